@@ -1,0 +1,8 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. The same programs with a libc, for sanitizers, fuzzers and architectures that
+// start.cpp does not know.
+
+int ch_main(int argc, char** argv, char** envp);
+
+int main(int argc, char** argv, char** envp) { return ch_main(argc, argv, envp); }

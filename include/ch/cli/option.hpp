@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. One table of options per tool, and the parser that reads a command line by
+// it. Help, usage, manual page and completion come from the same table (help.hpp).
+// GNU habits: --opt=value, --opt value, unambiguous prefixes, -vv, -fVALUE, options
+// between operands until "--". No heap, no libc: ch-run parses with it.
+// Source: GNU C library manual, "Argument Syntax".
+#pragma once
+
+#include <span>
+
+#include "ch/types/text.hpp"
+
+namespace ch::cli {
+
+enum class Argument : std::uint8_t { none, required, optional };
+
+/// One row. `id` is an enumerator of the tool's. An alias is a row of its own with the
+/// same id and no help text, which leaves it out of help and completion.
+struct Option {
+  int id = 0;
+  char letter = '\0';  // none: '\0'
+  const char* name = "";
+  Argument argument = Argument::none;
+  const char* placeholder = "";  // of the argument, e.g. "DIR"
+  const char* help = "";
+  const char* group = "";
+};
+
+/// What the parser found next.
+struct Item {
+  enum class Kind : std::uint8_t { option, operand, end, error };
+  Kind kind = Kind::end;
+  int id = 0;                       // option
+  const char* value = nullptr;      // operand, or an option's argument; null if none given
+  const char* problem = nullptr;    // error: "unknown option", ...
+  std::string_view subject{};       // error: as the user wrote it
+};
+
+/// Walks argv from its second word.
+class Parser {
+ public:
+  Parser(std::span<const Option> table, int argc, const char* const* argv) noexcept
+      : table_(table), argc_(argc), argv_(argv) {}
+
+  [[nodiscard]] Item next() noexcept {
+    if (cluster_ != nullptr && *cluster_ != '\0') return letter();
+    cluster_ = nullptr;
+    if (at_ >= argc_) return {};
+    const char* word = argv_[at_++];
+    if (only_operands_ || word[0] != '-' || word[1] == '\0')
+      return {.kind = Item::Kind::operand, .value = word};
+    if (word[1] != '-') {
+      cluster_ = word + 1;
+      return letter();
+    }
+    if (word[2] == '\0') {
+      only_operands_ = true;
+      return next();
+    }
+    return long_option(word);
+  }
+
+  /// After this, every word is an operand, as after "--".
+  void stop_options() noexcept { only_operands_ = true; }
+
+ private:
+  static Item problem(const char* what, std::string_view subject) noexcept {
+    return {.kind = Item::Kind::error, .problem = what, .subject = subject};
+  }
+
+  Item letter() noexcept {
+    const char c = *cluster_++;
+    for (const Option& o : table_) {
+      if (o.letter != c) continue;
+      Item item{.kind = Item::Kind::option, .id = o.id};
+      if (o.argument == Argument::none) return item;
+      if (*cluster_ != '\0')
+        item.value = cluster_;
+      else if (o.argument == Argument::required && at_ < argc_)
+        item.value = argv_[at_++];
+      else if (o.argument == Argument::required)
+        return problem("this option needs an argument", {cluster_ - 1, 1});
+      cluster_ = nullptr;
+      return item;
+    }
+    return problem("unknown option", {cluster_ - 1, 1});
+  }
+
+  Item long_option(const char* word) noexcept {
+    const std::string_view text(word);
+    const auto equals = text.find('=');
+    const auto name = tail(head(text, equals), 2);
+    const Option* found = nullptr;
+    bool several = false;
+    for (const Option& o : table_) {
+      const std::string_view full(o.name);
+      if (full.empty() || head(full, name.size()) != name) continue;
+      if (full.size() == name.size()) {  // a whole name beats any prefix
+        found = &o;
+        several = false;
+        break;
+      }
+      several = several || (found != nullptr && found->id != o.id);
+      found = &o;
+    }
+    if (several) return problem("ambiguous option", text);
+    if (found == nullptr) return problem("unknown option", text);
+    Item item{.kind = Item::Kind::option, .id = found->id};
+    if (equals != std::string_view::npos) {
+      if (found->argument == Argument::none) return problem("this option takes no argument", text);
+      item.value = word + equals + 1;
+    } else if (found->argument == Argument::required) {
+      if (at_ >= argc_) return problem("this option needs an argument", text);
+      item.value = argv_[at_++];
+    }
+    return item;
+  }
+
+  std::span<const Option> table_;
+  int argc_;
+  const char* const* argv_;
+  int at_ = 1;
+  const char* cluster_ = nullptr;
+  bool only_operands_ = false;
+};
+
+}  // namespace ch::cli

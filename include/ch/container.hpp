@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5. Container: four policies composed into one type. The type says what kind of
+// container it is; an object of it holds this container's options; plan() turns both,
+// with the host's facts, into a Plan. Nothing happens until launch.hpp executes that.
+#pragma once
+
+#include "ch/plan/validate.hpp"
+#include "ch/policies/idmap/id_map.hpp"
+#include "ch/policies/join/join_strategy.hpp"
+#include "ch/policies/mount/mount_policy.hpp"
+#include "ch/policies/ns/namespace_set.hpp"
+
+namespace ch {
+
+/// What runs in the container. `argv` and `envp` end in null; argv[0] is the program's
+/// own idea of its name, `name` what is looked for: in `search_path` unless it has a slash.
+struct Program {
+  ZString name{};
+  const char* const* argv = nullptr;
+  const char* const* envp = nullptr;
+  std::string_view search_path = "/usr/local/bin:/usr/bin:/bin";
+};
+
+/// A container, not yet made. Copyable; members are the policies, to be set freely.
+///
+/// Example, compiled as examples/hello_library/main.cpp:
+///
+///     ch::Container<ch::NamespaceSet<ch::ns::user, ch::ns::mount>,
+///                   ch::Mounts<ch::ImageRoot<>, ch::Devices>> box;
+///     box.mounts.get<ch::ImageRoot<>>().image = ch::HostPath("/tmp/image");
+template <class Namespaces, class MountPolicyT = HostMounts, class IdMapPolicyT = SameIds,
+          class JoinStrategyT = Alone>
+struct Container {
+  static_assert(NamespacePolicy<Namespaces>,
+                "Charlie: the first argument of Container is a ch::NamespaceSet<...>.");
+  static_assert(MountPolicy<MountPolicyT>,
+                "Charlie: the second argument of Container is a MountPolicy: ch::Mounts<...> or "
+                "ch::HostMounts.");
+  static_assert(IdMapPolicy<IdMapPolicyT>,
+                "Charlie: the third argument of Container is an IdMapPolicy: ch::SameIds, "
+                "ch::AsRoot, ch::ChosenIds or ch::KeepIds.");
+  static_assert(JoinStrategy<JoinStrategyT>,
+                "Charlie: the fourth argument of Container is a JoinStrategy: ch::Alone or "
+                "ch::AttachToPid.");
+  static_assert(!MountPolicyT::mounts || Namespaces::template has<ns::mount>,
+                "Charlie: this container mounts file systems but keeps the host's mount "
+                "namespace; add ch::ns::mount to its NamespaceSet.");
+  static_assert(!IdMapPolicyT::maps || Namespaces::template has<ns::user>,
+                "Charlie: ids can only be mapped in a new user namespace; add ch::ns::user to the "
+                "NamespaceSet, or use ch::KeepIds if you are real root.");
+  static_assert(IdMapPolicyT::maps || !Namespaces::template has<ns::user>,
+                "Charlie: in a new user namespace without a map every id is nobody; use "
+                "ch::SameIds, or remove ch::ns::user.");
+
+  using namespace_set = Namespaces;
+
+  MountPolicyT mounts{};
+  IdMapPolicyT ids{};
+  JoinStrategyT join{};
+  ImagePath directory{};  // where the program starts; empty: where the root is entered
+
+  /// The steps that make this container on a host with these facts, in `arena`; with a
+  /// program, its start too. Errors: ENOMEM (arena too small), EINVAL (validate.hpp).
+  /// Asks the kernel nothing; allocates only in the arena.
+  [[nodiscard]] Result<Plan> plan(const HostFacts& facts, Arena& arena) const noexcept {
+    return finish(describe(facts, arena), facts);
+  }
+  [[nodiscard]] Result<Plan> plan(const HostFacts& facts, const Program& program,
+                                  Arena& arena) const noexcept {
+    PlanBuilder builder = describe(facts, arena);
+    builder.add(step::CloseDescriptors{});
+    builder.add(step::Execute{program.name, program.argv, program.envp, program.search_path});
+    return finish(builder, facts);
+  }
+
+ private:
+  [[nodiscard]] PlanBuilder describe(const HostFacts& facts, Arena& arena) const noexcept {
+    PlanBuilder builder(arena);
+    const NamespaceFlags flags = Namespaces::flags();
+    const Role role = join.contribute(builder, flags);
+    if (role == Role::creator) {
+      ids.contribute(builder, facts);
+      if constexpr (MountPolicyT::mounts && !Namespaces::template has<ns::user>)
+        builder.add(step::MakePrivate{});
+      mounts.contribute(builder, PlanContext{facts, flags, ids.uid(facts), ids.gid(facts)});
+    }
+    if (!directory.empty()) builder.add(step::ChangeDirectory{directory});
+    builder.add(step::ForbidNewPrivileges{});
+    return builder;
+  }
+  [[nodiscard]] static Result<Plan> finish(const PlanBuilder& builder,
+                                           const HostFacts& facts) noexcept {
+    Result<Plan> plan = builder.finish(facts.assembly);
+    if (plan) CHARLIE_TRY(validate(*plan));
+    return plan;
+  }
+};
+
+}  // namespace ch

@@ -1,0 +1,125 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 1. Every system call that this project's launch path makes, in one table:
+// its number, its name, and what its arguments and result are. The number goes to
+// the kernel; the rest lets the doubles in this folder print and compare calls.
+// Source: man 2 syscalls; asm/unistd.h.
+#pragma once
+
+#include <asm/unistd.h>
+
+#include <cstddef>
+
+namespace ch::kernel {
+
+/// A system call, by its number on this architecture. `none` stands for "no system call".
+enum class Call : int {
+  none = -1,
+  access = __NR_faccessat,
+  chdir = __NR_chdir,
+  clock_gettime = __NR_clock_gettime,
+  clone = __NR_clone,
+  clone3 = __NR_clone3,
+  close = __NR_close,
+  close_range = __NR_close_range,
+  dup3 = __NR_dup3,
+  execve = __NR_execve,
+  exit_group = __NR_exit_group,
+  fchdir = __NR_fchdir,
+  fsconfig = __NR_fsconfig,
+  fsmount = __NR_fsmount,
+  fsopen = __NR_fsopen,
+  fstatfs = __NR_fstatfs,
+  getcwd = __NR_getcwd,
+  getegid = __NR_getegid,
+  geteuid = __NR_geteuid,
+  getpid = __NR_getpid,
+  kill = __NR_kill,
+  mkdirat = __NR_mkdirat,
+  mount = __NR_mount,
+  mount_setattr = __NR_mount_setattr,
+  move_mount = __NR_move_mount,
+  open_tree = __NR_open_tree,
+  openat = __NR_openat,
+  openat2 = __NR_openat2,
+  pidfd_open = __NR_pidfd_open,
+  pivot_root = __NR_pivot_root,
+  prctl = __NR_prctl,
+  read = __NR_read,
+  readlinkat = __NR_readlinkat,
+  rt_sigaction = __NR_rt_sigaction,
+  rt_sigprocmask = __NR_rt_sigprocmask,
+  setns = __NR_setns,
+  statx = __NR_statx,
+  umount2 = __NR_umount2,
+  uname = __NR_uname,
+  unshare = __NR_unshare,
+  wait4 = __NR_wait4,
+  write = __NR_write,
+};
+
+/// How a call looks, one letter per argument, then one for the result:
+/// `d` descriptor, `s` NUL-terminated string or null, `b` bytes whose count is the next
+/// argument, `x` flags (hexadecimal), `i` number, `p` pointer that is not followed,
+/// `h` open_how, `a` mount_attr. Result `d` is a new descriptor, `i` a number or 0,
+/// `n` a count that success echoes back from the last `i` (write).
+struct CallShape {
+  Call call;
+  const char* name;
+  const char* arguments;
+  char result;
+};
+
+inline constexpr CallShape call_shapes[] = {
+    {Call::access, "faccessat", "dsi", 'i'},
+    {Call::chdir, "chdir", "s", 'i'},
+    {Call::clock_gettime, "clock_gettime", "ip", 'i'},
+    {Call::clone, "clone", "xp", 'i'},
+    {Call::clone3, "clone3", "pi", 'i'},
+    {Call::close, "close", "d", 'i'},
+    {Call::close_range, "close_range", "iix", 'i'},
+    {Call::dup3, "dup3", "ddx", 'd'},
+    {Call::execve, "execve", "spp", 'i'},
+    {Call::exit_group, "exit_group", "i", 'i'},
+    {Call::fchdir, "fchdir", "d", 'i'},
+    {Call::fsconfig, "fsconfig", "dissi", 'i'},
+    {Call::fsmount, "fsmount", "dxx", 'd'},
+    {Call::fsopen, "fsopen", "sx", 'd'},
+    {Call::fstatfs, "fstatfs", "dp", 'i'},
+    {Call::getcwd, "getcwd", "pi", 'i'},
+    {Call::getegid, "getegid", "", 'i'},
+    {Call::geteuid, "geteuid", "", 'i'},
+    {Call::getpid, "getpid", "", 'i'},
+    {Call::kill, "kill", "ii", 'i'},
+    {Call::mkdirat, "mkdirat", "dsi", 'i'},
+    {Call::mount, "mount", "sssxs", 'i'},
+    {Call::mount_setattr, "mount_setattr", "dsxai", 'i'},
+    {Call::move_mount, "move_mount", "dsdsx", 'i'},
+    {Call::open_tree, "open_tree", "dsx", 'd'},
+    {Call::openat, "openat", "dsxi", 'd'},
+    {Call::openat2, "openat2", "dshi", 'd'},
+    {Call::pidfd_open, "pidfd_open", "ix", 'd'},
+    {Call::pivot_root, "pivot_root", "ss", 'i'},
+    {Call::prctl, "prctl", "iiiii", 'i'},
+    {Call::read, "read", "dpi", 'i'},
+    {Call::readlinkat, "readlinkat", "dspi", 'i'},
+    {Call::rt_sigaction, "rt_sigaction", "ippi", 'i'},
+    {Call::rt_sigprocmask, "rt_sigprocmask", "ippi", 'i'},
+    {Call::setns, "setns", "dx", 'i'},
+    {Call::statx, "statx", "dsxxp", 'i'},
+    {Call::umount2, "umount2", "sx", 'i'},
+    {Call::uname, "uname", "p", 'i'},
+    {Call::unshare, "unshare", "x", 'i'},
+    {Call::wait4, "wait4", "ipip", 'i'},
+    {Call::write, "write", "dbi", 'n'},
+};
+
+/// The row of `call`, or a row named "?" for a call that is not in the table.
+/// Allocates nothing; safe between clone and exec.
+[[nodiscard]] constexpr CallShape shape(Call call) noexcept {
+  for (const CallShape& row : call_shapes)
+    if (row.call == call) return row;
+  return {call, call == Call::none ? "planning" : "?", "", 'i'};
+}
+
+}  // namespace ch::kernel

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 1. Descriptors and the files behind them: open, read, write, close, stat,
+// directories and links. Paths are NUL-terminated. No wrapper allocates; all are
+// safe between clone and exec. Errors are the man page's unless a comment says what
+// one means here. Source: man 2 of each call.
+#pragma once
+
+#include "ch/kernel/kernel.hpp"
+
+namespace ch::kernel {
+
+/// Opens `path` below `directory`, close-on-exec.
+template <Kernel K>
+Returned<Fd> openat(K& k, Fd directory, const char* path, std::uint64_t flags,
+                    unsigned mode = 0) noexcept {
+  return detail::make<Fd>(k, Call::openat, directory, path, flags | o_cloexec, mode);
+}
+
+/// Opens `path` below `directory` with the lookup rules in `how`; kernel 5.6.
+/// ENOSYS also on newer kernels, where a seccomp filter does not know the call:
+/// in_root.hpp has the fallback.
+template <Kernel K>
+Returned<Fd> openat2(K& k, Fd directory, const char* path, const OpenHow& how) noexcept {
+  return detail::make<Fd>(k, Call::openat2, directory, path, &how, sizeof(OpenHow));
+}
+
+/// Reads up to `size` bytes; fewer is not an error, 0 is the end.
+template <Kernel K>
+Returned<std::size_t> read(K& k, Fd fd, void* buffer, std::size_t size) noexcept {
+  return detail::make<std::size_t>(k, Call::read, fd, buffer, size);
+}
+
+/// Writes up to `size` bytes in one call. The files of /proc that take a whole
+/// record per write (uid_map) are why this does not loop.
+template <Kernel K>
+Returned<std::size_t> write(K& k, Fd fd, const void* data, std::size_t size) noexcept {
+  return detail::make<std::size_t>(k, Call::write, fd, data, size);
+}
+
+/// Closes. Never repeat it after EINTR: Linux has released the descriptor by then.
+template <Kernel K>
+Returned<void> close(K& k, Fd fd) noexcept {
+  return detail::make<void>(k, Call::close, fd);
+}
+
+/// Acts on the descriptors `first`..`last`; with `close_range_cloexec` they close at
+/// the next exec. Kernel 5.9, the flag 5.11.
+template <Kernel K>
+Returned<void> close_range(K& k, unsigned first, unsigned last, unsigned flags) noexcept {
+  return detail::make<void>(k, Call::close_range, first, last, flags);
+}
+
+template <Kernel K>
+Returned<Fd> dup3(K& k, Fd from, Fd to) noexcept {
+  return detail::make<Fd>(k, Call::dup3, from, to, 0);
+}
+
+template <Kernel K>
+Returned<void> mkdirat(K& k, Fd directory, const char* path, unsigned mode) noexcept {
+  return detail::make<void>(k, Call::mkdirat, directory, path, mode);
+}
+
+/// Copies the target of the link `path` (the link `directory` itself if `path` is
+/// empty) to `buffer`, without a NUL. Answers its length, cut to `size`.
+template <Kernel K>
+Returned<std::size_t> readlinkat(K& k, Fd directory, const char* path, char* buffer,
+                                 std::size_t size) noexcept {
+  return detail::make<std::size_t>(k, Call::readlinkat, directory, path, buffer, size);
+}
+
+/// Status of `path` below `directory` (of `directory` itself with at_empty_path).
+template <Kernel K>
+Returned<void> statx(K& k, Fd directory, const char* path, unsigned flags, Statx& out) noexcept {
+  return detail::make<void>(k, Call::statx, directory, path, flags, statx_basic_stats, &out);
+}
+
+template <Kernel K>
+Returned<void> fstatfs(K& k, Fd fd, StatFs& out) noexcept {
+  return detail::make<void>(k, Call::fstatfs, fd, &out);
+}
+
+/// May the caller access `path` in the way `mode` says? By the *real* ids, man 2 access.
+template <Kernel K>
+Returned<void> access(K& k, Fd directory, const char* path, int mode) noexcept {
+  return detail::make<void>(k, Call::access, directory, path, mode);
+}
+
+template <Kernel K>
+Returned<void> chdir(K& k, const char* path) noexcept {
+  return detail::make<void>(k, Call::chdir, path);
+}
+
+template <Kernel K>
+Returned<void> fchdir(K& k, Fd directory) noexcept {
+  return detail::make<void>(k, Call::fchdir, directory);
+}
+
+/// Writes the working directory's path and a NUL to `buffer`; answers the length
+/// with the NUL. A path that starts with "(unreachable)" lies outside the root.
+template <Kernel K>
+Returned<std::size_t> getcwd(K& k, char* buffer, std::size_t size) noexcept {
+  return detail::make<std::size_t>(k, Call::getcwd, buffer, size);
+}
+
+}  // namespace ch::kernel

@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 1. A Kernel that tells what it is asked before passing it on: `ch-run -vv`, and
+// a way to learn what a container is made of without strace.
+#pragma once
+
+#include "ch/kernel/describe.hpp"
+
+namespace ch::kernel {
+
+/// Wraps `K`; after each call hands one line, with its newline, to `sink`. A call that
+/// never returns (execve that succeeds) is therefore told before it is made.
+template <Kernel K, class Sink>
+class Narrating {
+ public:
+  Narrating(K& inner, Sink sink) noexcept : inner_(inner), sink_(sink) {}
+
+  template <class... Arguments>
+  long call(Call which, Arguments... arguments) noexcept {
+    const long a[6 + 1] = {arguments...};
+    if (which == Call::execve) tell(which, {a, sizeof...(Arguments)}, 0);
+    const long result = inner_.call(which, arguments...);
+    if (which != Call::execve || result < 0) tell(which, {a, sizeof...(Arguments)}, result);
+    return result;
+  }
+
+ private:
+  void tell(Call which, std::span<const long> arguments, long result) noexcept {
+    TextBuffer<512> line;
+    describe(line, which, arguments, result);
+    line << '\n';
+    sink_(line.view());
+  }
+
+  K& inner_;
+  Sink sink_;
+};
+
+}  // namespace ch::kernel

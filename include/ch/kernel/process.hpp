@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 1. Processes and their namespaces: unshare, setns, clone, pidfd, exec, wait,
+// prctl, signals masks, ids. No allocation; safe between clone and exec.
+// Source: man 2 of each call; man 7 namespaces, user_namespaces.
+#pragma once
+
+#include "ch/kernel/kernel.hpp"
+
+namespace ch::kernel {
+
+/// Moves the caller to new namespaces. EPERM: a policy of the host forbids it, or the
+/// caller is in a chroot. ENOSPC: user.max_user_namespaces (or its sister for another
+/// kind) is used up or 0. EINVAL: the kernel lacks one of the kinds, or the caller has
+/// more than one thread (user namespace).
+template <Kernel K>
+Returned<void> unshare(K& k, std::uint64_t flags) noexcept {
+  return detail::make<void>(k, Call::unshare, flags);
+}
+
+/// Joins the namespaces `flags` of the process that `pidfd` holds; kernel 5.8 for pidfds.
+template <Kernel K>
+Returned<void> setns(K& k, Fd pidfd, std::uint64_t flags) noexcept {
+  return detail::make<void>(k, Call::setns, pidfd, flags);
+}
+
+/// A descriptor that stands for the process `pid` and for no later one; kernel 5.3.
+template <Kernel K>
+Returned<Fd> pidfd_open(K& k, Pid pid) noexcept {
+  return detail::make<Fd>(k, Call::pidfd_open, pid, 0);
+}
+
+/// Starts `entry(argument)` in a child on the stack that `args` names; the child ends
+/// with its return value. With clone_vm the child shares our memory, and with
+/// clone_vfork we sleep until it has called exec or ended; kernel 5.3.
+///
+/// Not through `Kernel::call`: the child needs a stack switch that only assembly does.
+inline Returned<Pid> clone3(const CloneArgs& args, long (*entry)(void*), void* argument) noexcept {
+  const long raw = arch::clone_call(static_cast<long>(Call::clone3), detail::word(&args),
+                                    sizeof(CloneArgs), entry, argument);
+  return {raw, Call::clone3};
+}
+
+/// The same by the older call, which takes the upper end of the stack and has no
+/// clone_clear_sighand.
+inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(void*),
+                           void* argument) noexcept {
+  const long raw = arch::clone_call(static_cast<long>(Call::clone), static_cast<long>(flags),
+                                    detail::word(stack_top), entry, argument);
+  return {raw, Call::clone};
+}
+
+/// Replaces the program. Returns only on error: ENOENT also means that the program's
+/// own interpreter is missing, EACCES that it is not executable or its mount is noexec.
+template <Kernel K>
+Returned<void> execve(K& k, const char* path, const char* const* argv,
+                      const char* const* envp) noexcept {
+  return detail::make<void>(k, Call::execve, path, argv, envp);
+}
+
+/// Waits for `pid` to end; `status` as in man 2 wait.
+template <Kernel K>
+Returned<Pid> wait4(K& k, Pid pid, int& status) noexcept {
+  return detail::make<Pid>(k, Call::wait4, pid, &status, 0, 0L);
+}
+
+template <Kernel K>
+Returned<void> prctl(K& k, int option, long argument) noexcept {
+  return detail::make<void>(k, Call::prctl, option, argument, 0, 0, 0);
+}
+
+template <Kernel K>
+Returned<void> kill(K& k, Pid pid, int signal) noexcept {
+  return detail::make<void>(k, Call::kill, pid, signal);
+}
+
+template <Kernel K>
+[[noreturn]] void exit_group(K& k, int status) noexcept {
+  for (;;) (void)k.call(Call::exit_group, static_cast<long>(status));
+}
+
+/// Replaces the set of blocked signals (one bit a signal, signal 1 is bit 0).
+template <Kernel K>
+Returned<void> sigprocmask(K& k, int how, const std::uint64_t* set, std::uint64_t* old) noexcept {
+  return detail::make<void>(k, Call::rt_sigprocmask, how, set, old, sizeof(std::uint64_t));
+}
+
+/// The kernel's own layout of a signal's disposition.
+struct SigAction {
+  void (*handler)(int) = nullptr;  // null is SIG_DFL, 1 is SIG_IGN
+  std::uint64_t flags = 0;
+  void (*restorer)() = nullptr;
+  std::uint64_t mask = 0;
+};
+template <Kernel K>
+Returned<void> sigaction(K& k, int signal, const SigAction* set, SigAction* old) noexcept {
+  return detail::make<void>(k, Call::rt_sigaction, signal, set, old, sizeof(std::uint64_t));
+}
+
+template <Kernel K>
+Returned<unsigned> geteuid(K& k) noexcept {
+  return detail::make<unsigned>(k, Call::geteuid);
+}
+template <Kernel K>
+Returned<unsigned> getegid(K& k) noexcept {
+  return detail::make<unsigned>(k, Call::getegid);
+}
+template <Kernel K>
+Returned<Pid> getpid(K& k) noexcept {
+  return detail::make<Pid>(k, Call::getpid);
+}
+template <Kernel K>
+Returned<void> uname(K& k, UtsName& out) noexcept {
+  return detail::make<void>(k, Call::uname, &out);
+}
+template <Kernel K>
+Returned<void> clock_gettime(K& k, int clock, TimeSpec& out) noexcept {
+  return detail::make<void>(k, Call::clock_gettime, clock, &out);
+}
+
+}  // namespace ch::kernel

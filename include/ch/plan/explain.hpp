@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. From an error number to a cause and a remedy. The kernel has some 130 error
+// numbers for everything; which step failed, on which path and under which switches of
+// the host says far more. One rule per situation, first match wins.
+// Source: the ERRORS sections of man 2 unshare, open_tree(2), pivot_root, execve; man 7
+// user_namespaces.
+#pragma once
+
+#include "ch/plan/host_limits.hpp"
+#include "ch/types/errno_text.hpp"
+
+namespace ch {
+
+/// Why, and what to do about it; both empty where we know no more than the errno says.
+struct Explanation {
+  std::string_view cause{};
+  std::string_view remedy{};
+};
+
+namespace detail {
+
+inline constexpr std::string_view ask_administrator =
+    "ask the administrator of this host, or see the page on hosts in the documentation";
+
+[[nodiscard]] constexpr Explanation explain_namespaces(const Error& e,
+                                                       const HostLimits& l) noexcept {
+  if (l.max_user_namespaces.is(0))
+    return {"user namespaces are switched off: the sysctl user.max_user_namespaces is 0",
+            "the administrator can allow them: sysctl -w user.max_user_namespaces=10000"};
+  if (l.max_mnt_namespaces.is(0))
+    return {"mount namespaces are switched off: the sysctl user.max_mnt_namespaces is 0",
+            "the administrator can allow them: sysctl -w user.max_mnt_namespaces=10000"};
+  if (l.unprivileged_userns_clone.is(0))
+    return {"user namespaces are for root only: the sysctl kernel.unprivileged_userns_clone is 0",
+            "the administrator can allow them: sysctl -w kernel.unprivileged_userns_clone=1"};
+  if (l.chrooted && e.code == Errno::eperm)
+    return {"this process is in a chroot, where the kernel refuses user namespaces",
+            "start it outside, or have the chroot made with pivot_root"};
+  if (l.apparmor_restricts_userns.is(1) &&
+      (e.code == Errno::eperm || e.code == Errno::eacces))
+    return {"AppArmor restricts user namespaces: kernel.apparmor_restrict_unprivileged_userns is 1",
+            "the administrator can install an AppArmor profile for this program that allows "
+            "userns, or set the sysctl to 0"};
+  if (e.code == Errno::enospc)
+    return {"a limit on the number of namespaces is reached (user.max_*_namespaces), or they are "
+            "nested 32 deep",
+            "wait for containers to end, or ask the administrator to raise the sysctls"};
+  if (l.seccomp.is(2) && (e.code == Errno::eperm || e.code == Errno::enosys))
+    return {"a seccomp filter, probably of an outer container, forbids new namespaces",
+            "allow unshare, clone and mount in the outer container's seccomp profile"};
+  if (e.code == Errno::eperm)
+    return {"the host does not let this user make user namespaces, or the uid or gid of this "
+            "process has no mapping in an outer container",
+            ask_administrator};
+  if (e.code == Errno::einval)
+    return {"this kernel lacks one of the namespaces, or the process has several threads",
+            "use spawn in a threaded program; compare the kernel's configuration (CONFIG_USER_NS)"};
+  return {};
+}
+
+struct Explain {
+  const Error& e;
+  const HostLimits& l;
+
+  constexpr Explanation operator()(const step::CreateNamespaces&) const noexcept {
+    return explain_namespaces(e, l);
+  }
+  constexpr Explanation operator()(const step::JoinNamespaces&) const noexcept {
+    if (e.code == Errno::esrch)
+      return {"there is no process with this number (any more)", "look it up again with ps"};
+    return {"the process is another user's, or in the same namespaces already",
+            "join only processes of your own containers"};
+  }
+  constexpr Explanation operator()(const step::MapUsers&) const noexcept { return map(); }
+  constexpr Explanation operator()(const step::MapGroups&) const noexcept { return map(); }
+  constexpr Explanation operator()(const step::OpenImage&) const noexcept {
+    if (e.code == Errno::enoent)
+      return {"there is nothing at this path on the host",
+              "check the path of the image; ch-tar2dir makes an image from an archive"};
+    if (e.code == Errno::enotdir)
+      return {"this is not a directory, and an image is one",
+              "unpack the archive first: ch-tar2dir ARCHIVE DIR"};
+    return refused();
+  }
+  constexpr Explanation operator()(const step::Bind& s) const noexcept {
+    return mount(s.source.text, s.destination.text);
+  }
+  constexpr Explanation operator()(const step::BindScratch& s) const noexcept {
+    return mount(s.source.text, s.destination.text);
+  }
+  constexpr Explanation operator()(const step::MountFilesystem& s) const noexcept {
+    if (e.code == Errno::eperm && std::string_view(s.type) == "proc")
+      return {"the kernel refuses a new /proc where parts of the old one are hidden, as they are "
+              "in many containers",
+              "leave out the pid namespace here"};
+    return mount({}, s.destination.text);
+  }
+  constexpr Explanation operator()(const step::EnterRoot&) const noexcept {
+    if (e.operation == kernel::Call::pivot_root && e.code == Errno::einval)
+      return {"the host's root is its initial ramfs, which can't be moved",
+              "boot with a root that is mounted (switch_root)"};
+    return refused();
+  }
+  constexpr Explanation operator()(const step::ChangeDirectory&) const noexcept {
+    if (is_missing_code(e.code))
+      return {"there is no such directory in the container",
+              "name one that the image or a bind has"};
+    return refused();
+  }
+  constexpr Explanation operator()(const step::Execute& s) const noexcept {
+    const bool is_path = s.name.view().find('/') != std::string_view::npos;
+    if (e.code == Errno::enoent)
+      return is_path ? Explanation{"the container has no such file, or its interpreter (the #! "
+                                   "line, or the dynamic loader of another libc) is missing",
+                                   "look with: ls -l in a shell of the same image"}
+                     : Explanation{"no directory of the container's PATH has this program",
+                                   "check the spelling, install it in the image, or give its path"};
+    if (e.code == Errno::eacces)
+      return {"the file is not executable, is a directory, or lies on a noexec mount",
+              "chmod +x it in the image"};
+    if (e.code == Errno::enoexec)
+      return {"the file is no program for this machine: another architecture, or a script "
+              "without #! line",
+              "start scripts through their interpreter; compare file(1) with uname -m"};
+    if (e.code == Errno::e2big)
+      return {"arguments and environment together are too large", "pass less"};
+    return refused();
+  }
+  template <class S>
+  constexpr Explanation operator()(const S&) const noexcept {
+    return refused();
+  }
+
+ private:
+  static constexpr bool is_missing_code(Errno code) noexcept {
+    return code == Errno::enoent || code == Errno::enotdir;
+  }
+  [[nodiscard]] constexpr Explanation map() const noexcept {
+    if (e.code == Errno::einval)
+      return {"the id is out of range", "choose one below 4294967295"};
+    return explain_namespaces(e, l);
+  }
+  [[nodiscard]] constexpr Explanation mount(ZString source, ZString destination) const noexcept {
+    const bool inside = e.path == destination &&
+                        (e.operation == kernel::Call::openat2 || source != destination);
+    if (is_missing_code(e.code) && inside)
+      return {"the image has no such mount point, or a link in it leads nowhere",
+              "make it in the image (mkdir, or touch for a file), or unpack with ch-tar2dir, "
+              "which makes the usual ones"};
+    if (is_missing_code(e.code) && !source.empty())
+      return e.operation == kernel::Call::move_mount
+                 ? Explanation{"one is a directory and the other a file",
+                               "bind directories on directories and files on files"}
+                 : Explanation{"there is nothing at this path on the host", "check the source"};
+    if (e.code == Errno::eloop)
+      return {"links at this path of the image go round in a circle",
+              "repair the link in the image"};
+    return refused();
+  }
+  [[nodiscard]] constexpr Explanation refused() const noexcept {
+    if (e.code == Errno::enosys)
+      return {"this kernel, or a seccomp filter of an outer container, lacks the system call",
+              "Linux 5.12 or newer has all calls; allow them in the outer container's profile"};
+    if ((e.code == Errno::eperm || e.code == Errno::eacces) && l.apparmor_restricts_userns.is(1))
+      return explain_namespaces(e, l);
+    if (e.code == Errno::eacces)
+      return {"a directory on the way may not be searched by you", "check it with: namei -l PATH"};
+    if (e.code == Errno::emfile || e.code == Errno::enfile)
+      return {"the limit on open files is reached", "raise it: ulimit -n"};
+    if (e.code == Errno::enospc)
+      return {"a limit on mounts is reached (the sysctl fs.mount-max)",
+              "bind fewer trees, or ask the administrator to raise it"};
+    return {};
+  }
+};
+
+/// What a step was about to do, to follow "can't".
+struct Attempt {
+  constexpr const char* operator()(const step::CreateNamespaces&) const { return "make namespaces"; }
+  constexpr const char* operator()(const step::JoinNamespaces&) const { return "join namespaces"; }
+  constexpr const char* operator()(const step::DenySetgroups&) const { return "deny setgroups"; }
+  constexpr const char* operator()(const step::MapUsers&) const { return "map user ids"; }
+  constexpr const char* operator()(const step::MapGroups&) const { return "map group ids"; }
+  constexpr const char* operator()(const step::MakePrivate&) const { return "make mounts private"; }
+  constexpr const char* operator()(const step::OpenImage&) const { return "open image"; }
+  constexpr const char* operator()(const step::MakeScratch&) const { return "make scratch tmpfs"; }
+  constexpr const char* operator()(const step::MakeScratchDirectory&) const {
+    return "make scratch directory";
+  }
+  constexpr const char* operator()(const step::WriteScratchFile&) const {
+    return "write scratch file";
+  }
+  constexpr const char* operator()(const step::Bind&) const { return "bind"; }
+  constexpr const char* operator()(const step::BindScratch&) const { return "bind generated"; }
+  constexpr const char* operator()(const step::MountFilesystem&) const { return "mount"; }
+  constexpr const char* operator()(const step::EnterRoot&) const { return "enter the new root"; }
+  constexpr const char* operator()(const step::ChangeDirectory&) const {
+    return "change directory to";
+  }
+  constexpr const char* operator()(const step::ForbidNewPrivileges&) const {
+    return "forbid new privileges";
+  }
+  constexpr const char* operator()(const step::CloseDescriptors&) const {
+    return "close descriptors";
+  }
+  constexpr const char* operator()(const step::Execute&) const { return "execute"; }
+};
+
+}  // namespace detail
+
+/// Cause and remedy of `error`, which came from executing `plan` on a host with `limits`.
+/// Pure; allocates nothing.
+[[nodiscard]] constexpr Explanation explain(const Error& error, const Plan& plan,
+                                            const HostLimits& limits) noexcept {
+  const auto index = static_cast<std::size_t>(error.step);
+  if (error.step == StepIndex::none || index >= plan.steps.size()) return {};
+  return std::visit(detail::Explain{error, limits}, plan.steps[index]);
+}
+
+/// Did the container come about, so that only the program could not be started?
+[[nodiscard]] constexpr bool failed_to_execute(const Error& error, const Plan& plan) noexcept {
+  const auto index = static_cast<std::size_t>(error.step);
+  return error.step != StepIndex::none && index < plan.steps.size() &&
+         std::holds_alternative<step::Execute>(plan.steps[index]);
+}
+
+/// The whole message: what was attempted, on which path, what the kernel said to which
+/// call; then cause and remedy, a line each where known. Lines end in a newline.
+inline void write_message(TextWriter& out, std::string_view program, const Error& error,
+                          const Plan& plan, const HostLimits& limits) noexcept {
+  const auto index = static_cast<std::size_t>(error.step);
+  out << program << ": error: can't ";
+  if (error.step != StepIndex::none && index < plan.steps.size())
+    out << std::visit(detail::Attempt{}, plan.steps[index]);
+  else
+    out << "plan the container";
+  if (!error.path.empty()) out << ' ' << error.path;
+  out << ": " << error.code;
+  if (error.operation != kernel::Call::none) out << " from " << kernel::shape(error.operation).name;
+  out << '\n';
+  const Explanation explanation = explain(error, plan, limits);
+  if (!explanation.cause.empty()) out << program << ": cause: " << explanation.cause << '\n';
+  if (!explanation.remedy.empty()) out << program << ": remedy: " << explanation.remedy << '\n';
+}
+
+}  // namespace ch

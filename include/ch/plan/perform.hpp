@@ -1,0 +1,172 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. What each process step does: namespaces, ids, the program. The steps that
+// mount are in perform_mounts.hpp; execute.hpp runs them in order. Everything here
+// runs between clone and exec: no allocation, no libc, no locks.
+// Source: man 7 user_namespaces; man 2 execve.
+#pragma once
+
+#include "ch/kernel/in_root.hpp"
+#include "ch/kernel/mount.hpp"
+#include "ch/kernel/process.hpp"
+#include "ch/plan/plan.hpp"
+
+namespace ch {
+
+/// When the executor closes the descriptors that it opened.
+enum class Descriptors : std::uint8_t {
+  close_now,      // the process lives on (enter, and any test)
+  close_at_exec,  // exec or exit follows at once and closes them all in one go
+};
+
+/// What the steps hand to one another while a container is being made.
+struct Assembling {
+  Assembly mode = Assembly::detached;
+  Descriptors descriptors = Descriptors::close_now;
+  Fd root = Fd::none;     // the tree that will be the root
+  Fd scratch = Fd::none;  // the scratch file system
+
+  /// Closes `fd`, unless exec will. Beyond descriptor 127 it is closed in any case, so
+  /// that a thousand binds fit into the usual limit of 1024 descriptors.
+  template <kernel::Kernel K>
+  void release(K& k, Fd fd) const noexcept {
+    if (descriptors == Descriptors::close_now || static_cast<int>(fd) > 127)
+      (void)kernel::close(k, fd);
+  }
+  /// Releases what the steps handed on; with a detached tree this undoes the assembly.
+  template <kernel::Kernel K>
+  void drop(K& k) noexcept {
+    if (root != Fd::none) release(k, root);
+    if (scratch != Fd::none) release(k, scratch);
+    root = scratch = Fd::none;
+  }
+};
+
+namespace detail {
+
+/// A descriptor for the length of a block.
+template <kernel::Kernel K>
+class Held {
+ public:
+  Held(K& k, const Assembling& a, Fd fd) noexcept : k_(k), a_(a), fd_(fd) {}
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+  ~Held() {
+    if (fd_ != Fd::none) a_.release(k_, fd_);
+  }
+  [[nodiscard]] Fd get() const noexcept { return fd_; }
+  /// The descriptor, which the caller now has to release.
+  [[nodiscard]] Fd take() noexcept {
+    const Fd fd = fd_;
+    fd_ = Fd::none;
+    return fd;
+  }
+
+ private:
+  K& k_;
+  const Assembling& a_;
+  Fd fd_;
+};
+
+/// Writes one record to a file of /proc/self that takes exactly one write.
+template <kernel::Kernel K>
+Result<void> write_record(K& k, const Assembling& a, const char* path,
+                          std::string_view record) noexcept {
+  const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_wronly);
+  if (!fd.ok()) return lift(kernel::Returned<void>{fd.raw, fd.call}, path);
+  const Held<K> file(k, a, fd.value());
+  const auto n = kernel::write(k, file.get(), record.data(), record.size());
+  return lift(kernel::Returned<void>{n.raw, n.call}, path);
+}
+
+template <kernel::Kernel K, class Id>
+Result<void> write_map(K& k, const Assembling& a, const char* path, IdRange<Id> range) noexcept {
+  TextBuffer<48> line;
+  line << static_cast<unsigned>(range.inside) << ' ' << static_cast<unsigned>(range.outside) << ' '
+       << range.count << '\n';
+  return write_record(k, a, path, line.view());
+}
+
+}  // namespace detail
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcept {
+  return lift(kernel::unshare(k, static_cast<std::uint64_t>(s.flags)));
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::JoinNamespaces& s) noexcept {
+  const auto pidfd = lift(kernel::pidfd_open(k, s.pid));
+  if (!pidfd) return failure(pidfd.error());
+  const detail::Held<K> process(k, a, *pidfd);
+  return lift(kernel::setns(k, process.get(), static_cast<std::uint64_t>(s.flags)));
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::DenySetgroups&) noexcept {
+  return detail::write_record(k, a, "/proc/self/setgroups", "deny");
+}
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::MapUsers& s) noexcept {
+  return detail::write_map(k, a, "/proc/self/uid_map", s.range);
+}
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::MapGroups& s) noexcept {
+  return detail::write_map(k, a, "/proc/self/gid_map", s.range);
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::ChangeDirectory& s) noexcept {
+  return lift(kernel::chdir(k, s.path.c_str()), s.path.text);
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::ForbidNewPrivileges&) noexcept {
+  return lift(kernel::prctl(k, kernel::pr_set_no_new_privs, 1));
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::CloseDescriptors&) noexcept {
+  constexpr unsigned last = ~0U;
+  const auto closed = kernel::close_range(k, 3, last, kernel::close_range_cloexec);
+  if (closed.ok()) return {};
+  // Before 5.11, or under a filter that does not know the call: close one by one, up to
+  // the usual limit. Ours among them are all close-on-exec already and not needed again.
+  if (closed.error() != Errno::enosys && closed.error() != Errno::einval &&
+      closed.error() != Errno::eperm)
+    return lift(closed);
+  for (int fd = 3; fd < 4096; ++fd) (void)kernel::close(k, static_cast<Fd>(fd));
+  return {};
+}
+
+/// Returns only on failure. As a shell does: a name without slash is tried in each
+/// directory of the search path; one that exists but may not be executed is reported
+/// (EACCES) only if no later directory has a better one.
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::Execute& s) noexcept {
+  const auto fail = [&](Errno code) {
+    return failure({code, kernel::Call::execve, StepIndex::none, s.name});
+  };
+  if (s.name.empty()) return fail(Errno::enoent);
+  if (s.name.view().find('/') != std::string_view::npos)
+    return fail(kernel::execve(k, s.name.c_str(), s.argv, s.envp).error());
+  Errno worst = Errno::enoent;
+  for (std::string_view rest = s.search_path;;) {
+    const auto colon = rest.find(':');
+    const auto directory = head(rest, colon);
+    TextBuffer<4096> path;
+    path << (directory.empty() ? std::string_view(".") : directory) << '/' << s.name;
+    if (!path.truncated()) {
+      const Errno code = kernel::execve(k, path.c_str(), s.argv, s.envp).error();
+      if (code == Errno::eacces)
+        worst = code;
+      else if (code != Errno::enoent && code != Errno::enotdir)
+        return fail(code);
+    }
+    if (colon == std::string_view::npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  return fail(worst);
+}
+
+}  // namespace ch

@@ -1,0 +1,250 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. What each mount step does, in the three ways that Assembly names. In the
+// usual one the whole tree is put together while no directory shows it: sources are
+// cloned, mount points are looked up inside the image only (in_root.hpp), and one
+// move_mount and pivot_root make it the root. Runs between clone and exec.
+// Source: man 2 mount_setattr, pivot_root; open_tree, move_mount in mount_api.rst.
+#pragma once
+
+#include "ch/plan/perform.hpp"
+
+namespace ch {
+namespace detail {
+
+/// "/proc/self/fd/N": how calls that only take a path can be given a descriptor.
+class FdPath {
+ public:
+  explicit FdPath(Fd fd) noexcept { text_ << "/proc/self/fd/" << static_cast<int>(fd); }
+  FdPath(Fd fd, const char* below) noexcept : FdPath(fd) { text_ << '/' << below; }
+  [[nodiscard]] const char* c_str() const noexcept { return text_.c_str(); }
+
+ private:
+  TextBuffer<256> text_;
+};
+
+/// Adds flags to a mount in the classic way: a remount names *all* flags, so those that
+/// it has are read first; the kernel refuses to drop one that the host has locked.
+template <kernel::Kernel K>
+Result<void> remount(K& k, Fd mount, std::uint64_t add, ZString path) noexcept {
+  kernel::StatFs status;
+  CHARLIE_TRY(lift(kernel::fstatfs(k, mount, status), path));
+  constexpr std::uint64_t pairs[][2] = {{kernel::st_rdonly, kernel::ms_rdonly},
+                                        {kernel::st_nosuid, kernel::ms_nosuid},
+                                        {kernel::st_nodev, kernel::ms_nodev},
+                                        {kernel::st_noexec, kernel::ms_noexec},
+                                        {kernel::st_noatime, kernel::ms_noatime},
+                                        {kernel::st_nodiratime, kernel::ms_nodiratime},
+                                        {kernel::st_relatime, kernel::ms_relatime}};
+  std::uint64_t flags = kernel::ms_remount | kernel::ms_bind | add;
+  for (const auto& [st, ms] : pairs)
+    if ((static_cast<std::uint64_t>(status.flags) & st) != 0) flags |= ms;
+  return lift(kernel::mount(k, nullptr, FdPath(mount).c_str(), nullptr, flags), path);
+}
+
+/// The mount point inside the image, or an error that names it. Classic: always by hand,
+/// because openat2 crosses to the scratch file system where ".." meets the root.
+template <kernel::Kernel K>
+Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) noexcept {
+  if (a.mode != Assembly::classic)
+    return lift(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
+                destination.text);
+  kernel::RootWalk walk;
+  return lift(walk.open(k, a.root, destination.c_str(), kernel::o_path), destination.text);
+}
+
+/// Does `error` mean that the thing is simply not there?
+[[nodiscard]] constexpr bool is_missing(const Error& error) noexcept {
+  return error.code == Errno::enoent || error.code == Errno::enotdir;
+}
+
+/// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
+template <kernel::Kernel K>
+Result<void> bind(K& k, const Assembling& a, Fd source, ZString path, ImagePath destination,
+                  Access access) noexcept {
+  if (a.mode == Assembly::classic) {
+    const auto at = open_mount_point(k, a, destination);
+    if (!at) return failure(at.error());
+    const Held<K> mount_point(k, a, *at);
+    const FdPath from(source, path.c_str());
+    CHARLIE_TRY(lift(kernel::mount(k, source == Fd::cwd ? path.c_str() : from.c_str(),
+                                   FdPath(mount_point.get()).c_str(), nullptr,
+                                   kernel::ms_bind | kernel::ms_rec),
+                     path));
+    if (access == Access::read_write) return {};
+    const auto mounted = open_mount_point(k, a, destination);  // now resolves to the new mount
+    if (!mounted) return failure(mounted.error());
+    const Held<K> mount(k, a, *mounted);
+    return remount(k, mount.get(), kernel::ms_rdonly, destination.text);
+  }
+  const auto cloned = lift(kernel::clone_tree(k, source, path.c_str(), kernel::at_recursive), path);
+  if (!cloned) return failure(cloned.error());
+  const Held<K> tree(k, a, *cloned);
+  if (access == Access::read_only)
+    CHARLIE_TRY(lift(kernel::mount_setattr(k, tree.get(), kernel::at_recursive,
+                                           {.attr_set = kernel::mount_attr_rdonly}),
+                     path));
+  const auto at = open_mount_point(k, a, destination);
+  if (!at) return failure(at.error());
+  const Held<K> mount_point(k, a, *at);
+  return lift(kernel::move_mount(k, tree.get(), mount_point.get()), destination.text);
+}
+
+/// A detached mount of a new file system.
+template <kernel::Kernel K>
+Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type) noexcept {
+  const auto opened = lift(kernel::fsopen(k, type), type);
+  if (!opened) return failure(opened.error());
+  const Held<K> context(k, a, *opened);
+  CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), type));
+  return lift(kernel::fsmount(k, context.get(), kernel::mount_attr_nosuid | kernel::mount_attr_nodev),
+              type);
+}
+
+/// The image of an older kernel, which must hang somewhere while it is being furnished:
+/// on the image's own directory, where only this mount namespace sees it. Under it hangs
+/// the scratch file system, reached by descriptor only, whether the plan uses it or not.
+template <kernel::Kernel K>
+Result<void> attach_image(K& k, Assembling& a, HostPath image) noexcept {
+  const auto scratch = new_filesystem(k, a, "tmpfs");
+  if (!scratch) return failure(scratch.error());
+  a.scratch = *scratch;
+  CHARLIE_TRY(lift(kernel::move_mount(k, a.scratch, image.c_str()), image.text));
+  return lift(kernel::move_mount(k, a.root, image.c_str()), image.text);
+}
+
+/// The same by mount(2). Here the directory's absolute path is needed, since "." would
+/// name the directory and not what was mounted on it.
+template <kernel::Kernel K>
+Result<void> attach_image_classic(K& k, Assembling& a, const step::OpenImage& s) noexcept {
+  const auto opened = lift(
+      kernel::openat(k, Fd::cwd, s.image.c_str(), kernel::o_path | kernel::o_directory),
+      s.image.text);
+  if (!opened) return failure(opened.error());
+  const Held<K> directory(k, a, *opened);
+  char name[4096];
+  const auto n = lift(kernel::readlinkat(k, Fd::cwd, FdPath(directory.get()).c_str(), name,
+                                         sizeof name - 1),
+                      s.image.text);
+  if (!n) return failure(n.error());
+  name[*n] = '\0';
+  CHARLIE_TRY(lift(kernel::mount(k, name, name, nullptr, kernel::ms_bind | kernel::ms_rec),
+                   s.image.text));
+  const auto root = lift(kernel::openat(k, Fd::cwd, name, kernel::o_path), s.image.text);
+  if (!root) return failure(root.error());
+  a.root = *root;
+  CHARLIE_TRY(remount(k, a.root,
+                      kernel::ms_nosuid | (s.access == Access::read_only ? kernel::ms_rdonly : 0),
+                      s.image.text));
+  // The scratch file system hangs on top until EnterRoot; see open_mount_point.
+  CHARLIE_TRY(lift(kernel::mount(k, "tmpfs", name, "tmpfs", kernel::ms_nosuid | kernel::ms_nodev),
+                   s.image.text));
+  const auto scratch = lift(kernel::openat(k, Fd::cwd, name, kernel::o_path), s.image.text);
+  if (!scratch) return failure(scratch.error());
+  a.scratch = *scratch;
+  return {};
+}
+
+}  // namespace detail
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::MakePrivate&) noexcept {
+  return lift(kernel::mount(k, nullptr, "/", nullptr, kernel::ms_rec | kernel::ms_private), "/");
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
+  if (a.mode == Assembly::classic) return detail::attach_image_classic(k, a, s);
+  // The trailing "/." makes anything but a directory fail right here, with ENOTDIR.
+  TextBuffer<4096> directory;
+  directory << s.image.text << "/.";
+  const char* path = directory.truncated() ? s.image.c_str() : directory.c_str();
+  const auto tree = lift(kernel::clone_tree(k, Fd::cwd, path, kernel::at_recursive), s.image.text);
+  if (!tree) return failure(tree.error());
+  a.root = *tree;
+  const kernel::MountAttr attributes{
+      .attr_set = kernel::mount_attr_nosuid |
+                  (s.access == Access::read_only ? kernel::mount_attr_rdonly : 0)};
+  CHARLIE_TRY(lift(kernel::mount_setattr(k, a.root, kernel::at_recursive, attributes),
+                   s.image.text));
+  return a.mode == Assembly::detached ? Result<void>() : detail::attach_image(k, a, s.image);
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::MakeScratch&) noexcept {
+  if (a.scratch != Fd::none) return {};  // came with the image
+  const auto made = detail::new_filesystem(k, a, "tmpfs");
+  if (!made) return failure(made.error());
+  a.scratch = *made;
+  return {};
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::MakeScratchDirectory& s) noexcept {
+  return lift(kernel::mkdirat(k, a.scratch, s.path.c_str(), 0755), s.path.text);
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexcept {
+  const auto opened = lift(
+      kernel::openat(k, a.scratch, s.path.c_str(),
+                     kernel::o_wronly | kernel::o_creat | kernel::o_excl | kernel::o_nofollow, 0644),
+      s.path.text);
+  if (!opened) return failure(opened.error());
+  const detail::Held<K> file(k, a, *opened);
+  for (std::string_view rest = s.content; !rest.empty();) {
+    const auto n = kernel::write(k, file.get(), rest.data(), rest.size());
+    if (!n.ok()) return lift(kernel::Returned<void>{n.raw, n.call}, s.path.text);
+    rest.remove_prefix(n.value() < rest.size() ? n.value() : rest.size());
+  }
+  return {};
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
+  const auto bound = detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access);
+  if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
+  return bound;
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::BindScratch& s) noexcept {
+  const auto bound = detail::bind(k, a, a.scratch, s.source.text, s.destination, s.access);
+  if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
+  return bound;
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexcept {
+  const auto at = detail::open_mount_point(k, a, s.destination);
+  if (!at) return failure(at.error());
+  const detail::Held<K> mount_point(k, a, *at);
+  if (a.mode == Assembly::classic)
+    return lift(kernel::mount(k, s.type, detail::FdPath(mount_point.get()).c_str(), s.type,
+                              kernel::ms_nosuid | kernel::ms_nodev),
+                s.destination.text);
+  const auto made = detail::new_filesystem(k, a, s.type);
+  if (!made) return failure(made.error());
+  const detail::Held<K> tree(k, a, *made);
+  return lift(kernel::move_mount(k, tree.get(), mount_point.get()), s.destination.text);
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
+  // Private: what the host mounts later stays out.
+  if (a.mode == Assembly::classic) {
+    CHARLIE_TRY(lift(kernel::umount2(k, detail::FdPath(a.scratch).c_str(), kernel::mnt_detach)));
+    CHARLIE_TRY(lift(kernel::mount(k, nullptr, detail::FdPath(a.root).c_str(), nullptr,
+                                   kernel::ms_rec | kernel::ms_private)));
+  } else {
+    CHARLIE_TRY(lift(kernel::mount_setattr(k, a.root, kernel::at_recursive,
+                                           {.propagation = kernel::ms_private})));
+  }
+  // On top of "/": no path of the host's is looked up for it, and from here on none is.
+  if (a.mode == Assembly::detached) CHARLIE_TRY(lift(kernel::move_mount(k, a.root, "/"), "/"));
+  CHARLIE_TRY(lift(kernel::fchdir(k, a.root)));
+  CHARLIE_TRY(lift(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one
+  return lift(kernel::umount2(k, ".", kernel::mnt_detach));
+}
+
+}  // namespace ch

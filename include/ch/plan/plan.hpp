@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. A plan: the steps of one container in order, in an arena of the caller's,
+// and the builder that policies add steps with. Building asks the kernel nothing and
+// changes nothing.
+#pragma once
+
+#include <span>
+
+#include "ch/plan/step.hpp"
+#include "ch/types/arena.hpp"
+#include "ch/types/result.hpp"
+
+namespace ch {
+
+/// How the tree of mounts is put together; a newer kernel allows a cheaper way.
+enum class Assembly : std::uint8_t {
+  detached,  // 6.15: unattached trees may be mounted onto each other; attach once, complete
+  attached,  // 5.12: attach the root first, then mount onto it by descriptor
+  classic,   // mount(2) through /proc/self/fd, for kernels without the calls above
+};
+
+/// The steps of one container. A view: the arena that the builder used owns all of it.
+struct Plan {
+  std::span<const Step> steps{};
+  Assembly assembly = Assembly::detached;
+};
+
+/// Collects steps. When the arena is full the builder remembers that, ignores what
+/// comes after, and `finish` reports it: no policy needs to check each step.
+/// Never allocates outside the arena. Not for use between clone and exec.
+class PlanBuilder {
+ public:
+  /// Room for `capacity` steps is taken from `arena` at once.
+  explicit PlanBuilder(Arena& arena, std::size_t capacity = 64) noexcept
+      : arena_(arena), steps_(arena.make<Step>(capacity), capacity) {}
+
+  void add(const Step& step) noexcept {
+    if (!steps_.push_back(step)) full_ = true;
+  }
+  /// For steps that need text of their own. Null results must go to `out_of_space`.
+  [[nodiscard]] Arena& arena() noexcept { return arena_; }
+  /// A NUL-terminated text made of `pieces`, living as long as the plan.
+  template <class... Pieces>
+  [[nodiscard]] ZString text(Pieces... pieces) noexcept {
+    const char* joined = arena_.join(pieces...);
+    if (joined == nullptr) full_ = true;
+    return joined == nullptr ? ZString() : ZString(joined);
+  }
+  void out_of_space() noexcept { full_ = true; }
+
+  /// The plan. ENOMEM with operation `none`: the arena is too small.
+  [[nodiscard]] Result<Plan> finish(Assembly assembly = Assembly::detached) const noexcept {
+    if (full_) return failure({Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"});
+    return Plan{steps_.span(), assembly};
+  }
+
+ private:
+  Arena& arena_;
+  Sequence<Step> steps_;
+  bool full_ = false;
+};
+
+}  // namespace ch

@@ -1,0 +1,270 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. A plan as a shell script of util-linux commands: unshare, mount, pivot_root.
+// Running it gives the same container, so that a student can stop half-way, look around
+// and change things. What the shell does less well is said in its comments: mount(8)
+// wants to be root (hence a second user namespace at the end), works on paths (links in
+// the image are followed) and leaves no detached trees.
+// Source: man 1 unshare, nsenter; man 8 mount, pivot_root.
+#pragma once
+
+#include "ch/plan/print_text.hpp"
+
+namespace ch {
+
+namespace detail {
+
+/// Text as one word of a POSIX shell.
+template <class Sink>
+void shell_word(Sink& sink, std::string_view text) {
+  sink("'");
+  for (std::size_t quote = text.find('\''); quote != std::string_view::npos;
+       quote = text.find('\'')) {
+    sink(head(text, quote));
+    sink("'\\''");
+    text.remove_prefix(quote + 1);
+  }
+  sink(text);
+  sink("'");
+}
+
+/// What the script needs to know of the whole plan before its first line.
+struct ShellOutline {
+  NamespaceFlags flags{};
+  Pid join = Pid::none;
+  Uid uid{};
+  Gid gid{};
+  bool scratch = false;
+  bool image = false;
+
+  void operator()(const step::CreateNamespaces& s) noexcept { flags = s.flags; }
+  void operator()(const step::JoinNamespaces& s) noexcept {
+    flags = s.flags;
+    join = s.pid;
+  }
+  void operator()(const step::MapUsers& s) noexcept { uid = s.range.inside; }
+  void operator()(const step::MapGroups& s) noexcept { gid = s.range.inside; }
+  void operator()(const step::MakeScratch&) noexcept { scratch = true; }
+  void operator()(const step::OpenImage&) noexcept { image = true; }
+  template <class S>
+  void operator()(const S&) noexcept {}
+
+  [[nodiscard]] bool has_user_namespace() const noexcept {
+    return contains(flags, static_cast<NamespaceFlags>(kernel::clone_newuser));
+  }
+  [[nodiscard]] bool drops_root() const noexcept {
+    return has_user_namespace() && join == Pid::none && (uid != Uid::root || gid != Gid::root);
+  }
+};
+
+/// The commands of each step.
+template <class Sink>
+struct StepShell {
+  Sink& sink;
+  const ShellOutline& outline;
+  const char* const* environ;
+
+  void operator()(const step::CreateNamespaces&) const {}  // by the script's first stage
+  void operator()(const step::JoinNamespaces&) const {}
+  void operator()(const step::DenySetgroups&) const {}
+  void operator()(const step::MapUsers&) const {}
+  void operator()(const step::MapGroups&) const {}
+  void operator()(const step::MakePrivate&) const { sink("mount --make-rprivate /\n"); }
+  void operator()(const step::OpenImage& s) const {
+    sink("new=$(cd -- ");
+    shell_word(sink, s.image.view());
+    sink(" && pwd -P)\nmount --rbind -- \"$new\" \"$new\"\nmount -o remount,bind,nosuid");
+    if (s.access == Access::read_only) sink(",ro");
+    sink(" -- \"$new\"\n");
+  }
+  void operator()(const step::MakeScratch&) const {
+    sink("mount -t tmpfs -o nosuid,nodev scratch \"$scratch\"\n");
+  }
+  void operator()(const step::MakeScratchDirectory& s) const {
+    sink("mkdir -- \"$scratch\"/");
+    shell_word(sink, s.path.view());
+    sink("\n");
+  }
+  void operator()(const step::WriteScratchFile& s) const {
+    sink("printf %s ");
+    shell_word(sink, s.content);
+    sink(" > \"$scratch\"/");
+    shell_word(sink, s.path.view());
+    sink("\n");
+  }
+  void operator()(const step::Bind& s) const { bind("", s.source.view(), s); }
+  void operator()(const step::BindScratch& s) const { bind("\"$scratch\"/", s.source.view(), s); }
+  void operator()(const step::MountFilesystem& s) const {
+    sink("mount -t ");
+    shell_word(sink, s.type);
+    sink(" -o nosuid,nodev none \"$new\"");
+    shell_word(sink, s.destination.view());
+    sink("\n");
+  }
+  void operator()(const step::EnterRoot&) const {
+    sink(
+        "mount --make-rprivate -- \"$new\"\n"
+        "# From pivot_root on, / is the image. Two host programs are still needed (umount,\n"
+        "# unshare): descriptor 9 keeps the host's root, and they run with the host's loader.\n"
+        "loader=$(ldd \"$(command -v unshare)\" | sed -n 's,^[[:space:]]*\\(/[^ ]*/ld[-0-9.a-z_]*"
+        "\\.so[^ ]*\\) (.*,\\1,p')\n"
+        "libs=$(ldd \"$(command -v umount)\" \"$(command -v unshare)\" | sed -n "
+        "'s,.*=> \\(/.*\\)/[^/]* (.*,/proc/self/fd/9\\1,p' | sort -u | paste -s -d: -)\n"
+        "umount=/proc/self/fd/9$(readlink -f \"$(command -v umount)\")\n"
+        "unshare=/proc/self/fd/9$(readlink -f \"$(command -v unshare)\")\n"
+        "loader=/proc/self/fd/9$(readlink -f \"$loader\")\n"
+        "exec 9</\n"
+        "cd -- \"$new\"\n"
+        "pivot_root . .\n"
+        "\"$loader\" --library-path \"$libs\" \"$umount\" -l .\n"
+        "cd /\n");
+  }
+  void operator()(const step::ChangeDirectory& s) const {
+    sink("cd -- ");
+    shell_word(sink, s.path.view());
+    sink("\n");
+  }
+  void operator()(const step::ForbidNewPrivileges&) const {
+    sink("# no_new_privs: setpriv --no-new-privs, where the image has it\n");
+  }
+  void operator()(const step::CloseDescriptors&) const {}  // the shell opened only 9
+  void operator()(const step::Execute& s) const {
+    if (s.envp != nullptr && environ != nullptr) environment(s.envp);
+    sink("PATH=");
+    shell_word(sink, s.search_path);
+    sink("; export PATH\n");
+    sink("unset CHARLIE_STAGE scratch\nexec ");
+    if (outline.image && outline.drops_root())
+      sink("\"$loader\" --library-path \"$libs\" \"$unshare\" ");
+    else if (outline.drops_root())
+      sink("unshare ");
+    if (outline.drops_root()) {
+      TextBuffer<96> ids;
+      ids << "--user --map-user=" << static_cast<unsigned>(outline.uid)
+          << " --map-group=" << static_cast<unsigned>(outline.gid) << " -- ";
+      sink(ids.view());
+    }
+    if (outline.image) sink("/bin/sh -c 'exec 9<&-; exec \"$@\"' sh ");
+    if (s.argv == nullptr || *s.argv == nullptr) {
+      shell_word(sink, s.name.view());
+    } else {
+      // The name is what is looked for; argv[0] can't be set from a shell.
+      shell_word(sink, s.name.view());
+      for (const char* const* word = s.argv + 1; *word != nullptr; ++word) {
+        sink(" ");
+        shell_word(sink, *word);
+      }
+    }
+    sink("\n");
+  }
+
+ private:
+  template <class S>
+  void bind(std::string_view prefix, std::string_view source, const S& s) const {
+    const auto from = [&] {
+      sink(prefix);
+      shell_word(sink, source);
+    };
+    const auto to = [&] {
+      sink("\"$new\"");
+      shell_word(sink, s.destination.view());
+    };
+    if (s.if_missing == IfMissing::skip) {
+      sink("if [ -e ");
+      from();
+      sink(" ] && [ -e ");
+      to();
+      sink(" ]; then\n  ");
+    }
+    sink("mount --rbind -- ");
+    from();
+    sink(" ");
+    to();
+    if (s.access == Access::read_only) {
+      sink(s.if_missing == IfMissing::skip ? "\n  " : "\n");
+      sink("mount -o remount,bind,ro -- ");
+      to();
+    }
+    sink(s.if_missing == IfMissing::skip ? "\nfi\n" : "\n");
+  }
+
+  static std::string_view name_of(std::string_view variable) noexcept {
+    return head(variable, variable.find('='));
+  }
+  static std::string_view find(const char* const* variables, std::string_view name) noexcept {
+    for (; *variables != nullptr; ++variables)
+      if (name_of(*variables) == name) return *variables;
+    return {};
+  }
+  /// Only names that a shell can assign; it passes on the others by itself.
+  static bool assignable(std::string_view name) noexcept {
+    if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
+    for (const char c : name) {
+      const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+                        (c >= '0' && c <= '9') || c == '_';
+      if (!word) return false;
+    }
+    return true;
+  }
+  /// The difference between the environment now and the program's.
+  void environment(const char* const* envp) const {
+    for (const char* const* old = environ; *old != nullptr; ++old) {
+      const auto name = name_of(*old);
+      if (!assignable(name) || !find(envp, name).empty()) continue;
+      sink("unset ");
+      sink(name);
+      sink("\n");
+    }
+    for (const char* const* now = envp; *now != nullptr; ++now) {
+      const auto name = name_of(*now);
+      if (!assignable(name) || find(environ, name) == *now || name == "PATH") continue;
+      sink("export ");
+      sink(name);
+      sink("=");
+      shell_word(sink, tail(*now, name.size() + 1));
+      sink("\n");
+    }
+  }
+};
+
+}  // namespace detail
+
+/// Hands `sink(std::string_view)` a POSIX shell script that does what the plan does, for
+/// util-linux 2.38 or newer. `environ` is the environment it will start from: only
+/// differences are set; null leaves the environment alone.
+template <class Sink>
+void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nullptr) {
+  detail::ShellOutline outline;
+  for (const Step& step : plan.steps) std::visit(outline, step);
+  sink(
+      "#!/bin/sh\n"
+      "# A container, step by step, with util-linux. Save it, read it, run it: sh FILE.\n"
+      "# Links inside the image are followed on the host here: use it with images you trust.\n"
+      "set -eu\nPATH=$PATH:/usr/sbin:/sbin  # pivot_root is there\n"
+      "if [ -z \"${CHARLIE_STAGE:-}\" ]; then\n");
+  if (outline.scratch) sink("  scratch=$(mktemp -d); export scratch\n  status=0\n");
+  sink(outline.scratch ? "  CHARLIE_STAGE=2 " : "  CHARLIE_STAGE=2 exec ");
+  if (outline.join != Pid::none) {
+    TextBuffer<64> target;
+    target << "nsenter --preserve-credentials --target=" << static_cast<int>(outline.join);
+    sink(target.view());
+  } else {
+    sink("unshare");
+  }
+  for (const NamespaceKind& kind : namespace_kinds) {
+    if (!contains(outline.flags, kind.flag)) continue;
+    sink(" --");
+    sink(std::string_view(kind.name) == "mnt" ? "mount" : kind.name);
+  }
+  if (outline.join == Pid::none && outline.has_user_namespace()) sink(" --map-root-user");
+  if (outline.join == Pid::none &&
+      contains(outline.flags, static_cast<NamespaceFlags>(kernel::clone_newpid)))
+    sink(" --fork");
+  sink(" -- /bin/sh \"$0\"");
+  if (outline.scratch) sink(" || status=$?\n  rmdir \"$scratch\"\n  exit $status");
+  sink("\nfi\n\n");
+  for (const Step& step : plan.steps)
+    std::visit(detail::StepShell<std::remove_reference_t<Sink>>{sink, outline, environ}, step);
+}
+
+}  // namespace ch

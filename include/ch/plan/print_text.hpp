@@ -1,0 +1,119 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. A plan as text for people: one numbered line per step. Lines go to a sink as
+// they are made, so that a plan of any length needs no buffer.
+#pragma once
+
+#include "ch/plan/plan.hpp"
+
+namespace ch {
+
+/// Writes the kinds in `flags` as "user, mnt", with `separator` between them.
+inline void write_namespaces(TextWriter& out, NamespaceFlags flags,
+                             std::string_view separator = ", ") noexcept {
+  bool first = true;
+  for (const NamespaceKind& kind : namespace_kinds) {
+    if (!contains(flags, kind.flag)) continue;
+    if (!first) out << separator;
+    out << kind.name;
+    first = false;
+  }
+}
+
+namespace detail {
+
+/// One line per kind of step, without number and newline.
+struct StepText {
+  TextWriter& out;
+
+  void operator()(const step::CreateNamespaces& s) const noexcept {
+    out << "make namespaces: ";
+    write_namespaces(out, s.flags);
+  }
+  void operator()(const step::JoinNamespaces& s) const noexcept {
+    out << "join namespaces of process " << static_cast<int>(s.pid) << ": ";
+    write_namespaces(out, s.flags);
+  }
+  void operator()(const step::DenySetgroups&) const noexcept { out << "deny setgroups"; }
+  void operator()(const step::MapUsers& s) const noexcept { map("uid", s.range); }
+  void operator()(const step::MapGroups& s) const noexcept { map("gid", s.range); }
+  void operator()(const step::MakePrivate&) const noexcept {
+    out << "cut all mounts off from the host's";
+  }
+  void operator()(const step::OpenImage& s) const noexcept {
+    out << "open image " << s.image.text;
+    access(s.access);
+  }
+  void operator()(const step::MakeScratch&) const noexcept {
+    out << "make a tmpfs for generated files";
+  }
+  void operator()(const step::MakeScratchDirectory& s) const noexcept {
+    out << "make directory tmpfs:" << s.path.text;
+  }
+  void operator()(const step::WriteScratchFile& s) const noexcept {
+    out << "write file tmpfs:" << s.path.text << ", " << static_cast<std::uint64_t>(s.content.size())
+        << " bytes";
+  }
+  void operator()(const step::Bind& s) const noexcept {
+    out << "bind " << s.source.text << " on " << s.destination.text;
+    access(s.access);
+    optional(s.if_missing);
+  }
+  void operator()(const step::BindScratch& s) const noexcept {
+    out << "bind tmpfs:" << s.source.text << " on " << s.destination.text;
+    access(s.access);
+    optional(s.if_missing);
+  }
+  void operator()(const step::MountFilesystem& s) const noexcept {
+    out << "mount a new " << s.type << " on " << s.destination.text;
+  }
+  void operator()(const step::EnterRoot&) const noexcept {
+    out << "make this tree the root and let go of the host's";
+  }
+  void operator()(const step::ChangeDirectory& s) const noexcept {
+    out << "change directory to " << s.path.text;
+  }
+  void operator()(const step::ForbidNewPrivileges&) const noexcept {
+    out << "forbid new privileges";
+  }
+  void operator()(const step::CloseDescriptors&) const noexcept {
+    out << "close descriptors from 3 on";
+  }
+  void operator()(const step::Execute& s) const noexcept {
+    out << "execute";
+    if (s.argv != nullptr)
+      for (const char* const* word = s.argv; *word != nullptr; ++word) out << ' ' << *word;
+    if (s.name.view().find('/') == std::string_view::npos) out << "  (from " << s.search_path << ')';
+  }
+
+ private:
+  template <class Id>
+  void map(const char* what, const IdRange<Id>& range) const noexcept {
+    out << "map " << what << ' ' << static_cast<unsigned>(range.inside) << " inside to "
+        << static_cast<unsigned>(range.outside) << " outside";
+    if (range.count != 1) out << ", and " << range.count - 1 << " more";
+  }
+  void access(Access a) const noexcept {
+    if (a == Access::read_only) out << ", read-only";
+  }
+  void optional(IfMissing m) const noexcept {
+    if (m == IfMissing::skip) out << ", if both exist";
+  }
+};
+
+}  // namespace detail
+
+/// Hands `sink(std::string_view)` one line per step. Lines longer than 4 KiB are cut.
+template <class Sink>
+void print_text(const Plan& plan, Sink&& sink) {
+  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
+    TextBuffer<4352> line;
+    const auto number = static_cast<std::uint64_t>(i + 1);
+    line << (number < 10 ? " " : "") << number << "  ";
+    std::visit(detail::StepText{line}, plan.steps[i]);
+    line << '\n';
+    sink(line.view());
+  }
+}
+
+}  // namespace ch

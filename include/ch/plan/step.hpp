@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. The steps that a container is made of, as plain data: no pointers to
+// state, no behaviour, so that a plan can be printed, compared and tested without
+// any privilege. What a step *does* is in perform.hpp, how it reads in print_*.hpp;
+// a new step gets one overload in each, and the compiler names those that lack one.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string_view>
+#include <variant>
+
+#include "ch/types/ids.hpp"
+#include "ch/types/paths.hpp"
+
+namespace ch {
+namespace step {
+
+// ---- which namespaces, and who we are in them -------------------------------------
+
+/// New namespaces for the process; the first step of a container that we make.
+/// unshare(2) in place, or clone's flags where a child is started anyway.
+struct CreateNamespaces {
+  NamespaceFlags flags{};
+};
+
+/// The namespaces of a running process instead of new ones. The pidfd makes sure that
+/// it is the process meant and not a later one with its number. setns(2), pidfd_open(2).
+struct JoinNamespaces {
+  Pid pid{};
+  NamespaceFlags flags{};
+};
+
+/// Gives up setgroups(2), which the kernel demands of an ordinary user before gid_map:
+/// a process could otherwise drop a group that is *denied* access somewhere.
+/// man 7 user_namespaces, "/proc/pid/setgroups".
+struct DenySetgroups {};
+
+/// One line for uid_map, one for gid_map: what ids we have inside. Written once, ever.
+struct MapUsers {
+  IdRange<Uid> range{};
+};
+struct MapGroups {
+  IdRange<Gid> range{};
+};
+
+// ---- the tree of mounts ----------------------------------------------------------
+
+/// Cuts every mount off from the host's, so that ours don't appear there. Needed only
+/// without a user namespace: with one, the kernel has done it already (man 7
+/// mount_namespaces, "less privileged").
+struct MakePrivate {};
+
+/// Copies the image's mount to a tree of our own, to be the root. Never grants what
+/// the host's mount withholds. `access` read_only covers mounts beneath it too.
+struct OpenImage {
+  HostPath image{};
+  Access access = Access::read_only;
+};
+
+/// A tmpfs for generated files and directories. It is never visible under a path of
+/// the host, so nothing of it can be left behind.
+struct MakeScratch {};
+
+struct MakeScratchDirectory {
+  ScratchPath path{};
+};
+
+/// A small regular file in the scratch file system.
+struct WriteScratchFile {
+  ScratchPath path{};
+  std::string_view content{};
+};
+
+/// Shows a host file or tree, with the mounts beneath it, at a path of the container.
+struct Bind {
+  HostPath source{};
+  ImagePath destination{};
+  Access access = Access::read_write;
+  IfMissing if_missing = IfMissing::fail;
+};
+
+/// Shows a part of the scratch file system at a path of the container.
+struct BindScratch {
+  ScratchPath source{};
+  ImagePath destination{};
+  Access access = Access::read_only;
+  IfMissing if_missing = IfMissing::fail;
+};
+
+/// A new file system of the kernel's (tmpfs, proc, mqueue, sysfs) at a path of the
+/// container. proc and its kin show the namespaces of the process that mounts them.
+struct MountFilesystem {
+  const char* type = "";
+  ImagePath destination{};
+};
+
+/// Makes the assembled tree the root and lets go of the host's. pivot_root(2), not
+/// chroot: in a chroot the kernel refuses further user namespaces, and the host's tree
+/// would stay reachable.
+struct EnterRoot {};
+
+// ---- the process ----------------------------------------------------------------
+
+struct ChangeDirectory {
+  ImagePath path{};
+};
+
+/// No program from here on gains privilege by being executed (set-uid bits, file
+/// capabilities). Not reversible. prctl(2), PR_SET_NO_NEW_PRIVS.
+struct ForbidNewPrivileges {};
+
+/// Descriptors from 3 on close when the program starts: one that leaks may be the way
+/// back to the host's root directory (CVE-2024-21626).
+struct CloseDescriptors {};
+
+/// Becomes the program. `name` without a slash is looked for in `search_path`, which
+/// is the *container's* PATH. argv and envp end in null, as execve(2) wants.
+struct Execute {
+  ZString name{};
+  const char* const* argv = nullptr;
+  const char* const* envp = nullptr;
+  std::string_view search_path{};
+};
+
+}  // namespace step
+
+/// One step. All alternatives are trivially copyable, so a Step is a plain value.
+using Step =
+    std::variant<step::CreateNamespaces, step::JoinNamespaces, step::DenySetgroups, step::MapUsers,
+                 step::MapGroups, step::MakePrivate, step::OpenImage, step::MakeScratch,
+                 step::MakeScratchDirectory, step::WriteScratchFile, step::Bind, step::BindScratch,
+                 step::MountFilesystem, step::EnterRoot, step::ChangeDirectory,
+                 step::ForbidNewPrivileges, step::CloseDescriptors, step::Execute>;
+static_assert(std::is_trivially_copyable_v<Step>);
+
+}  // namespace ch

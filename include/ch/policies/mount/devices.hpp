@@ -1,0 +1,26 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 4, mount contributor: /dev, /proc and /sys of the host, with all that hangs
+// below them: GPUs, InfiniBand and the scheduler's control groups included. An image
+// without these directories can't run programs, so a missing one is an error.
+#pragma once
+
+#include "ch/plan/context.hpp"
+
+namespace ch {
+
+struct Devices {
+  static constexpr bool uses_scratch = false;
+
+  void contribute(PlanBuilder& b, const PlanContext& c) const noexcept {
+    b.add(step::Bind{HostPath("/dev"), ImagePath("/dev")});
+    // A new pid namespace needs a proc of its own: the host's shows the host's numbers.
+    if (contains(c.namespaces, static_cast<NamespaceFlags>(kernel::clone_newpid)))
+      b.add(step::MountFilesystem{"proc", ImagePath("/proc")});
+    else
+      b.add(step::Bind{HostPath("/proc"), ImagePath("/proc")});
+    b.add(step::Bind{HostPath("/sys"), ImagePath("/sys")});
+  }
+};
+
+}  // namespace ch

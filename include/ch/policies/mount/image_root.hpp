@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 4, mount contributor: the image becomes the root, read-only unless asked, so
+// that a thousand ranks can share it and none can break it.
+#pragma once
+
+#include "ch/plan/context.hpp"
+#include "ch/types/setting.hpp"
+
+namespace ch {
+
+template <SettingOf<Access> AccessSetting = Chosen<Access>>
+struct ImageRoot {
+  static constexpr bool uses_scratch = false;
+  static constexpr bool opens_image = true;
+  HostPath image{};
+  AccessSetting access{};
+
+  void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
+    b.add(step::OpenImage{image, access.value()});
+  }
+};
+
+}  // namespace ch

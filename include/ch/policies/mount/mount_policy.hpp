@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 4, second policy: what the container's tree of mounts looks like. It is made
+// of contributors, each one idea in one header of this folder; Mounts puts them in a
+// row between opening the image and entering it. docs/contributor.md shows how to
+// write one. Source: man 7 mount_namespaces.
+#pragma once
+
+#include <concepts>
+#include <tuple>
+
+#include "ch/plan/context.hpp"
+
+namespace ch {
+
+/// Purpose: adds the mounts that serve one end, such as a home directory.
+///
+/// Minimal definition: `contribute(builder, context)`; a static `uses_scratch` that says
+/// whether its steps need the scratch file system.
+///
+/// Laws: it only describes (no system calls); its options are its members; it looks at
+/// nothing but those and the context, so equal inputs give equal steps.
+///
+/// Models: ImageRoot, HostFiles, Accounts, Tmp, Home, Devices, UserBinds.
+template <class C>
+concept MountContributor =
+    requires(const C& contributor, PlanBuilder& builder, const PlanContext& context) {
+      { C::uses_scratch } -> std::convertible_to<bool>;
+      { contributor.contribute(builder, context) } noexcept;
+    };
+
+/// Purpose: adds all mount steps of a container.
+///
+/// Minimal definition: `mounts` (false: the container keeps the tree it has) and
+/// `contribute(builder, context)`.
+///
+/// Laws: if `mounts`, the steps start with OpenImage and end with EnterRoot.
+///
+/// Models: Mounts<...>, HostMounts.
+template <class P>
+concept MountPolicy = requires(const P& policy, PlanBuilder& builder, const PlanContext& context) {
+  { P::mounts } -> std::convertible_to<bool>;
+  { policy.contribute(builder, context) } noexcept;
+};
+
+/// The host's tree as it is: for containers that only differ in other namespaces.
+struct HostMounts {
+  static constexpr bool mounts = false;
+  void contribute(PlanBuilder&, const PlanContext&) const noexcept {}
+};
+
+namespace detail {
+/// A contributor that opens the image says so with this member.
+template <class C>
+concept OpensImage = requires { requires C::opens_image; };
+}  // namespace detail
+
+/// The contributors' steps in the order given, which is the order of mounting: what
+/// comes later may cover what came before. compose.hpp finds a good order by itself.
+template <class... Contributors>
+class Mounts {
+  static_assert((MountContributor<Contributors> && ...),
+                "Charlie: Mounts<...> takes mount contributors: a type with a static uses_scratch "
+                "and contribute(PlanBuilder&, const PlanContext&) noexcept.");
+  static_assert((0 + ... + (detail::OpensImage<Contributors> ? 1 : 0)) == 1,
+                "Charlie: Mounts<...> needs exactly one contributor that opens the image; add "
+                "ch::ImageRoot, or remove the second.");
+
+  template <class First, class...>
+  static constexpr bool first_opens = detail::OpensImage<First>;
+  static_assert(first_opens<Contributors...>,
+                "Charlie: the contributor that opens the image comes first: put ch::ImageRoot at "
+                "the front, or let ch::compose order them.");
+
+ public:
+  static constexpr bool mounts = true;
+
+  constexpr Mounts() noexcept = default;
+  constexpr explicit Mounts(Contributors... contributors) noexcept : all_(contributors...) {}
+
+  /// The contributor of type C, to set its members.
+  template <class C>
+  [[nodiscard]] constexpr C& get() noexcept {
+    return std::get<C>(all_);
+  }
+  template <class C>
+  [[nodiscard]] constexpr const C& get() const noexcept {
+    return std::get<C>(all_);
+  }
+
+  void contribute(PlanBuilder& builder, const PlanContext& context) const noexcept {
+    std::apply(
+        [&](const auto& root, const auto&... rest) {
+          root.contribute(builder, context);
+          if constexpr ((Contributors::uses_scratch || ...)) builder.add(step::MakeScratch{});
+          (rest.contribute(builder, context), ...);
+        },
+        all_);
+    builder.add(step::EnterRoot{});
+  }
+
+ private:
+  std::tuple<Contributors...> all_;
+};
+
+}  // namespace ch

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 4, first policy: which of Linux's eight namespaces a container has of its own.
+// What is not in the set is shared with the host, which for HPC is the point: the
+// network and the other processes stay reachable. Source: man 7 namespaces.
+#pragma once
+
+#include <concepts>
+
+#include "ch/types/ids.hpp"
+
+namespace ch {
+
+/// The eight kinds, as types, named as in the manual. `needs_child`: unshare(2) moves
+/// only later children there, so the calling process can't enter in place.
+namespace ns {
+struct user {  // ids and capabilities; what makes all others possible without root
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newuser);
+  static constexpr bool needs_child = false;
+};
+struct mount {  // the tree of mounts
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newns);
+  static constexpr bool needs_child = false;
+};
+struct pid {  // process numbers; the first process inside is number 1
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newpid);
+  static constexpr bool needs_child = true;
+};
+struct net {  // interfaces, addresses, ports; a new one has nothing but a sleeping lo
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newnet);
+  static constexpr bool needs_child = false;
+};
+struct ipc {  // System V shared memory and POSIX message queues
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newipc);
+  static constexpr bool needs_child = false;
+};
+struct uts {  // host name
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newuts);
+  static constexpr bool needs_child = false;
+};
+struct cgroup {  // the root of the visible control group tree
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newcgroup);
+  static constexpr bool needs_child = false;
+};
+struct time {  // offsets of the monotonic and boot clocks
+  static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newtime);
+  static constexpr bool needs_child = true;
+};
+
+/// One of the eight.
+template <class T>
+concept Kind = std::same_as<T, user> || std::same_as<T, mount> || std::same_as<T, pid> ||
+               std::same_as<T, net> || std::same_as<T, ipc> || std::same_as<T, uts> ||
+               std::same_as<T, cgroup> || std::same_as<T, time>;
+}  // namespace ns
+
+/// A set of kinds, fixed when the program is compiled.
+///
+/// Purpose: says what a container does not share with its host, and from that what
+/// can be done with it: entered in place or only by a child, id maps or none, mounts
+/// or none.
+///
+/// Laws: order does not matter; no kind twice; without `user`, every other kind needs
+/// CAP_SYS_ADMIN, so such a set is for real root only.
+template <class... Kinds>
+struct NamespaceSet {
+  static_assert((ns::Kind<Kinds> && ...),
+                "Charlie: a NamespaceSet is made of ch::ns::user, mount, pid, net, ipc, uts, "
+                "cgroup and time; one of the given types is none of these.");
+  static constexpr NamespaceFlags flags() noexcept {
+    NamespaceFlags all = NamespaceFlags::none;
+    ((all = all | Kinds::flag), ...);
+    return all;
+  }
+  template <class Kind>
+  static constexpr bool has = (std::same_as<Kind, Kinds> || ...);
+
+  template <class Kind>
+  static constexpr int count = (0 + ... + (std::same_as<Kind, Kinds> ? 1 : 0));
+  static_assert(((count<Kinds> == 1) && ...),
+                "Charlie: a kind stands twice in this NamespaceSet; name each once.");
+
+  /// Can a running process move there itself, or does it take a child?
+  static constexpr bool enters_in_place = !(Kinds::needs_child || ...);
+};
+
+namespace detail {
+template <class T>
+inline constexpr bool is_namespace_set = false;
+template <class... Kinds>
+inline constexpr bool is_namespace_set<NamespaceSet<Kinds...>> = true;
+}  // namespace detail
+
+/// A NamespaceSet of any kinds.
+template <class T>
+concept NamespacePolicy = detail::is_namespace_set<T>;
+
+}  // namespace ch

@@ -1,0 +1,40 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5. The configurations that have a name. Each is one line of policies; start
+// from the nearest and change a word.
+#pragma once
+
+#include "ch/container.hpp"
+#include "ch/policies/mount/accounts.hpp"
+#include "ch/policies/mount/devices.hpp"
+#include "ch/policies/mount/home.hpp"
+#include "ch/policies/mount/host_files.hpp"
+#include "ch/policies/mount/image_root.hpp"
+#include "ch/policies/mount/tmp.hpp"
+#include "ch/policies/mount/user_binds.hpp"
+
+namespace ch::presets {
+
+/// What every unprivileged container here has of its own.
+using Unprivileged = NamespaceSet<ns::user, ns::mount>;
+
+/// ch-run: an image that feels like the host: its devices, network, users, /tmp, home.
+using HostIntegrated =
+    Container<Unprivileged,
+              Mounts<ImageRoot<>, Accounts, Home, HostFiles, Tmp<>, Devices, UserBinds>, ChosenIds>;
+
+/// The smallest in which Debian's programs run: the image and the kernel's file systems.
+using Bare = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_only>>, Devices>>;
+
+/// One directory and nothing else, writable: for code that handles a stranger's data
+/// (ch-tar2dir) and must not be able to reach any other file.
+using DirectoryOnly = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
+
+/// A writable image, as root inside: for the image's own tools such as ldconfig.
+using Maintenance =
+    Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_write>>, Devices>, AsRoot>;
+
+/// The inside of a container that is already running.
+using Attached = Container<Unprivileged, HostMounts, SameIds, AttachToPid>;
+
+}  // namespace ch::presets

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 2. Storage for the launch path, which may not touch the heap: an arena over
+// bytes that the caller owns, and a sequence that grows inside it. Nothing is ever
+// freed; the arena's owner drops all at once.
+#pragma once
+
+#include <cstddef>
+#include <new>
+#include <span>
+#include <string_view>
+#include <type_traits>
+
+#include "ch/types/text.hpp"
+
+namespace ch {
+
+/// Hands out aligned pieces of one buffer. Never allocates; a request that does not
+/// fit answers null and changes nothing.
+class Arena {
+ public:
+  constexpr explicit Arena(std::span<std::byte> storage) noexcept
+      : storage_(storage.data()), capacity_(storage.size()) {}
+  Arena(const Arena&) = delete;
+  Arena& operator=(const Arena&) = delete;
+
+  [[nodiscard]] void* allocate(std::size_t size, std::size_t alignment) noexcept {
+    const auto address = reinterpret_cast<std::size_t>(storage_) + used_;
+    const std::size_t padding = (alignment - address % alignment) % alignment;
+    if (padding > capacity_ - used_ || size > capacity_ - used_ - padding) return nullptr;
+    void* piece = storage_ + used_ + padding;
+    used_ += padding + size;
+    return piece;
+  }
+  /// `count` default-constructed objects, or null. Only for types that need no destructor.
+  template <class T>
+    requires std::is_trivially_destructible_v<T>
+  [[nodiscard]] T* make(std::size_t count = 1) noexcept {
+    if (count > capacity_ / sizeof(T)) return nullptr;
+    void* piece = allocate(sizeof(T) * count, alignof(T));
+    if (piece == nullptr) return nullptr;
+    T* first = static_cast<T*>(piece);
+    for (std::size_t i = 0; i < count; ++i) ::new (static_cast<void*>(first + i)) T();
+    return first;
+  }
+  /// A NUL-terminated copy of the pieces, one after the other, or null.
+  template <class... Pieces>
+  [[nodiscard]] const char* join(Pieces... pieces) noexcept {
+    const std::string_view views[] = {std::string_view(pieces)...};
+    std::size_t size = 1;
+    for (const auto v : views) size += v.size();
+    char* copy = static_cast<char*>(allocate(size, 1));
+    if (copy == nullptr) return nullptr;
+    char* out = copy;
+    for (const auto v : views)
+      for (const char c : v) *out++ = c;
+    *out = '\0';
+    return copy;
+  }
+
+  [[nodiscard]] std::size_t used() const noexcept { return used_; }
+  [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
+
+ private:
+  std::byte* storage_;
+  std::size_t capacity_;
+  std::size_t used_ = 0;
+};
+
+/// An arena with its own N bytes.
+template <std::size_t N>
+class ArenaOf : public Arena {
+ public:
+  ArenaOf() noexcept : Arena(std::span<std::byte>(bytes_, N)) {}
+
+ private:
+  alignas(std::max_align_t) std::byte bytes_[N];
+};
+
+/// Up to `capacity` values of T in storage that someone else owns. `push_back` answers
+/// false when full, and the sequence stays as it was.
+template <class T>
+class Sequence {
+ public:
+  constexpr Sequence() noexcept = default;
+  constexpr Sequence(T* storage, std::size_t capacity) noexcept
+      : data_(storage), capacity_(storage == nullptr ? 0 : capacity) {}
+
+  [[nodiscard]] constexpr bool push_back(const T& value) noexcept {
+    if (size_ == capacity_) return false;
+    data_[size_++] = value;
+    return true;
+  }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr T& operator[](std::size_t i) noexcept { return data_[i]; }
+  [[nodiscard]] constexpr const T& operator[](std::size_t i) const noexcept { return data_[i]; }
+  [[nodiscard]] constexpr T* begin() noexcept { return data_; }
+  [[nodiscard]] constexpr T* end() noexcept { return data_ + size_; }
+  [[nodiscard]] constexpr const T* begin() const noexcept { return data_; }
+  [[nodiscard]] constexpr const T* end() const noexcept { return data_ + size_; }
+  [[nodiscard]] constexpr std::span<const T> span() const noexcept { return {data_, size_}; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
+}  // namespace ch

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 2. Text without a heap: a NUL-terminated view and the parsing of numbers. The
+// writer is kernel/text.hpp. All of it runs between clone and exec.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string_view>
+
+#include "ch/kernel/text.hpp"
+
+namespace ch {
+
+/// Text that ends in a NUL, as the kernel wants it, with its length known. Views; the
+/// storage (argv, an arena, a literal) must outlive it. Never null.
+class ZString {
+ public:
+  constexpr ZString() noexcept = default;
+  constexpr ZString(const char* text) noexcept  // NOLINT: a C string converts, that is its point
+      : data_(text), size_(std::string_view(text).size()) {}
+
+  [[nodiscard]] constexpr const char* c_str() const noexcept { return data_; }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr std::string_view view() const noexcept { return {data_, size_}; }
+  constexpr operator std::string_view() const noexcept { return view(); }  // NOLINT
+  friend constexpr bool operator==(ZString a, ZString b) noexcept { return a.view() == b.view(); }
+
+ private:
+  const char* data_ = "";
+  std::size_t size_ = 0;
+};
+
+/// Decimal text to a number no greater than `limit`. False for anything else, be it
+/// empty, signed, or followed by more.
+[[nodiscard]] constexpr bool parse_number(std::string_view text, std::uint64_t limit,
+                                          std::uint64_t& out) noexcept {
+  if (text.empty()) return false;
+  std::uint64_t value = 0;
+  for (const char c : text) {
+    if (c < '0' || c > '9') return false;
+    const auto digit = static_cast<std::uint64_t>(c - '0');
+    if (value > (limit - digit) / 10) return false;
+    value = value * 10 + digit;
+  }
+  out = value;
+  return value <= limit;
+}
+
+}  // namespace ch
