@@ -38,7 +38,7 @@ void print_help() noexcept {
   cli::print_options(ch_run::table, out);
   out("\nExamples:\n"
       "  ch-run /data/hello -- echo hello\n"
-      "  ch-run -b /data/in:/mnt/in:ro -b /scratch /data/hello -- ./solve /mnt/in /mnt/1\n"
+      "  ch-run -b /data/in:/mnt/in:ro -b /scratch /data/hello -- ./solve /mnt/in\n"
       "  ch-run --explain=shell /data/hello -- true > box.sh   # the same, to study\n"
       "\nThe exit status is that of the command; 31 if the container could not be made,\n"
       "49 if the command could not be started, 64 for a wrong command line.\n");

@@ -4,6 +4,8 @@
 // write is a system call.
 #pragma once
 
+#include <string_view>
+
 #include "ch/kernel/fd.hpp"
 
 namespace ch::cli {

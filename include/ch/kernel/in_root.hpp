@@ -55,14 +55,14 @@ class RootWalk {
       if (const auto s = statx(k, next.value(), "", at_empty_path | at_symlink_nofollow, status);
           !s.ok()) {
         (void)close(k, next.value());
-        return fail(k, s.error());
+        return release(k, {s.raw, s.call});
       }
       rest_ = after;
       if ((status.mode & s_ifmt) == s_iflnk && !(last && (flags & o_nofollow))) {
         char target[max_path];
         const auto n = readlinkat(k, next.value(), "", target, sizeof target - 1);
         (void)close(k, next.value());
-        if (!n.ok()) return fail(k, n.error());
+        if (!n.ok()) return release(k, {n.raw, n.call});
         if (++links > max_links) return fail(k, Errno::eloop);
         target[n.value()] = '\0';
         if (target[0] == '/')

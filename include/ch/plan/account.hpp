@@ -7,7 +7,7 @@
 
 #include "ch/kernel/fd.hpp"
 #include "ch/types/arena.hpp"
-#include "ch/types/result.hpp"
+#include "ch/types/ids.hpp"
 
 namespace ch {
 

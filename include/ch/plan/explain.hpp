@@ -8,6 +8,7 @@
 #pragma once
 
 #include "ch/plan/host_limits.hpp"
+#include "ch/plan/plan.hpp"
 #include "ch/types/errno_text.hpp"
 
 namespace ch {
@@ -142,17 +143,21 @@ struct Explain {
     return explain_namespaces(e, l);
   }
   [[nodiscard]] constexpr Explanation mount(ZString source, ZString destination) const noexcept {
-    const bool inside = e.path == destination &&
-                        (e.operation == kernel::Call::openat2 || source != destination);
+    const bool looked_up =  // in the image: by openat2, or by hand
+        e.operation == kernel::Call::openat2 || e.operation == kernel::Call::openat ||
+        e.operation == kernel::Call::statx || e.operation == kernel::Call::readlinkat;
+    const bool inside = e.path == destination && (looked_up || source != destination);
+    if (e.operation == kernel::Call::move_mount && e.code == Errno::einval)
+      return {"one is a directory and the other a file",
+              "bind directories on directories and files on files"};
     if (is_missing_code(e.code) && inside)
       return {"the image has no such mount point, or a link in it leads nowhere",
               "make it in the image (mkdir, or touch for a file), or unpack with ch-tar2dir, "
               "which makes the usual ones"};
     if (is_missing_code(e.code) && !source.empty())
-      return e.operation == kernel::Call::move_mount
-                 ? Explanation{"one is a directory and the other a file",
-                               "bind directories on directories and files on files"}
-                 : Explanation{"there is nothing at this path on the host", "check the source"};
+      return {"there is nothing at this path on the host, or it is a file where the destination "
+              "is a directory",
+              "check the source"};
     if (e.code == Errno::eloop)
       return {"links at this path of the image go round in a circle",
               "repair the link in the image"};

@@ -31,15 +31,15 @@ struct Plan {
 /// Never allocates outside the arena. Not for use between clone and exec.
 class PlanBuilder {
  public:
-  /// Room for `capacity` steps is taken from `arena` at once.
-  explicit PlanBuilder(Arena& arena, std::size_t capacity = 64) noexcept
-      : arena_(arena), steps_(arena.make<Step>(capacity), capacity) {}
+  explicit PlanBuilder(Arena& arena) noexcept : arena_(arena), steps_(room(usual)) {}
 
   void add(const Step& step) noexcept {
-    if (!steps_.push_back(step)) full_ = true;
+    if (steps_.push_back(step)) return;
+    Sequence<Step> longer = room(steps_.capacity() * 2);  // the old room is lost to the arena
+    for (const Step& s : steps_) full_ = !longer.push_back(s) || full_;
+    full_ = !longer.push_back(step) || full_;
+    if (!full_) steps_ = longer;
   }
-  /// For steps that need text of their own. Null results must go to `out_of_space`.
-  [[nodiscard]] Arena& arena() noexcept { return arena_; }
   /// A NUL-terminated text made of `pieces`, living as long as the plan.
   template <class... Pieces>
   [[nodiscard]] ZString text(Pieces... pieces) noexcept {
@@ -47,7 +47,6 @@ class PlanBuilder {
     if (joined == nullptr) full_ = true;
     return joined == nullptr ? ZString() : ZString(joined);
   }
-  void out_of_space() noexcept { full_ = true; }
 
   /// The plan. ENOMEM with operation `none`: the arena is too small.
   [[nodiscard]] Result<Plan> finish(Assembly assembly = Assembly::detached) const noexcept {
@@ -56,6 +55,11 @@ class PlanBuilder {
   }
 
  private:
+  static constexpr std::size_t usual = 40;  // steps of a default ch-run and some binds
+  [[nodiscard]] Sequence<Step> room(std::size_t steps) noexcept {
+    return {arena_.make<Step>(steps), steps};
+  }
+
   Arena& arena_;
   Sequence<Step> steps_;
   bool full_ = false;

@@ -242,7 +242,7 @@ void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nul
       "# Links inside the image are followed on the host here: use it with images you trust.\n"
       "set -eu\nPATH=$PATH:/usr/sbin:/sbin  # pivot_root is there\n"
       "if [ -z \"${CHARLIE_STAGE:-}\" ]; then\n");
-  if (outline.scratch) sink("  scratch=$(mktemp -d); export scratch\n  status=0\n");
+  if (outline.scratch) sink("  scratch=$(mktemp -d -p /tmp); export scratch\n  status=0\n");
   sink(outline.scratch ? "  CHARLIE_STAGE=2 " : "  CHARLIE_STAGE=2 exec ");
   if (outline.join != Pid::none) {
     TextBuffer<64> target;

@@ -1,0 +1,356 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Real containers, made by the library in this process and its children.
+
+#include "ch/launch.hpp"
+
+#include <fcntl.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include <atomic>
+#include <csignal>
+#include <thread>
+
+#include "ch/plan/explain.hpp"
+#include "ch/presets.hpp"
+#include "tests/support/files.hpp"
+#include "tests/support/hiding_kernel.hpp"
+
+using namespace ch;
+
+namespace {
+
+const char* const empty_environment[] = {"PATH=/bin", nullptr};
+
+/// A minimal image, and a place outside that containers can write to.
+struct Fixture {
+  test::TempDir dir;
+  std::string image = dir / "image";
+  std::string shared = dir / "shared";
+  ArenaOf<std::size_t{512} * 1024> arena;
+  kernel::Linux k;
+
+  Fixture() {
+    test::make_image(image);
+    test::fs::create_directory(shared);
+  }
+  /// The ch-run configuration, with `shared` at /mnt/0.
+  [[nodiscard]] presets::HostIntegrated host_integrated() {
+    const HostFacts facts = probe(k);
+    presets::HostIntegrated box;
+    box.mounts.get<ImageRoot<>>().image = HostPath(image.c_str());
+    bind = {HostPath(shared.c_str()), ImagePath("/mnt/0"), Access::read_write};
+    box.mounts.get<UserBinds>().binds = {&bind, 1};
+    box.ids = {facts.uid, facts.gid};
+    return box;
+  }
+  UserBind bind;
+  const char* argv[4] = {"sh", "-c", nullptr, nullptr};
+
+  [[nodiscard]] Program shell(const char* script) {
+    argv[2] = script;
+    return {"sh", argv, empty_environment, "/bin"};
+  }
+  [[nodiscard]] std::string result() const { return test::read_file(shared + "/out"); }
+};
+
+template <class T>
+std::string message(const Result<T>& result) {
+  if (result) return "success";
+  TextBuffer<512> text;
+  text << result.error().code << " from " << kernel::shape(result.error().operation).name << " on "
+       << result.error().path << ", step " << static_cast<int>(result.error().step);
+  return std::string(text.view());
+}
+
+/// From here on, the system call `number` answers ENOSYS in this process.
+void hide_call(unsigned number) {
+  sock_filter filter[] = {
+      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
+      BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+      BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+  };
+  const sock_fprog program{4, filter};
+  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
+    _exit(99);
+}
+
+std::string namespace_of_self(const std::string& kind) {
+  return test::fs::read_symlink("/proc/self/ns/" + kind).string();
+}
+
+}  // namespace
+
+TEST_CASE("run starts a program in a container and hands back how it ended", "[userns]") {
+  Fixture f;
+  auto box = f.host_integrated();
+  auto ended = run(f.k, box, f.shell("readlink /proc/self/ns/user > /mnt/0/out; exit 7"), f.arena);
+  INFO(message(ended));
+  REQUIRE(ended);
+  CHECK(*ended == ExitStatus{7, 0});
+  CHECK(f.result().rfind("user:[", 0) == 0);
+  CHECK(f.result() != namespace_of_self("user") + "\n");
+  ended = run(f.k, box, f.shell("kill -TERM $$"), f.arena);
+  REQUIRE(ended);
+  CHECK(*ended == ExitStatus{0, SIGTERM});
+}
+
+TEST_CASE("run works in a process with threads", "[userns]") {
+  Fixture f;
+  std::atomic<bool> stop = false;
+  std::thread other([&] {
+    while (!stop) std::this_thread::yield();
+  });
+  const auto ended = run(f.k, f.host_integrated(), f.shell("exit 3"), f.arena);
+  stop = true;
+  other.join();
+  INFO(message(ended));
+  REQUIRE(ended);
+  CHECK(ended->code == 3);
+}
+
+TEST_CASE("a failure in the child comes back as an error, and the child is gone", "[userns]") {
+  Fixture f;
+  const char* argv[] = {"nowhere", nullptr};
+  const auto ended =
+      run(f.k, f.host_integrated(), {"nowhere", argv, empty_environment, "/bin"}, f.arena);
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == Errno::enoent);
+  CHECK(ended.error().operation == kernel::Call::execve);
+  CHECK(waitpid(-1, nullptr, WNOHANG) == -1);  // no child is left
+  auto box = f.host_integrated();
+  box.mounts.get<ImageRoot<>>().image = HostPath("/nowhere");
+  const auto no_image = run(f.k, box, f.shell("true"), f.arena);
+  REQUIRE_FALSE(no_image);
+  CHECK(no_image.error().operation == kernel::Call::open_tree);
+  CHECK(std::string(no_image.error().path.view()) == "/nowhere");
+}
+
+TEST_CASE("the child has default signal handlers and the caller's mask", "[userns]") {
+  Fixture f;
+  struct sigaction handler {};
+  handler.sa_handler = [](int) {};
+  struct sigaction before {};
+  REQUIRE(sigaction(SIGUSR1, &handler, &before) == 0);
+  signal(SIGUSR2, SIG_IGN);
+  sigset_t blocked;
+  sigemptyset(&blocked);
+  sigaddset(&blocked, SIGHUP);
+  sigset_t old_mask;
+  sigprocmask(SIG_BLOCK, &blocked, &old_mask);
+  const auto script = "grep -E 'Sig(Blk|Ign|Cgt)' /proc/self/status > /mnt/0/out";
+  SECTION("by clone3") { REQUIRE(run(f.k, f.host_integrated(), f.shell(script), f.arena)); }
+  SECTION("by clone, under a filter that does not know clone3") {
+    const pid_t child = fork();
+    if (child == 0) {
+      hide_call(__NR_clone3);
+      _exit(run(f.k, f.host_integrated(), f.shell(script), f.arena) ? 0 : 1);
+    }
+    int status_of_child = 0;
+    waitpid(child, &status_of_child, 0);
+    CHECK(status_of_child == 0);
+  }
+  sigprocmask(SIG_SETMASK, &old_mask, nullptr);
+  sigaction(SIGUSR1, &before, nullptr);
+  signal(SIGUSR2, SIG_DFL);
+  const std::string status = f.result();
+  INFO(status);
+  const auto signals = [&](const std::string& key) {
+    return std::stoull(status.substr(status.find(key) + key.size()), nullptr, 16);
+  };
+  CHECK(signals("SigBlk:\t") == 1);                                // HUP, as here
+  CHECK((signals("SigIgn:\t") & (1U << (SIGUSR2 - 1))) != 0);      // as here
+  CHECK(signals("SigCgt:\t") == 0);                                // USR1's is gone
+}
+
+TEST_CASE("enter makes the calling process the container", "[userns]") {
+  Fixture f;
+  auto box = f.host_integrated();
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const auto entered = enter(f.k, box, f.arena);
+    if (!entered) _exit(1);
+    const int out = open("/mnt/0/out", O_WRONLY | O_CREAT, 0644);
+    const std::string text = (test::fs::exists("/bin/busybox") ? "image " : "host ") +
+                             std::to_string(getuid()) + " fd " + std::to_string(out);
+    _exit(write(out, text.data(), text.size()) == static_cast<ssize_t>(text.size()) ? 0 : 2);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(WEXITSTATUS(status) == 0);
+  const int lowest = dup(0);
+  close(lowest);
+  // The lowest free descriptor is what it was: enter left none open.
+  CHECK(f.result() == "image " + std::to_string(getuid()) + " fd " + std::to_string(lowest));
+}
+
+TEST_CASE("every way of assembly gives the same container", "[userns]") {
+  Fixture f;
+  test::write_file(f.dir / "shared/file", "x");
+  const auto script =
+      "{ ls /; cat /etc/passwd; id -u; pwd; ls /mnt/0; touch /etc/x 2>&1; "
+      "touch /etc/passwd 2>&1; cat /proc/self/uid_map; "
+      "mount | grep -c ' on /proc type proc'; ls /dev | grep -c null; } > /mnt/0/out 2>&1";
+  std::string results[3];
+  for (const Assembly way : {Assembly::detached, Assembly::attached, Assembly::classic}) {
+    HostFacts facts = probe(f.k);
+    if (way == Assembly::detached && facts.assembly != Assembly::detached) continue;
+    facts.assembly = way;
+    test::write_file(f.shared + "/out", "");
+    const auto plan = f.host_integrated().plan(facts, f.shell(script), f.arena);
+    REQUIRE(plan);
+    const auto child = spawn_plan(f.k, *plan, f.arena);
+    INFO(message(child));
+    REQUIRE(child);
+    CHECK(wait(f.k, *child)->code == 0);
+    results[static_cast<int>(way)] = f.result();
+  }
+  INFO(results[1]);
+  CHECK(results[1].find("touch: /etc/x: Read-only file system") != std::string::npos);
+  CHECK(results[1].find("touch: /etc/passwd: Read-only file system") != std::string::npos);
+  CHECK(results[2] == results[1]);
+  if (!results[0].empty()) CHECK(results[0] == results[1]);
+}
+
+TEST_CASE("a container needs no openat2", "[userns]") {
+  Fixture f;
+  test::HidingKernel k{kernel::Call::openat2};
+  const auto ended = run(k, f.host_integrated(), f.shell("id -u > /mnt/0/out"), f.arena);
+  INFO(message(ended));
+  REQUIRE(ended);
+  CHECK(f.result() == std::to_string(getuid()) + "\n");
+}
+
+TEST_CASE("a link at a mount point never leads a mount out of the image", "[userns]") {
+  Fixture f;
+  const std::string outside = f.dir / "outside";
+  test::fs::create_directory(outside);
+  test::write_file(outside + "/canary", "host");
+  // In the image, the same path exists, so that the links have somewhere to lead.
+  test::fs::create_directories(f.image + outside);
+  const auto image_link = [&](const std::string& name, const std::string& target) {
+    test::fs::remove_all(f.image + name);
+    test::fs::create_symlink(target, f.image + name);
+  };
+  std::string target;
+  SECTION("absolute") { target = outside; }
+  SECTION("relative, too many steps up") { target = "../../../../../../.." + outside; }
+  SECTION("chained") {
+    test::fs::create_symlink(outside, f.image + "/second");
+    test::fs::create_symlink("/second", f.image + "/first");
+    target = "../first";
+  }
+  image_link("/mnt/0", target);
+  for (const Assembly way : {Assembly::detached, Assembly::attached, Assembly::classic}) {
+    HostFacts facts = probe(f.k);
+    if (way == Assembly::detached && facts.assembly != Assembly::detached) continue;
+    facts.assembly = way;
+    INFO("way " << static_cast<int>(way));
+    const std::string script = "test ! -e " + outside + "/canary && echo in > " + outside + "/out";
+    const auto plan = f.host_integrated().plan(facts, f.shell(script.c_str()), f.arena);
+    REQUIRE(plan);
+    const auto child = spawn_plan(f.k, *plan, f.arena);
+    INFO(message(child));
+    REQUIRE(child);
+    CHECK(wait(f.k, *child)->code == 0);
+    CHECK(f.result() == "in\n");  // shared is mounted where the link leads, in the image
+    CHECK(test::read_file(outside + "/canary") == "host");
+    CHECK_FALSE(test::fs::exists(outside + "/out"));
+    test::fs::remove(f.shared + "/out");
+  }
+}
+
+TEST_CASE("mounts stay in the container, and the host's later ones outside", "[userns]") {
+  Fixture f;
+  const std::string before = test::read_file("/proc/self/mountinfo");
+  // Field 7 on, up to "-", are the propagation tags; private mounts have none.
+  const auto ended = run(f.k, f.host_integrated(),
+                         f.shell("cp /proc/self/mountinfo /mnt/0/out 2>/dev/null || "
+                                 "cat /proc/self/mountinfo > /mnt/0/out"),
+                         f.arena);
+  REQUIRE(ended);
+  CHECK(test::read_file("/proc/self/mountinfo") == before);
+  const std::string inside = f.result();
+  CHECK(inside.size() > 100);
+  CHECK(inside.find("shared:") == std::string::npos);
+  CHECK(inside.find("master:") == std::string::npos);
+}
+
+TEST_CASE("all eight namespaces at once, for a child", "[userns]") {
+  Fixture f;
+  using All = NamespaceSet<ns::user, ns::mount, ns::pid, ns::net, ns::ipc, ns::uts, ns::cgroup,
+                           ns::time>;
+  // An image without /dev/.../sys beneath: a new pid namespace mounts its own proc.
+  Container<All, Mounts<ImageRoot<>, UserBinds>, SameIds> box;
+  box.mounts.get<ImageRoot<>>().image = HostPath(f.image.c_str());
+  const UserBind binds[] = {{HostPath("/proc"), ImagePath("/proc")},
+                            {HostPath(f.shared.c_str()), ImagePath("/mnt/0")}};
+  box.mounts.get<UserBinds>().binds = binds;
+  auto ended = run(f.k, box, f.shell("echo $$ > /mnt/0/out"), f.arena);
+  if (!ended && ended.error().code == Errno::einval) {
+    // A kernel without time namespaces, or one that wants no shared memory with them.
+    WARN("all eight: " << message(ended));
+  }
+  INFO(message(ended));
+  REQUIRE(ended);
+  CHECK(f.result() == "1\n");
+}
+
+TEST_CASE("one can join a running container by its process number", "[userns]") {
+  Fixture f;
+  const auto child = spawn(f.k, f.host_integrated(),
+                           f.shell("readlink /proc/self/ns/mnt > /mnt/0/first; touch /mnt/0/ready; "
+                                   "while test ! -e /mnt/0/stop; do sleep 0.02; done"),
+                           f.arena);
+  INFO(message(child));
+  REQUIRE(child);
+  while (!test::fs::exists(f.shared + "/ready")) std::this_thread::yield();
+  presets::Attached box;
+  box.join.pid = child->pid;
+  const auto ended = run(f.k, box, f.shell("readlink /proc/self/ns/mnt > /mnt/0/out"), f.arena);
+  test::write_file(f.shared + "/stop", "");
+  CHECK(wait(f.k, *child)->code == 0);
+  INFO(message(ended));
+  REQUIRE(ended);
+  CHECK(f.result() == test::read_file(f.shared + "/first"));
+  const auto gone = run(f.k, box, f.shell("true"), f.arena);
+  REQUIRE_FALSE(gone);
+  CHECK(gone.error().code == Errno::esrch);
+}
+
+TEST_CASE("the child borrows memory instead of copying it", "[userns]") {
+  // Counted, not timed: after a fork, every page that is written to again costs a fault.
+  Fixture f;
+  constexpr std::size_t pages = 16384;
+  constexpr std::size_t size = pages * 4096;
+  auto* memory = static_cast<char*>(
+      mmap(nullptr, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0));
+  REQUIRE(memory != MAP_FAILED);
+  REQUIRE(madvise(memory, size, MADV_NOHUGEPAGE) == 0);
+  const auto faults_of_writing = [&] {
+    rusage before {};
+    rusage after {};
+    getrusage(RUSAGE_SELF, &before);
+    for (std::size_t i = 0; i < size; i += 4096) memory[i] = 1;
+    getrusage(RUSAGE_SELF, &after);
+    return static_cast<std::size_t>(after.ru_minflt - before.ru_minflt);
+  };
+  CHECK(faults_of_writing() >= pages);  // the first time
+  REQUIRE(run(f.k, f.host_integrated(), f.shell("exit 0"), f.arena));
+  CHECK(faults_of_writing() < pages / 16);
+  if (const pid_t child = fork(); child == 0)
+    _exit(0);
+  else
+    waitpid(child, nullptr, 0);
+  CHECK(faults_of_writing() >= pages);  // what spawn avoids
+  munmap(memory, size);
+}

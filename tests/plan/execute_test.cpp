@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// The executor under a kernel that fails on demand: whichever call fails, the error names
+// the right step, nothing is left open, and no later step is attempted.
+
+#include "ch/plan/execute.hpp"
+
+#include <catch2/catch.hpp>
+#include <set>
+#include <string>
+
+#include "ch/kernel/recording.hpp"
+#include "tests/support/default_plan.hpp"
+
+using namespace ch;
+using kernel::Call;
+using kernel::Recording;
+
+namespace {
+
+/// Which step each call of a run belongs to: a recording kernel that is told of steps.
+struct StepRecording : Recording<512> {
+  std::size_t first_call_of[64] = {};
+  std::size_t steps = 0;
+  void on_step(StepIndex, const Step&) noexcept { first_call_of[steps++] = size(); }
+  [[nodiscard]] int step_of(std::size_t call) const {
+    int step = -1;
+    while (step + 1 < static_cast<int>(steps) && first_call_of[step + 1] <= call) ++step;
+    return step;
+  }
+};
+
+std::string trace_of(const StepRecording& k) {
+  std::string text;
+  for (const auto& record : k.trace()) text += std::string(record.text) + "\n";
+  return text;
+}
+
+/// Calls whose failure a launch survives, because there is another way or nothing is lost.
+bool has_another_way(Call call, Errno code) {
+  if (call == Call::close) return true;
+  if (call == Call::openat2) return code == Errno::enosys || code == Errno::eperm;
+  if (call == Call::close_range) return code == Errno::enosys || code == Errno::eperm;
+  return false;
+}
+
+}  // namespace
+
+TEST_CASE("a plan in good health makes its calls in order and leaves nothing open", "[recorded]") {
+  test::DefaultPlan d;
+  StepRecording k;
+  const Result<void> done = execute(k, d.plan);
+  REQUIRE_FALSE(done);  // the recording kernel's execve can't succeed
+  CHECK(done.error().operation == Call::execve);
+  CHECK(static_cast<std::size_t>(done.error().step) + 1 == d.plan.steps.size());
+  CHECK(k.steps == d.plan.steps.size());
+  CHECK(k.open_descriptors() == 0);
+  const std::string trace = trace_of(k);
+  CHECK(trace.rfind("unshare(0x10020000) = 0\nopenat(cwd, \"/proc/self/setgroups\"", 0) == 0);
+  CHECK(trace.find("write(3, \"1000 1000 1\\n\", 12) = 12") != std::string::npos);
+  CHECK(trace.find("pivot_root(\".\", \".\") = 0\numount2(\".\", 0x2) = 0") != std::string::npos);
+}
+
+TEST_CASE("whichever call fails, the error names its step and nothing stays open", "[recorded]") {
+  for (const Assembly way : {Assembly::detached, Assembly::attached, Assembly::classic}) {
+    test::DefaultPlan d(way);
+    StepRecording healthy;
+    (void)execute(healthy, d.plan);
+    REQUIRE(healthy.size() < 512);
+    for (std::size_t call = 0; call + 1 < healthy.size(); ++call) {
+      for (const Errno code : {Errno::eperm, Errno::enomem, Errno::enosys}) {
+        const Call which = healthy.trace()[call].call;
+        INFO("way " << static_cast<int>(way) << ", call " << healthy.trace()[call].text
+                    << ", errno " << static_cast<int>(code));
+        StepRecording k;
+        k.fail_at(call, code);
+        const Result<void> done = execute(k, d.plan);
+        REQUIRE_FALSE(done);
+        CHECK(k.open_descriptors() <= (which == Call::close ? 1 : 0));
+        if (has_another_way(which, code)) {
+          CHECK(done.error().operation == Call::execve);
+          continue;
+        }
+        CHECK(done.error().code == code);
+        CHECK(done.error().operation == which);
+        CHECK(static_cast<int>(done.error().step) == healthy.step_of(call));
+        CHECK(k.steps == static_cast<std::size_t>(done.error().step) + 1);
+      }
+    }
+  }
+}
+
+TEST_CASE("an optional bind is left out where source or destination is missing", "[recorded]") {
+  test::DefaultPlan d;
+  StepRecording healthy;
+  (void)execute(healthy, d.plan);
+  int optional = 0;
+  for (std::size_t call = 0; call < healthy.size(); ++call) {
+    const auto step = static_cast<std::size_t>(healthy.step_of(call));
+    const auto* bind = std::get_if<step::Bind>(&d.plan.steps[step]);
+    const Call which = healthy.trace()[call].call;
+    if (bind == nullptr || (which != Call::open_tree && which != Call::openat2)) continue;
+    StepRecording k;
+    k.fail_at(call, Errno::enoent);
+    const Result<void> done = execute(k, d.plan);
+    REQUIRE_FALSE(done);
+    INFO(bind->destination.c_str());
+    if (bind->if_missing == IfMissing::skip) {
+      ++optional;
+      CHECK(done.error().operation == Call::execve);
+    } else {
+      CHECK(done.error().code == Errno::enoent);
+    }
+    CHECK(k.open_descriptors() == 0);
+  }
+  CHECK(optional == 8);
+}
+
+TEST_CASE("descriptors stay open until exec where that is asked", "[recorded]") {
+  test::DefaultPlan d;
+  Recording<512> k;
+  (void)execute(k, d.plan, Descriptors::close_at_exec);
+  CHECK(k.open_descriptors() > 20);
+  for (const auto& record : k.trace()) CHECK(record.call != Call::close);
+}
+
+TEST_CASE("with many binds, descriptors are closed before the limit", "[recorded]") {
+  test::DefaultPlan d(Assembly::detached, 500);
+  Recording<1> k;
+  const Result<void> done = execute(k, d.plan, Descriptors::close_at_exec);
+  CHECK(done.error().operation == Call::execve);
+  CHECK(k.open_descriptors() < 200);
+}
+
+TEST_CASE("a default launch makes at most 80 system calls", "[recorded]") {
+  test::DefaultPlan d;
+  Recording<512> k;
+  (void)execute(k, d.plan, Descriptors::close_at_exec);
+  CHECK(k.size() + 10 <= 80);  // and ten to find out who we are, and to exec ch-run itself
+}
+
+TEST_CASE("a name without slash is looked for along the search path", "[recorded]") {
+  const char* argv[] = {"tool", nullptr};
+  const Step steps[] = {step::Execute{"tool", argv, argv, "/a:/b::/c"}};
+  const Plan plan{steps};
+  Recording<> k;
+  (void)execute(k, plan);
+  REQUIRE(k.size() == 4);
+  CHECK(std::string(k.trace()[0].text).rfind("execve(\"/a/tool\"", 0) == 0);
+  CHECK(std::string(k.trace()[2].text).rfind("execve(\"./tool\"", 0) == 0);
+  SECTION("one that may not be executed is reported only if none can be") {
+    Recording<> denied;
+    denied.fail_at(0, Errno::eacces);
+    const auto done = execute(denied, plan);
+    CHECK(denied.size() == 4);
+    CHECK(done.error().code == Errno::eacces);
+  }
+  SECTION("a broken one stops the search") {
+    Recording<> broken;
+    broken.fail_at(1, Errno::enoexec);
+    const auto done = execute(broken, plan);
+    CHECK(broken.size() == 2);
+    CHECK(done.error().code == Errno::enoexec);
+  }
+}

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// From error numbers to causes and remedies.
+
+#include "ch/plan/explain.hpp"
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "tests/support/default_plan.hpp"
+
+using namespace ch;
+
+namespace {
+
+/// The cause that is given when the step of type S fails so.
+template <class S>
+std::string cause(Errno code, kernel::Call call, ZString path = {}, const HostLimits& limits = {}) {
+  static const test::DefaultPlan d;
+  for (std::size_t i = 0; i < d.plan.steps.size(); ++i) {
+    if (!std::holds_alternative<S>(d.plan.steps[i])) continue;
+    return std::string(
+        explain({code, call, static_cast<StepIndex>(i), path}, d.plan, limits).cause);
+  }
+  return "no such step";
+}
+
+bool says(const std::string& text, const std::string& part) {
+  INFO(text);
+  return text.find(part) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a refusal of namespaces names the switch at fault", "[pure]") {
+  using step::CreateNamespaces;
+  const auto call = kernel::Call::unshare;
+  HostLimits limits;
+  limits.max_user_namespaces = {true, 0};
+  CHECK(says(cause<CreateNamespaces>(Errno::enospc, call, {}, limits), "user.max_user_namespaces"));
+  limits = {};
+  limits.max_mnt_namespaces = {true, 0};
+  CHECK(says(cause<CreateNamespaces>(Errno::enospc, call, {}, limits), "user.max_mnt_namespaces"));
+  limits = {};
+  limits.unprivileged_userns_clone = {true, 0};
+  CHECK(says(cause<CreateNamespaces>(Errno::eperm, call, {}, limits), "unprivileged_userns_clone"));
+  limits = {};
+  limits.apparmor_restricts_userns = {true, 1};
+  CHECK(says(cause<CreateNamespaces>(Errno::eperm, call, {}, limits), "AppArmor"));
+  limits = {};
+  limits.chrooted = true;
+  CHECK(says(cause<CreateNamespaces>(Errno::eperm, call, {}, limits), "chroot"));
+  limits = {};
+  limits.seccomp = {true, 2};
+  CHECK(says(cause<CreateNamespaces>(Errno::enosys, call, {}, limits), "seccomp"));
+  CHECK(says(cause<CreateNamespaces>(Errno::enospc, call), "limit on the number"));
+  CHECK(says(cause<CreateNamespaces>(Errno::eperm, call), "no mapping"));
+  CHECK(says(cause<CreateNamespaces>(Errno::einval, call), "threads"));
+}
+
+TEST_CASE("a missing thing is looked for on the right side", "[pure]") {
+  CHECK(says(cause<step::OpenImage>(Errno::enoent, kernel::Call::open_tree), "on the host"));
+  CHECK(says(cause<step::OpenImage>(Errno::enotdir, kernel::Call::open_tree), "not a directory"));
+  // The first bind of the default plan is home's, from /users/alice to /home/alice.
+  CHECK(says(cause<step::Bind>(Errno::enoent, kernel::Call::open_tree, "/users/alice"),
+             "on the host"));
+  CHECK(says(cause<step::Bind>(Errno::enoent, kernel::Call::openat2, "/home/alice"),
+             "no such mount point"));
+  CHECK(says(cause<step::Bind>(Errno::enoent, kernel::Call::openat, "/home/alice"),
+             "no such mount point"));
+  CHECK(says(cause<step::ChangeDirectory>(Errno::enoent, kernel::Call::chdir), "no such directory"));
+}
+
+TEST_CASE("a program that does not start is told apart by why", "[pure]") {
+  const auto call = kernel::Call::execve;
+  CHECK(says(cause<step::Execute>(Errno::enoent, call), "interpreter"));
+  CHECK(says(cause<step::Execute>(Errno::eacces, call), "not executable"));
+  CHECK(says(cause<step::Execute>(Errno::enoexec, call), "architecture"));
+}
+
+TEST_CASE("a message has what, where, why and what to do", "[pure]") {
+  const test::DefaultPlan d;
+  TextBuffer<2048> text;
+  write_message(text, "ch-run",
+                {Errno::enoent, kernel::Call::open_tree, static_cast<StepIndex>(4),
+                 "/images/debian"},
+                d.plan, {});
+  CHECK(text.view() ==
+        "ch-run: error: can't open image /images/debian: No such file or directory (ENOENT) from "
+        "open_tree\n"
+        "ch-run: cause: there is nothing at this path on the host\n"
+        "ch-run: remedy: check the path of the image; ch-tar2dir makes an image from an archive\n");
+}
+
+TEST_CASE("an error without a step is about planning", "[pure]") {
+  TextBuffer<256> text;
+  write_message(text, "x", {Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"}, {}, {});
+  CHECK(text.view() ==
+        "x: error: can't plan the container plan arena: Cannot allocate memory (ENOMEM)\n");
+}
+
+TEST_CASE("every step and error has an answer that does not crash", "[pure]") {
+  const test::DefaultPlan d;
+  for (std::size_t i = 0; i < d.plan.steps.size(); ++i)
+    for (const ErrnoText& row : errno_texts) {
+      const Explanation e =
+          explain({row.code, kernel::Call::openat2, static_cast<StepIndex>(i), {}}, d.plan, {});
+      CHECK(e.cause.empty() == e.remedy.empty());
+    }
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a plan depends on: versions, accounts; and which plans make sense.
+
+#include <catch2/catch.hpp>
+#include <string>
+
+#include "ch/kernel/recording.hpp"
+#include "ch/plan/account.hpp"
+#include "ch/plan/host_facts.hpp"
+#include "ch/plan/validate.hpp"
+#include "tests/support/default_plan.hpp"
+#include "tests/support/files.hpp"
+
+using namespace ch;
+
+TEST_CASE("a release says the version, or nothing", "[pure]") {
+  CHECK(parse_release("6.18.44-fc") == KernelVersion{6, 18});
+  CHECK(parse_release("4.18.0-553.el8_10.x86_64") == KernelVersion{4, 18});
+  CHECK(parse_release("5") == KernelVersion{});
+  CHECK(parse_release("") == KernelVersion{});
+  CHECK(parse_release("x.y") == KernelVersion{});
+}
+
+TEST_CASE("the assembly is the best that a kernel has", "[pure]") {
+  CHECK(best_assembly({6, 15}) == Assembly::detached);
+  CHECK(best_assembly({6, 14}) == Assembly::attached);
+  CHECK(best_assembly({5, 12}) == Assembly::attached);
+  CHECK(best_assembly({5, 11}) == Assembly::classic);
+  CHECK(best_assembly({4, 18}) == Assembly::classic);
+  CHECK(best_assembly({}) == Assembly::classic);
+}
+
+TEST_CASE("facts come from the kernel", "[recorded]") {
+  kernel::Recording<> k;
+  const HostFacts facts = probe(k);
+  CHECK(facts.uid == static_cast<Uid>(1000));
+  CHECK(facts.kernel == KernelVersion{6, 18});
+  CHECK(facts.assembly == Assembly::detached);
+}
+
+TEST_CASE("an account is found by its number, in files of any size", "[pure]") {
+  const test::TempDir dir;
+  kernel::Linux k;
+  ArenaOf<4096> arena;
+  const std::string path = dir / "passwd";
+  std::string text = "root:x:0:0:root:/root:/bin/bash\nbroken line\n:::\nx:x:1x:\n";
+  text += "long:x:5:5:" + std::string(20000, 'g') + ":/long:/bin/sh\n";
+  for (int i = 1000; i < 3000; ++i)
+    text += "u" + std::to_string(i) + ":x:" + std::to_string(i) + ":100:a b:/home/u" +
+            std::to_string(i) + ":/bin/sh\n";
+  text += "last:x:9999:1::/last:/bin/sh";  // no newline at the end
+  test::write_file(path, text);
+  CHECK(find_account(k, arena, 0, path.c_str()).home == ZString("/root"));
+  CHECK(find_account(k, arena, 2345, path.c_str()).name == ZString("u2345"));
+  CHECK(find_account(k, arena, 9999, path.c_str()).home == ZString("/last"));
+  CHECK(find_account(k, arena, 5, path.c_str()).name.empty());  // passed over: too long
+  CHECK(find_account(k, arena, 4, path.c_str()).name.empty());
+  CHECK(find_account(k, arena, 0, (dir / "none").c_str()).name.empty());
+}
+
+TEST_CASE("a default plan is valid", "[pure]") {
+  const test::DefaultPlan d;
+  CHECK(validate(d.plan));
+}
+
+TEST_CASE("plans that can't work are refused before anything happens", "[pure]") {
+  const step::CreateNamespaces make{NamespaceSet<ns::user, ns::mount>::flags()};
+  const step::OpenImage image{HostPath("/i")};
+  const step::Bind bind{HostPath("/a"), ImagePath("/b")};
+  const auto problem = [](std::initializer_list<Step> steps) {
+    const auto valid = validate(Plan{{steps.begin(), steps.size()}});
+    return valid ? std::string() : std::string(valid.error().path.view());
+  };
+  CHECK(problem({}) == "empty plan");
+  CHECK(problem({image, step::EnterRoot{}}) == "the namespaces come first, and once");
+  CHECK(problem({make, make}) == "the namespaces come first, and once");
+  CHECK(problem({make, image, image}) == "a container has one image");
+  CHECK(problem({make, image}) == "the image is never entered");
+  CHECK(problem({make, bind}) == "mounts go between OpenImage and EnterRoot");
+  CHECK(problem({make, image, step::EnterRoot{}, bind}) ==
+        "mounts go between OpenImage and EnterRoot");
+  CHECK(problem({make, image, step::Bind{HostPath("/a"), ImagePath("b")}}) ==
+        "a destination is an absolute path in the container");
+  CHECK(problem({make, image, step::Bind{HostPath("/a"), ImagePath("//")}}) ==
+        "the root itself can't be a destination");
+  CHECK(problem({make, image, step::BindScratch{ScratchPath("x"), ImagePath("/x")}}) ==
+        "scratch is used between MakeScratch and EnterRoot");
+  CHECK(problem({make, step::EnterRoot{}}) == "EnterRoot needs an open image, and happens once");
+  CHECK(problem({make, step::Execute{}, step::ForbidNewPrivileges{}}) ==
+        "nothing may follow Execute");
+  CHECK(problem({make, image, bind, step::EnterRoot{}, step::Execute{}}).empty());
+}
