@@ -12,6 +12,7 @@
 #include "ch/policies/mount/image_root.hpp"
 #include "ch/policies/mount/tmp.hpp"
 #include "ch/policies/mount/user_binds.hpp"
+#include "ch/policies/mount/writable_layer.hpp"
 
 namespace ch::presets {
 
@@ -21,7 +22,9 @@ using Unprivileged = NamespaceSet<ns::user, ns::mount>;
 /// ch-run: an image that feels like the host: its devices, network, users, /tmp, home.
 using HostIntegrated =
     Container<Unprivileged,
-              Mounts<ImageRoot<>, Accounts, Home, HostFiles, Tmp<>, Devices, UserBinds>, ChosenIds>;
+              Mounts<ImageRoot<>, WritableLayer, Accounts, Home, HostFiles, Tmp<>, Devices,
+                     UserBinds>,
+              ChosenIds>;
 
 /// The smallest in which Debian's programs run: the image and the kernel's file systems.
 using Bare = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_only>>, Devices>>;

@@ -90,11 +90,13 @@ TEST_CASE("whichever call fails, the error names its step and nothing stays open
   }
 }
 
-TEST_CASE("an optional bind is left out where source or destination is missing", "[recorded]") {
+TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the step says",
+          "[recorded]") {
   test::DefaultPlan d;
   StepRecording healthy;
   (void)execute(healthy, d.plan);
   int optional = 0;
+  int overlaid = 0;
   for (std::size_t call = 0; call < healthy.size(); ++call) {
     const auto step = static_cast<std::size_t>(healthy.step_of(call));
     const auto* bind = std::get_if<step::Bind>(&d.plan.steps[step]);
@@ -108,12 +110,18 @@ TEST_CASE("an optional bind is left out where source or destination is missing",
     if (bind->if_missing == IfMissing::skip) {
       ++optional;
       CHECK(done.error().operation == Call::execve);
+    } else if (bind->if_missing == IfMissing::create && which == Call::openat2) {
+      ++overlaid;  // started over, on an overlay
+      CHECK(done.error().operation == Call::execve);
+      CHECK(trace_of(k).find("fsopen(\"overlay\"") != std::string::npos);
     } else {
       CHECK(done.error().code == Errno::enoent);
+      CHECK(done.error().operation == which);
     }
     CHECK(k.open_descriptors() == 0);
   }
   CHECK(optional == 8);
+  CHECK(overlaid == 2);  // /tmp and /mnt/0
 }
 
 TEST_CASE("descriptors stay open until exec where that is asked", "[recorded]") {

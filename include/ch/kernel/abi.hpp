@@ -185,10 +185,12 @@ struct Statx {
   std::uint64_t ino = 0, size = 0, blocks = 0, attributes_mask = 0;
   StatxTime atime, btime, ctime, mtime;
   std::uint32_t rdev_major = 0, rdev_minor = 0, dev_major = 0, dev_minor = 0;
-  std::uint64_t spare[14] = {};
+  std::uint64_t mount_id = 0;  // kernel 5.8; 0 before
+  std::uint64_t spare[13] = {};
 };
 static_assert(sizeof(Statx) == 256);
 inline constexpr unsigned statx_basic_stats = 0x7ff;
+inline constexpr unsigned statx_mnt_id = 0x1000;
 inline constexpr std::uint16_t s_ifmt = 0170000;
 inline constexpr std::uint16_t s_ifreg = 0100000;
 inline constexpr std::uint16_t s_ifdir = 0040000;

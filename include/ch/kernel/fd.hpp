@@ -72,7 +72,8 @@ Returned<std::size_t> readlinkat(K& k, Fd directory, const char* path, char* buf
 /// Status of `path` below `directory` (of `directory` itself with at_empty_path).
 template <Kernel K>
 Returned<void> statx(K& k, Fd directory, const char* path, unsigned flags, Statx& out) noexcept {
-  return detail::make<void>(k, Call::statx, directory, path, flags, statx_basic_stats, &out);
+  return detail::make<void>(k, Call::statx, directory, path, flags,
+                            statx_basic_stats | statx_mnt_id, &out);
 }
 
 template <Kernel K>

@@ -58,6 +58,12 @@ Returned<void> fsconfig_set(K& k, Fd context, const char* key, const char* value
 }
 
 template <Kernel K>
+Returned<void> fsconfig_flag(K& k, Fd context, const char* key) noexcept {
+  return detail::make<void>(k, Call::fsconfig, context, fsconfig_set_flag, key,
+                            static_cast<const char*>(nullptr), 0);
+}
+
+template <Kernel K>
 Returned<void> fsconfig_create(K& k, Fd context) noexcept {
   return detail::make<void>(k, Call::fsconfig, context, fsconfig_cmd_create,
                             static_cast<const char*>(nullptr), static_cast<const char*>(nullptr),

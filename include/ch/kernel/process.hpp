@@ -64,6 +64,12 @@ Returned<Pid> wait4(K& k, Pid pid, int& status) noexcept {
   return detail::make<Pid>(k, Call::wait4, pid, &status, 0, 0L);
 }
 
+/// Names the host as the caller's uts namespace sees it; up to 64 bytes.
+template <Kernel K>
+Returned<void> sethostname(K& k, const char* name, std::size_t size) noexcept {
+  return detail::make<void>(k, Call::sethostname, name, size);
+}
+
 template <Kernel K>
 Returned<void> prctl(K& k, int option, long argument) noexcept {
   return detail::make<void>(k, Call::prctl, option, argument, 0, 0, 0);

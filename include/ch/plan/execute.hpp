@@ -3,7 +3,7 @@
 // Floor 3. The executor: the only code that turns a plan into a container.
 #pragma once
 
-#include "ch/plan/perform_mounts.hpp"
+#include "ch/plan/perform_overlay.hpp"
 
 namespace ch {
 
@@ -15,22 +15,32 @@ namespace ch {
 /// report and end. Allocates nothing, touches no libc, may run between clone and exec.
 /// `first` skips steps that the caller has done by other means (clone's flags).
 ///
+/// Mount points are taken to exist. Where one that may be made is missing, the tree so
+/// far, which nobody has seen, is dropped and put together again over an overlay: only
+/// the launch that needs one pays for it.
+///
 /// A kernel with `on_step(StepIndex, const Step&)` is told before each step.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan,
                                    Descriptors descriptors = Descriptors::close_now,
                                    std::size_t first = 0) noexcept {
-  Assembling state{.mode = plan.assembly, .descriptors = descriptors};
+  Assembling state{.steps = plan.steps, .mode = plan.assembly, .descriptors = descriptors};
+  std::size_t image = plan.steps.size();
   for (std::size_t i = first; i < plan.steps.size(); ++i) {
     const auto index = static_cast<StepIndex>(i);
+    if (std::holds_alternative<step::OpenImage>(plan.steps[i])) image = i;
     if constexpr (requires { k.on_step(index, plan.steps[i]); }) k.on_step(index, plan.steps[i]);
+    const bool had_overlay = state.wants_overlay;
     Result<void> done =
         std::visit([&](const auto& s) noexcept { return perform(k, state, s); }, plan.steps[i]);
-    if (!done) {
-      state.drop(k);
-      done.error().step = index;
-      return done;
+    if (done) continue;
+    state.drop(k);
+    if (state.wants_overlay && !had_overlay) {
+      i = image - 1;
+      continue;
     }
+    done.error().step = index;
+    return done;
   }
   state.drop(k);
   return {};

@@ -97,6 +97,28 @@ struct Explain {
               "leave out the pid namespace here"};
     return mount({}, s.destination.text);
   }
+  constexpr Explanation operator()(const step::Overlay& s) const noexcept {
+    if (e.code == Errno::enodev)
+      return {"this kernel has no overlay file system, or its module is not loaded",
+              "make the missing mount points in the image, or ask for: modprobe overlay"};
+    if (e.path == s.directory.text && !s.directory.empty())
+      return {"the directory of the overlay can't be made or used", "choose one of your own"};
+    if (e.code == Errno::exdev)
+      return {"the mount point lies on a file system that is mounted in the image",
+              "choose a destination outside of it"};
+    if (e.code == Errno::eperm || e.code == Errno::einval)
+      return {"overlays without privilege need Linux 5.11 or newer, and a layer on a file system "
+              "that can carry them (not NFS or Lustre)",
+              "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
+              "the overlay's directory on a local disk"};
+    return refused();
+  }
+  constexpr Explanation operator()(const step::SetHostname&) const noexcept {
+    if (e.code == Errno::einval)
+      return {"the name is longer than 64 bytes", "choose a shorter one"};
+    return {"the host name can only be set in a uts namespace of the container's own",
+            "add uts to the namespaces"};
+  }
   constexpr Explanation operator()(const step::EnterRoot&) const noexcept {
     if (e.operation == kernel::Call::pivot_root && e.code == Errno::einval)
       return {"the host's root is its initial ramfs, which can't be moved",
@@ -147,6 +169,9 @@ struct Explain {
         e.operation == kernel::Call::openat2 || e.operation == kernel::Call::openat ||
         e.operation == kernel::Call::statx || e.operation == kernel::Call::readlinkat;
     const bool inside = e.path == destination && (looked_up || source != destination);
+    if (e.code == Errno::exdev)
+      return {"the mount point would have to be made in what another bind shows of the host",
+              "make it there yourself, or choose a destination outside of that"};
     if (e.operation == kernel::Call::move_mount && e.code == Errno::einval)
       return {"one is a directory and the other a file",
               "bind directories on directories and files on files"};
@@ -199,6 +224,8 @@ struct Attempt {
   constexpr const char* operator()(const step::Bind&) const { return "bind"; }
   constexpr const char* operator()(const step::BindScratch&) const { return "bind generated"; }
   constexpr const char* operator()(const step::MountFilesystem&) const { return "mount"; }
+  constexpr const char* operator()(const step::Overlay&) const { return "overlay the image with"; }
+  constexpr const char* operator()(const step::SetHostname&) const { return "set host name"; }
   constexpr const char* operator()(const step::EnterRoot&) const { return "enter the new root"; }
   constexpr const char* operator()(const step::ChangeDirectory&) const {
     return "change directory to";

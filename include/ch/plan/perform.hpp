@@ -21,10 +21,15 @@ enum class Descriptors : std::uint8_t {
 
 /// What the steps hand to one another while a container is being made.
 struct Assembling {
+  std::span<const Step> steps{};  // the whole plan: an overlay looks ahead
   Assembly mode = Assembly::detached;
   Descriptors descriptors = Descriptors::close_now;
   Fd root = Fd::none;     // the tree that will be the root
   Fd scratch = Fd::none;  // the scratch file system
+  HostPath image{};
+  Access access = Access::read_only;  // to the image
+  bool can_overlay = false;           // the plan allows one, if needed
+  bool wants_overlay = false;         // a mount point was missing
 
   /// Closes `fd`, unless exec will. Beyond descriptor 127 it is closed in any case, so
   /// that a thousand binds fit into the usual limit of 1024 descriptors.
@@ -126,17 +131,37 @@ Result<void> perform(K& k, Assembling&, const step::ForbidNewPrivileges&) noexce
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::CloseDescriptors&) noexcept {
-  constexpr unsigned last = ~0U;
-  const auto closed = kernel::close_range(k, 3, last, kernel::close_range_cloexec);
+Result<void> perform(K& k, Assembling&, const step::SetHostname& s) noexcept {
+  return lift(kernel::sethostname(k, s.name.c_str(), s.name.size()), s.name);
+}
+
+namespace detail {
+
+/// Closes `first`..`last` at exec. Before 5.11, or under a filter that does not know the
+/// call, now and one by one: ours among them are not needed any more.
+template <kernel::Kernel K>
+Result<void> close_between(K& k, unsigned first, unsigned last) noexcept {
+  const auto closed = kernel::close_range(k, first, last, kernel::close_range_cloexec);
   if (closed.ok()) return {};
-  // Before 5.11, or under a filter that does not know the call: close one by one, up to
-  // the usual limit. Ours among them are all close-on-exec already and not needed again.
   if (closed.error() != Errno::enosys && closed.error() != Errno::einval &&
       closed.error() != Errno::eperm)
     return lift(closed);
-  for (int fd = 3; fd < 4096; ++fd) (void)kernel::close(k, static_cast<Fd>(fd));
+  for (unsigned fd = first; fd <= last && fd < 65536; ++fd)
+    (void)kernel::close(k, static_cast<Fd>(fd));
   return {};
+}
+
+}  // namespace detail
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::CloseDescriptors& s) noexcept {
+  unsigned first = 3;
+  for (const int kept : s.keep) {
+    const auto fd = static_cast<unsigned>(kept);
+    if (fd > first) CHARLIE_TRY(detail::close_between(k, first, fd - 1));
+    if (fd >= first) first = fd + 1;
+  }
+  return detail::close_between(k, first, ~0U);
 }
 
 /// Returns only on failure. As a shell does: a name without slash is tried in each

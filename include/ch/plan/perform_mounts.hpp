@@ -7,6 +7,7 @@
 // Source: man 2 mount_setattr, pivot_root; open_tree, move_mount in mount_api.rst.
 #pragma once
 
+#include "ch/kernel/make_in_root.hpp"
 #include "ch/plan/perform.hpp"
 
 namespace ch {
@@ -53,6 +54,32 @@ Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) no
   return lift(walk.open(k, a.root, destination.c_str(), kernel::o_path), destination.text);
 }
 
+/// What a mount point for `source`/`path` has to be. A source that is not there is no
+/// concern here; using it will say so.
+template <kernel::Kernel K>
+kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
+  kernel::Statx status;
+  const bool is_file = kernel::statx(k, source, path, kernel::at_empty_path, status).ok() &&
+                       (status.mode & kernel::s_ifmt) != kernel::s_ifdir;
+  return is_file ? kernel::MountPoint::file : kernel::MountPoint::directory;
+}
+
+/// The mount point, where a missing one may be made: in the image if that is writable,
+/// else by starting over with an overlay (execute.hpp). For what is at `source`/`path`.
+template <kernel::Kernel K>
+Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissing if_missing,
+                            Fd source, const char* path) noexcept {
+  Result<Fd> at = open_mount_point(k, a, destination);
+  if (at || at.error().code != Errno::enoent || if_missing != IfMissing::create) return at;
+  if (a.access == Access::read_only) {
+    a.wants_overlay = a.wants_overlay || a.can_overlay;
+    return at;
+  }
+  const kernel::MountPoint kind = mount_point_for(k, source, path);
+  CHARLIE_TRY(lift(kernel::make_in_root(k, a.root, destination.c_str(), kind), destination.text));
+  return open_mount_point(k, a, destination);
+}
+
 /// Does `error` mean that the thing is simply not there?
 [[nodiscard]] constexpr bool is_missing(const Error& error) noexcept {
   return error.code == Errno::enoent || error.code == Errno::enotdir;
@@ -60,10 +87,10 @@ Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) no
 
 /// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
 template <kernel::Kernel K>
-Result<void> bind(K& k, const Assembling& a, Fd source, ZString path, ImagePath destination,
-                  Access access) noexcept {
+Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destination,
+                  Access access, IfMissing if_missing) noexcept {
   if (a.mode == Assembly::classic) {
-    const auto at = open_mount_point(k, a, destination);
+    const auto at = need_mount_point(k, a, destination, if_missing, source, path.c_str());
     if (!at) return failure(at.error());
     const Held<K> mount_point(k, a, *at);
     const FdPath from(source, path.c_str());
@@ -84,18 +111,21 @@ Result<void> bind(K& k, const Assembling& a, Fd source, ZString path, ImagePath 
     CHARLIE_TRY(lift(kernel::mount_setattr(k, tree.get(), kernel::at_recursive,
                                            {.attr_set = kernel::mount_attr_rdonly}),
                      path));
-  const auto at = open_mount_point(k, a, destination);
+  const auto at = need_mount_point(k, a, destination, if_missing, tree.get(), "");
   if (!at) return failure(at.error());
   const Held<K> mount_point(k, a, *at);
   return lift(kernel::move_mount(k, tree.get(), mount_point.get()), destination.text);
 }
 
-/// A detached mount of a new file system.
+/// A detached mount of a new file system, of `size` if it takes one.
 template <kernel::Kernel K>
-Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type) noexcept {
+Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type,
+                          ZString size = {}) noexcept {
   const auto opened = lift(kernel::fsopen(k, type), type);
   if (!opened) return failure(opened.error());
   const Held<K> context(k, a, *opened);
+  if (!size.empty())
+    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "size", size.c_str()), size));
   CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), type));
   return lift(kernel::fsmount(k, context.get(), kernel::mount_attr_nosuid | kernel::mount_attr_nodev),
               type);
@@ -154,6 +184,8 @@ Result<void> perform(K& k, Assembling&, const step::MakePrivate&) noexcept {
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
+  a.image = s.image;
+  a.access = s.access;
   if (a.mode == Assembly::classic) return detail::attach_image_classic(k, a, s);
   // The trailing "/." makes anything but a directory fail right here, with ENOTDIR.
   TextBuffer<4096> directory;
@@ -171,9 +203,9 @@ Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MakeScratch&) noexcept {
+Result<void> perform(K& k, Assembling& a, const step::MakeScratch& s) noexcept {
   if (a.scratch != Fd::none) return {};  // came with the image
-  const auto made = detail::new_filesystem(k, a, "tmpfs");
+  const auto made = detail::new_filesystem(k, a, "tmpfs", s.size);
   if (!made) return failure(made.error());
   a.scratch = *made;
   return {};
@@ -202,21 +234,24 @@ Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexc
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
-  const auto bound = detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access);
+  const auto bound = detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access,
+                                  s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
   return bound;
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::BindScratch& s) noexcept {
-  const auto bound = detail::bind(k, a, a.scratch, s.source.text, s.destination, s.access);
+  const auto bound = detail::bind(k, a, a.scratch, s.source.text, s.destination, s.access,
+                                  s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
   return bound;
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexcept {
-  const auto at = detail::open_mount_point(k, a, s.destination);
+  const auto at =
+      detail::need_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
   if (!at) return failure(at.error());
   const detail::Held<K> mount_point(k, a, *at);
   if (a.mode == Assembly::classic)

@@ -100,8 +100,16 @@ struct StepData {
     return "open-image";
   }
   template <class V>
-  static const char* of(const step::MakeScratch&, V&&) {
+  static const char* of(const step::MakeScratch& s, V&& v) {
+    v("size", s.size.view());
     return "make-scratch";
+  }
+  template <class V>
+  static const char* of(const step::Overlay& s, V&& v) {
+    constexpr const char* kinds[] = {"if-needed", "scratch", "directory"};
+    v("kind", std::string_view(kinds[static_cast<std::size_t>(s.kind)]));
+    v("directory", s.directory.view());
+    return "overlay";
   }
   template <class V>
   static const char* of(const step::MakeScratchDirectory& s, V&& v) {
@@ -144,7 +152,13 @@ struct StepData {
     return "forbid-new-privileges";
   }
   template <class V>
-  static const char* of(const step::CloseDescriptors&, V&&) {
+  static const char* of(const step::SetHostname& s, V&& v) {
+    v("name", s.name.view());
+    return "set-hostname";
+  }
+  template <class V>
+  static const char* of(const step::CloseDescriptors& s, V&& v) {
+    v("keep", s.keep);
     return "close-descriptors";
   }
   template <class V>
@@ -188,7 +202,18 @@ struct JsonDatum {
   void write(std::string_view text) const { json.string(text); }
   void write(std::uint64_t number) const { json.number(number); }
   void write(Access a) const { json.string(a == Access::read_only ? "read-only" : "read-write"); }
-  void write(IfMissing m) const { json.string(m == IfMissing::skip ? "skip" : "fail"); }
+  void write(IfMissing m) const {
+    constexpr const char* names[] = {"fail", "skip", "create"};
+    json.string(names[static_cast<std::size_t>(m)]);
+  }
+  void write(std::span<const int> numbers) const {
+    json.raw("[");
+    for (std::size_t i = 0; i < numbers.size(); ++i) {
+      if (i > 0) json.raw(", ");
+      json.number(static_cast<std::uint64_t>(numbers[i]));
+    }
+    json.raw("]");
+  }
   void write(NamespaceFlags flags) const {
     json.raw("[");
     bool first = true;

@@ -77,8 +77,34 @@ struct StepShell {
     if (s.access == Access::read_only) sink(",ro");
     sink(" -- \"$new\"\n");
   }
-  void operator()(const step::MakeScratch&) const {
-    sink("mount -t tmpfs -o nosuid,nodev scratch \"$scratch\"\n");
+  void operator()(const step::MakeScratch& s) const {
+    sink("mount -t tmpfs -o nosuid,nodev");
+    if (!s.size.empty()) {
+      sink(",size=");
+      sink(s.size.view());
+    }
+    sink(" scratch \"$scratch\"\n");
+  }
+  void operator()(const step::Overlay& s) const {
+    if (s.kind == OverlayKind::if_needed) {
+      sink("# Were a mount point missing, an overlay would be mounted here to make it in.\n");
+      return;
+    }
+    sink("layer=");
+    if (s.kind == OverlayKind::directory)
+      shell_word(sink, s.directory.view());
+    else
+      sink("$scratch/overlay");
+    sink(
+        "\nmkdir -p -- \"$layer/upper\" \"$layer/work\"\n"
+        "layer=$(cd -- \"$layer\" && pwd -P)\n"
+        "mount -t overlay -o \"nosuid,nodev,userxattr,lowerdir=$new,upperdir=$layer/upper,"
+        "workdir=$layer/work\" overlay \"$new\"\n");
+  }
+  void operator()(const step::SetHostname& s) const {
+    sink("hostname -- ");
+    shell_word(sink, s.name.view());
+    sink("\n");
   }
   void operator()(const step::MakeScratchDirectory& s) const {
     sink("mkdir -- \"$scratch\"/");

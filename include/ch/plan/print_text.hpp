@@ -44,8 +44,17 @@ struct StepText {
     out << "open image " << s.image.text;
     access(s.access);
   }
-  void operator()(const step::MakeScratch&) const noexcept {
+  void operator()(const step::MakeScratch& s) const noexcept {
     out << "make a tmpfs for generated files";
+    if (!s.size.empty()) out << ", size " << s.size;
+  }
+  void operator()(const step::Overlay& s) const noexcept {
+    if (s.kind == OverlayKind::if_needed)
+      out << "overlay the image if mount points are missing";
+    else if (s.kind == OverlayKind::scratch)
+      out << "overlay the image with the tmpfs, writable";
+    else
+      out << "overlay the image with " << s.directory.text << ", writable and kept";
   }
   void operator()(const step::MakeScratchDirectory& s) const noexcept {
     out << "make directory tmpfs:" << s.path.text;
@@ -76,8 +85,12 @@ struct StepText {
   void operator()(const step::ForbidNewPrivileges&) const noexcept {
     out << "forbid new privileges";
   }
-  void operator()(const step::CloseDescriptors&) const noexcept {
+  void operator()(const step::SetHostname& s) const noexcept {
+    out << "set the host name to " << s.name;
+  }
+  void operator()(const step::CloseDescriptors& s) const noexcept {
     out << "close descriptors from 3 on";
+    for (const int kept : s.keep) out << (kept == s.keep.front() ? " except " : ", ") << kept;
   }
   void operator()(const step::Execute& s) const noexcept {
     out << "execute";

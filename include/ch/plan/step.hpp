@@ -15,6 +15,14 @@
 #include "ch/types/paths.hpp"
 
 namespace ch {
+
+/// Where the writable layer of an Overlay lies, and when there is one.
+enum class OverlayKind : std::uint8_t {
+  if_needed,  // in scratch, read-only, and only if a mount point is missing
+  scratch,    // in scratch; changes are gone at the end
+  directory,  // in a directory of the host, to be kept
+};
+
 namespace step {
 
 // ---- which namespaces, and who we are in them -------------------------------------
@@ -61,7 +69,17 @@ struct OpenImage {
 
 /// A tmpfs for generated files and directories. It is never visible under a path of
 /// the host, so nothing of it can be left behind.
-struct MakeScratch {};
+/// `size` as tmpfs takes it ("64m", "12%"); empty: half of the memory.
+struct MakeScratch {
+  ZString size{};
+};
+
+/// A writable layer over the image: what changes goes there, the image stays as it is.
+/// Missing mount points are made in it, before it is mounted. overlay(5); kernel 5.11.
+struct Overlay {
+  OverlayKind kind{};
+  HostPath directory{};  // of kind `directory`: holds the layer between runs
+};
 
 struct MakeScratchDirectory {
   ScratchPath path{};
@@ -111,9 +129,17 @@ struct ChangeDirectory {
 /// capabilities). Not reversible. prctl(2), PR_SET_NO_NEW_PRIVS.
 struct ForbidNewPrivileges {};
 
-/// Descriptors from 3 on close when the program starts: one that leaks may be the way
-/// back to the host's root directory (CVE-2024-21626).
-struct CloseDescriptors {};
+/// The name that the container's processes see; in a uts namespace of their own.
+struct SetHostname {
+  ZString name{};
+};
+
+/// Descriptors from 3 on close when the program starts, but for those in `keep`
+/// (ascending): one that leaks may be the way back to the host's root directory
+/// (CVE-2024-21626).
+struct CloseDescriptors {
+  std::span<const int> keep{};
+};
 
 /// Becomes the program. `name` without a slash is looked for in `search_path`, which
 /// is the *container's* PATH. argv and envp end in null, as execve(2) wants.
@@ -130,9 +156,10 @@ struct Execute {
 using Step =
     std::variant<step::CreateNamespaces, step::JoinNamespaces, step::DenySetgroups, step::MapUsers,
                  step::MapGroups, step::MakePrivate, step::OpenImage, step::MakeScratch,
-                 step::MakeScratchDirectory, step::WriteScratchFile, step::Bind, step::BindScratch,
-                 step::MountFilesystem, step::EnterRoot, step::ChangeDirectory,
-                 step::ForbidNewPrivileges, step::CloseDescriptors, step::Execute>;
+                 step::Overlay, step::MakeScratchDirectory, step::WriteScratchFile, step::Bind,
+                 step::BindScratch, step::MountFilesystem, step::EnterRoot, step::SetHostname,
+                 step::ChangeDirectory, step::ForbidNewPrivileges, step::CloseDescriptors,
+                 step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 }  // namespace ch

@@ -34,8 +34,10 @@ using ScratchPath = Path<struct ScratchRole>;
 
 /// What to do where a source or a mount point does not exist.
 enum class IfMissing : std::uint8_t {
-  fail,  // an error that says which
-  skip,  // the container simply goes without
+  fail,    // an error that says which
+  skip,    // the container simply goes without
+  create,  // a missing mount point is made, in the image only if that is writable; a
+           // missing source is an error
 };
 
 /// A host file or tree that the user wants inside.

@@ -18,7 +18,8 @@ struct Home {
     if (source.empty()) return;
     b.add(step::MakeScratchDirectory{ScratchPath("home")});
     b.add(step::MakeScratchDirectory{ScratchPath(b.text("home/", user.view()))});
-    b.add(step::BindScratch{ScratchPath("home"), ImagePath("/home"), Access::read_write});
+    b.add(step::BindScratch{ScratchPath("home"), ImagePath("/home"), Access::read_write,
+                            IfMissing::create});
     // A home that does not exist, as with many service accounts, is an empty one inside.
     b.add(step::Bind{source, ImagePath(b.text("/home/", user.view())), Access::read_write,
                      IfMissing::skip});

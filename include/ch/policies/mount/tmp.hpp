@@ -20,7 +20,7 @@ struct Tmp {
     if (kind.value() == TmpKind::private_tmpfs)
       b.add(step::MountFilesystem{"tmpfs", ImagePath("/tmp")});
     else
-      b.add(step::Bind{HostPath("/tmp"), ImagePath("/tmp")});
+      b.add(step::Bind{HostPath("/tmp"), ImagePath("/tmp"), Access::read_write, IfMissing::create});
   }
 };
 

@@ -16,7 +16,7 @@ struct UserBinds {
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
     for (const UserBind& bind : binds)
-      b.add(step::Bind{bind.source, bind.destination, bind.access});
+      b.add(step::Bind{bind.source, bind.destination, bind.access, IfMissing::create});
   }
 };
 

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 4, mount contributor: a layer over the image that takes what is written, or
+// just the mount points that the image lacks. Stands right after the image root.
+#pragma once
+
+#include "ch/plan/context.hpp"
+
+namespace ch {
+
+struct WritableLayer {
+  static constexpr bool uses_scratch = true;
+  OverlayKind kind = OverlayKind::if_needed;
+  HostPath directory{};
+
+  void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
+    b.add(step::Overlay{kind, directory});
+  }
+};
+
+}  // namespace ch
