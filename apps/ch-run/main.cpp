@@ -3,23 +3,29 @@
 // Floor 7. ch-run IMAGE -- COMMAND: parse, choose a configuration, become it, execute.
 // Runs without libc (freestanding/start.cpp): everything here and below is launch path.
 
-#include "apps/ch-run/options.hpp"
-#include "ch/cli/help.hpp"
-#include "ch/cli/output.hpp"
-#include "ch/environment.hpp"
+#include "apps/ch-run/check.hpp"
+#include "apps/ch-run/configuration.hpp"
+#include "apps/ch-run/inner_environment.hpp"
+#include "apps/ch-run/kept_descriptors.hpp"
+#include "apps/ch-run/launch_kernel.hpp"
+#include "apps/ch-run/messages.hpp"
+#include "apps/ch-run/names.hpp"
+#include "ch/cli/usage.hpp"
+#include "ch/init.hpp"
 #include "ch/kernel/narrating.hpp"
-#include "ch/launch.hpp"
-#include "ch/plan/account.hpp"
 #include "ch/plan/explain.hpp"
 #include "ch/plan/print_json.hpp"
 #include "ch/plan/print_shell.hpp"
 #include "ch/plan/print_text.hpp"
+#include "ch/plan/root_emulation.hpp"
+#include "ch/plan/step_timing.hpp"
 #include "ch/presets.hpp"
 #include "ch/version.hpp"
 
 namespace {
 
 using namespace ch;
+using ch_run::Messages;
 using cli::Output;
 using cli::say;
 using cli::standard_error;
@@ -29,159 +35,297 @@ constexpr int exit_container = 31;  // the container could not be made
 constexpr int exit_command = 49;    // it was made, but the command could not be started
 constexpr int exit_usage = 64;      // as EX_USAGE of sysexits.h
 
+constexpr const char* operands = "IMAGE -- COMMAND [ARG...]";
+
 void print_help() noexcept {
   Output out(standard_output);
   out("Usage: ch-run [OPTION...] IMAGE -- COMMAND [ARG...]\n\n"
       "Run COMMAND in a container whose root is the directory IMAGE. The container has\n"
       "its own user and mount namespaces; devices, network, processes, /tmp and your\n"
-      "home directory are the host's. No privilege is needed, and none is gained.\n");
+      "home directory are the host's. No privilege is needed, and none is gained.\n"
+      "Without COMMAND, run the command that the image records, else a shell if this is\n"
+      "a terminal.\n");
   cli::print_options(ch_run::table, out);
   out("\nExamples:\n"
       "  ch-run /data/hello -- echo hello\n"
       "  ch-run -b /data/in:/mnt/in:ro -b /scratch /data/hello -- ./solve /mnt/in\n"
+      "  ch-run --set-env=OMP_NUM_THREADS=4 --unset-env='PMI*' /data/hello -- ./solve\n"
+      "  ch-run -W -u0 -g0 --seccomp /data/debian -- apt-get install -y cowsay\n"
       "  ch-run --explain=shell /data/hello -- true > box.sh   # the same, to study\n"
       "\nThe exit status is that of the command; 31 if the container could not be made,\n"
       "49 if the command could not be started, 64 for a wrong command line.\n");
 }
 
-int usage_error(const ch_run::UsageError& error) noexcept {
-  Output out(standard_error);
-  out("ch-run: error: ");
-  out(error.problem);
-  if (!error.subject.empty()) {
-    out(": ");
-    out(error.subject);
-  }
-  out("\nch-run: remedy: see ch-run --help\n");
-  return exit_usage;
+/// --feature NAME: 0 if we have it, 1 if not, 64 if there is no such thing.
+int feature(std::string_view name) noexcept {
+  for (const char* ours : {"extglob", "overlayfs", "seccomp", "tmpfs-xattrs"})
+    if (name == ours) return 0;
+  return name == "squash" ? 1 : exit_usage;
 }
 
-/// The environment inside: the caller's, with what must differ. PATH has /bin, because
-/// images with a merged /usr are not the only ones; HOME is where home is mounted.
-void adjust(Environment& environment, ZString home, Arena& arena) noexcept {
-  environment.set("HOME", home);
-  environment.unset("TMPDIR");  // names a host directory
-  environment.set("CH_RUNNING", "Weird Al Yankovic");
-  const char* path = environment.get("PATH");
-  if (path == nullptr) {
-    environment.set("PATH", "/usr/local/bin:/usr/bin:/bin");
-    return;
+/// All that one launch works with.
+struct Launch {
+  Arena& arena;
+  const char* const* envp;
+  kernel::Linux k{};
+  ch_run::Options options{};
+  HostFacts facts{};
+  Environment environment;
+  presets::HostIntegratedChosen container{};
+  TextBuffer<1024> problem{};  // what went wrong while preparing, if anything
+
+  Launch(Arena& a, const char* const* e) noexcept : arena(a), envp(e), environment(a, e) {}
+  [[nodiscard]] Messages messages() const noexcept {
+    const char* no_color = environment.get("NO_COLOR");
+    return {options.color, options.quietness, no_color != nullptr && no_color[0] != '\0'};
   }
-  for (std::string_view rest(path);;) {
-    const auto colon = rest.find(':');
-    if (head(rest, colon) == "/bin") return;
-    if (colon == std::string_view::npos) break;
-    rest.remove_prefix(colon + 1);
-  }
-  if (const char* longer = arena.join(path, ":/bin")) environment.set("PATH", longer);
-}
+};
 
-/// Fills in the container's description from the options and the machine.
-void describe(const ch_run::Options& o, const HostFacts& facts, Environment& environment,
-              Arena& arena, presets::HostIntegrated& container) noexcept {
-  kernel::Linux k;
-  container.ids = {o.uid.value_or(facts.uid), o.gid.value_or(facts.gid)};
-  container.directory = o.directory;
-  container.mounts.get<ImageRoot<>>() = {o.image, o.image_access};
-  container.mounts.get<Tmp<>>() = {o.tmp};
-  container.mounts.get<UserBinds>() = {o.binds.span()};
-
-  const auto host_uid = static_cast<std::uint32_t>(facts.uid);
-  const auto inner_uid = static_cast<std::uint32_t>(container.ids.chosen_uid);
-  const auto inner_gid = static_cast<std::uint32_t>(container.ids.chosen_gid);
-  const Account owner = find_account(k, arena, host_uid);
-  const Account inner = inner_uid == host_uid ? owner : find_account(k, arena, inner_uid);
-  const Account group = find_account(k, arena, inner_gid, "/etc/group");
-
-  ZString home("/");
-  if (o.home) {
-    const char* variable = environment.get("HOME");
-    const ZString source = variable != nullptr && variable[0] == '/' ? variable : owner.home;
-    TextBuffer<24> number;
-    number << "user" << static_cast<unsigned>(facts.uid);
-    const char* made_up = arena.join(number.view());
-    const ZString user = !owner.name.empty() || made_up == nullptr ? owner.name : made_up;
-    const char* inside = arena.join("/home/", user);
-    if (!source.empty() && !user.empty() && inside != nullptr) {
-      container.mounts.get<Home>() = {HostPath(source), user};
-      home = inside;
+/// Applies the configuration files that exist. False: `l.problem` says what is wrong.
+bool configure(Launch& l) noexcept {
+  const char* chosen = l.environment.get("CH_RUN_CONF");
+  if (chosen != nullptr && chosen[0] == '\0') chosen = nullptr;
+  for (const char* path : {ch_run::site_configuration, chosen}) {
+    if (path == nullptr) continue;
+    const auto text = ch_run::read_file(l.k, Fd::cwd, path, l.arena);
+    if (!text) {
+      // Only the file that the user names has to be there.
+      if (path == ch_run::site_configuration && text.error().code == Errno::enoent) continue;
+      l.problem << "can't read the configuration " << path << ": " << text.error().code;
+      return false;
     }
+    const auto wrong = ch_run::apply_configuration(*text, l.options, l.arena);
+    if (wrong.problem == nullptr) continue;
+    l.problem << wrong.problem << ": " << wrong.subject << ", in " << path;
+    return false;
   }
-  container.mounts.get<Accounts>() = {inner.name, group.name, home};
-  adjust(environment, home, arena);
+  return true;
 }
 
-template <kernel::Kernel K>
-int execute_and_report(K& k, const Plan& plan) noexcept {
-  const Result<void> done = execute(k, plan, Descriptors::close_at_exec);
-  kernel::Linux linux_kernel;
+/// Where home is inside, and what is mounted there.
+ZString describe_home(Launch& l, const Account& owner) noexcept {
+  const char* variable = l.environment.get("HOME");
+  const ZString source = variable != nullptr && variable[0] == '/' ? variable : owner.home;
+  TextBuffer<24> number;
+  number << "user" << static_cast<unsigned>(l.facts.uid);
+  const char* made_up = l.arena.join(number.view());
+  const ZString user = owner.name.empty() && made_up != nullptr ? made_up : owner.name;
+  const char* inside = l.arena.join("/home/", user);
+  if (!l.options.home || source.empty() || user.empty() || inside == nullptr) return "/";
+  l.container.mounts.get<Home>() = {HostPath(source), user};
+  return inside;
+}
+
+/// Adds the bind of ch-ssh, which lies where this program lies.
+bool bind_ch_ssh(Launch& l) noexcept {
+  char self[4096];
+  const auto n = kernel::readlinkat(l.k, Fd::cwd, "/proc/self/exe", self, sizeof self);
+  std::string_view directory(self, n.ok() ? n.value() : 0);
+  directory = head(directory, directory.rfind('/'));
+  const char* source = l.arena.join(directory, "/ch-ssh");
+  return source != nullptr &&
+         l.options.binds.push_back(
+             {HostPath(source), ImagePath("/usr/bin/ch-ssh"), Access::read_only});
+}
+
+/// Fills in the container's description from options, image and machine. False:
+/// `l.problem` says what is wrong.
+bool describe(Launch& l, const ch_run::ImageMetadata& metadata) noexcept {
+  const ch_run::Options& o = l.options;
+  auto& c = l.container;
+  c.ids = {o.uid.value_or(l.facts.uid), o.gid.value_or(l.facts.gid)};
+  c.namespaces.more = o.namespaces;
+  c.hostname = o.hostname;
+  c.directory = o.directory;
+  if (o.directory.empty() && !metadata.directory.empty()) {
+    c.directory = ImagePath(metadata.directory);
+    c.if_directory_missing = IfMissing::skip;  // nobody has asked for it just now
+  }
+  if (o.ch_ssh && !bind_ch_ssh(l)) {
+    l.problem << "can't find out where ch-ssh is";
+    return false;
+  }
+  c.mounts.get<ImageRoot<>>() = {o.image, o.image_access};
+  c.mounts.get<WritableLayer>() = {o.overlay, o.overlay_directory, o.overlay_size};
+  c.mounts.get<Tmp<>>() = {o.tmp};
+  c.mounts.get<UserBinds>() = {o.binds.span()};
+
+  const auto host_uid = static_cast<std::uint32_t>(l.facts.uid);
+  const auto inner_uid = static_cast<std::uint32_t>(c.ids.chosen_uid);
+  const auto inner_gid = static_cast<std::uint32_t>(c.ids.chosen_gid);
+  Account owner;
+  if (o.home || (o.passwd && inner_uid == host_uid))
+    owner = ch_run::look_up(l.k, "passwd", host_uid, l.arena);
+  const ZString home = describe_home(l, owner);
+  if (o.passwd) {
+    const Account inner =
+        inner_uid == host_uid ? owner : find_account(l.k, l.arena, inner_uid);
+    const Account group = o.gid && *o.gid != l.facts.gid
+                              ? find_account(l.k, l.arena, inner_gid, "/etc/group")
+                              : ch_run::look_up(l.k, "group", inner_gid, l.arena);
+    c.mounts.get<Accounts>() = {inner.name, group.name, home};
+  } else {
+    c.mounts.get<Accounts>().kind = AccountsKind::of_image;
+  }
+  return ch_run::prepare_environment(l.k, o, metadata, home, l.environment, l.arena, l.problem);
+}
+
+/// The words to execute: the user's, else the image's, else a shell for someone at a
+/// terminal. Null: there is nothing to run.
+const char* const* command_of(Launch& l, const ch_run::ImageMetadata& metadata) noexcept {
+  if (l.options.command_words > 0) return l.options.command;
+  if (const auto* recorded = ch_run::image_command(metadata, l.arena)) return recorded;
+  static constexpr const char* shell[] = {"/bin/sh", nullptr};
+  return ch_run::is_terminal(static_cast<Fd>(0)) ? shell : nullptr;
+}
+
+int report(const Launch& l, const Plan& plan, const Error& error) noexcept {
+  kernel::Linux k;
   TextBuffer<16384> message;
-  write_message(message, "ch-run", done.error(), plan, probe_limits(linux_kernel));
-  say(standard_error, message.view());
-  return failed_to_execute(done.error(), plan) ? exit_command : exit_container;
+  write_message(message, "ch-run", error, plan, probe_limits(k));
+  l.messages().labelled(message.view());
+  return failed_to_execute(error, plan) ? exit_command : exit_container;
 }
 
-/// For everything whose size depends on the command line: 4 MiB of argv and as much
-/// again of environment is what Linux allows at most. Pages never touched cost nothing.
-alignas(std::max_align_t) std::byte storage[std::size_t{12} << 20];
+/// Prints microseconds and steps, one line each, to standard error.
+void print_times(const Plan& plan, std::span<const std::uint64_t> nanoseconds) noexcept {
+  Output out(standard_error);
+  std::size_t i = 0;
+  std::uint64_t total = 0;
+  const auto line = [&](std::uint64_t ns, std::string_view what) {
+    TextBuffer<32> number;
+    number << ns / 1000 << '.' << ns / 100 % 10;
+    for (std::size_t column = number.view().size(); column < 9; ++column) out(" ");
+    out(number.view());
+    out(" us  ");
+    out(what);
+  };
+  print_text(plan, [&](std::string_view text) {
+    if (i >= nanoseconds.size()) return;
+    total += nanoseconds[i];
+    line(nanoseconds[i++], text);
+  });
+  line(total, "all but the execution\n");
+}
+
+/// Becomes the container and the command; in a child where the namespaces need one.
+int launch(ch_run::LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
+  if (takes_child(l.container.namespaces.flags()))
+    supervise_plan(k, plan, [&](const Error& error) { return report(l, plan, error); });
+  return report(l, plan, execute(k, plan, Descriptors::close_at_exec).error());
+}
+
+/// Standard output, and with another -q standard error, to nowhere.
+void silence(kernel::Linux& k, int quietness) noexcept {
+  if (quietness < 2) return;
+  const auto nowhere = kernel::openat(k, Fd::cwd, "/dev/null", kernel::o_wronly);
+  if (!nowhere.ok()) return;
+  (void)kernel::dup3(k, nowhere.value(), standard_output);
+  if (quietness > 2) (void)kernel::dup3(k, nowhere.value(), standard_error);
+}
+
+int execute_or_print(Launch& l, const Plan& plan) noexcept {
+  const ch_run::Options& o = l.options;
+  if (o.explain != ch_run::Explain::no) {
+    Output out(standard_output);
+    if (o.explain == ch_run::Explain::json)
+      print_json(plan, out);
+    else if (o.explain == ch_run::Explain::shell)
+      print_shell(plan, out, l.envp);
+    else
+      print_text(plan, out);
+    return 0;
+  }
+  if (o.verbosity > 0) {
+    Output out(standard_error);
+    print_text(plan, out);
+  }
+  silence(l.k, o.quietness);
+  kernel::Narrating narrator(l.k, [](std::string_view line) { say(standard_error, line); });
+  StepTiming timing(l.k, [&](auto nanoseconds) { print_times(plan, nanoseconds); });
+  ch_run::LaunchKernel k =
+      o.verbosity > 1 ? ch_run::LaunchKernel(narrator) : ch_run::LaunchKernel(l.k);
+  if (o.time_steps) k.watch(timing);
+  return launch(k, l, plan);
+}
+
+int run(Launch& l) noexcept {
+  l.facts = probe(l.k);
+  if (l.options.assembly) l.facts.assembly = *l.options.assembly;
+  const ch_run::ImageMetadata metadata = ch_run::read_metadata(l.k, l.options.image, l.arena);
+  if (!describe(l, metadata)) {
+    l.messages().error(l.problem.view());
+    return exit_container;
+  }
+  const char* const* command = command_of(l, metadata);
+  if (command == nullptr) {
+    l.messages().error("no command given, the image records none, and this is no terminal");
+    l.messages().labelled("ch-run: remedy: say what to run: ch-run IMAGE -- COMMAND\n");
+    return exit_usage;
+  }
+  Program program{command[0], command, l.environment.envp(), {}};
+  const char* path = l.environment.get("PATH");
+  if (path != nullptr) program.search_path = path;
+  program.keep_descriptors = ch_run::kept_descriptors(l.options, l.environment, l.arena);
+  if (l.options.seccomp) program.filter = root_emulation::filter<>;
+  const Error no_room{Errno::enomem, kernel::Call::none, StepIndex::none, "environment"};
+  const Result<Plan> plan = program.envp == nullptr
+                                ? Result<Plan>(failure(no_room))
+                                : l.container.plan(l.facts, program, l.arena);
+  if (!plan) return report(l, Plan{}, plan.error());
+  return execute_or_print(l, *plan);
+}
+
+/// For everything whose size depends on the command line and the environment, which are
+/// at most 6 MiB on Linux, and for a few files. Pages never touched cost nothing.
+alignas(std::max_align_t) std::byte storage[std::size_t{32} << 20];
+
+bool called_as(const char* word, std::string_view name) noexcept {
+  const std::string_view path(word == nullptr ? "" : word);
+  return tail(path, path.rfind('/') + 1) == name;
+}
 
 }  // namespace
 
 int ch_main(int argc, char** argv, char** envp);
 int ch_main(int argc, char** argv, char** envp) {
+  if (argc > 0 && called_as(argv[0], "ch-checkns")) return ch_run::check();
   Arena arena(storage);
-  ch_run::Options options;
-  const ch_run::UsageError problem = ch_run::parse(argc, argv, arena, options);
-  if (problem.problem != nullptr) return usage_error(problem);
-  if (options.help) {
-    print_help();
+  Launch l(arena, envp);
+  const auto words = static_cast<std::size_t>(argc > 0 ? argc : 1);
+
+  // The configuration comes first and the command line has the last word; so this looks
+  // whether the configuration is wanted, before anything else is taken from the line.
+  const bool wanted = !ch_run::mentions(argc, argv, ch_run::opt_no_conf);
+  if (!ch_run::reserve(l.options, words + ch_run::configuration_lines, arena)) return exit_container;
+  if (wanted && !configure(l)) {
+    l.messages().error(l.problem.view());
+    l.messages().labelled("ch-run: remedy: correct the file, or leave it out with --no-conf\n");
+    return exit_usage;
+  }
+  const ch_run::UsageError problem = ch_run::parse(argc, argv, arena, l.options);
+  if (problem.problem != nullptr) {
+    l.problem << problem.problem;
+    if (!problem.subject.empty()) l.problem << ": " << problem.subject;
+    l.messages().error(l.problem.view());
+    l.messages().labelled("ch-run: remedy: see ch-run --help\n");
+    return exit_usage;
+  }
+  const ch_run::Options& o = l.options;
+  if (o.help) return print_help(), 0;
+  if (o.check) return ch_run::check();
+  if (o.feature != nullptr) return feature(o.feature);
+  if (o.usage) {
+    Output out(standard_output);
+    cli::print_usage("ch-run", ch_run::table, operands, out);
     return 0;
   }
-  if (options.version) {
+  if (o.version) {
     Output out(standard_output);
     out("ch-run ");
     out(version);
     out("\n");
     return 0;
   }
-
-  kernel::Linux k;
-  HostFacts facts = probe(k);
-  if (options.assembly) facts.assembly = *options.assembly;
-  Environment environment(arena, envp);
-  presets::HostIntegrated container;
-  describe(options, facts, environment, arena, container);
-  const char* path = environment.get("PATH");
-  const Program program{options.command[0], options.command, environment.envp(),
-                        path == nullptr ? "" : path};
-  const Result<Plan> plan = program.envp == nullptr
-                                ? failure({Errno::enomem, kernel::Call::none, StepIndex::none,
-                                           "environment"})
-                                : container.plan(facts, program, arena);
-  if (!plan) {
-    TextBuffer<1024> message;
-    write_message(message, "ch-run", plan.error(), Plan{}, HostLimits{});
-    say(standard_error, message.view());
-    return exit_container;
-  }
-
-  if (options.explain != ch_run::Explain::no) {
-    Output out(standard_output);
-    if (options.explain == ch_run::Explain::json)
-      print_json(*plan, out);
-    else if (options.explain == ch_run::Explain::shell)
-      print_shell(*plan, out, envp);
-    else
-      print_text(*plan, out);
-    return 0;
-  }
-  if (options.verbosity > 0) {
-    Output out(standard_error);
-    print_text(*plan, out);
-  }
-  if (options.verbosity > 1) {
-    kernel::Narrating narrator(k, [](std::string_view line) { say(standard_error, line); });
-    return execute_and_report(narrator, *plan);
-  }
-  return execute_and_report(k, *plan);
+  return run(l);
 }

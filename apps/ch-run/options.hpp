@@ -1,89 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What ch-run can be asked: the table of its options, and the values that a
-// command line gives them.
+// Floor 7. What ch-run has been asked: the values that a command line, after the site's
+// configuration, gives to the options of option_table.hpp.
 #pragma once
 
 #include <optional>
 
-#include "ch/cli/option.hpp"
+#include "apps/ch-run/option_table.hpp"
 #include "ch/plan/plan.hpp"
 #include "ch/policies/mount/tmp.hpp"
+#include "ch/policies/ns/namespace_set.hpp"
 
 namespace ch_run {
 
-enum Id : int {
-  opt_assembly,
-  opt_bind,
-  opt_cd,
-  opt_explain,
-  opt_gid,
-  opt_help,
-  opt_home,
-  opt_no_home,
-  opt_private_tmp,
-  opt_uid,
-  opt_verbose,
-  opt_version,
-  opt_write,
-};
-
-inline constexpr const char* files = "Files and directories";
-inline constexpr const char* identity = "Identity";
-inline constexpr const char* information = "Information";
-
-inline constexpr ch::cli::Option table[] = {
-    {opt_bind, 'b', "bind", ch::cli::Argument::required, "SRC[:DST[:ro]]",
-     "show the host's SRC at DST in the container (default: /mnt/0 for the first bind, /mnt/1 "
-     "for the second, ...); \"ro\" makes it read-only; write a colon as \\:",
-     files},
-    {opt_bind, 'd', "dir", ch::cli::Argument::required, "DIR", "", files},  // the first spelling
-    {opt_cd, 'c', "cd", ch::cli::Argument::required, "DIR",
-     "start in this directory of the container (default: /)", files},
-    {opt_home, '\0', "home", ch::cli::Argument::none, "",
-     "mount your home directory at /home/USER (the default)", files},
-    {opt_no_home, '\0', "no-home", ch::cli::Argument::none, "", "do not", files},
-    {opt_private_tmp, 't', "private-tmp", ch::cli::Argument::none, "",
-     "an empty /tmp of its own (default: the host's)", files},
-    {opt_write, 'w', "write", ch::cli::Argument::none, "",
-     "let the container change the image (default: read-only)", files},
-    {opt_gid, 'g', "gid", ch::cli::Argument::required, "GID",
-     "be this group inside (default: your own)", identity},
-    {opt_uid, 'u', "uid", ch::cli::Argument::required, "UID",
-     "be this user inside (default: yourself); 0 is root, inside only", identity},
-    {opt_explain, '\0', "explain", ch::cli::Argument::optional, "FORM",
-     "print the steps instead of doing them: as text, json, or a shell script that does the "
-     "same with unshare(1) and mount(8)",
-     information},
-    {opt_verbose, 'v', "verbose", ch::cli::Argument::none, "",
-     "print the steps before doing them; twice: every system call, too", information},
-    {opt_assembly, '\0', "assembly", ch::cli::Argument::required, "WAY",
-     "how to put the mounts together: detached (Linux 6.15), attached (5.12) or classic "
-     "(older); default: the first that this kernel has",
-     information},
-    {opt_help, '?', "help", ch::cli::Argument::none, "", "print this help and exit", information},
-    {opt_help, 'h', "", ch::cli::Argument::none, "", "", information},
-    {opt_version, 'V', "version", ch::cli::Argument::none, "", "print the version and exit",
-     information},
-};
-
 enum class Explain : std::uint8_t { no, text, json, shell };
+enum class Color : std::uint8_t { automatic, always, never };
+
+/// A --set-env, --set-env0 or --unset-env, in the order given; files are read later.
+struct EnvironmentOption {
+  enum class Kind : std::uint8_t { assignment, host_file, image_file, unset };
+  enum class Separator : std::uint8_t { newline, nul };
+  Kind kind{};
+  Separator separator{};
+  ch::ZString text{};
+};
 
 struct Options {
   ch::HostPath image{};
   const char* const* command = nullptr;  // null-terminated
   std::size_t command_words = 0;
   ch::Sequence<ch::UserBind> binds{};
+  ch::Sequence<EnvironmentOption> environment{};
+  ch::Sequence<int> keep_fds{};
   ch::ImagePath directory{};
   ch::Access image_access = ch::Access::read_only;
+  ch::OverlayKind overlay = ch::OverlayKind::if_needed;
+  ch::ZString overlay_size{};
+  ch::HostPath overlay_directory{};
   ch::TmpKind tmp = ch::TmpKind::shared_with_host;
-  bool home = true;
+  ch::NamespaceFlags namespaces{};
+  ch::ZString hostname{};
   std::optional<ch::Uid> uid{};
   std::optional<ch::Gid> gid{};
   std::optional<ch::Assembly> assembly{};
   Explain explain = Explain::no;
+  Color color = Color::automatic;
+  const char* feature = nullptr;
   int verbosity = 0;
+  int quietness = 0;
+  bool home = true;
+  bool passwd = true;
+  bool image_environment = true;
+  bool expand = true;
+  bool seccomp = false;
+  bool ch_ssh = false;
+  bool configuration = true;
+  bool time_steps = false;
+  bool check = false;
   bool help = false;
+  bool usage = false;
   bool version = false;
 };
 
@@ -157,6 +132,43 @@ bool parse_word(const char* text, std::span<const char* const> words, T& out) no
   return false;
 }
 
+/// "pid,uts" to flags.
+inline UsageError parse_namespaces(const char* text, ch::NamespaceFlags& flags) noexcept {
+  for (std::string_view rest(text);;) {
+    const auto comma = rest.find(',');
+    const auto name = ch::head(rest, comma);
+    const ch::NamespaceKind* found = nullptr;
+    for (const ch::NamespaceKind& kind : ch::namespace_kinds)
+      if (name == kind.name || (name == "mount" && std::string_view(kind.name) == "mnt"))
+        found = &kind;
+    if (found == nullptr)
+      return {"--namespaces takes names of pid, ipc, uts, net, cgroup, time, with commas", text};
+    flags = flags | found->flag;
+    if (comma == std::string_view::npos) return {};
+    rest.remove_prefix(comma + 1);
+  }
+}
+
+inline UsageError add_environment(const ch::cli::Item& item, EnvironmentOption::Separator separator,
+                                  Options& o) noexcept {
+  using Kind = EnvironmentOption::Kind;
+  EnvironmentOption option{Kind::image_file, separator, {}};
+  if (item.id == opt_unset_env) {
+    option.kind = Kind::unset;
+    option.text = item.value;
+    if (option.text.empty()) return {"--unset-env: GLOB must have non-zero length", {}};
+  } else if (item.value != nullptr) {
+    option.text = item.value;
+    const bool assigns = option.text.view().find('=') != std::string_view::npos;
+    option.kind = assigns ? Kind::assignment : Kind::host_file;
+    if (option.text.empty()) return {"--set-env= needs a file or NAME=VALUE", {}};
+  }
+  return o.environment.push_back(option) ? UsageError{}
+                                         : UsageError{"too many options", option.text.view()};
+}
+
+/// Gives one option's value to `o`. Binds without destination are numbered, unless they
+/// come from a configuration file, where the numbers would surprise the user.
 inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena) noexcept {
   std::uint32_t id = 0;
   switch (item.id) {
@@ -171,17 +183,45 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       if (item.value[0] == '\0') return {"--cd needs a directory", item.value};
       o.directory = ch::ImagePath(item.value);
       return {};
+    case opt_ch_ssh:
+      o.ch_ssh = true;
+      return {};
     case opt_home:
       o.home = true;
       return {};
     case opt_no_home:
       o.home = false;
       return {};
+    case opt_no_passwd:
+      o.passwd = false;
+      return {};
     case opt_private_tmp:
       o.tmp = ch::TmpKind::private_tmpfs;
       return {};
     case opt_write:
       o.image_access = ch::Access::read_write;
+      return {};
+    case opt_write_fake:
+      o.overlay = ch::OverlayKind::scratch;
+      o.overlay_size = item.value == nullptr ? "12%" : item.value;
+      if (o.overlay_size.empty()) return {"--write-fake= needs a size", {}};
+      return {};
+    case opt_overlay:
+      o.overlay = ch::OverlayKind::directory;
+      o.overlay_directory = ch::HostPath(item.value);
+      if (o.overlay_directory.empty()) return {"--overlay needs a directory", {}};
+      return {};
+    case opt_set_env:
+      return add_environment(item, EnvironmentOption::Separator::newline, o);
+    case opt_set_env0:
+      return add_environment(item, EnvironmentOption::Separator::nul, o);
+    case opt_unset_env:
+      return add_environment(item, EnvironmentOption::Separator::newline, o);
+    case opt_env_no_expand:
+      o.expand = false;
+      return {};
+    case opt_no_image_env:
+      o.image_environment = false;
       return {};
     case opt_uid:
       if (const auto p = parse_id(item.value, id); p.problem != nullptr) return p;
@@ -191,14 +231,50 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       if (const auto p = parse_id(item.value, id); p.problem != nullptr) return p;
       o.gid = static_cast<ch::Gid>(id);
       return {};
+    case opt_hostname:
+      o.hostname = item.value;
+      o.namespaces = o.namespaces | ch::ns::uts::flag;
+      if (o.hostname.empty() || o.hostname.size() > 64)
+        return {"a host name has 1 to 64 bytes", item.value};
+      return {};
+    case opt_keep_fd: {
+      std::uint64_t fd = 0;
+      if (!ch::parse_number(item.value, 1048575, fd))
+        return {"--keep-fd takes the number of a descriptor", item.value};
+      return o.keep_fds.push_back(static_cast<int>(fd)) ? UsageError{}
+                                                        : UsageError{"too many options", item.value};
+    }
+    case opt_namespaces:
+      return parse_namespaces(item.value, o.namespaces);
+    case opt_seccomp:
+      o.seccomp = true;
+      return {};
+    case opt_check:
+      o.check = true;
+      return {};
+    case opt_color: {
+      static constexpr const char* words[] = {"auto",   "always", "never", "tty", "yes",
+                                              "no",     "if-tty", "force", "none"};
+      static constexpr Color meanings[] = {Color::automatic, Color::always, Color::never,
+                                           Color::automatic, Color::always, Color::never,
+                                           Color::automatic, Color::always, Color::never};
+      std::size_t word = 1;
+      if (item.value != nullptr && !parse_word(item.value, words, word))
+        return {"--color can be auto, always or never", item.value};
+      o.color = meanings[word];
+      return {};
+    }
     case opt_explain: {
       static constexpr const char* forms[] = {"no", "text", "json", "shell"};
       o.explain = Explain::text;
-      if (item.value == nullptr || (parse_word(item.value, forms, o.explain) &&
-                                    o.explain != Explain::no))
+      if (item.value == nullptr ||
+          (parse_word(item.value, forms, o.explain) && o.explain != Explain::no))
         return {};
       return {"--explain can be text, json or shell", item.value};
     }
+    case opt_feature:
+      o.feature = item.value;
+      return {};
     case opt_assembly: {
       static constexpr const char* ways[] = {"detached", "attached", "classic"};
       ch::Assembly way{};
@@ -207,11 +283,23 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       o.assembly = way;
       return {};
     }
+    case opt_no_conf:
+      o.configuration = false;
+      return {};
+    case opt_quiet:
+      ++o.quietness;
+      return {};
     case opt_verbose:
       ++o.verbosity;
       return {};
+    case opt_time_steps:
+      o.time_steps = true;
+      return {};
     case opt_help:
       o.help = true;
+      return {};
+    case opt_usage:
+      o.usage = true;
       return {};
     case opt_version:
       o.version = true;
@@ -221,13 +309,27 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
   }
 }
 
-/// Reads the whole command line. Texts are views of argv or in `arena`.
-inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Options& o) noexcept {
-  const auto words = static_cast<std::size_t>(argc);
+/// Room for everything that `words` words can ask for.
+inline bool reserve(Options& o, std::size_t words, ch::Arena& arena) noexcept {
   o.binds = {arena.make<ch::UserBind>(words), words};
-  auto** command = arena.make<const char*>(words + 1);
-  if (o.binds.capacity() == 0 || command == nullptr)
-    return {"too many arguments for ch-run's memory", {}};
+  o.environment = {arena.make<EnvironmentOption>(words), words};
+  o.keep_fds = {arena.make<int>(words), words};
+  return o.binds.capacity() != 0 && o.environment.capacity() != 0 && o.keep_fds.capacity() != 0;
+}
+
+/// Combinations that contradict themselves.
+inline UsageError check_together(const Options& o) noexcept {
+  if (o.quietness > 0 && o.verbosity > 0) return {"--quiet contradicts --verbose", {}};
+  if (o.image_access == ch::Access::read_write && o.overlay != ch::OverlayKind::if_needed)
+    return {"--write changes the image, --write-fake and --overlay spare it: choose one", {}};
+  return {};
+}
+
+/// Reads the command line. Texts are views of argv or in `arena`. Stops early at an option
+/// that answers by itself, such as --help.
+inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Options& o) noexcept {
+  auto** command = arena.make<const char*>(static_cast<std::size_t>(argc) + 1);
+  if (command == nullptr) return {"too many arguments for ch-run's memory", {}};
   ch::cli::Parser parser(table, argc, argv);
   for (;;) {
     const ch::cli::Item item = parser.next();
@@ -235,7 +337,7 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
     if (item.kind == ch::cli::Item::Kind::error) return {item.problem, item.subject};
     if (item.kind == ch::cli::Item::Kind::option) {
       if (const auto problem = apply(item, o, arena); problem.problem != nullptr) return problem;
-      if (o.help || o.version) return {};
+      if (o.help || o.usage || o.version || o.check || o.feature != nullptr) return {};
     } else if (o.image.empty()) {
       if (item.value[0] == '\0') return {"the image's path is empty", {}};
       o.image = ch::HostPath(item.value);
@@ -246,9 +348,8 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
   command[o.command_words] = nullptr;
   o.command = command;
   if (o.image.empty()) return {"no image given", {}};
-  if (o.command_words == 0) return {"no command given", {}};
-  if (o.command[0][0] == '\0') return {"the command is empty", {}};
-  return {};
+  if (o.command_words > 0 && o.command[0][0] == '\0') return {"the command is empty", {}};
+  return check_together(o);
 }
 
 }  // namespace ch_run

@@ -20,6 +20,8 @@ struct Program {
   const char* const* argv = nullptr;
   const char* const* envp = nullptr;
   std::string_view search_path = "/usr/local/bin:/usr/bin:/bin";
+  std::span<const int> keep_descriptors{};  // besides 0, 1, 2; ascending
+  std::span<const kernel::BpfInstruction> filter{};  // seccomp; empty: none
 };
 
 /// A container, not yet made. Copyable; members are the policies, to be set freely.
@@ -55,10 +57,13 @@ struct Container {
 
   using namespace_set = Namespaces;
 
+  [[no_unique_address]] Namespaces namespaces{};
   MountPolicyT mounts{};
   IdMapPolicyT ids{};
   JoinStrategyT join{};
+  ZString hostname{};     // in a uts namespace of its own; empty: as it is
   ImagePath directory{};  // where the program starts; empty: where the root is entered
+  IfMissing if_directory_missing = IfMissing::fail;
 
   /// The steps that make this container on a host with these facts, in `arena`; with a
   /// program, its start too. Errors: ENOMEM (arena too small), EINVAL (validate.hpp).
@@ -69,7 +74,8 @@ struct Container {
   [[nodiscard]] Result<Plan> plan(const HostFacts& facts, const Program& program,
                                   Arena& arena) const noexcept {
     PlanBuilder builder = describe(facts, arena);
-    builder.add(step::CloseDescriptors{});
+    if (!program.filter.empty()) builder.add(step::InstallFilter{program.filter});
+    builder.add(step::CloseDescriptors{program.keep_descriptors});
     builder.add(step::Execute{program.name, program.argv, program.envp, program.search_path});
     return finish(builder, facts);
   }
@@ -77,15 +83,16 @@ struct Container {
  private:
   [[nodiscard]] PlanBuilder describe(const HostFacts& facts, Arena& arena) const noexcept {
     PlanBuilder builder(arena);
-    const NamespaceFlags flags = Namespaces::flags();
+    const NamespaceFlags flags = namespaces.flags();
     const Role role = join.contribute(builder, flags);
     if (role == Role::creator) {
       ids.contribute(builder, facts);
       if constexpr (MountPolicyT::mounts && !Namespaces::template has<ns::user>)
         builder.add(step::MakePrivate{});
       mounts.contribute(builder, PlanContext{facts, flags, ids.uid(facts), ids.gid(facts)});
+      if (!hostname.empty()) builder.add(step::SetHostname{hostname});
     }
-    if (!directory.empty()) builder.add(step::ChangeDirectory{directory});
+    if (!directory.empty()) builder.add(step::ChangeDirectory{directory, if_directory_missing});
     builder.add(step::ForbidNewPrivileges{});
     return builder;
   }

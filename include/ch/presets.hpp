@@ -19,12 +19,16 @@ namespace ch::presets {
 /// What every unprivileged container here has of its own.
 using Unprivileged = NamespaceSet<ns::user, ns::mount>;
 
-/// ch-run: an image that feels like the host: its devices, network, users, /tmp, home.
-using HostIntegrated =
-    Container<Unprivileged,
-              Mounts<ImageRoot<>, WritableLayer, Accounts, Home, HostFiles, Tmp<>, Devices,
-                     UserBinds>,
-              ChosenIds>;
+/// The mounts that make an image feel like the host: devices, network, users, /tmp, home.
+using HostIntegratedMounts = Mounts<ImageRoot<>, WritableLayer, Accounts, Home, HostFiles, Tmp<>,
+                                    Devices, UserBinds>;
+
+/// An image that feels like the host.
+using HostIntegrated = Container<Unprivileged, HostIntegratedMounts, ChosenIds>;
+
+/// The same with more namespaces, chosen at run time: ch-run.
+using HostIntegratedChosen =
+    Container<ChosenNamespaces<Unprivileged>, HostIntegratedMounts, ChosenIds>;
 
 /// The smallest in which Debian's programs run: the image and the kernel's file systems.
 using Bare = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_only>>, Devices>>;

@@ -6,50 +6,15 @@
 
 #include <csignal>
 
-#include "tests/support/files.hpp"
-#include "tests/support/process.hpp"
-
-#ifndef CHARLIE_CH_RUN
-#define CHARLIE_CH_RUN "ch-run"
-#endif
+#include "tests/support/ch_run.hpp"
 
 namespace {
 
+using test::contains;
 using test::Ran;
 using test::run;
-using test::RunOptions;
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-/// A minimal image and a home directory, both in one temporary directory.
-struct Fixture {
-  test::TempDir dir;
-  std::string image = dir / "image";
-  std::string home = dir / "home";
-  RunOptions options;
-
-  Fixture() {
-    test::make_image(image);
-    test::fs::create_directory(home);
-    options.environment = {"PATH=/usr/bin:/bin", "HOME=" + home, "TMPDIR=/somewhere", "ODD=a=b"};
-  }
-  Ran ch_run(std::vector<std::string> arguments) const {
-    arguments.insert(arguments.begin(), test::tool("CH_RUN", CHARLIE_CH_RUN));
-    return run(arguments, options);
-  }
-  /// Runs a shell script in the image, with options.
-  Ran script(const std::string& text, std::vector<std::string> before = {}) const {
-    before.insert(before.end(), {image, "--", "sh", "-c", text});
-    return ch_run(before);
-  }
-};
-
-std::string user_name() {
-  const Ran ran = run({"id", "-un"});
-  return ran.out.substr(0, ran.out.size() - 1);
-}
+using test::user_name;
+using Fixture = test::ChRun;
 
 }  // namespace
 
@@ -72,7 +37,7 @@ TEST_CASE("the command's end is ch-run's end", "[tool]") {
 TEST_CASE("ch-run becomes the command: one process, its number and parent unchanged", "[tool]") {
   const Fixture f;
   const Ran ran = run({"sh", "-c", "echo $$; exec \"$@\"", "sh",
-                       test::tool("CH_RUN", CHARLIE_CH_RUN), f.image, "--", "sh", "-c", "echo $$"},
+                       test::ch_run_path(), f.image, "--", "sh", "-c", "echo $$"},
                       f.options);
   const auto line = ran.out.find('\n');
   CHECK(ran.out.substr(0, line) + "\n" == ran.out.substr(line + 1));
@@ -338,7 +303,7 @@ TEST_CASE("what can't be run is explained", "[tool]") {
 
 TEST_CASE("user namespaces switched off: the message names the switch", "[tool]") {
   const Fixture f;
-  const std::string ch_run = test::tool("CH_RUN", CHARLIE_CH_RUN);
+  const std::string ch_run = test::ch_run_path();
   const auto inside = [&](const std::string& forbid) {
     return run({"unshare", "-Ur", "sh", "-c", forbid + " && exec \"$@\"", "sh", ch_run, f.image,
                 "--", "true"},
@@ -357,7 +322,7 @@ TEST_CASE("user namespaces switched off: the message names the switch", "[tool]"
 
 TEST_CASE("in a chroot, the message says so", "[tool]") {
   const Fixture f;
-  test::fs::copy_file(test::tool("CH_RUN", CHARLIE_CH_RUN), f.image + "/ch-run");
+  test::fs::copy_file(test::ch_run_path(), f.image + "/ch-run");
   test::fs::create_directory(f.image + "/inner");
   // The mount namespace is for /proc only, which ch-run reads to find the cause.
   const Ran ran =
@@ -371,7 +336,7 @@ TEST_CASE("in a chroot, the message says so", "[tool]") {
 
 TEST_CASE("a container can be started in a container", "[tool]") {
   const Fixture f;
-  test::fs::copy_file(test::tool("CH_RUN", CHARLIE_CH_RUN), f.image + "/bin/ch-run");
+  test::fs::copy_file(test::ch_run_path(), f.image + "/bin/ch-run");
   const std::string inner = f.dir / "inner";
   test::make_image(inner);
   test::write_file(inner + "/etc/which", "inner\n");
@@ -385,8 +350,6 @@ TEST_CASE("wrong usage is said once and ends with 64", "[tool]") {
   const Fixture f;
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{}, "no image given"},
-      {{f.image}, "no command given"},
-      {{f.image, "--"}, "no command given"},
       {{f.image, "--", ""}, "the command is empty"},
       {{""}, "the image's path is empty"},
       {{"--nonsense", f.image, "--", "true"}, "unknown option: --nonsense"},
@@ -404,6 +367,18 @@ TEST_CASE("wrong usage is said once and ends with 64", "[tool]") {
     CHECK(ran.err == std::string("ch-run: error: ") + message +
                          "\nch-run: remedy: see ch-run --help\n");
     CHECK(ran.out.empty());
+  }
+}
+
+TEST_CASE("without command, record or terminal there is nothing to run", "[tool]") {
+  const Fixture f;
+  for (const std::vector<std::string>& arguments :
+       {std::vector<std::string>{f.image}, std::vector<std::string>{f.image, "--"}}) {
+    const Ran ran = f.ch_run(arguments);
+    CHECK(ran.status == 64);
+    CHECK(ran.err ==
+          "ch-run: error: no command given, the image records none, and this is no terminal\n"
+          "ch-run: remedy: say what to run: ch-run IMAGE -- COMMAND\n");
   }
 }
 

@@ -16,7 +16,7 @@ void wrapped(Sink& sink, std::string_view text, std::size_t column, std::size_t 
   while (!text.empty()) {
     const auto space = text.find(' ');
     const auto word = head(text, space);
-    if (column > indent && column + 1 + word.size() > 79) {
+    if (column > indent && column + 1 + word.size() > 78) {
       sink("\n");
       for (std::size_t i = 0; i < indent; ++i) sink(" ");
       column = indent;

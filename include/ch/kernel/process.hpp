@@ -50,6 +50,20 @@ inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(v
   return {raw, Call::clone};
 }
 
+/// A child with a copy of our memory, in new namespaces if `flags` has some: 0 in the
+/// child. No handlers of libc's run; for programs without threads. Kernel 5.3.
+template <Kernel K>
+Returned<Pid> fork(K& k, std::uint64_t flags) noexcept {
+  const CloneArgs args{.flags = flags, .exit_signal = sigchld};
+  return detail::make<Pid>(k, Call::clone3, &args, sizeof(CloneArgs));
+}
+
+/// A pipe, close-on-exec: `ends[0]` to read, `ends[1]` to write.
+template <Kernel K>
+Returned<void> pipe(K& k, Fd (&ends)[2]) noexcept {
+  return detail::make<void>(k, Call::pipe2, &ends[0], o_cloexec);
+}
+
 /// Replaces the program. Returns only on error: ENOENT also means that the program's
 /// own interpreter is missing, EACCES that it is not executable or its mount is noexec.
 template <Kernel K>
@@ -58,10 +72,13 @@ Returned<void> execve(K& k, const char* path, const char* const* argv,
   return detail::make<void>(k, Call::execve, path, argv, envp);
 }
 
-/// Waits for `pid` to end; `status` as in man 2 wait.
+inline constexpr auto any_child = static_cast<Pid>(-1);
+inline constexpr int wnohang = 1;
+
+/// Waits for `pid` to end; `status` as in man 2 wait. With wnohang, 0 if none has.
 template <Kernel K>
-Returned<Pid> wait4(K& k, Pid pid, int& status) noexcept {
-  return detail::make<Pid>(k, Call::wait4, pid, &status, 0, 0L);
+Returned<Pid> wait4(K& k, Pid pid, int& status, int options = 0) noexcept {
+  return detail::make<Pid>(k, Call::wait4, pid, &status, options, 0L);
 }
 
 /// Names the host as the caller's uts namespace sees it; up to 64 bytes.
@@ -89,6 +106,22 @@ template <Kernel K>
 template <Kernel K>
 Returned<void> sigprocmask(K& k, int how, const std::uint64_t* set, std::uint64_t* old) noexcept {
   return detail::make<void>(k, Call::rt_sigprocmask, how, set, old, sizeof(std::uint64_t));
+}
+
+/// The start of the kernel's siginfo_t, man 2 sigaction; the rest depends on the signal.
+struct SigInfo {
+  int signal = 0;
+  int code = 0;  // si_kernel: the kernel itself, such as a terminal
+  int error = 0;
+  int padding[29] = {};
+};
+inline constexpr int si_kernel = 0x80;
+
+/// Takes the next pending signal of `set`, waiting for it. EINTR: try again.
+template <Kernel K>
+Returned<int> sigwait(K& k, std::uint64_t set, SigInfo& info) noexcept {
+  return detail::make<int>(k, Call::rt_sigtimedwait, &set, &info, static_cast<void*>(nullptr),
+                           sizeof(std::uint64_t));
 }
 
 /// The kernel's own layout of a signal's disposition.

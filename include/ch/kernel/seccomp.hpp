@@ -47,8 +47,8 @@ inline constexpr std::size_t bpf_maxinsns = 4096;
 /// What a filter reads (seccomp_data). Every argument takes 64 bits, also those of 32-bit
 /// programs; loads are of 32 bits, so one half at a time.
 struct SeccompData {
-  std::int32_t nr = 0;      // the system call's number, which means nothing without arch
-  std::uint32_t arch = 0;   // whose numbers: one kernel serves programs of several kinds
+  std::int32_t nr = 0;     // the system call's number, which means nothing without arch
+  std::uint32_t arch = 0;  // whose numbers: one kernel serves programs of several kinds
   std::uint64_t instruction_pointer = 0;
   std::uint64_t args[6] = {};
 };

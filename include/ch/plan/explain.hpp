@@ -106,12 +106,16 @@ struct Explain {
     if (e.code == Errno::exdev)
       return {"the mount point lies on a file system that is mounted in the image",
               "choose a destination outside of it"};
-    if (e.code == Errno::eperm || e.code == Errno::einval)
-      return {"overlays without privilege need Linux 5.11 or newer, and a layer on a file system "
+    if (e.code == Errno::eperm || e.code == Errno::einval || e.code == Errno::enosys)
+      return {"overlays without privilege need Linux 5.12 or newer, and a layer on a file system "
               "that can carry them (not NFS or Lustre)",
               "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
               "the overlay's directory on a local disk"};
     return refused();
+  }
+  constexpr Explanation operator()(const step::InstallFilter&) const noexcept {
+    return {"this kernel has no seccomp filters, or a filter around us forbids more of them",
+            "leave out --seccomp; compare the kernel's configuration (CONFIG_SECCOMP_FILTER)"};
   }
   constexpr Explanation operator()(const step::SetHostname&) const noexcept {
     if (e.code == Errno::einval)
@@ -232,6 +236,9 @@ struct Attempt {
   }
   constexpr const char* operator()(const step::ForbidNewPrivileges&) const {
     return "forbid new privileges";
+  }
+  constexpr const char* operator()(const step::InstallFilter&) const {
+    return "install the seccomp filter";
   }
   constexpr const char* operator()(const step::CloseDescriptors&) const {
     return "close descriptors";

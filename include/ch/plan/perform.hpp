@@ -122,7 +122,9 @@ Result<void> perform(K& k, Assembling& a, const step::MapGroups& s) noexcept {
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::ChangeDirectory& s) noexcept {
-  return lift(kernel::chdir(k, s.path.c_str()), s.path.text);
+  const auto changed = kernel::chdir(k, s.path.c_str());
+  if (changed.error() == Errno::enoent && s.if_missing == IfMissing::skip) return {};
+  return lift(changed, s.path.text);
 }
 
 template <kernel::Kernel K>
@@ -133,6 +135,11 @@ Result<void> perform(K& k, Assembling&, const step::ForbidNewPrivileges&) noexce
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::SetHostname& s) noexcept {
   return lift(kernel::sethostname(k, s.name.c_str(), s.name.size()), s.name);
+}
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::InstallFilter& s) noexcept {
+  return lift(kernel::install_filter(k, s.program));
 }
 
 namespace detail {

@@ -77,6 +77,8 @@ template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   a.can_overlay = a.mode != Assembly::classic;
   if (s.kind == OverlayKind::if_needed && !a.wants_overlay) return {};
+  if (!a.can_overlay)  // a kernel this old has none for ordinary users
+    return failure({Errno::enosys, kernel::Call::fsopen, StepIndex::none, "overlay"});
   const auto layer = detail::open_layer(k, a, s);
   if (!layer) return failure(layer.error());
   const detail::Held<K> held_layer(k, a, *layer);

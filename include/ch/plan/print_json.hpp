@@ -145,7 +145,13 @@ struct StepData {
   template <class V>
   static const char* of(const step::ChangeDirectory& s, V&& v) {
     v("path", s.path.view());
+    v("if_missing", s.if_missing);
     return "change-directory";
+  }
+  template <class V>
+  static const char* of(const step::InstallFilter& s, V&& v) {
+    v("instructions", static_cast<std::uint64_t>(s.program.size()));
+    return "install-filter";
   }
   template <class V>
   static const char* of(const step::ForbidNewPrivileges&, V&&) {

@@ -148,7 +148,10 @@ struct StepShell {
   void operator()(const step::ChangeDirectory& s) const {
     sink("cd -- ");
     shell_word(sink, s.path.view());
-    sink("\n");
+    sink(s.if_missing == IfMissing::skip ? " 2>/dev/null || :\n" : "\n");
+  }
+  void operator()(const step::InstallFilter&) const {
+    sink("# A seccomp filter would be installed here; no shell command can.\n");
   }
   void operator()(const step::ForbidNewPrivileges&) const {
     sink("# no_new_privs: setpriv --no-new-privs, where the image has it\n");

@@ -81,6 +81,11 @@ struct StepText {
   }
   void operator()(const step::ChangeDirectory& s) const noexcept {
     out << "change directory to " << s.path.text;
+    if (s.if_missing == IfMissing::skip) out << ", if it exists";
+  }
+  void operator()(const step::InstallFilter& s) const noexcept {
+    out << "install a seccomp filter of " << static_cast<std::uint64_t>(s.program.size())
+        << " instructions";
   }
   void operator()(const step::ForbidNewPrivileges&) const noexcept {
     out << "forbid new privileges";

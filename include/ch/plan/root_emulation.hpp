@@ -179,9 +179,12 @@ constexpr Place part_of(std::size_t machine_index) noexcept {
 
 constexpr Place target(Fakes fakes) noexcept {
   switch (fakes) {
-    case Fakes::device_by_argument_1: return Place::mode_in_argument_1;
-    case Fakes::device_by_argument_2: return Place::mode_in_argument_2;
-    default: return Place::fake;
+    case Fakes::device_by_argument_1:
+      return Place::mode_in_argument_1;
+    case Fakes::device_by_argument_2:
+      return Place::mode_in_argument_2;
+    default:
+      return Place::fake;
   }
 }
 
@@ -271,9 +274,9 @@ template <kernel::Kernel K>
   constexpr auto mknodat = static_cast<kernel::Call>(__NR_mknodat);
   constexpr long dev_null = 1 << 8 | 3;
   const char* const here = ".";
-  const long answer = k.call(mknodat, static_cast<long>(kernel::Fd::none),
-                             reinterpret_cast<long>(here),
-                             static_cast<long>(detail::character_device | 0600), dev_null);
+  const long answer =
+      k.call(mknodat, static_cast<long>(kernel::Fd::none), reinterpret_cast<long>(here),
+             static_cast<long>(detail::character_device | 0600), dev_null);
   return lift(kernel::Returned<void>{answer, mknodat});
 }
 

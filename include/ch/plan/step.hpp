@@ -11,6 +11,7 @@
 #include <string_view>
 #include <variant>
 
+#include "ch/kernel/seccomp.hpp"
 #include "ch/types/ids.hpp"
 #include "ch/types/paths.hpp"
 
@@ -123,6 +124,7 @@ struct EnterRoot {};
 
 struct ChangeDirectory {
   ImagePath path{};
+  IfMissing if_missing = IfMissing::fail;
 };
 
 /// No program from here on gains privilege by being executed (set-uid bits, file
@@ -139,6 +141,11 @@ struct SetHostname {
 /// (CVE-2024-21626).
 struct CloseDescriptors {
   std::span<const int> keep{};
+};
+
+/// A seccomp filter for all that comes; needs no_new_privs. kernel/seccomp.hpp.
+struct InstallFilter {
+  std::span<const kernel::BpfInstruction> program{};
 };
 
 /// Becomes the program. `name` without a slash is looked for in `search_path`, which
@@ -158,8 +165,8 @@ using Step =
                  step::MapGroups, step::MakePrivate, step::OpenImage, step::MakeScratch,
                  step::Overlay, step::MakeScratchDirectory, step::WriteScratchFile, step::Bind,
                  step::BindScratch, step::MountFilesystem, step::EnterRoot, step::SetHostname,
-                 step::ChangeDirectory, step::ForbidNewPrivileges, step::CloseDescriptors,
-                 step::Execute>;
+                 step::ChangeDirectory, step::ForbidNewPrivileges, step::InstallFilter,
+                 step::CloseDescriptors, step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 }  // namespace ch

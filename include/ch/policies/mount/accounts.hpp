@@ -10,13 +10,18 @@
 
 namespace ch {
 
+/// Whose /etc/passwd and /etc/group the container has.
+enum class AccountsKind : std::uint8_t { generated, of_image };
+
 struct Accounts {
   static constexpr bool uses_scratch = true;
   ZString user_name{};   // empty: "user" and the number
   ZString group_name{};  // empty: "group" and the number
   ZString home{"/"};     // of the user, as seen inside
+  AccountsKind kind = AccountsKind::generated;
 
   void contribute(PlanBuilder& b, const PlanContext& c) const noexcept {
+    if (kind == AccountsKind::of_image) return;
     TextBuffer<16> uid;
     TextBuffer<16> gid;
     uid << static_cast<unsigned>(c.uid);

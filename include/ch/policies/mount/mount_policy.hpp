@@ -16,7 +16,8 @@ namespace ch {
 /// Purpose: adds the mounts that serve one end, such as a home directory.
 ///
 /// Minimal definition: `contribute(builder, context)`; a static `uses_scratch` that says
-/// whether its steps need the scratch file system.
+/// whether its steps need the scratch file system. Optional: `scratch_size`, a ZString, to
+/// limit that; `opens_image`, for the one that provides the root.
 ///
 /// Laws: it only describes (no system calls); its options are its members; it looks at
 /// nothing but those and the context, so equal inputs give equal steps.
@@ -53,6 +54,15 @@ namespace detail {
 /// A contributor that opens the image says so with this member.
 template <class C>
 concept OpensImage = requires { requires C::opens_image; };
+
+/// What a contributor says about the size of the scratch file system, if anything.
+template <class C>
+[[nodiscard]] constexpr ZString scratch_size(const C& contributor, ZString so_far) noexcept {
+  if constexpr (requires { contributor.scratch_size; })
+    return contributor.scratch_size.empty() ? so_far : contributor.scratch_size;
+  else
+    return so_far;
+}
 }  // namespace detail
 
 /// The contributors' steps in the order given, which is the order of mounting: what
@@ -92,7 +102,11 @@ class Mounts {
     std::apply(
         [&](const auto& root, const auto&... rest) {
           root.contribute(builder, context);
-          if constexpr ((Contributors::uses_scratch || ...)) builder.add(step::MakeScratch{});
+          if constexpr ((Contributors::uses_scratch || ...)) {
+            ZString size;
+            ((size = detail::scratch_size(rest, size)), ...);
+            builder.add(step::MakeScratch{size});
+          }
           (rest.contribute(builder, context), ...);
         },
         all_);

@@ -12,6 +12,7 @@ struct WritableLayer {
   static constexpr bool uses_scratch = true;
   OverlayKind kind = OverlayKind::if_needed;
   HostPath directory{};
+  ZString scratch_size{};  // limits a layer in memory: "64m", "12%"
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
     b.add(step::Overlay{kind, directory});

@@ -84,15 +84,34 @@ struct NamespaceSet {
   static constexpr bool enters_in_place = !(Kinds::needs_child || ...);
 };
 
-namespace detail {
-template <class T>
-inline constexpr bool is_namespace_set = false;
-template <class... Kinds>
-inline constexpr bool is_namespace_set<NamespaceSet<Kinds...>> = true;
-}  // namespace detail
+/// A set whose kinds beyond `Always` are chosen at run time. For tools with an option;
+/// a program that knows what it wants is better served by a NamespaceSet. What is only
+/// possible with a kind (mounts, id maps) needs it in `Always`.
+template <class Always>
+struct ChosenNamespaces {
+  NamespaceFlags more = NamespaceFlags::none;
 
-/// A NamespaceSet of any kinds.
+  [[nodiscard]] constexpr NamespaceFlags flags() const noexcept { return Always::flags() | more; }
+  template <class Kind>
+  static constexpr bool has = Always::template has<Kind>;
+  /// Not known before run time; `takes_child(flags)` tells.
+  static constexpr bool enters_in_place = false;
+};
+
+/// Does a process need a child to get to these namespaces?
+[[nodiscard]] constexpr bool takes_child(NamespaceFlags flags) noexcept {
+  return (flags & (ns::pid::flag | ns::time::flag)) != NamespaceFlags::none;
+}
+
+/// A set of namespaces: knows its flags, which kinds it surely has, and whether a running
+/// process can move there itself.
+///
+/// Models: NamespaceSet, ChosenNamespaces.
 template <class T>
-concept NamespacePolicy = detail::is_namespace_set<T>;
+concept NamespacePolicy = requires(const T& set) {
+  { set.flags() } noexcept -> std::same_as<NamespaceFlags>;
+  { T::enters_in_place } -> std::convertible_to<bool>;
+  { T::template has<ns::user> } -> std::convertible_to<bool>;
+};
 
 }  // namespace ch

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. The site's configuration, /etc/charlie/ch-run.conf, and the file that
+// $CH_RUN_CONF names: one long option a line, without the dashes, as on the command line
+// ("bind=/scratch:/scratch"); blank lines and lines that start with # are skipped. Only
+// options that describe the container; the command line has the last word.
+#pragma once
+
+#include "apps/ch-run/options.hpp"
+#include "apps/ch-run/read_file.hpp"
+
+namespace ch_run {
+
+inline constexpr const char* site_configuration = "/etc/charlie/ch-run.conf";
+
+namespace detail {
+
+/// The line as an option, "--" put before it, in the arena.
+inline UsageError apply_line(std::string_view line, Options& o, ch::Arena& arena) noexcept {
+  const char* const word = arena.join("--", line);
+  if (word == nullptr) return {"too long a configuration", line};
+  const char* const argv[] = {"", word};
+  ch::cli::Parser parser(table, 2, argv);
+  const ch::cli::Item item = parser.next();
+  if (item.kind == ch::cli::Item::Kind::error) return {item.problem, line};
+  for (const ch::cli::Option& row : table)
+    if (row.id == item.id && row.group == information)
+      return {"this option has no place in a configuration file", line};
+  if (item.id == opt_bind) {
+    const std::string_view value(item.value);
+    if (value.find(':') == std::string_view::npos)
+      return {"a bind in a configuration file needs a destination", line};
+  }
+  return apply(item, o, arena);
+}
+
+}  // namespace detail
+
+/// Applies each line of `text`. In an error the subject is the line.
+inline UsageError apply_configuration(std::string_view text, Options& o,
+                                      ch::Arena& arena) noexcept {
+  while (!text.empty()) {
+    const auto end = text.find('\n');
+    std::string_view line = ch::head(text, end);
+    text = ch::tail(text, end == std::string_view::npos ? text.size() : end + 1);
+    const auto blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+    while (!line.empty() && blank(line.front())) line.remove_prefix(1);
+    while (!line.empty() && blank(line.back())) line.remove_suffix(1);
+    if (line.empty() || line.front() == '#') continue;
+    if (const auto problem = detail::apply_line(line, o, arena); problem.problem != nullptr)
+      return problem;
+  }
+  return {};
+}
+
+/// As many options as configuration files may have together.
+inline constexpr std::size_t configuration_lines = 1024;
+
+/// Does the command line have the option, before any "--"?
+inline bool mentions(int argc, const char* const* argv, Id id) noexcept {
+  ch::cli::Parser parser(table, argc, argv);
+  for (auto item = parser.next(); item.kind != ch::cli::Item::Kind::end; item = parser.next())
+    if (item.kind == ch::cli::Item::Kind::option && item.id == id) return true;
+  return false;
+}
+
+}  // namespace ch_run

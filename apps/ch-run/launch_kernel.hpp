@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. The kernel of every launch: the real one, perhaps narrated, perhaps watched
+// step by step. One type for all of these, since each further one would be another copy
+// of the executor in a program that ranks on a thousand nodes load at once.
+#pragma once
+
+#include "ch/kernel/any_kernel.hpp"
+#include "ch/plan/plan.hpp"
+
+namespace ch_run {
+
+class LaunchKernel {
+ public:
+  template <ch::kernel::Kernel K>
+  explicit LaunchKernel(K& k) noexcept : inner_(k) {}
+
+  /// From now on `watcher.on_step` is told of each step.
+  template <class Watcher>
+  void watch(Watcher& watcher) noexcept {
+    watcher_ = &watcher;
+    tell_ = [](void* self, ch::StepIndex index, const ch::Step& step) noexcept {
+      static_cast<Watcher*>(self)->on_step(index, step);
+    };
+  }
+
+  template <class... Arguments>
+  long call(ch::kernel::Call which, Arguments... arguments) noexcept {
+    return inner_.call(which, arguments...);
+  }
+  void on_step(ch::StepIndex index, const ch::Step& step) noexcept {
+    if (tell_ != nullptr) tell_(watcher_, index, step);
+  }
+
+ private:
+  ch::kernel::AnyKernel inner_;
+  void* watcher_ = nullptr;
+  void (*tell_)(void*, ch::StepIndex, const ch::Step&) noexcept = nullptr;
+};
+
+}  // namespace ch_run

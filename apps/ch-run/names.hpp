@@ -1,0 +1,61 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. Names of ids: from /etc/passwd and /etc/group, and where those don't know an
+// id, from `getent`, which asks what the site asks (LDAP, SSSD). We never link that: it
+// loads plug-ins, allocates and takes longer than a launch. Source: man 1 getent.
+#pragma once
+
+#include "ch/kernel/process.hpp"
+#include "ch/plan/account.hpp"
+
+namespace ch_run {
+
+/// The lines that `getent DATABASE ID` prints, in the arena; empty if it prints none
+/// or is not there.
+template <ch::kernel::Kernel K>
+std::string_view ask_getent(K& k, const char* database, std::uint32_t id,
+                            ch::Arena& arena) noexcept {
+  using namespace ch;
+  Fd ends[2];
+  if (!kernel::pipe(k, ends).ok()) return {};
+  const auto child = kernel::fork(k, 0);
+  if (child.ok() && child.value() == Pid::none) {
+    TextBuffer<16> number;
+    number << static_cast<unsigned>(id);
+    const char* const argv[] = {"getent", database, number.c_str(), nullptr};
+    const char* const envp[] = {nullptr};
+    (void)kernel::dup3(k, ends[1], static_cast<Fd>(1));
+    for (const char* path : {"/usr/bin/getent", "/bin/getent"})
+      (void)kernel::execve(k, path, argv, envp);
+    kernel::exit_group(k, 127);
+  }
+  (void)kernel::close(k, ends[1]);
+  constexpr std::size_t room = 4096;
+  char* text = static_cast<char*>(arena.allocate(room, 1));
+  std::size_t size = 0;
+  while (child.ok() && text != nullptr && size < room) {
+    const auto n = kernel::read(k, ends[0], text + size, room - size);
+    if (!n.ok() || n.value() == 0) break;
+    size += n.value();
+  }
+  (void)kernel::close(k, ends[0]);
+  int status = 0;
+  if (child.ok()) (void)kernel::wait4(k, child.value(), status);
+  return status == 0 && text != nullptr ? std::string_view(text, size) : std::string_view();
+}
+
+/// The account of `id`. `database` is "passwd" or "group".
+template <ch::kernel::Kernel K>
+ch::Account look_up(K& k, const char* database, std::uint32_t id, ch::Arena& arena) noexcept {
+  using namespace ch;
+  const bool users = std::string_view(database) == "passwd";
+  const Account found = find_account(k, arena, id, users ? "/etc/passwd" : "/etc/group");
+  if (!found.name.empty()) return found;
+  std::string_view line = ask_getent(k, database, id, arena);
+  line = head(line, line.find('\n'));
+  const char* name = arena.join(ch::detail::colon_field(line, 0));
+  const char* home = arena.join(ch::detail::colon_field(line, 5));
+  return {name == nullptr ? "" : name, home == nullptr ? "" : home};
+}
+
+}  // namespace ch_run

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5. Supervising a container that needs a child (a pid or time namespace): the
+// caller stays outside, the child makes the container and, as its process 1, starts the
+// program, adopts orphans and reaps them. Signals go from outside to the program; its
+// end, be it by exit or by signal, comes back. When process 1 ends the kernel kills all
+// others inside, so nothing survives. Source: man 7 pid_namespaces; man 2 sigwaitinfo.
+#pragma once
+
+#include "ch/launch.hpp"
+
+namespace ch {
+namespace detail {
+
+inline constexpr int sigkill = 9;
+inline constexpr int sigstop = 19;
+inline constexpr int sigtstp = 20;
+inline constexpr int pr_set_pdeathsig = 1;
+inline constexpr std::uint64_t every_signal = ~0ULL;
+
+/// Waits for `child` and passes on the signals that come meanwhile. All signals must be
+/// blocked. Reaps every child, its own and adopted ones; answers the status of `child`.
+template <kernel::Kernel K>
+[[nodiscard]] int supervise(K& k, Pid child) noexcept {
+  for (;;) {
+    kernel::SigInfo info;
+    const auto signal = kernel::sigwait(k, every_signal, info);
+    if (!signal.ok()) continue;  // EINTR
+    if (signal.value() == kernel::sigchld) {
+      for (int status = 0;;) {
+        const auto ended = kernel::wait4(k, kernel::any_child, status, kernel::wnohang);
+        if (!ended.ok() || ended.value() == Pid::none) break;
+        if (ended.value() == child) return status;
+      }
+    } else if (info.code != kernel::si_kernel) {
+      (void)kernel::kill(k, child, signal.value());
+    } else if (signal.value() == sigtstp) {
+      // The terminal has told the program itself; a shell watches us for stopping.
+      (void)kernel::kill(k, kernel::getpid(k).value(), sigstop);
+    }
+  }
+}
+
+/// Ends this process as `status` (man 2 wait) says another ended: the same exit code, or
+/// death by the same signal, without a second core file.
+template <kernel::Kernel K>
+[[noreturn]] void end_like(K& k, int status) noexcept {
+  const int signal = status & 0x7f;
+  if (signal != 0) {
+    constexpr int pr_set_dumpable = 4;
+    (void)kernel::prctl(k, pr_set_dumpable, 0);
+    const kernel::SigAction fallback;
+    (void)kernel::sigaction(k, signal, &fallback, nullptr);
+    const std::uint64_t none = 0;
+    (void)kernel::kill(k, kernel::getpid(k).value(), signal);
+    (void)kernel::sigprocmask(k, kernel::sig_setmask, &none, nullptr);
+  }
+  kernel::exit_group(k, signal == 0 ? (status >> 8) & 0xff : 128 + signal);
+}
+
+}  // namespace detail
+
+/// Makes the container of `plan` in a child and supervises the program in it. Returns
+/// only an error, in the process that met it: in the caller if there was no child, else
+/// in a child whose answer must be to report and exit. `report(error)` does that and
+/// gives the exit status. For programs without threads; copies the caller (fork).
+template <kernel::Kernel K, class Report>
+[[noreturn]] void supervise_plan(K& k, const Plan& plan, Report report) noexcept {
+  std::uint64_t mask = 0;
+  (void)kernel::sigprocmask(k, kernel::sig_setmask, &detail::every_signal, &mask);
+  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  Fd ends[2] = {Fd::none, Fd::none};  // carries the program's status out, signals included
+  const auto piped = kernel::pipe(k, ends);
+  const auto started =
+      piped.ok() ? kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags))
+                 : kernel::Returned<Pid>{piped.raw, piped.call};
+  if (!started.ok()) {
+    Error error = lift(started).error();
+    error.step = static_cast<StepIndex>(0);
+    kernel::exit_group(k, report(error));
+  }
+
+  if (started.value() != Pid::none) {  // outside
+    (void)kernel::close(k, ends[1]);
+    const int status = detail::supervise(k, started.value());
+    int inner = 0;
+    const auto told = kernel::read(k, ends[0], &inner, sizeof inner);
+    detail::end_like(k, told.ok() && told.value() == sizeof inner ? inner : status);
+  }
+
+  // Inside: process 1 of a new pid namespace. It must not outlive the one outside.
+  (void)kernel::prctl(k, detail::pr_set_pdeathsig, detail::sigkill);
+  const std::size_t first = creates == nullptr ? 0 : 1;
+  const bool executes = std::holds_alternative<step::Execute>(plan.steps.back());
+  const Plan container{plan.steps.first(plan.steps.size() - (executes ? 1 : 0)), plan.assembly};
+  const Result<void> made = execute(k, container, Descriptors::close_at_exec, first);
+  if (!made) kernel::exit_group(k, report(made.error()));
+  const auto program = kernel::fork(k, 0);
+  if (!program.ok()) kernel::exit_group(k, report(lift(program).error()));
+  if (program.value() == Pid::none) {
+    (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
+    const Result<void> done =
+        execute(k, plan, Descriptors::close_at_exec, plan.steps.size() - 1);
+    kernel::exit_group(k, report(done.error()));
+  }
+  const int status = detail::supervise(k, program.value());
+  (void)kernel::write(k, ends[1], &status, sizeof status);
+  const int signal = status & 0x7f;  // as process 1 we can't die of it ourselves
+  kernel::exit_group(k, signal == 0 ? (status >> 8) & 0xff : 128 + signal);
+}
+
+}  // namespace ch
