@@ -81,8 +81,9 @@ struct Launch {
   }
 };
 
-/// Applies the configuration files that exist. False: `l.problem` says what is wrong.
-bool configure(Launch& l) noexcept {
+/// Applies the configuration files that exist. Answers 0 or the exit status, with what is
+/// wrong in `l.problem`.
+int configure(Launch& l) noexcept {
   const char* chosen = l.environment.get("CH_RUN_CONF");
   if (chosen != nullptr && chosen[0] == '\0') chosen = nullptr;
   for (const char* path : {ch_run::site_configuration, chosen}) {
@@ -92,14 +93,14 @@ bool configure(Launch& l) noexcept {
       // Only the file that the user names has to be there.
       if (path == ch_run::site_configuration && text.error().code == Errno::enoent) continue;
       l.problem << "can't read the configuration " << path << ": " << text.error().code;
-      return false;
+      return exit_container;
     }
     const auto wrong = ch_run::apply_configuration(*text, l.options, l.arena);
     if (wrong.problem == nullptr) continue;
     l.problem << wrong.problem << ": " << wrong.subject << ", in " << path;
-    return false;
+    return exit_usage;
   }
-  return true;
+  return 0;
 }
 
 /// Where home is inside, and what is mounted there.
@@ -298,10 +299,10 @@ int ch_main(int argc, char** argv, char** envp) {
   // whether the configuration is wanted, before anything else is taken from the line.
   const bool wanted = !ch_run::mentions(argc, argv, ch_run::opt_no_conf);
   if (!ch_run::reserve(l.options, words + ch_run::configuration_lines, arena)) return exit_container;
-  if (wanted && !configure(l)) {
+  if (const int status = wanted ? configure(l) : 0; status != 0) {
     l.messages().error(l.problem.view());
     l.messages().labelled("ch-run: remedy: correct the file, or leave it out with --no-conf\n");
-    return exit_usage;
+    return status;
   }
   const ch_run::UsageError problem = ch_run::parse(argc, argv, arena, l.options);
   if (problem.problem != nullptr) {

@@ -7,6 +7,20 @@
 
 namespace ch {
 
+namespace detail {
+
+/// Did a call of the mount API answer that there is no such call?
+[[nodiscard]] constexpr bool lacks_mount_api(const Error& error) noexcept {
+  using kernel::Call;
+  if (error.code != Errno::enosys) return false;
+  for (const Call call : {Call::open_tree, Call::move_mount, Call::mount_setattr, Call::fsopen,
+                          Call::fsconfig, Call::fsmount})
+    if (error.operation == call) return true;
+  return false;
+}
+
+}  // namespace detail
+
 /// Performs the steps in order and stops at the first that fails, with its index in
 /// the error. A last step Execute does not return on success.
 ///
@@ -15,9 +29,10 @@ namespace ch {
 /// report and end. Allocates nothing, touches no libc, may run between clone and exec.
 /// `first` skips steps that the caller has done by other means (clone's flags).
 ///
-/// Mount points are taken to exist. Where one that may be made is missing, the tree so
-/// far, which nobody has seen, is dropped and put together again over an overlay: only
-/// the launch that needs one pays for it.
+/// Mount points are taken to exist, and the mount API to be there. Where a mount point
+/// that may be made is missing, or a filter hides the API from a kernel that has it, the
+/// tree so far, which nobody has seen, is dropped and put together again: over an overlay,
+/// or by mount(2). Only the launch that needs it pays for it.
 ///
 /// A kernel with `on_step(StepIndex, const Step&)` is told before each step.
 template <kernel::Kernel K>
@@ -31,11 +46,15 @@ template <kernel::Kernel K>
     if (std::holds_alternative<step::OpenImage>(plan.steps[i])) image = i;
     if constexpr (requires { k.on_step(index, plan.steps[i]); }) k.on_step(index, plan.steps[i]);
     const bool had_overlay = state.wants_overlay;
+    const bool in_tree = image <= i;
     Result<void> done =
         std::visit([&](const auto& s) noexcept { return perform(k, state, s); }, plan.steps[i]);
     if (done) continue;
     state.drop(k);
-    if (state.wants_overlay && !had_overlay) {
+    const bool older = in_tree && state.mode != Assembly::classic &&
+                       detail::lacks_mount_api(done.error());
+    if (older) state.mode = Assembly::classic;
+    if (older || (state.wants_overlay && !had_overlay)) {
       i = image - 1;
       continue;
     }
