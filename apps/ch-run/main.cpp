@@ -251,7 +251,7 @@ int execute_or_print(Launch& l, const Plan& plan) noexcept {
 }
 
 int run(Launch& l) noexcept {
-  l.facts = probe(l.k);
+  l.facts = probe(l.k, l.envp);
   if (l.options.assembly) l.facts.assembly = *l.options.assembly;
   const ch_run::ImageMetadata metadata = ch_run::read_metadata(l.k, l.options.image, l.arena);
   if (!describe(l, metadata)) {

@@ -22,18 +22,19 @@ _@@_words() {
   done
 }
 
-# Paths, of the host or (as seen from inside) of the image. $1: -f for files, -d.
+# Paths of the host, and as seen from inside; an image not known yet is taken to look
+# like the host. $1: -f for files and directories, -d.
 _@@_paths() {
   compopt -o filenames 2> /dev/null
   mapfile -t COMPREPLY < <(compgen "$1" -- "$value")
 }
 _@@_image_paths() {
   local path
-  compopt -o filenames -o nospace 2> /dev/null
-  [[ $value == /* ]] || return
+  compopt -o nospace 2> /dev/null
+  [[ ${value:=/} == /* ]] || return
   while IFS= read -r path; do
     [[ -d $path && ! -L $path ]] && path+=/
-    COMPREPLY+=("${path#"$image"}")
+    COMPREPLY+=("$(printf %q "${path#"$image"}")")
   done < <(compgen "$1" -- "$(printf %q "$image")$value")
 }
 _@@_image_programs() {
@@ -61,13 +62,13 @@ _@@_kind() {
         *:*:*) value=${value##*:} && _@@_words ro rw ;;
         *:*)
           value=${value#*:}
-          if [[ -n $image ]]; then _@@_image_paths -f; else _@@_paths -f; fi
+          _@@_image_paths -f
           ;;
         *) compopt -o nospace 2> /dev/null; _@@_paths -f ;;
       esac
       ;;
     image_directory)
-      if [[ -n $image ]]; then _@@_image_paths -d; else _@@_paths -d; fi
+      _@@_image_paths -d
       ;;
     image_program)
       if [[ $value == */* ]]; then _@@_image_paths -f; else _@@_image_programs; fi
@@ -103,7 +104,7 @@ _@@() {
     fi
   done
   image=${image/#\~\//$HOME/}
-  image=${image//\\/}
+  image=${image//[\\\"\']/}
   image=${image%/}
 
   if [[ -n $option ]]; then

@@ -32,13 +32,13 @@ function __@@_operands
     end
   end
 end
-function __@@_operand --argument-names number
-  test (count (__@@_operands)) -eq $number
+# Is an operand being written, the one of this number (from 0), or one from there on?
+function __@@_operand --argument-names number from
+  set -l before (count (__@@_operands))
+  string match --quiet -- '-*' (commandline --current-token); and return 1
+  test $before -eq $number; or test "$from" = on -a $before -gt $number
 end
-function __@@_operand_from --argument-names number
-  test (count (__@@_operands)) -ge $number
-end
-# The image's directory; before it is known, the host's root.
+# The image's directory; one not known yet is taken to look like the host.
 function __@@_image
   set -l operands (__@@_operands)
   set -q operands[1]; and string replace --regex -- '^~/' "$HOME/" $operands[1]
@@ -46,7 +46,8 @@ end
 # Paths as seen from inside. An argument: what to complete; "directories" to have just these.
 function __@@_image_paths --argument-names word only
   set -l image (__@@_image)
-  for path in $image$word*
+  test -n "$word"; or set word /
+  for path in "$image"$word*
     if test -d $path
       string replace -- "$image" '' $path/
     else if test "$only" != directories
@@ -54,27 +55,25 @@ function __@@_image_paths --argument-names word only
     end
   end
 end
+function __@@_word
+  string replace --regex -- '^--[^=]*=' '' (commandline --current-token --cut-at-cursor)
+end
 function __@@_image_directories
-  set -l word (string replace --regex -- '^--[^=]*=' '' (commandline --current-token --cut-at-cursor))
-  if test -n (__@@_image | string collect)
-    __@@_image_paths $word directories
-  else
-    __fish_complete_directories $word
-  end
+  __@@_image_paths (__@@_word) directories
 end
 function __@@_image_programs
-  set -l word (commandline --current-token --cut-at-cursor)
+  set -l word (__@@_word)
   if string match --quiet '*/*' -- $word
     __@@_image_paths $word
   else
     set -l image (__@@_image)
-    for path in $image/{usr/local/,usr/,}{s,}bin/*
-      test -L $path -o -x $path; and path basename -- $path 2> /dev/null; or basename $path
+    for path in "$image"/{usr/local/,usr/,}{s,}bin/*
+      test -L $path -o -x $path; and string replace --regex -- '.*/' '' $path
     end
   end
 end
 function __@@_binds
-  set -l word (string replace --regex -- '^--[^=]*=' '' (commandline --current-token --cut-at-cursor))
+  set -l word (__@@_word)
   set -l parts (string split : -- $word)
   switch (count $parts)
     case 1
@@ -90,7 +89,7 @@ function __@@_binds
   end
 end
 function __@@_list
-  set -l word (string replace --regex -- '^--[^=]*=' '' (commandline --current-token --cut-at-cursor))
+  set -l word (__@@_word)
   set -l before (string match --regex -- '^.*,' $word)
   printf '%s\n' $before$argv
 end
@@ -143,8 +142,8 @@ void write_fish_completion(const Tool& tool, Sink&& sink) {
       .append("\ncomplete -c @T@ -f\n");
   for (std::size_t i = 0; i < tool.operands.size(); ++i) {
     const bool last = i + 1 == tool.operands.size();
-    script.append("complete -c @T@ -n '__@@_operand").append(last ? "_from " : " ")
-        .append(std::to_string(i)).append("'").append(detail::fish_offer(tool.operands[i], {}))
+    script.append("complete -c @T@ -n '__@@_operand ").append(std::to_string(i))
+        .append(last ? " on'" : "'").append(detail::fish_offer(tool.operands[i], {}))
         .append("\n");
   }
   for (const Option& o : tool.options) {

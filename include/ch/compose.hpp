@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5. Order-free composition: name the policies of a container in any order, with
+// the usual ones for what is left out, and mount contributors without a thought to which
+// must be mounted first. Uses Boost.Hana, which is why it is a header of its own: nothing
+// else on the launch path includes it. Source: Boost.Hana reference, sort, filter, unpack.
+#pragma once
+
+#include <boost/hana/config.hpp>
+#include <boost/hana/filter.hpp>
+#include <boost/hana/functional/on.hpp>
+#include <boost/hana/length.hpp>
+#include <boost/hana/ordering.hpp>
+#include <boost/hana/plus.hpp>
+#include <boost/hana/size.hpp>
+#include <boost/hana/sort.hpp>
+#include <boost/hana/tuple.hpp>
+#include <boost/hana/type.hpp>
+#include <boost/hana/unpack.hpp>
+
+#include "ch/container.hpp"
+#include "ch/policies/mount/accounts.hpp"
+#include "ch/policies/mount/devices.hpp"
+#include "ch/policies/mount/home.hpp"
+#include "ch/policies/mount/host_files.hpp"
+#include "ch/policies/mount/image_root.hpp"
+#include "ch/policies/mount/tmp.hpp"
+#include "ch/policies/mount/user_binds.hpp"
+#include "ch/policies/mount/writable_layer.hpp"
+
+namespace ch {
+
+/// When a contributor's mounts are made: what may cover others comes later. Specialise it
+/// for a contributor of your own that is not content with the middle.
+template <class C>
+inline constexpr int mount_order = 50;
+template <class S>
+inline constexpr int mount_order<ImageRoot<S>> = 0;
+template <>
+inline constexpr int mount_order<WritableLayer> = 10;
+template <>
+inline constexpr int mount_order<UserBinds> = 90;  // the user may cover anything
+
+namespace detail {
+
+namespace hana = boost::hana;
+
+template <template <class...> class To>
+struct Unpacked {
+  template <class... Types>
+  constexpr auto operator()(Types...) const {
+    return hana::type_c<To<typename Types::type...>>;
+  }
+};
+
+inline constexpr auto by_mount_order = [](auto a, auto b) {
+  return hana::bool_c<(mount_order<typename decltype(a)::type> <
+                       mount_order<typename decltype(b)::type>)>;
+};
+
+/// What kind of policy a type is, one predicate each.
+inline constexpr auto is_contributor =
+    [](auto t) { return hana::bool_c<MountContributor<typename decltype(t)::type>>; };
+inline constexpr auto is_namespaces =
+    [](auto t) { return hana::bool_c<NamespacePolicy<typename decltype(t)::type>>; };
+inline constexpr auto is_id_map =
+    [](auto t) { return hana::bool_c<IdMapPolicy<typename decltype(t)::type>>; };
+inline constexpr auto is_join =
+    [](auto t) { return hana::bool_c<JoinStrategy<typename decltype(t)::type>>; };
+
+/// The one policy in `policies` that `predicate` holds for, or `Fallback`.
+template <class Fallback>
+constexpr auto only(auto policies, auto predicate) {
+  constexpr auto found = decltype(hana::filter(policies, predicate)){};
+  constexpr auto count = decltype(hana::length(found))::value;
+  static_assert(count <= 1,
+                "Charlie: two policies of the same kind in ch::Compose; remove one of them.");
+  if constexpr (count == 0)
+    return hana::type_c<Fallback>;
+  else
+    return found[hana::size_c<0>];
+}
+
+constexpr auto mounts_of(auto contributors) {
+  if constexpr (decltype(hana::length(contributors))::value == 0)
+    return hana::type_c<HostMounts>;
+  else
+    return hana::unpack(hana::sort(contributors, by_mount_order), Unpacked<Mounts>{});
+}
+
+template <class... Policies>
+constexpr auto compose() {
+  constexpr auto all = hana::tuple_t<Policies...>;
+  constexpr int known =
+      (0 + ... +
+       (MountContributor<Policies> || NamespacePolicy<Policies> || IdMapPolicy<Policies> ||
+                JoinStrategy<Policies>
+            ? 1
+            : 0));
+  static_assert(known == sizeof...(Policies),
+                "Charlie: ch::Compose takes a NamespaceSet, mount contributors, an IdMapPolicy "
+                "and a JoinStrategy; one of the given types is none of these.");
+  using Usual = NamespaceSet<ns::user, ns::mount>;
+  using NamespacesT = typename decltype(only<Usual>(all, is_namespaces))::type;
+  using IdsT = typename decltype(only<SameIds>(all, is_id_map))::type;
+  using JoinT = typename decltype(only<Alone>(all, is_join))::type;
+  using MountsT = typename decltype(mounts_of(hana::filter(all, is_contributor)))::type;
+  return hana::type_c<Container<NamespacesT, MountsT, IdsT, JoinT>>;
+}
+
+}  // namespace detail
+
+/// The Container of these policies, in whatever order they come: without a NamespaceSet,
+/// user and mount; without an IdMapPolicy, SameIds; without a JoinStrategy, Alone.
+///
+///     using Box = ch::Compose<ch::UserBinds, ch::AsRoot, ch::Devices, ch::ImageRoot<>>;
+template <class... Policies>
+using Compose = typename decltype(detail::compose<Policies...>())::type;
+
+}  // namespace ch
