@@ -73,6 +73,7 @@ struct Launch {
   Environment environment;
   presets::HostIntegratedChosen container{};
   TextBuffer<1024> problem{};  // what went wrong while preparing, if anything
+  const char* configurations[2] = {};  // the files that gave options
 
   Launch(Arena& a, const char* const* e) noexcept : arena(a), envp(e), environment(a, e) {}
   [[nodiscard]] Messages messages() const noexcept {
@@ -96,6 +97,7 @@ int configure(Launch& l) noexcept {
       return exit_container;
     }
     const auto wrong = ch_run::apply_configuration(*text, l.options, l.arena);
+    l.configurations[path == ch_run::site_configuration ? 0 : 1] = path;
     if (wrong.problem == nullptr) continue;
     l.problem << wrong.problem << ": " << wrong.subject << ", in " << path;
     return exit_usage;
@@ -112,6 +114,8 @@ ZString describe_home(Launch& l, const Account& owner) noexcept {
   const char* made_up = l.arena.join(number.view());
   const ZString user = owner.name.empty() && made_up != nullptr ? made_up : owner.name;
   const char* inside = l.arena.join("/home/", user);
+  if (l.options.home && source.empty())
+    l.messages().warning("no home directory: HOME is not set, and your account names none");
   if (!l.options.home || source.empty() || user.empty() || inside == nullptr) return "/";
   l.container.mounts.get<Home>() = {HostPath(source), user};
   return inside;
@@ -235,6 +239,12 @@ int execute_or_print(Launch& l, const Plan& plan) noexcept {
       print_shell(plan, out, l.envp);
     else
       print_text(plan, out);
+    for (const char* path : l.configurations) {
+      if (path == nullptr || o.explain != ch_run::Explain::text) continue;
+      out("With options from ");
+      out(path);
+      out("; --no-conf leaves them out.\n");
+    }
     return 0;
   }
   if (o.verbosity > 0) {

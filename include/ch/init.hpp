@@ -68,6 +68,10 @@ template <kernel::Kernel K, class Report>
 [[noreturn]] void supervise_plan(K& k, const Plan& plan, Report report) noexcept {
   std::uint64_t mask = 0;
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &detail::every_signal, &mask);
+  // A caller that ignores SIGCHLD would leave us waiting for ever; the program gets that back.
+  const kernel::SigAction usual;
+  kernel::SigAction inherited;
+  (void)kernel::sigaction(k, kernel::sigchld, &usual, &inherited);
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};  // carries the program's status out, signals included
   const auto piped = kernel::pipe(k, ends);
@@ -98,6 +102,7 @@ template <kernel::Kernel K, class Report>
   const auto program = kernel::fork(k, 0);
   if (!program.ok()) kernel::exit_group(k, report(lift(program).error()));
   if (program.value() == Pid::none) {
+    (void)kernel::sigaction(k, kernel::sigchld, &inherited, nullptr);
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
     const Result<void> done =
         execute(k, plan, Descriptors::close_at_exec, plan.steps.size() - 1);

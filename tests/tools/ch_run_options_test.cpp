@@ -442,6 +442,8 @@ TEST_CASE("a configuration file adds options, the command line has the last word
   CHECK(f.script("echo ${SITE-none}", {"--no-conf"}).out == "none\n");
   CHECK(contains(f.ch_run({"--explain", f.image, "--", "true"}).out,
                  "bind " + f.home + " on /mnt/2\n"));
+  CHECK(contains(f.ch_run({"--explain", f.image, "--", "true"}).out,
+                 "With options from " + file + "; --no-conf leaves them out.\n"));
   for (const char* line : {"explain", "bind=/usr", "nonsense", "write=1", "image"}) {
     INFO(line);
     test::write_file(file, std::string(line) + "\n");

@@ -13,7 +13,7 @@ namespace detail {
 // Readline splits words at "=" and ":" as well, and replaces only what stands behind the
 // last of these; so the words are put together again first, and what readline has
 // already is taken off the answers at the end. In these texts, @@ is the tool's name.
-inline constexpr std::string_view bash_frame = R"(
+inline constexpr std::string_view bash_frame = R"sh(
 # Those of the words that start with $value.
 _@@_words() {
   local candidate
@@ -126,7 +126,7 @@ _@@() {
   word=${word%"$value"}
   for i in "${!COMPREPLY[@]}"; do COMPREPLY[i]=$word${COMPREPLY[i]}; done
 }
-)";
+)sh";
 
 [[nodiscard]] inline std::string bash_kind(Completes kind, std::string_view words) {
   static constexpr const char* names[] = {"nothing", "words", "list",

@@ -12,7 +12,7 @@ namespace detail {
 
 // In these texts, @@ is the tool's name. fish reads the command line itself, up to where
 // operands have to be told from arguments of options.
-inline constexpr std::string_view fish_helpers = R"(
+inline constexpr std::string_view fish_helpers = R"sh(
 # The operands before the cursor, a line each.
 function __@@_operands
   set -l option
@@ -93,7 +93,7 @@ function __@@_list
   set -l before (string match --regex -- '^.*,' $word)
   printf '%s\n' $before$argv
 end
-)";
+)sh";
 
 [[nodiscard]] inline std::string fish_quoted(std::string_view text) {
   return "'" + replaced(replaced(text, "\\", "\\\\"), "'", "\\'") + "'";

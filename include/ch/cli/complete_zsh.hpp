@@ -11,15 +11,15 @@ namespace ch::cli {
 namespace detail {
 
 // In these texts, @@ is the tool's name. $line and $opt_args are what _arguments leaves.
-inline constexpr std::string_view zsh_helpers = R"(
+inline constexpr std::string_view zsh_helpers = R"sh(
 # The directory of the image, if the first operand has been given; else empty.
 _@@_image() {
   local image=${(Q)line[1]}
-  [[ -n $image ]] && print -r -- ${~image%/}
+  [[ -n $image ]] && print -r -- ${${~image}:a}
 }
 _@@_image_paths() {
   local image=$(_@@_image)
-  if [[ -n $image ]]; then _path_files -W "$image" -P / "$@"; else _path_files "$@"; fi
+  if [[ -n $image ]]; then _path_files -W "$image" "$@"; else _path_files "$@"; fi
 }
 _@@_image_directories() {
   [[ -z $(_@@_image) ]] || compset -P /
@@ -31,7 +31,9 @@ _@@_image_programs() {
     compset -P /
     _@@_image_paths
   else
-    compadd -- "$image"/(usr/local/|usr/|)(s|)bin/*(N-*:t) "$image"/(usr/local/|usr/|)(s|)bin/*(N@:t)
+    local bins=("$image"/{usr/local/,usr/,}{s,}bin(N))
+    local -aU programs=($^bins/*(N-*:t) $^bins/*(N@:t))
+    compadd -a programs
   fi
 }
 _@@_bind() {
@@ -44,7 +46,7 @@ _@@_bind() {
     _files -S ''
   fi
 }
-)";
+)sh";
 
 /// The action of _arguments, in the single quotes of the specification around it.
 [[nodiscard]] inline std::string zsh_action(Completes kind, std::string_view words) {
@@ -113,14 +115,13 @@ void write_zsh_completion(const Tool& tool, Sink&& sink) {
                                           std::string(of_name[takes]) + text + argument))
           .append(" \\\n");
   }
-  for (std::size_t i = 0; i < tool.operands.size(); ++i) {
-    const bool last = i + 1 == tool.operands.size();
-    script.append("    ")
-        .append(quoted((last ? "*" : std::to_string(i + 1)) + ": :" +
-                       detail::zsh_action(tool.operands[i], {})))
-        .append(last ? "\n" : " \\\n");
-  }
-  script.append("}\n\n_@@ \"$@\"\n");
+  // By the number of operands in $line: _arguments itself would count a "--" that stands
+  // behind the first one.
+  script.append("    '*: :_@@_operand'\n}\n_@@_operand() {\n  case $#line in\n");
+  for (std::size_t i = 0; i < tool.operands.size(); ++i)
+    script.append("    ").append(i + 1 == tool.operands.size() ? "*" : std::to_string(i + 1))
+        .append(") ").append(detail::zsh_action(tool.operands[i], {})).append(" ;;\n");
+  script.append("  esac\n}\n\n_@@ \"$@\"\n");
   sink(detail::replaced(detail::replaced(script, "@@", detail::function_name(tool)), "@T@",
                         tool.name));
 }

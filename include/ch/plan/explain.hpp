@@ -133,6 +133,10 @@ struct Explain {
     if (is_missing_code(e.code))
       return {"there is no such directory in the container",
               "name one that the image or a bind has"};
+    if (e.code == Errno::eloop)
+      return {"the path goes through a link of /proc that may lead out of the container, or its "
+              "links go round in a circle",
+              "name the directory itself"};
     return refused();
   }
   constexpr Explanation operator()(const step::Execute& s) const noexcept {

@@ -120,11 +120,25 @@ Result<void> perform(K& k, Assembling& a, const step::MapGroups& s) noexcept {
   return detail::write_map(k, a, "/proc/self/gid_map", s.range);
 }
 
+/// Not chdir by name: /proc/self/fd/N, a magic link, would lead to whatever directory a
+/// descriptor that somebody left open stands for, be it the host's root (CVE-2024-21626).
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::ChangeDirectory& s) noexcept {
-  const auto changed = kernel::chdir(k, s.path.c_str());
-  if (changed.error() == Errno::enoent && s.if_missing == IfMissing::skip) return {};
-  return lift(changed, s.path.text);
+Result<void> perform(K& k, Assembling& a, const step::ChangeDirectory& s) noexcept {
+  constexpr std::uint64_t flags = kernel::o_path | kernel::o_directory;
+  auto opened = kernel::openat2(k, Fd::cwd, s.path.c_str(),
+                                {flags, 0, kernel::resolve_no_magiclinks});
+  if (opened.error() == Errno::enosys || opened.error() == Errno::eperm) {
+    const bool absolute = head(s.path.view(), 1) == "/";
+    const auto start = kernel::openat(k, Fd::cwd, absolute ? "/" : ".", flags);
+    if (!start.ok()) return lift(kernel::Returned<void>{start.raw, start.call}, s.path.text);
+    const detail::Held<K> root(k, a, start.value());
+    kernel::RootWalk walk;
+    opened = walk.open(k, root.get(), s.path.c_str(), flags);
+  }
+  if (opened.error() == Errno::enoent && s.if_missing == IfMissing::skip) return {};
+  if (!opened.ok()) return lift(kernel::Returned<void>{opened.raw, opened.call}, s.path.text);
+  const detail::Held<K> directory(k, a, opened.value());
+  return lift(kernel::fchdir(k, directory.get()), s.path.text);
 }
 
 template <kernel::Kernel K>

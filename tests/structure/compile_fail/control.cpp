@@ -1,0 +1,11 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the others get wrong, right: this one compiles.
+#include "ch/launch.hpp"
+#include "ch/presets.hpp"
+
+using Box = ch::Container<ch::NamespaceSet<ch::ns::user, ch::ns::mount>,
+                          ch::Mounts<ch::ImageRoot<>, ch::Devices>, ch::SameIds, ch::Alone>;
+
+ch::Result<void> control(ch::kernel::Linux& k, ch::Arena& arena) {
+  return ch::enter(k, Box{}, arena);
+}
