@@ -142,7 +142,8 @@ bool describe(Launch& l, const ch_run::ImageMetadata& metadata) noexcept {
   c.namespaces.more = o.namespaces;
   c.hostname = o.hostname;
   c.directory = o.directory;
-  if (o.directory.empty() && !metadata.directory.empty()) {
+  const bool elsewhere = !metadata.directory.empty() && metadata.directory != ZString("/");
+  if (o.directory.empty() && elsewhere) {
     c.directory = ImagePath(metadata.directory);
     c.if_directory_missing = IfMissing::skip;  // nobody has asked for it just now
   }

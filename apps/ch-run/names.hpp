@@ -49,7 +49,8 @@ template <ch::kernel::Kernel K>
 ch::Account look_up(K& k, const char* database, std::uint32_t id, ch::Arena& arena) noexcept {
   using namespace ch;
   const bool users = std::string_view(database) == "passwd";
-  const Account found = find_account(k, arena, id, users ? "/etc/passwd" : "/etc/group");
+  const Account found = find_account(k, arena, id, users ? "/etc/passwd" : "/etc/group",
+                                     Descriptors::close_at_exec);
   if (!found.name.empty()) return found;
   std::string_view line = ask_getent(k, database, id, arena);
   line = head(line, line.find('\n'));

@@ -32,7 +32,8 @@ constexpr std::string_view colon_field(std::string_view line, int n) noexcept {
 /// Calls `use(line)` for each line of the file until it answers true. Lines that do
 /// not fit the buffer are passed over: no account line is that long.
 template <kernel::Kernel K, class Use>
-void each_line(K& k, const char* path, Use use) noexcept {
+void each_line(K& k, const char* path, Use use,
+               Descriptors descriptors = Descriptors::close_now) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_rdonly | kernel::o_nonblock);
   if (!fd.ok()) return;
   char buffer[8192];
@@ -57,7 +58,7 @@ void each_line(K& k, const char* path, Use use) noexcept {
     held = text.size();
     for (std::size_t i = 0; i < held; ++i) buffer[i] = text[i];
   }
-  (void)kernel::close(k, fd.value());
+  if (descriptors == Descriptors::close_now) (void)kernel::close(k, fd.value());
 }
 
 }  // namespace detail
@@ -66,9 +67,10 @@ void each_line(K& k, const char* path, Use use) noexcept {
 /// read or the arena is full: a name is a courtesy, never a reason to fail.
 template <kernel::Kernel K>
 [[nodiscard]] Account find_account(K& k, Arena& arena, std::uint32_t id,
-                                   const char* path = "/etc/passwd") noexcept {
+                                   const char* path = "/etc/passwd",
+                                   Descriptors descriptors = Descriptors::close_now) noexcept {
   Account found;
-  detail::each_line(k, path, [&](std::string_view line) {
+  const auto use = [&](std::string_view line) {
     std::uint64_t value = 0;
     if (!parse_number(detail::colon_field(line, 2), invalid_id, value) || value != id) return false;
     const char* name = arena.join(detail::colon_field(line, 0));
@@ -76,7 +78,8 @@ template <kernel::Kernel K>
     if (name != nullptr) found.name = name;
     if (home != nullptr) found.home = home;
     return true;
-  });
+  };
+  detail::each_line(k, path, use, descriptors);
   return found;
 }
 

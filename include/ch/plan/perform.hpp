@@ -13,12 +13,6 @@
 
 namespace ch {
 
-/// When the executor closes the descriptors that it opened.
-enum class Descriptors : std::uint8_t {
-  close_now,      // the process lives on (enter, and any test)
-  close_at_exec,  // exec or exit follows at once and closes them all in one go
-};
-
 /// What the steps hand to one another while a container is being made.
 struct Assembling {
   std::span<const Step> steps{};  // the whole plan: an overlay looks ahead

@@ -57,6 +57,12 @@ inline constexpr NamespaceKind namespace_kinds[] = {
     {static_cast<NamespaceFlags>(kernel::clone_newtime), "time"},
 };
 
+/// When descriptors that we opened are closed.
+enum class Descriptors : std::uint8_t {
+  close_now,      // the process lives on (enter, and any test)
+  close_at_exec,  // exec or exit follows at once and closes them all in one go
+};
+
 /// May what is mounted be changed through this mount?
 enum class Access : std::uint8_t { read_only, read_write };
 

@@ -1,0 +1,204 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. ch-tar2dir ARCHIVE DIR: makes the image directory DIR from an archive, of
+// whatever kind, in a container; or lists or checks the archive. All work is the
+// library's (ch/image/); here is what concerns people: options, messages, exit status.
+
+#include <csignal>
+#include <cstdio>
+#include <cstdlib>
+
+#include "apps/ch-tar2dir/options.hpp"
+#include "ch/cli/usage.hpp"
+#include "ch/image/contained.hpp"
+#include "ch/image/member_lister.hpp"
+#include "ch/image/progress.hpp"
+#include "ch/version.hpp"
+
+namespace {
+
+using namespace ch::image;
+using ch_tar2dir::Options;
+using ch_tar2dir::Talk;
+using ch_tar2dir::Task;
+
+constexpr int exit_failure = 1;
+constexpr int exit_usage = 64;  // as EX_USAGE of sysexits.h
+
+std::atomic<bool> stop_requested = false;
+std::atomic<int> stop_signal = 0;
+
+extern "C" void request_stop(int signal) {
+  stop_signal = signal;
+  stop_requested = true;
+}
+
+void catch_signals() {
+  struct sigaction action {};
+  action.sa_handler = request_stop;
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
+    struct sigaction before {};
+    // Under nohup and the like a signal is ignored, and stays so.
+    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
+      ::sigaction(signal, &action, nullptr);
+  }
+  // A write beyond `ulimit -f` shall be an error that we report, not a death.
+  (void)std::signal(SIGXFSZ, SIG_IGN);
+}
+
+void to_stdout(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void print_help() {
+  to_stdout(
+      "Usage: ch-tar2dir [OPTION...] ARCHIVE DIR\n\n"
+      "Make DIR, an image that ch-run can run, from ARCHIVE: a tar of a root file system\n"
+      "(with or without a directory around everything), a file of \"docker save\", or an\n"
+      "OCI layout (archive or directory). It may be plain or compressed with gzip, bzip2,\n"
+      "xz, lzma, zstd or lz4; \"-\" is standard input. DIR itself becomes the image. It\n"
+      "appears complete or not at all; an older image there is replaced. No privilege is\n"
+      "needed: all files become yours, device files are left out.\n");
+  ch::cli::print_options(ch_tar2dir::table, to_stdout);
+  to_stdout(
+      "\nExamples:\n"
+      "  ch-tar2dir hello.tar.gz /tmp/hello && ch-run /tmp/hello -- echo hello\n"
+      "  docker save solver:2 | ch-tar2dir - /tmp/solver\n"
+      "  ch-tar2dir --image tools:9 all.tar /tmp/tools\n"
+      "  ch-tar2dir --list hello.tar.gz\n"
+      "  srun --ntasks-per-node=1 ch-tar2dir app.tar /tmp/app   # one copy on each node\n"
+      "\nThe exit status is 0 if all went well, 1 if not, 64 for a wrong command line.\n");
+}
+
+std::uint64_t size_of(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)
+             ? static_cast<std::uint64_t>(status.st_size)
+             : 0;
+}
+
+std::string plural(std::uint64_t n, const char* noun) {
+  return std::to_string(n) + ' ' + noun + (n == 1 ? "" : "s");
+}
+
+void print_report(const Options& o, const UnpackReport& r) {
+  if (o.talk == Talk::json) {
+    nlohmann::json json = to_json(r);
+    json["archive"] = o.archive;
+    if (!o.destination.empty()) json["directory"] = o.destination;
+    std::printf("%s\n", dump_json(json, 2).c_str());
+    return;
+  }
+  if (o.talk == Talk::quiet) return;
+  if (r.devices_skipped != 0)
+    std::printf("left out %s: a user may not make them\n",
+                plural(r.devices_skipped, "device file").c_str());
+  for (const std::string& note : r.notes) std::printf("note: %s\n", note.c_str());
+  if (o.talk != Talk::verbose) return;
+  std::printf("%s%s%s, compression %s, %s\n", r.format.c_str(), r.image_name.empty() ? "" : " ",
+              printable(r.image_name).c_str(), r.compression.c_str(),
+              plural(r.layers, "layer").c_str());
+  std::printf("%s, %s, %s, %s, %llu bytes\n", plural(r.files, "file").c_str(),
+              plural(r.directories, "folder").c_str(), plural(r.links, "link").c_str(),
+              plural(r.hard_links, "hard link").c_str(),
+              static_cast<unsigned long long>(r.content_bytes));
+  if (!r.stripped_directory.empty())
+    std::printf("taken out of the directory %s\n", printable(r.stripped_directory).c_str());
+}
+
+UnpackReport unpack(const Options& o) {
+  const Descriptor input = open_archive(o.archive);
+  AtomicDirectory directory(o.destination, o.unpack.replace);
+  if (o.talk == Talk::usual || o.talk == Talk::verbose) {
+    if (directory.before() == Before::image) {
+      std::fprintf(stderr, "replacing existing image %s\n", o.destination.c_str());
+    } else {
+      std::printf("creating new image %s\n", o.destination.c_str());
+      std::fflush(stdout);
+    }
+  }
+  ProgressBar bar(size_of(input.get()), o.talk == Talk::quiet || o.talk == Talk::json
+                                            ? ProgressBar::Show::never
+                                            : ProgressBar::Show::if_terminal);
+  const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
+  if (o.unpack.containment == Containment::none) {
+    InputWatch watch;
+    return ch::image::unpack(input.get(), directory, o.unpack, watch);
+  }
+  return unpack_contained(input.get(), directory, o.unpack, show);
+}
+
+UnpackReport look(const Options& o) {
+  const Descriptor input = open_archive(o.archive);
+  const char* temporary = std::getenv("TMPDIR");
+  const Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
+                                O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!place) throw_errno("open", "the directory for temporary files");
+  MemberLister lister([&o](const Member& m) {
+    if (o.task == Task::list && o.talk != Talk::json)
+      std::printf("%s\n", listing_line(m).c_str());
+  });
+  InputWatch watch;
+  watch.stop = o.unpack.stop;
+  UnpackOptions options = o.unpack;
+  if (options.max_size == from_free_space) options.max_size = from_free_space - 1;  // nothing is
+  if (options.max_files == from_free_space) options.max_files = from_free_space - 1;  // written
+  return Extraction(input.get(), place.get(), options, ModeRules{0777}, watch).inspect(lister);
+}
+
+int fail(const Options& o, UnpackError e) {
+  e.in_archive(o.archive == "-" ? "standard input" : o.archive);
+  std::fflush(stdout);
+  std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());
+  if (!e.remedy().empty()) std::fprintf(stderr, "ch-tar2dir: remedy: %s\n", e.remedy().c_str());
+  if (e.kind() == Failure::interrupted && stop_signal != 0) {
+    // To die of the signal tells a shell script more than an exit status would.
+    (void)std::signal(stop_signal, SIG_DFL);
+    (void)std::raise(stop_signal);
+  }
+  return exit_failure;
+}
+
+int run(Options& o) {
+  o.unpack.stop = &stop_requested;
+  catch_signals();
+  try {
+    const UnpackReport report = o.task == Task::unpack ? unpack(o) : look(o);
+    print_report(o, report);
+    if (o.talk == Talk::usual || o.talk == Talk::verbose) {
+      if (o.task == Task::unpack) std::printf("%s unpacked ok\n", o.destination.c_str());
+      if (o.task == Task::check) std::printf("%s is good\n", o.archive.c_str());
+    }
+    return 0;
+  } catch (const UnpackError& e) {
+    return fail(o, e);
+  } catch (const std::bad_alloc&) {
+    return fail(o, UnpackError(Failure::system, {}, "not enough memory",
+                               "raise the limit on memory: ulimit -v"));
+  } catch (const std::exception& e) {
+    return fail(o, UnpackError(Failure::system, {}, e.what()));
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Options o = ch_tar2dir::parse(argc, argv);
+  if (!o.problem.empty()) {
+    std::fprintf(stderr, "ch-tar2dir: error: %s\nch-tar2dir: remedy: see ch-tar2dir --help\n",
+                 o.problem.c_str());
+    return exit_usage;
+  }
+  int status = 0;
+  if (o.task == Task::help)
+    print_help();
+  else if (o.task == Task::usage)
+    ch::cli::print_usage("ch-tar2dir", ch_tar2dir::table, "ARCHIVE DIR", to_stdout);
+  else if (o.task == Task::version)
+    std::printf("ch-tar2dir %s\n", ch::version);
+  else
+    status = run(o);
+  if (std::fflush(stdout) != 0 && status == 0) {
+    std::perror("ch-tar2dir: error: can't write to standard output");
+    status = exit_failure;
+  }
+  return status;
+}

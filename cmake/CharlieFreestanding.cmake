@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   charlie_add_freestanding_tool(<name> <source>...)
+#
+# A program whose entry is `int ch_main(int argc, char** argv, char** envp)` and which
+# includes nothing but the launch path. With CHARLIE_FREESTANDING it is linked without
+# any library: one small static file, whose start costs a tenth of a static libc
+# program's. Without, an ordinary program calls the same ch_main, so that sanitizers and
+# debuggers see the same sources.
+
+set(charlie_freestanding_dir ${PROJECT_SOURCE_DIR}/apps/freestanding)
+
+# The flags of code that runs without libc, on a target of any kind. For size, which costs
+# no time here: a launch waits for the kernel, not for its own instructions.
+function(charlie_freestanding_flags target)
+  target_compile_definitions(${target} PRIVATE NDEBUG)
+  target_compile_options(${target} PRIVATE
+    -Oz -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-stack-protector
+    -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-pie -ffunction-sections
+    -fdata-sections -U_FORTIFY_SOURCE
+    $<$<CXX_COMPILER_ID:Clang>:-fno-builtin-bcmp>  # which memcmp would become
+    $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection=none>)
+endfunction()
+
+function(charlie_add_freestanding_tool name)
+  add_executable(${name} ${ARGN})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  target_link_libraries(${name} PRIVATE charlie_core)
+  if(NOT CHARLIE_FREESTANDING)
+    target_link_libraries(${name} PRIVATE charlie_flags)
+    target_sources(${name} PRIVATE ${charlie_freestanding_dir}/hosted.cpp)
+    return()
+  endif()
+  target_link_libraries(${name} PRIVATE charlie_warnings)
+  charlie_freestanding_flags(${name})
+  target_link_options(${name} PRIVATE
+    -nostdlib -static $<$<CXX_COMPILER_ID:GNU>:-no-pie>
+    LINKER:--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro
+    $<$<CONFIG:Release>:LINKER:--strip-all>)
+  # By itself, since memcpy's own loop must not be compiled into a call of memcpy.
+  if(NOT TARGET charlie_start)
+    add_library(charlie_start OBJECT ${charlie_freestanding_dir}/start.cpp)
+    target_link_libraries(charlie_start PRIVATE charlie_core charlie_warnings)
+    charlie_freestanding_flags(charlie_start)
+    target_compile_options(charlie_start PRIVATE -fno-builtin
+      $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
+  endif()
+  target_sources(${name} PRIVATE $<TARGET_OBJECTS:charlie_start>)
+endfunction()

@@ -1,0 +1,25 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   charlie_find_image_dependencies(<missing>)
+#
+# Finds the libraries of charlie::image. Leaves in <missing> the names of those that are
+# not there, and in charlie_image_libraries the targets to link. Used by our build and by
+# the installed package alike, so that both mean the same libraries.
+
+macro(charlie_find_image_dependencies missing)
+  find_package(LibArchive QUIET)
+  find_package(Nettle QUIET)
+  find_package(ISAL QUIET)
+  find_package(nlohmann_json CONFIG QUIET)
+  find_package(Threads QUIET)
+  set(${missing} "")
+  set(charlie_image_libraries LibArchive::LibArchive Nettle::Nettle ISAL::ISAL
+    nlohmann_json::nlohmann_json Threads::Threads)
+  foreach(charlie_library IN LISTS charlie_image_libraries)
+    if(NOT TARGET ${charlie_library})
+      string(REGEX REPLACE "::.*" "" charlie_library "${charlie_library}")
+      list(APPEND ${missing} ${charlie_library})
+    endif()
+  endforeach()
+  list(JOIN ${missing} ", " ${missing})
+endmacro()

@@ -1,0 +1,49 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# Sourced by examples/hello/run and tests/run: which Debian packages are needed for
+# what, and how they get there.
+
+packages_build="g++ cmake ninja-build libexpected-dev libarchive-dev nettle-dev
+  nlohmann-json3-dev libisal-dev"
+packages_hello="$packages_build busybox-static"
+packages_tests="$packages_hello bsdutils catch2 clang libboost-dev libseccomp-dev mmdebstrap passwd
+  strace uidmap util-linux"
+
+# need_packages PACKAGE...: root installs what is missing; anyone else is told. On a
+# system without dpkg, CMake will say what it does not find.
+need_packages() {
+  command -v dpkg-query > /dev/null || return 0
+  missing=
+  for package; do
+    case $(dpkg-query --show --showformat '${db:Status-Status}' "$package" 2> /dev/null) in
+      installed*) ;;
+      *) missing="$missing $package" ;;
+    esac
+  done
+  [ -n "$missing" ] || return 0
+  if [ "$(id -u)" -ne 0 ]; then
+    echo "These Debian packages are missing:$missing" >&2
+    echo "Install them, then start this again: sudo apt-get install$missing" >&2
+    exit 1
+  fi
+  echo "Installing Debian packages:$missing"
+  export DEBIAN_FRONTEND=noninteractive
+  log=$(mktemp)
+  # shellcheck disable=SC2086  # a list of words
+  if ! { apt-get update && apt-get install --yes --no-install-recommends $missing; } > "$log" 2>&1; then
+    tail -n 20 "$log" >&2
+    rm -f "$log"
+    exit 1
+  fi
+  rm -f "$log"
+}
+
+# build_folder DIR: where to build the sources in DIR. Next to them if this user may
+# write there, else in the user's own cache.
+build_folder() {
+  if [ -w "$1/build" ] || { [ ! -e "$1/build" ] && [ -w "$1" ]; }; then
+    echo "$1/build"
+  else
+    echo "${XDG_CACHE_HOME:-$HOME/.cache}/charlie"
+  fi
+}

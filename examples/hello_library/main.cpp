@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Runs a program in a container from C++: hello_library IMAGE. The container shares
+// everything with the host but its root directory. Safe in threaded programs; the memory of
+// this one is not copied, however large.
+
+// [readme]
+#include <ch/launch.hpp>
+#include <ch/presets.hpp>
+#include <cstdio>
+
+int main(int, char** argv) {
+  ch::kernel::Linux kernel;
+  ch::ArenaOf<128 * 1024> arena;  // all the memory that a launch takes
+  const char* command[] = {"echo", "hello from", argv[1], nullptr};
+  const char* environment[] = {nullptr};
+
+  ch::presets::Bare container;  // the image, read-only, with /dev, /proc and /sys
+  container.mounts.get<ch::ImageRoot<ch::Fixed<ch::Access::read_only>>>().image =
+      ch::HostPath(argv[1]);
+  const auto ended = ch::run(kernel, container, {"echo", command, environment}, arena);
+  if (!ended)
+    std::printf("can't: error %d at %s\n", static_cast<int>(ended.error().code),
+                ended.error().path.c_str());
+  return ended ? ended->code : 31;
+}
+// [/readme]

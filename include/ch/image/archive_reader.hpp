@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Tar members from a stream, by libarchive, made strict: only the tar formats
+// are switched on, a warning of the reader is an error (it skips damaged members with a
+// note), and the end mark of two zero blocks must be there (it takes any end for one).
+// Source: man 3 archive_read; POSIX pax, "ustar Interchange Format".
+#pragma once
+
+#include <clocale>
+#include <string>
+
+#include "ch/image/block_stream.hpp"
+#include "ch/image/filter.hpp"
+#include "ch/image/member_path.hpp"
+#include "ch/image/options.hpp"
+
+namespace ch::image {
+
+enum class MemberKind { directory, file, symlink, hard_link, fifo, device };
+
+/// One archive member. Strings are reused from one to the next.
+struct Member {
+  MemberKind kind = MemberKind::file;
+  std::string name;  // as the archive has it
+  std::string path;  // normal form, "" for the root
+  std::string target;  // of a link: symlink as it is, hard link in normal form
+  mode_t mode = 0;     // permission and special bits only
+  std::uint64_t size = 0;
+  timespec modified{};
+  bool sparse = false;
+  std::vector<std::pair<std::string, std::string>> xattrs;  // only if asked for
+};
+
+/// A piece of a file's content, at `offset` of the file. Its bytes live as long as
+/// `block`, or if that is null, until the next call.
+struct Piece {
+  std::span<const char> bytes;
+  std::uint64_t offset = 0;
+  SharedBlock block;
+};
+
+/// The process's character set must not change what names we read: a locale of UTF-8 for
+/// this thread while it lives (libarchive converts names to the thread's locale).
+class Utf8Locale {
+ public:
+  Utf8Locale() : ours_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{})) {
+    if (ours_ != locale_t{}) before_ = ::uselocale(ours_);
+  }
+  ~Utf8Locale() {
+    if (ours_ == locale_t{}) return;
+    ::uselocale(before_);
+    ::freelocale(ours_);
+  }
+  Utf8Locale(const Utf8Locale&) = delete;
+  Utf8Locale& operator=(const Utf8Locale&) = delete;
+
+ private:
+  locale_t ours_;
+  locale_t before_{};
+};
+
+/// Iterates over the members of one tar. Use from one thread.
+class ArchiveReader {
+ public:
+  ArchiveReader(BlockStream& stream, Xattrs xattrs) : stream_(stream), xattrs_(xattrs) {
+    handle_.reset(archive_read_new());
+    archive* a = handle_.get();
+    if (a == nullptr) throw std::bad_alloc();
+    archive_read_support_format_tar(a);
+    archive_read_support_format_gnutar(a);
+    if (archive_read_open(a, this, nullptr, &ArchiveReader::supply, nullptr) != ARCHIVE_OK)
+      fail_open();
+  }
+
+  /// The next member into `out`; false at the end. Throws damaged, and hostile for names.
+  bool next(Member& out) {
+    archive* a = handle_.get();
+    const int answer = archive_read_next_header(a, &entry_);
+    if (answer == ARCHIVE_EOF) {
+      check_end();
+      return false;
+    }
+    if (answer != ARCHIVE_OK && !(answer == ARCHIVE_WARN && harmless())) fail("header");
+    fill(out);
+    return true;
+  }
+
+  /// The next piece of the current member's content; false after the last.
+  bool content(Piece& out) {
+    const void* data = nullptr;
+    std::size_t size = 0;
+    la_int64_t offset = 0;
+    const int answer = archive_read_data_block(handle_.get(), &data, &size, &offset);
+    if (answer == ARCHIVE_EOF) return false;
+    if (answer != ARCHIVE_OK) fail("content");
+    out.bytes = {static_cast<const char*>(data), size};
+    out.offset = static_cast<std::uint64_t>(offset);
+    out.block = owner_of(out.bytes);
+    return true;
+  }
+
+ private:
+  static la_ssize_t supply(archive* a, void* self, const void** data) noexcept {
+    auto& me = *static_cast<ArchiveReader*>(self);
+    try {
+      me.previous_ = std::move(me.current_);
+      me.current_ = me.stream_.next();
+      if (!me.current_) return 0;
+      *data = me.current_->bytes.get();
+      return static_cast<la_ssize_t>(me.current_->size);
+    } catch (...) {
+      me.failure_ = std::current_exception();
+      archive_set_error(a, EIO, "read failed");
+      return -1;
+    }
+  }
+  [[nodiscard]] SharedBlock owner_of(std::span<const char> bytes) const {
+    for (const SharedBlock* block : {&current_, &previous_}) {
+      if (!*block) continue;
+      const auto whole = (*block)->view();
+      const std::less_equal<> in_order;
+      if (in_order(whole.data(), bytes.data()) &&
+          in_order(bytes.data() + bytes.size(), whole.data() + whole.size()))
+        return *block;
+    }
+    return nullptr;  // libarchive's own buffer, where two blocks meet
+  }
+
+  void fill(Member& out) {
+    const char* name = archive_entry_pathname(entry_);
+    if (name == nullptr || *name == '\0')
+      throw UnpackError(Failure::damaged, {}, "a member has no name");
+    out.name = name;
+    try {
+      normalize_member_path(out.name, out.path);
+      fill_kind(out);
+    } catch (UnpackError& e) {
+      e.in_member(printable(out.name));
+      throw;
+    }
+    out.mode = archive_entry_perm(entry_) & 07777;
+    const bool has_content = out.kind == MemberKind::file;
+    out.size = has_content ? static_cast<std::uint64_t>(archive_entry_size(entry_)) : 0;
+    out.sparse = has_content && archive_entry_sparse_count(entry_) > 0;
+    out.modified = {archive_entry_mtime(entry_), archive_entry_mtime_nsec(entry_)};
+    out.xattrs.clear();
+    if (xattrs_ == Xattrs::keep) fill_xattrs(out);
+  }
+  void fill_kind(Member& out) {
+    out.target.clear();
+    if (const char* target = archive_entry_hardlink(entry_)) {
+      out.kind = MemberKind::hard_link;
+      normalize_member_path(target, out.target);
+      return;
+    }
+    switch (archive_entry_filetype(entry_)) {
+      case AE_IFREG: out.kind = MemberKind::file; return;
+      case AE_IFDIR: out.kind = MemberKind::directory; return;
+      case AE_IFIFO: out.kind = MemberKind::fifo; return;
+      case AE_IFCHR:
+      case AE_IFBLK: out.kind = MemberKind::device; return;
+      case AE_IFLNK: {
+        out.kind = MemberKind::symlink;
+        const char* target = archive_entry_symlink(entry_);
+        if (target != nullptr) out.target = target;
+        if (out.target.empty())
+          throw UnpackError(Failure::damaged, {}, "a symbolic link without a target");
+        if (out.target.size() > max_path)
+          throw UnpackError(Failure::hostile, {}, "the link's target is longer than 4095 bytes");
+        return;
+      }
+      default:
+        throw UnpackError(Failure::unsupported, {}, "a member of a kind that no file system has");
+    }
+  }
+  void fill_xattrs(Member& out) {
+    const char* name = nullptr;
+    const void* value = nullptr;
+    std::size_t size = 0;
+    archive_entry_xattr_reset(entry_);
+    while (archive_entry_xattr_next(entry_, &name, &value, &size) == ARCHIVE_OK)
+      if (std::string_view(name).starts_with("user."))
+        out.xattrs.emplace_back(name, std::string(static_cast<const char*>(value), size));
+  }
+
+  /// The warnings that change nothing of what we use.
+  [[nodiscard]] bool harmless() const {
+    const char* text = archive_error_string(handle_.get());
+    const std::string_view why = text != nullptr ? text : "";
+    // A name that is not UTF-8: it arrives byte by byte as it is, which is what we want.
+    return why.find("can't be converted from") != std::string_view::npos &&
+           (why.starts_with("Pathname") || why.starts_with("Linkname") ||
+            why.starts_with("Uname") || why.starts_with("Gname"));
+  }
+  /// Two blocks of zeros end a tar. libarchive takes none or one for an end as well, but
+  /// then we can't know that nothing is missing.
+  void check_end() {
+    archive* a = handle_.get();
+    if (failure_) std::rethrow_exception(failure_);
+    const la_int64_t mark = archive_filter_bytes(a, 0) - archive_read_header_position(a);
+    if (mark < 1024)
+      throw UnpackError(Failure::damaged, {}, "the archive ends without its end mark",
+                        "fetch the archive again; it was cut");
+  }
+  [[noreturn]] void fail_open() {
+    if (failure_) std::rethrow_exception(failure_);
+    throw UnpackError(Failure::unsupported, {}, "this is no tar archive, or it is empty",
+                      "ch-tar2dir takes tar archives (plain, gzip, bzip2, xz, lzma, zstd, lz4), "
+                      "docker archives and OCI layouts");
+  }
+  [[noreturn]] void fail(std::string_view where) {
+    if (failure_) std::rethrow_exception(failure_);
+    archive* a = handle_.get();
+    const char* text = archive_error_string(a);
+    const std::string why = text != nullptr ? text : "unknown reason";
+    if (archive_file_count(a) == 0 || why == "Unrecognized archive format") fail_open();
+    throw UnpackError(Failure::damaged, {},
+                      "the archive is damaged or cut in a member's " + std::string(where) + ": " +
+                          why,
+                      "fetch the archive again");
+  }
+
+  BlockStream& stream_;
+  Xattrs xattrs_;
+  Utf8Locale locale_;
+  ArchiveHandle handle_;
+  archive_entry* entry_ = nullptr;
+  SharedBlock current_, previous_;
+  std::exception_ptr failure_;
+};
+
+}  // namespace ch::image

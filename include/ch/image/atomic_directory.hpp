@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. A directory that appears under its name complete or not at all. It grows in
+// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. The name of
+// that folder is fixed, so two unpacks to one place meet there; a lock on it, which the
+// kernel drops when its holder dies, tells a running one from a leftover.
+// Source: man 2 renameat2, flock.
+#pragma once
+
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <linux/fs.h>
+
+#include <cstdlib>
+
+#include "ch/image/member_path.hpp"
+#include "ch/image/options.hpp"
+#include "ch/image/remove_tree.hpp"
+
+namespace ch::image {
+
+/// What is under the final name before we start.
+enum class Before { nothing, empty_directory, image };
+
+/// Is this directory an image? It has our mark, or bin, dev and usr as any root has.
+[[nodiscard]] inline bool looks_like_image(int directory) {
+  struct stat status {};
+  if (status_of(directory, "ch", status) && S_ISDIR(status.st_mode) &&
+      status_of(directory, "ch/unpacked.json", status))
+    return true;
+  for (const char* name : {"bin", "dev", "usr"})
+    if (!status_of(directory, name, status) || S_ISREG(status.st_mode)) return false;
+  return true;
+}
+
+class AtomicDirectory {
+ public:
+  /// Takes the place beside `destination`. Throws refused if something is there that may
+  /// not be replaced, or if another process is unpacking to the same name.
+  AtomicDirectory(const std::string& destination, Replace replace)
+      : destination_(destination) {
+    std::string trimmed = destination;
+    while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
+    const std::size_t slash = trimmed.rfind('/');
+    name_ = slash == std::string::npos ? trimmed : trimmed.substr(slash + 1);
+    parent_path_ = slash == std::string::npos ? "." : slash == 0 ? "/" : trimmed.substr(0, slash);
+    if (name_.empty() || name_ == "." || name_ == "..")
+      throw UnpackError(Failure::refused, destination, "this names no new directory",
+                        "give the image's own name, such as ./image");
+    holder_name_ = ".ch-tar2dir." + name_;
+    if (holder_name_.size() > max_name)
+      throw UnpackError(Failure::refused, destination, "the name is too long");
+    parent_ = Descriptor(::open(parent_path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!parent_) throw_errno("open directory", parent_path_);
+    before_ = look(replace);
+    take_holder();
+    try {
+      if (::mkdirat(holder_.get(), "image", 0700) != 0)
+        throw_errno("make directory in", parent_path_ + "/" + holder_name_);
+      tree_ = open_directory(holder_.get(), "image");
+    } catch (...) {
+      discard();
+      throw;
+    }
+  }
+  ~AtomicDirectory() { discard(); }
+  AtomicDirectory(const AtomicDirectory&) = delete;
+  AtomicDirectory& operator=(const AtomicDirectory&) = delete;
+
+  [[nodiscard]] Before before() const noexcept { return before_; }
+  /// The directory that will have the name.
+  [[nodiscard]] int tree() const noexcept { return tree_.get(); }
+  /// Its path as of now, for those who need one (a mount).
+  [[nodiscard]] std::string tree_path() const {
+    return parent_path_ + "/" + holder_name_ + "/image";
+  }
+
+  /// Gives the tree its name; or, if `inner` is not empty, the directory of that name in
+  /// it. What was there goes, whole. Throws, and then all is as before.
+  void commit(const std::string& inner, Sync sync) {
+    if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
+      throw_errno("write to the disk below", parent_path_);
+    const std::string from = inner.empty() ? "image" : "image/" + inner;
+    if (before_ == Before::nothing) {
+      if (rename(from, RENAME_NOREPLACE) != 0) {
+        if (errno == EEXIST)
+          throw UnpackError(Failure::refused, destination_,
+                            "someone else made this while we were unpacking");
+        throw_errno("rename to", destination_);
+      }
+    } else if (rename(from, RENAME_EXCHANGE) != 0) {
+      if (errno != EINVAL || !inner.empty()) throw_errno("replace", destination_);
+      // No exchange on this file system (NFS): there is a moment without an image.
+      if (::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
+        throw_errno("replace", destination_);
+      if (::renameat(holder_.get(), from.c_str(), parent_.get(), name_.c_str()) != 0) {
+        const int why = errno;
+        (void)::renameat(holder_.get(), "old", parent_.get(), name_.c_str());
+        throw_errno("replace", destination_, why);
+      }
+    }
+    if (sync == Sync::before_naming) (void)::fsync(parent_.get());
+    discard();
+  }
+
+ private:
+  int rename(const std::string& from, unsigned flags) const {
+    if (::syscall(SYS_renameat2, holder_.get(), from.c_str(), parent_.get(), name_.c_str(),
+                  flags) == 0)
+      return 0;
+    // A file system or filter without flags: NOREPLACE can be had by looking first, as
+    // rename itself replaces nothing but an empty directory.
+    if (flags != RENAME_NOREPLACE || (errno != EINVAL && errno != ENOSYS)) return -1;
+    struct stat status {};
+    if (status_of(parent_.get(), name_.c_str(), status)) {
+      errno = EEXIST;
+      return -1;
+    }
+    return ::renameat(holder_.get(), from.c_str(), parent_.get(), name_.c_str());
+  }
+
+  Before look(Replace replace) const {
+    struct stat status {};
+    if (!status_of(parent_.get(), name_.c_str(), status)) return Before::nothing;
+    const auto refuse = [&](std::string cause) {
+      return UnpackError(Failure::refused, destination_, std::move(cause),
+                         "choose another name, or remove what is there yourself");
+    };
+    if (!S_ISDIR(status.st_mode))
+      throw refuse(S_ISLNK(status.st_mode) ? "this is a link; we replace no links"
+                                           : "this exists and is not a directory");
+    if (status.st_uid != ::geteuid() && ::geteuid() != 0)
+      throw refuse("this exists and belongs to another user");
+    const Descriptor there = open_directory(parent_.get(), name_.c_str());
+    if (names_in(there.get()).empty()) return Before::empty_directory;
+    if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
+    throw UnpackError(Failure::refused, destination_,
+                      "this exists but does not appear to be an image",
+                      "choose another name, or replace it with --force");
+  }
+
+  /// Makes the holder, or takes over one that nobody holds, and locks it.
+  void take_holder() {
+    for (int tries = 0; tries < 100; ++tries) {
+      const bool made = ::mkdirat(parent_.get(), holder_name_.c_str(), 0700) == 0;
+      if (!made && errno != EEXIST) throw_errno("make directory in", parent_path_);
+      Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
+                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (!fd && errno == ENOENT) continue;  // its owner finished just now
+      if (!fd) throw_errno("open directory", parent_path_ + "/" + holder_name_);
+      if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno == EWOULDBLOCK)
+          throw UnpackError(Failure::refused, destination_,
+                            "another process is unpacking to this name right now",
+                            "wait for it to end");
+        if (!made)  // no locks here (some network file systems): can't tell if it is alive
+          throw UnpackError(Failure::refused, parent_path_ + "/" + holder_name_,
+                            "this is of another unpacking, which may still be running",
+                            "if it is not, remove this directory");
+      }
+      struct stat ours {}, named {};
+      if (::fstat(fd.get(), &ours) != 0) throw_errno("look at", holder_name_);
+      if (!status_of(parent_.get(), holder_name_.c_str(), named) || named.st_ino != ours.st_ino ||
+          named.st_dev != ours.st_dev)
+        continue;  // it was removed between our open and our lock
+      if (ours.st_uid != ::geteuid())
+        throw UnpackError(Failure::refused, parent_path_ + "/" + holder_name_,
+                          "this temporary directory belongs to another user");
+      holder_ = std::move(fd);
+      for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
+      if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_name_);
+      return;
+    }
+    throw UnpackError(Failure::refused, destination_, "others unpack to this name all the time");
+  }
+
+  /// Removes holder and content. In a destructor nothing better can be done with a
+  /// failure than to leave the rest to the next run.
+  void discard() noexcept {
+    if (!holder_) return;
+    tree_.reset();
+    try {
+      for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
+    } catch (...) {
+    }
+    (void)::unlinkat(parent_.get(), holder_name_.c_str(), AT_REMOVEDIR);
+    holder_.reset();
+  }
+
+  std::string destination_, parent_path_, name_, holder_name_;
+  Descriptor parent_, holder_, tree_;
+  Before before_ = Before::nothing;
+};
+
+}  // namespace ch::image

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The parts of an image archive by name: manifests, configurations, layers. An
+// archive that is an uncompressed file is only indexed, its parts are read in place; a
+// directory is read by descriptor. Names come from the archive's own documents, so they
+// select from what is there and never become a path to walk.
+// Source: OCI image specification, image-layout.md.
+#pragma once
+
+#include <map>
+#include <set>
+
+#include "ch/image/archive_reader.hpp"
+
+namespace ch::image {
+
+/// Named stretches of files.
+class Blobs {
+ public:
+  virtual ~Blobs() = default;
+  /// The blob of this normal-form name, if there is one. Valid as long as this object.
+  [[nodiscard]] virtual const FileRange* find(const std::string& name) = 0;
+
+  /// The same, or an error that says that the archive lacks a part.
+  const FileRange& at(const std::string& name) {
+    if (const FileRange* found = find(name)) return *found;
+    throw UnpackError(Failure::damaged, printable(name), "this part of the image is missing",
+                      "save or fetch the archive again");
+  }
+};
+
+/// Of a tar that is an uncompressed, seekable file.
+class TarBlobs final : public Blobs {
+ public:
+  /// Indexes `tar`. Reads headers only. Throws damaged.
+  explicit TarBlobs(FileRange tar) : tar_(tar) {
+    const Utf8Locale locale;
+    handle_.reset(archive_read_new());
+    archive* a = handle_.get();
+    if (a == nullptr) throw std::bad_alloc();
+    archive_read_support_format_tar(a);
+    archive_read_support_format_gnutar(a);
+    archive_read_set_callback_data(a, this);
+    archive_read_set_read_callback(a, &TarBlobs::supply);
+    archive_read_set_skip_callback(a, &TarBlobs::skip);
+    archive_entry* entry = nullptr;
+    int answer = archive_read_open1(a);
+    while (answer == ARCHIVE_OK &&
+           ((answer = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
+            answer == ARCHIVE_WARN)) {
+      answer = ARCHIVE_OK;
+      add(entry);
+    }
+    if (answer != ARCHIVE_EOF ||
+        archive_filter_bytes(a, 0) - archive_read_header_position(a) < 1024) {
+      const char* why = answer == ARCHIVE_EOF ? "it has no end mark" : archive_error_string(a);
+      throw UnpackError(Failure::damaged, {},
+                        std::string("the archive is damaged or cut: ") +
+                            (why != nullptr ? why : "unknown reason"),
+                        "save or fetch the archive again");
+    }
+    handle_.reset();
+  }
+
+  const FileRange* find(const std::string& name) override {
+    std::string at = name;
+    for (int links = 0; links < 8; ++links) {
+      if (const auto blob = blobs_.find(at); blob != blobs_.end()) return &blob->second;
+      const auto link = links_.find(at);
+      if (link == links_.end()) return nullptr;
+      at = link->second;
+    }
+    return nullptr;
+  }
+  [[nodiscard]] bool has(const std::string& name) { return find(name) != nullptr; }
+
+ private:
+  void add(archive_entry* entry) {
+    const char* name = archive_entry_pathname(entry);
+    if (name == nullptr) return;
+    std::string path;
+    try {
+      path = normal_member_path(name);
+    } catch (UnpackError& e) {
+      e.in_member(printable(name));
+      throw;
+    }
+    if (const char* target = archive_entry_hardlink(entry)) {
+      links_[path] = normal_member_path(target);
+    } else if (archive_entry_filetype(entry) == AE_IFLNK) {
+      // Old archives name a shared layer by "../ID/layer.tar": plain text arithmetic.
+      const char* to = archive_entry_symlink(entry);
+      std::string_view rest = to != nullptr ? to : "";
+      std::string above(parent_of(path));
+      while (rest.starts_with("../")) {
+        rest.remove_prefix(3);
+        above = parent_of(above);
+      }
+      if (rest.find("..") == std::string_view::npos)
+        links_[path] = normal_member_path(above + '/' + std::string(rest));
+    } else if (archive_entry_filetype(entry) == AE_IFREG) {
+      const auto at = static_cast<std::uint64_t>(archive_filter_bytes(handle_.get(), 0));
+      const auto size = static_cast<std::uint64_t>(archive_entry_size(entry));
+      if (size > tar_.size || at > tar_.size - size)
+        throw UnpackError(Failure::damaged, printable(path), "the archive ends in this member",
+                          "save or fetch the archive again; it was cut");
+      if (archive_entry_sparse_count(entry) == 0)
+        blobs_[path] = {tar_.fd, tar_.offset + at, size};
+    }
+  }
+  static la_ssize_t supply(archive* a, void* self, const void** data) noexcept {
+    auto& me = *static_cast<TarBlobs*>(self);
+    const std::uint64_t left = me.tar_.size - me.position_;
+    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(left, sizeof me.buffer_));
+    const ssize_t n = want == 0 ? 0 : ::pread(me.tar_.fd, me.buffer_, want,
+                                              static_cast<off_t>(me.tar_.offset + me.position_));
+    if (n < 0) {
+      archive_set_error(a, errno, "read failed");
+      return -1;
+    }
+    me.position_ += static_cast<std::uint64_t>(n);
+    *data = me.buffer_;
+    return n;
+  }
+  static la_int64_t skip(archive*, void* self, la_int64_t request) noexcept {
+    auto& me = *static_cast<TarBlobs*>(self);
+    const auto n = std::min(static_cast<std::uint64_t>(request), me.tar_.size - me.position_);
+    me.position_ += n;
+    return static_cast<la_int64_t>(n);
+  }
+
+  FileRange tar_;
+  ArchiveHandle handle_;
+  std::uint64_t position_ = 0;
+  char buffer_[4096];
+  std::map<std::string, FileRange> blobs_;
+  std::map<std::string, std::string> links_;
+};
+
+/// Of a directory with an OCI layout. Follows no links.
+class DirectoryBlobs final : public Blobs {
+ public:
+  explicit DirectoryBlobs(int directory) : directory_(directory) {}
+
+  const FileRange* find(const std::string& name) override {
+    if (const auto known = open_.find(name); known != open_.end()) return &known->second.second;
+    const std::string above(parent_of(name));
+    const std::string base(base_of(name));
+    const Descriptor parent = try_open_beneath(directory_, above);
+    if (!parent) return nullptr;
+    Descriptor fd(::openat(parent.get(), base.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    struct stat status {};
+    if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return nullptr;
+    const FileRange range{fd.get(), 0, static_cast<std::uint64_t>(status.st_size)};
+    return &open_.emplace(name, std::pair(std::move(fd), range)).first->second.second;
+  }
+
+ private:
+  int directory_;
+  std::map<std::string, std::pair<Descriptor, FileRange>> open_;
+};
+
+/// Does this member's name belong to an image archive rather than to a file system?
+[[nodiscard]] inline bool names_image_part(std::string_view path) {
+  for (const char* name : {"manifest.json", "index.json", "oci-layout", "repositories", "blobs"})
+    if (path == name) return true;
+  if (path.starts_with("blobs/")) return true;
+  const std::string_view first = path.substr(0, path.find('/'));
+  return is_sha256_hex(first.substr(0, 64)) &&
+         (first.size() == 64 || first.substr(64) == ".tar" || first.substr(64) == ".json");
+}
+
+}  // namespace ch::image

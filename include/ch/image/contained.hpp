@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Extraction in a container of our own: a child process whose root directory is
+// the new image and nothing else, without network, with two descriptors: the archive and
+// a pipe for the report. Whatever an archive makes a parser do, the child has no name for
+// any file of the host. Where a host allows no user namespaces, the entry checks of the
+// tree writer hold alone, and the report says so.
+// Source: launch.hpp; man 2 fork, prctl (PR_SET_PDEATHSIG), close_range.
+#pragma once
+
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+
+#include <new>
+
+#include "ch/image/report_json.hpp"
+#include "ch/image/unpack.hpp"
+#include "ch/launch.hpp"
+#include "ch/plan/explain.hpp"
+#include "ch/policies/mount/image_root.hpp"
+
+namespace ch::image {
+
+/// The new image, writable, and nothing else: no other mounts, no network, no shared
+/// memory of others. Root inside, so that read-only directories don't stop us.
+using ExtractionBox =
+    Container<NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc>,
+              Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
+
+namespace detail {
+
+/// An InputWatch that parent and child share.
+class SharedWatch {
+ public:
+  SharedWatch() {
+    void* memory = ::mmap(nullptr, sizeof(InputWatch), PROT_READ | PROT_WRITE,
+                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    if (memory == MAP_FAILED) throw_errno("get memory", "");
+    watch_ = ::new (memory) InputWatch();
+  }
+  ~SharedWatch() { ::munmap(watch_, sizeof(InputWatch)); }
+  SharedWatch(const SharedWatch&) = delete;
+  SharedWatch& operator=(const SharedWatch&) = delete;
+  [[nodiscard]] InputWatch& get() noexcept { return *watch_; }
+
+ private:
+  InputWatch* watch_;
+};
+
+inline void send_all(int fd, std::string_view text) noexcept {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return;
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+/// Becomes the container. Answers "" or why that is impossible here.
+inline std::string enter_box(const std::string& image) {
+  kernel::Linux linux_kernel;
+  ArenaOf<64 * 1024> arena;
+  ExtractionBox box;
+  box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(image.c_str());
+  const HostFacts facts = probe(linux_kernel);
+  const Result<Plan> plan = box.plan(facts, arena);
+  if (!plan) return "the plan does not fit";
+  const HostLimits limits = probe_limits(linux_kernel);
+  if (const Result<void> done = execute(linux_kernel, *plan); !done) {
+    const Explanation why = explain(done.error(), *plan, limits);
+    if (!why.cause.empty()) return std::string(why.cause);
+    char buffer[128];
+    return ::strerror_r(static_cast<int>(done.error().code), buffer, sizeof buffer);
+  }
+  return {};
+}
+
+/// The child: never returns. `input` and `report` become the only descriptors.
+[[noreturn]] inline void extract_in_child(int input, int report, const std::string& tree,
+                                          const UnpackOptions& options, InputWatch& watch,
+                                          pid_t parent) noexcept {
+  nlohmann::json answer;
+  try {
+    // Descriptors 0 to 2 stay taken, or the first file we make would become one of them.
+    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+    const int in = ::fcntl(input, F_DUPFD_CLOEXEC, 10);
+    const int out = ::fcntl(report, F_DUPFD_CLOEXEC, 10);
+    if (null < 0 || in < 0 || out < 0) throw_errno("prepare", "descriptors");
+    for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
+    ::dup2(in, 3);
+    ::dup2(out, 4);
+    if (::syscall(SYS_close_range, 5, ~0U, 0) != 0)
+      for (int fd = 5; fd < 1024; ++fd) ::close(fd);
+    ::umask(0);
+    if (std::string why = enter_box(tree); !why.empty()) {
+      answer["unavailable"] = why;
+    } else {
+      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+      if (::getppid() != parent) ::_exit(1);
+      const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!root) throw_errno("open", "the new image");
+      watch.stop = options.stop;
+      answer["report"] = to_json(Extraction(3, root.get(), options, ModeRules{0}, watch).run());
+    }
+  } catch (const UnpackError& e) {
+    answer = {{"error", to_json(e)}};
+  } catch (const std::exception& e) {
+    answer = {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
+  }
+  try {
+    send_all(4, dump_json(answer));
+  } catch (...) {
+    ::_exit(1);
+  }
+  ::_exit(0);
+}
+
+}  // namespace detail
+
+/// As unpack(), but the archive is read in a container. `on_wait(watch)` is called ten
+/// times a second meanwhile, for a progress display. The calling process must have one
+/// thread only, since it forks. Throws refused if containment is required and impossible.
+template <class OnWait>
+UnpackReport unpack_contained(int input, AtomicDirectory& destination,
+                              const UnpackOptions& options, OnWait&& on_wait) {
+  detail::SharedWatch shared;
+  InputWatch& watch = shared.get();
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
+  Descriptor from_child(ends[0]);
+  Descriptor to_parent(ends[1]);
+  const pid_t parent = ::getpid();
+  const pid_t child = ::fork();
+  if (child < 0) throw_errno("start", "a process to extract in");
+  if (child == 0)
+    detail::extract_in_child(input, to_parent.get(), destination.tree_path(), options, watch,
+                             parent);
+  to_parent.reset();
+
+  constexpr std::size_t max_answer = 1024 * 1024;
+  std::string text;
+  bool stopped = false;
+  for (;;) {
+    if (options.stop != nullptr && options.stop->load() && !std::exchange(stopped, true))
+      ::kill(child, SIGKILL);
+    pollfd ready{from_child.get(), POLLIN, 0};
+    if (::poll(&ready, 1, 100) <= 0) {
+      on_wait(watch);
+      continue;
+    }
+    char buffer[4096];
+    const ssize_t n = ::read(from_child.get(), buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0 || text.size() > max_answer) break;
+    text.append(buffer, static_cast<std::size_t>(n));
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
+  const nlohmann::json answer = nlohmann::json::parse(text, nullptr, false);
+  if (!answer.is_object())
+    throw UnpackError(Failure::system, {},
+                      "the process that extracts died" +
+                          (WIFSIGNALED(status)
+                               ? " of signal " + std::to_string(WTERMSIG(status))
+                               : std::string()) +
+                          " without a report");
+  if (answer.contains("error")) throw error_from_json(answer.at("error"));
+  UnpackReport report;
+  if (answer.contains("unavailable")) {
+    const std::string why = answer.at("unavailable");
+    if (options.containment == Containment::required)
+      throw UnpackError(Failure::refused, {}, "can't extract in a container: " + why,
+                        "ch-run --check says more; --contain=auto goes on without");
+    watch.stop = options.stop;
+    report = Extraction(input, destination.tree(), options, mode_rules_of_process(), watch).run();
+    report.notes.push_back("extracted without a container: " + why);
+  } else {
+    report = report_from_json(answer.at("report"));
+  }
+  if (!report.stripped_directory.empty() &&
+      report.stripped_directory.find('/') != std::string::npos)
+    throw UnpackError(Failure::system, {}, "the process that extracts sent nonsense");
+  destination.commit(report.stripped_directory, options.sync);
+  return report;
+}
+
+}  // namespace ch::image

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. A file descriptor that closes itself, and the few calls on descriptors that
+// everything here makes, with errors as exceptions. All names are relative to a held
+// directory and never pass through a link: that is what keeps us in the tree.
+// Source: man 2 openat, openat2, fstatat.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+
+#include "ch/image/error.hpp"
+#include "ch/kernel/fd.hpp"
+
+namespace ch::image {
+
+/// Owns a descriptor; -1 means none.
+class Descriptor {
+ public:
+  Descriptor() noexcept = default;
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~Descriptor() { reset(); }
+
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] kernel::Fd kernel_fd() const noexcept { return static_cast<kernel::Fd>(fd_); }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+  void reset() noexcept {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+/// Opens the directory `name` below `parent`, following no link in the last component.
+/// Throws ENOENT, ENOTDIR (also for a link), EACCES.
+inline Descriptor open_directory(int parent, const char* name) {
+  Descriptor fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!fd) throw_errno("open directory", name);
+  return fd;
+}
+
+/// Opens the directory at the relative `path` below `root`, through no link at all, or
+/// answers none (errno says why). One openat2 where there is one, else a walk.
+inline Descriptor try_open_beneath(int root, const std::string& path) {
+  const kernel::OpenHow how{
+      O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
+      kernel::resolve_beneath | kernel::resolve_no_symlinks | kernel::resolve_no_magiclinks};
+  const char* whole = path.empty() ? "." : path.c_str();
+  const long answer = ::syscall(SYS_openat2, root, whole, &how, sizeof how);
+  if (answer >= 0) return Descriptor(static_cast<int>(answer));
+  if (errno != ENOSYS && errno != EPERM && errno != EAGAIN) return {};
+  Descriptor at(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (std::size_t begin = 0; at && begin < path.size();) {
+    std::size_t end = path.find('/', begin);
+    if (end == std::string::npos) end = path.size();
+    const std::string name = path.substr(begin, end - begin);
+    begin = end + 1;
+    if (name.empty() || name == ".") continue;
+    if (name == "..") {
+      errno = EXDEV;
+      return {};
+    }
+    at = Descriptor(
+        ::openat(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  return at;
+}
+
+/// Status of `name` below `parent` itself, not of what a link there points to. False if
+/// there is nothing.
+inline bool status_of(int parent, const char* name, struct stat& out) {
+  if (::fstatat(parent, name, &out, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  throw_errno("look at", name);
+}
+
+/// Writes all of it at `offset`. Throws what man 2 pwrite says; ENOSPC when 0 is written.
+inline void write_all(int fd, const void* data, std::size_t size, std::uint64_t offset,
+                      std::string_view name) {
+  const char* from = static_cast<const char*>(data);
+  while (size > 0) {
+    const ssize_t n = ::pwrite(fd, from, size, static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno("write", name);
+    if (n == 0) throw_errno("write", name, ENOSPC);
+    from += n;
+    offset += static_cast<std::uint64_t>(n);
+    size -= static_cast<std::size_t>(n);
+  }
+}
+
+}  // namespace ch::image

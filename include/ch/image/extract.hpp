@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. From an open archive to a complete image in an open directory: tells what
+// kind of archive it is, applies its layers, adds what ch-run needs. Knows no path of
+// the host, so it runs unchanged in a container that has none.
+// Source: docs/unpack.md.
+#pragma once
+
+#include <fstream>
+
+#include "ch/image/docker_archive.hpp"
+#include "ch/image/layer_applier.hpp"
+#include "ch/image/mount_points.hpp"
+#include "ch/image/oci_layout.hpp"
+
+namespace ch::image {
+
+/// The umask, without changing it for a moment as umask(2) would, under other threads.
+[[nodiscard]] inline ModeRules mode_rules_of_process() {
+  std::ifstream status("/proc/self/status");
+  std::string line;
+  while (std::getline(status, line))
+    if (line.starts_with("Umask:"))
+      return {static_cast<mode_t>(std::strtoul(line.c_str() + 6, nullptr, 8))};
+  return {0777};  // unknown: then every mode is set explicitly
+}
+
+/// The only directory of a tree that consists of nothing else, or "". Many tars are made
+/// of a folder and not of what is in it. A folder called usr or etc is not such a one.
+[[nodiscard]] inline std::string enclosing_directory(int root) {
+  const std::vector<std::string> names = names_in(root);
+  struct stat status {};
+  if (names.size() != 1 || !status_of(root, names[0].c_str(), status) || !S_ISDIR(status.st_mode))
+    return {};
+  for (const char* standard : {"bin", "boot", "ch", "dev", "etc", "home", "lib", "lib64", "media",
+                               "mnt", "nix", "opt", "proc", "root", "run", "sbin", "srv", "sys",
+                               "tmp", "usr", "var"})
+    if (names[0] == standard) return {};
+  return names[0];
+}
+
+class Extraction {
+ public:
+  /// Extracts what `input` holds (a file, a pipe, or a directory with an OCI layout) into
+  /// the empty directory `root`.
+  Extraction(int input, int root, const UnpackOptions& options, ModeRules rules,
+             InputWatch& watch)
+      : input_(input), options_(options), rules_(rules), watch_(watch), root_(root),
+        limits_(options, root) {}
+
+  /// All of it. Throws UnpackError; what is in the directory then is of no use.
+  UnpackReport run() {
+    TreeWriter tree(open_directory(root_, "."), threads(), rules_, options_.special_bits);
+    read_into(tree);
+    if (report_.format == "tar") {
+      if (names_in(root_).empty())
+        throw UnpackError(Failure::unsupported, {}, "the archive has nothing in it to unpack");
+      report_.stripped_directory = enclosing_directory(root_);
+    }
+    complete(tree);
+    return std::move(report_);
+  }
+  /// Shows every member to `looker` and checks all that can be checked; makes nothing
+  /// (but for a copy of a compressed image archive, a nameless file in `root`).
+  template <class Looker>
+  UnpackReport inspect(Looker& looker) {
+    read_into(looker);
+    return std::move(report_);
+  }
+
+ private:
+  static constexpr std::size_t first_look = 64 * 1024;
+
+  [[nodiscard]] unsigned threads() const {
+    if (options_.writers != 0) return options_.writers;
+    return std::clamp(std::thread::hardware_concurrency() + 1, 2U, 8U);  // some wait for pages
+  }
+
+  template <class Tree>
+  void read_into(Tree& tree) {
+    struct stat status {};
+    if (::fstat(input_, &status) != 0) throw_errno("look at", "the archive");
+    if (S_ISDIR(status.st_mode))
+      from_layout_directory(tree);
+    else
+      from_stream(tree, status);
+    report_.input_bytes = watch_.bytes_read;
+  }
+
+  template <class Tree>
+  void from_layout_directory(Tree& tree) {
+    DirectoryBlobs blobs(input_);
+    if (blobs.find("oci-layout") == nullptr)
+      throw UnpackError(Failure::unsupported, {}, "this directory is no OCI layout",
+                        "give an archive, or a directory with oci-layout, index.json and blobs");
+    report_.format = "OCI layout";
+    from_image(tree, OciLayout(blobs, options_, watch_).read());
+  }
+
+  template <class Tree>
+  void from_stream(Tree& tree, const struct stat& status) {
+    const bool seekable = S_ISREG(status.st_mode);
+    const FileRange whole{input_, 0, static_cast<std::uint64_t>(status.st_size)};
+    std::unique_ptr<ByteSource> raw;
+    if (seekable)
+      raw = std::make_unique<RangeSource>(whole, watch_);
+    else
+      raw = std::make_unique<PipeSource>(input_, watch_);
+    Compression compression = Compression::none;
+    auto source = std::make_unique<PeekSource>(decompress(std::move(raw), compression));
+    report_.compression = name_of(compression);
+    if (!names_image_part(first_name(source->peek(first_look))))
+      return from_plain_tar(tree, std::move(source));
+
+    // An image archive is read in the order of its manifest, which may stand last.
+    Descriptor spool;
+    FileRange tar = whole;
+    if (!seekable || compression != Compression::none) tar = spooled(*source, spool);
+    source.reset();
+    watch_.bytes_read = 0;
+    TarBlobs blobs(tar);
+    const bool docker = blobs.has("manifest.json");
+    const bool oci = blobs.has("oci-layout") && blobs.has("index.json");
+    if (docker && (!oci || options_.platform.architecture.empty())) {
+      report_.format = "docker archive";
+      from_image(tree, read_docker_archive(blobs, options_.image_name, watch_));
+    } else if (oci) {
+      report_.format = "OCI layout";
+      from_image(tree, OciLayout(blobs, options_, watch_).read());
+    } else if (blobs.has("repositories")) {
+      throw UnpackError(Failure::unsupported, {},
+                        "a docker archive without manifest.json, as before Docker 1.10",
+                        "load and save it with a newer Docker, Podman or skopeo");
+    } else {
+      from_plain_tar(tree, std::make_unique<RangeSource>(tar, watch_));
+    }
+  }
+
+  /// The name of the first member that has one, in normal form; "" if there is none.
+  static std::string first_name(std::span<const char> beginning) {
+    const Utf8Locale locale;
+    const ArchiveHandle handle(archive_read_new());
+    archive* a = handle.get();
+    archive_read_support_format_tar(a);
+    archive_entry* entry = nullptr;
+    if (archive_read_open_memory(a, beginning.data(), beginning.size()) != ARCHIVE_OK) return {};
+    while (archive_read_next_header(a, &entry) == ARCHIVE_OK) {
+      const char* name = archive_entry_pathname(entry);
+      if (name == nullptr || std::string_view(name).find("..") != std::string_view::npos) return {};
+      if (const std::string path = normal_member_path(name); !path.empty()) return path;
+    }
+    return {};
+  }
+
+  /// Copies the stream to a nameless file beside the image.
+  FileRange spooled(ByteSource& source, Descriptor& spool) {
+    spool = Descriptor(::openat(root_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+    if (!spool) {  // file systems without O_TMPFILE: make it and take its name away
+      spool = Descriptor(::openat(root_, ".spool", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      if (!spool || ::unlinkat(root_, ".spool", 0) != 0) throw_errno("make", "a temporary file");
+    }
+    std::vector<char> buffer(1024 * 1024);
+    std::uint64_t size = 0;
+    while (const std::size_t n = source.read(buffer)) {
+      limits_.announced(size + n);
+      write_all(spool.get(), buffer.data(), n, size, "a temporary copy of the archive");
+      size += n;
+    }
+    return {spool.get(), 0, size};
+  }
+
+  template <class Tree>
+  void from_plain_tar(Tree& tree, std::unique_ptr<ByteSource> source) {
+    report_.format = "tar";
+    BlockStream stream(std::move(source));
+    ArchiveReader reader(stream, options_.xattrs);
+    LayerApplier<Tree>(tree, limits_, report_, watch_).apply(reader, Whiteouts::ordinary_files);
+    stream.finish();
+  }
+
+  template <class Tree>
+  void from_image(Tree& tree, const ImageManifest& image) {
+    report_.image_name = image.name;
+    config_text_ = image.config_text;
+    std::vector<std::string> dropped;
+    environment_ = environment_text(image.config, dropped);
+    process_ = process_records(image.config);
+    for (const std::string& name : dropped)
+      report_.notes.push_back("left out of /ch/environment: variable " + name +
+                              ", which does not fit on a line");
+    for (const Layer& layer : image.layers) {
+      try {
+        apply(tree, layer);
+      } catch (UnpackError& e) {
+        e.in_member("layer " + printable(layer.name));
+        throw;
+      }
+    }
+  }
+
+  template <class Tree>
+  void apply(Tree& tree, const Layer& layer) {
+    std::unique_ptr<ByteSource> source = std::make_unique<RangeSource>(layer.blob, watch_);
+    // Of an uncompressed blob both digests are the same, and one check is enough.
+    if (layer.digest && *layer.digest != layer.diff_id)
+      source = std::make_unique<CheckedSource>(std::move(source), *layer.digest);
+    Compression compression = Compression::none;
+    BlockStream stream(decompress(std::move(source), compression), layer.diff_id);
+    ArchiveReader reader(stream, options_.xattrs);
+    LayerApplier<Tree>(tree, limits_, report_, watch_)
+        .apply(reader, Whiteouts::oci, printable(layer.name));
+    stream.finish();
+  }
+
+  /// What an image needs beyond its archive.
+  void complete(TreeWriter& tree) {
+    const std::string& inner = report_.stripped_directory;
+    tree.default_root({});
+    const Descriptor image = open_directory(root_, inner.empty() ? "." : inner.c_str());
+    empty_dev(image.get());
+    for (const std::string& odd : make_mount_points(image.get()))
+      report_.notes.push_back(odd + " in the image is not of the kind that ch-run mounts on");
+    if (!config_text_.empty()) {
+      write_ch_file(image.get(), "config.json", config_text_);
+      write_ch_file(image.get(), "environment", environment_);
+      write_ch_file(image.get(), "process", process_);
+    }
+    const Json mark = {{"unpacked_by", "ch-tar2dir"},
+                       {"format", report_.format},
+                       {"image", report_.image_name},
+                       {"layers", report_.layers}};
+    write_ch_file(image.get(), "unpacked.json",
+                  mark.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
+    tree.finish();
+  }
+
+  int input_;
+  const UnpackOptions& options_;
+  ModeRules rules_;
+  InputWatch& watch_;
+  int root_;
+  Limits limits_;
+  UnpackReport report_;
+  std::string config_text_, environment_, process_;
+};
+
+}  // namespace ch::image

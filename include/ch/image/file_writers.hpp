@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Threads that create files and write their content, while the parser goes on
+// through the archive. A small file is one job of four system calls: openat, write,
+// futimens, close. Of a large one every piece is a job, so that several threads write
+// it. Order between jobs is undefined; whoever needs one calls drain() in between.
+// Source: man 2 openat, pwrite, utimensat.
+#pragma once
+
+#include <sys/xattr.h>
+
+#include "ch/image/archive_reader.hpp"
+#include "ch/image/remove_tree.hpp"
+
+namespace ch::image {
+
+/// A directory of the image, kept open while anyone still writes into it.
+struct OpenDirectory {
+  Descriptor fd;
+};
+using SharedDirectory = std::shared_ptr<const OpenDirectory>;
+
+/// A file to be made: where, and with which properties.
+struct NewFile {
+  SharedDirectory directory;
+  std::string path;  // in the image; its last part is the name in `directory`
+  mode_t mode = 0;
+  timespec modified{};
+  std::uint64_t size = 0;
+  bool sparse = false;
+  std::vector<std::pair<std::string, std::string>> xattrs;
+
+  [[nodiscard]] const char* name() const noexcept {
+    const std::size_t slash = path.rfind('/');
+    return path.c_str() + (slash == std::string::npos ? 0 : slash + 1);
+  }
+};
+
+/// What threads need to know about the process: open() takes the umask off modes.
+struct ModeRules {
+  mode_t umask = 0;
+  /// Does a file of `mode` come out of open() and write() with other bits?
+  [[nodiscard]] bool needs_chmod(mode_t mode) const noexcept {
+    return (mode & (umask | S_ISUID | S_ISGID)) != 0;
+  }
+};
+
+class FileWriters {
+ public:
+  FileWriters(unsigned threads, ModeRules rules) : rules_(rules) {
+    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+  }
+  ~FileWriters() {
+    {
+      const std::lock_guard lock(mutex_);
+      abandoned_ = true;
+      ended_ = true;
+    }
+    changed_.notify_all();
+    for (std::thread& thread : threads_) thread.join();
+  }
+  FileWriters(const FileWriters&) = delete;
+  FileWriters& operator=(const FileWriters&) = delete;
+
+  /// Makes `file` with this content, some time soon.
+  void write(NewFile file, std::vector<Piece> pieces) {
+    for (const Piece& piece : pieces) batch_bytes_ += piece.bytes.size();
+    batch_.push_back({std::move(file), std::move(pieces), nullptr});
+    if (batch_.size() >= batch_jobs || batch_bytes_ >= Block::capacity) flush();
+  }
+
+  /// A file too large to be held; pieces follow by add(), then its release().
+  class Large;
+  std::shared_ptr<Large> open_large(NewFile file);
+  void add(const std::shared_ptr<Large>& file, Piece piece);
+
+  /// Waits until all is written. Throws the first failure of any thread.
+  void drain() {
+    flush();
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [&] { return waiting_.empty() && busy_ == 0; });
+    if (failure_) std::rethrow_exception(failure_);
+  }
+  /// Did a thread fail? Then drain() says how.
+  [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
+
+  /// Paths of directories that made way for files since the last call. After drain().
+  [[nodiscard]] std::vector<std::string> take_replaced_directories() {
+    const std::lock_guard lock(mutex_);
+    return std::exchange(replaced_, {});
+  }
+
+ private:
+  struct Job {
+    NewFile file;
+    std::vector<Piece> pieces;
+    std::shared_ptr<Large> large;
+  };
+  static constexpr std::size_t batch_jobs = 24;
+  static constexpr std::size_t waiting_batches = 64;
+
+  void flush() {
+    batch_bytes_ = 0;
+    if (batch_.empty()) return;
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [&] { return waiting_.size() < waiting_batches; });
+    waiting_.push_back(std::exchange(batch_, {}));
+    lock.unlock();
+    changed_.notify_one();
+  }
+  void work() noexcept {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      changed_.wait(lock, [&] { return ended_ || !waiting_.empty(); });
+      if (waiting_.empty()) return;
+      std::vector<Job> jobs = std::move(waiting_.front());
+      waiting_.pop_front();
+      ++busy_;
+      const bool skip = abandoned_ || failure_ != nullptr;
+      lock.unlock();
+      room_.notify_one();
+      std::exception_ptr failure;
+      if (!skip) {
+        try {
+          for (Job& job : jobs) perform(job);
+        } catch (...) {
+          failure = std::current_exception();
+        }
+      }
+      jobs.clear();  // returns blocks and directories, outside the lock
+      lock.lock();
+      if (failure && !failure_) {
+        failure_ = failure;
+        failed_ = true;
+      }
+      if (--busy_ == 0 && waiting_.empty()) idle_.notify_all();
+    }
+  }
+  void perform(Job& job);
+  Descriptor create(const NewFile& file);
+  void complete(int fd, const NewFile& file) const;
+
+  ModeRules rules_;
+  std::vector<Job> batch_;  // of the parser's thread
+  std::size_t batch_bytes_ = 0;
+  std::mutex mutex_;
+  std::condition_variable changed_, room_, idle_;
+  std::deque<std::vector<Job>> waiting_;
+  std::vector<std::string> replaced_;
+  unsigned busy_ = 0;
+  bool ended_ = false, abandoned_ = false;
+  std::exception_ptr failure_;
+  std::atomic<bool> failed_ = false;
+  std::vector<std::thread> threads_;
+};
+
+/// A large file while it is written; complete when the parser and every job let it go.
+class FileWriters::Large {
+ public:
+  Large(FileWriters& writers, NewFile file)
+      : writers_(writers), file_(std::move(file)), fd_(writers.create(file_)) {}
+
+  /// One participant (the parser, or a job) is done. The last one completes the file.
+  void release() {
+    if (users_.fetch_sub(1) == 1) {
+      writers_.complete(fd_.get(), file_);
+      fd_.reset();
+      file_.directory.reset();
+    }
+  }
+  void retain() noexcept { users_.fetch_add(1); }
+  void write(const Piece& piece) {
+    write_all(fd_.get(), piece.bytes.data(), piece.bytes.size(), piece.offset, file_.path);
+  }
+
+ private:
+  FileWriters& writers_;
+  NewFile file_;
+  Descriptor fd_;
+  std::atomic<int> users_{1};
+};
+
+inline std::shared_ptr<FileWriters::Large> FileWriters::open_large(NewFile file) {
+  return std::make_shared<Large>(*this, std::move(file));
+}
+
+inline void FileWriters::add(const std::shared_ptr<Large>& file, Piece piece) {
+  file->retain();
+  batch_.push_back({{}, {std::move(piece)}, file});
+  flush();
+}
+
+inline void FileWriters::perform(Job& job) {
+  if (job.large) {
+    job.large->write(job.pieces.front());
+    job.large->release();
+    return;
+  }
+  const Descriptor fd = create(job.file);
+  for (const Piece& piece : job.pieces)
+    write_all(fd.get(), piece.bytes.data(), piece.bytes.size(), piece.offset, job.file.path);
+  complete(fd.get(), job.file);
+}
+
+/// A new file; what was there under its name goes. Never opens an existing one: writing
+/// through a hard link would change a file of another name.
+inline Descriptor FileWriters::create(const NewFile& file) {
+  const char* name = file.name();
+  const int directory = file.directory->fd.get();
+  for (int tries = 0;; ++tries) {
+    Descriptor fd(::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
+                           file.mode & 07777));
+    if (fd) return fd;
+    if (errno != EEXIST || tries == 3) throw_errno("make file", file.path);
+    if (::unlinkat(directory, name, 0) == 0) continue;
+    if (errno != EISDIR) throw_errno("replace", file.path);
+    remove_tree(directory, name);
+    const std::lock_guard lock(mutex_);
+    replaced_.push_back(file.path);
+  }
+}
+
+/// What can only be set once the content is there: write() clears set-uid bits, and
+/// changes the time.
+inline void FileWriters::complete(int fd, const NewFile& file) const {
+  if (file.sparse && ::ftruncate(fd, static_cast<off_t>(file.size)) != 0)
+    throw_errno("extend", file.path);
+  for (const auto& [name, value] : file.xattrs)
+    if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0)
+      throw_errno("set attribute " + name + " of", file.path);
+  if (rules_.needs_chmod(file.mode) && ::fchmod(fd, file.mode & 07777) != 0)
+    throw_errno("set the mode of", file.path);
+  const timespec times[2] = {file.modified, file.modified};
+  if (::futimens(fd, times) != 0) throw_errno("set the time of", file.path);
+}
+
+}  // namespace ch::image

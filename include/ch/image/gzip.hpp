@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Decompresses gzip with Intel ISA-L, which is near four times as fast as zlib.
+// Every member's CRC and length are compared, which libarchive does not do; members may
+// follow each other (RFC 1952, 2.2), zero bytes after the last one are padding of a tape
+// and fine, anything else there is damage.
+#pragma once
+
+#include <isa-l/igzip_lib.h>
+
+#include "ch/image/byte_source.hpp"
+
+namespace ch::image {
+
+/// The uncompressed bytes of a gzip stream. Holds 256 KiB of input.
+class GzipSource final : public ByteSource {
+ public:
+  explicit GzipSource(std::unique_ptr<ByteSource> from)
+      : from_(std::move(from)), input_(256 * 1024), state_(std::make_unique<inflate_state>()) {
+    start_member();
+  }
+
+  std::size_t read(std::span<char> out) override {
+    if (done_) return 0;
+    state_->next_out = reinterpret_cast<std::uint8_t*>(out.data());
+    state_->avail_out = static_cast<std::uint32_t>(out.size());
+    while (state_->avail_out == out.size()) {
+      const bool ended = state_->avail_in == 0 && !refill();
+      if (between_members_) {
+        if (ended) return finish();
+        if (!next_member()) continue;
+      }
+      step();  // also after the end: ISA-L may hold back output for want of room
+      if (ended && !between_members_ && state_->avail_out == out.size())
+        throw UnpackError(Failure::damaged, {}, "the gzip stream ends too early",
+                          "fetch the archive again; it was cut");
+    }
+    return out.size() - state_->avail_out;
+  }
+
+ private:
+  void start_member() {
+    // Keeps the buffers' positions, which reset does not touch.
+    isal_inflate_reset(state_.get());
+    state_->crc_flag = ISAL_GZIP;
+    between_members_ = false;
+  }
+  bool refill() {
+    const std::size_t n = from_->read(input_);
+    state_->next_in = reinterpret_cast<std::uint8_t*>(input_.data());
+    state_->avail_in = static_cast<std::uint32_t>(n);
+    return n > 0;
+  }
+  std::size_t finish() {
+    done_ = true;
+    return 0;
+  }
+  /// Looks at what follows a member: padding is dropped, another member begun.
+  bool next_member() {
+    if (*state_->next_in == 0) {
+      padding_ = true;
+      ++state_->next_in;
+      --state_->avail_in;
+      return false;
+    }
+    if (padding_ || *state_->next_in != 0x1f)
+      throw UnpackError(Failure::damaged, {}, "there is something else after the gzip stream",
+                        "fetch the archive again, or cut off what does not belong to it");
+    start_member();
+    return true;
+  }
+  void step() {
+    const int answer = isal_inflate(state_.get());
+    if (answer == ISAL_INCORRECT_CHECKSUM)
+      throw UnpackError(Failure::damaged, {}, "gzip's checksum or length does not match the content",
+                        "fetch the archive again; it was damaged");
+    if (answer < 0 || answer > ISAL_OUT_OVERFLOW)
+      throw UnpackError(Failure::damaged, {}, "the gzip stream is damaged", "fetch the archive again");
+    if (state_->block_state == ISAL_BLOCK_FINISH) between_members_ = true;
+  }
+
+  std::unique_ptr<ByteSource> from_;
+  std::vector<char> input_;
+  std::unique_ptr<inflate_state> state_;
+  bool between_members_ = false;
+  bool padding_ = false;
+  bool done_ = false;
+};
+
+}  // namespace ch::image

@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Applies one tar to the tree: a plain root file system, or a layer with the
+// whiteouts of the OCI image specification (".wh.NAME" hides NAME of lower layers,
+// ".wh..wh..opq" all of the directory), wherever in the layer they stand.
+// Source: OCI image specification, layer.md; docs/unpack.md for odd cases.
+#pragma once
+
+#include "ch/image/limits.hpp"
+#include "ch/image/tree_writer.hpp"
+
+namespace ch::image {
+
+/// A plain tar has no whiteouts: there ".wh.x" is a file like any other.
+enum class Whiteouts { ordinary_files, oci };
+
+/// `Tree` is TreeWriter, or something that only looks (member_lister.hpp).
+template <class Tree>
+class LayerApplier {
+ public:
+  LayerApplier(Tree& tree, Limits& limits, UnpackReport& report, const InputWatch& watch)
+      : tree_(tree), limits_(limits), report_(report), watch_(watch) {}
+
+  /// All members of `reader`'s archive, as the next layer. Errors name the member, and
+  /// the layer if it has a name.
+  void apply(ArchiveReader& reader, Whiteouts whiteouts, const std::string& layer = {}) {
+    tree_.begin_layer();
+    ++report_.layers;
+    Member member;
+    try {
+      while (reader.next(member)) {
+        watch_.check();
+        limits_.member();
+        if (!member.name.empty() && member.name.front() == '/') ++report_.absolute_names;
+        if (whiteouts == Whiteouts::oci && is_whiteout(member.path)) continue;
+        put(member, reader);
+      }
+    } catch (UnpackError& e) {
+      std::string where = printable(member.name);
+      if (!layer.empty()) where += (where.empty() ? "(first) in layer " : " in layer ") + layer;
+      if (!where.empty()) e.in_member(where);
+      throw;
+    }
+    tree_.settle();
+  }
+
+ private:
+  static constexpr std::string_view prefix = ".wh.";
+
+  void put(const Member& m, ArchiveReader& reader) {
+    switch (m.kind) {
+      case MemberKind::directory:
+        ++report_.directories;
+        return tree_.directory(m);
+      case MemberKind::symlink:
+        ++report_.links;
+        return tree_.symlink(m);
+      case MemberKind::hard_link:
+        ++report_.hard_links;
+        return tree_.hard_link(m);
+      case MemberKind::fifo:
+        ++report_.fifos;
+        return tree_.fifo(m);
+      case MemberKind::device:
+        // Those of /dev no one misses: ch-run shows the host's there.
+        if (!m.path.starts_with("dev/") && parent_of(m.path).find("/dev") == std::string::npos)
+          ++report_.devices_skipped;
+        return;
+      case MemberKind::file:
+        break;
+    }
+    ++report_.files;
+    if (!m.sparse) limits_.announced(m.size);
+    std::uint64_t total = 0;
+    tree_.file(m, [&](Piece& piece) {
+      watch_.check();
+      if (!reader.content(piece)) return false;
+      limits_.content(piece.bytes.size());
+      total += piece.bytes.size();
+      return true;
+    });
+    report_.content_bytes += total;
+    if (!m.sparse && total != m.size)
+      throw UnpackError(Failure::damaged, {}, "the content is shorter than announced",
+                        "fetch the archive again; it was cut");
+  }
+
+  /// Acts on a whiteout; false for an ordinary name.
+  bool is_whiteout(const std::string& path) {
+    if (path.find(prefix) == std::string::npos) return false;
+    const std::string_view parent = parent_of(path);
+    if (parent.starts_with(prefix) || parent.find("/.wh.") != std::string_view::npos)
+      throw UnpackError(Failure::hostile, {}, "a member lies below a whiteout");
+    const std::string_view name = base_of(path);
+    if (!name.starts_with(prefix)) return false;
+    ++report_.whiteouts;
+    const std::string_view hidden = name.substr(prefix.size());
+    if (hidden == ".wh..opq") {
+      tree_.opaque(std::string(parent));
+      return true;
+    }
+    if (hidden.starts_with(prefix)) return true;  // notes of AUFS to itself, never files
+    if (hidden.empty() || hidden == "." || hidden == "..")
+      throw UnpackError(Failure::hostile, {}, "a whiteout of no file");
+    tree_.whiteout(parent.empty() ? std::string(hidden)
+                                  : std::string(parent) + '/' + std::string(hidden));
+    return true;
+  }
+
+  Tree& tree_;
+  Limits& limits_;
+  UnpackReport& report_;
+  const InputWatch& watch_;
+};
+
+}  // namespace ch::image

@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. How much an archive may unpack to. A few kilobytes can claim petabytes, so
+// there is always a bound: by default what the destination's file system has free when
+// we start, so that a bomb fails on a number and not on a full disk.
+// Source: man 3 statvfs.
+#pragma once
+
+#include <sys/statvfs.h>
+
+#include "ch/image/error.hpp"
+#include "ch/image/options.hpp"
+
+namespace ch::image {
+
+/// Counts what is unpacked against the limits. For one thread.
+class Limits {
+ public:
+  /// Limits as chosen, or the free space of the file system that `fd` is on.
+  Limits(const UnpackOptions& options, int fd)
+      : max_size_(options.max_size), max_files_(options.max_files) {
+    struct statvfs fs {};
+    if ((max_size_ != from_free_space && max_files_ != from_free_space) || ::fstatvfs(fd, &fs) != 0)
+      return;
+    if (max_size_ == from_free_space)
+      max_size_ = static_cast<std::uint64_t>(fs.f_bavail) * fs.f_frsize;
+    // Some file systems have no table of inodes and report 0 of 0 (btrfs).
+    if (max_files_ == from_free_space && fs.f_files != 0) max_files_ = fs.f_favail;
+  }
+
+  void member() {
+    if (++files_ > max_files_)
+      throw UnpackError(Failure::limit, {},
+                        "the archive has more than " + std::to_string(max_files_) + " members",
+                        "if you trust it, allow more: --max-files N (default: what the "
+                        "destination's file system has room for)");
+  }
+  /// Before writing `bytes` more. `announced` bytes are checked but not counted.
+  void content(std::uint64_t bytes) {
+    announced(bytes);
+    size_ += bytes;
+  }
+  void announced(std::uint64_t bytes) const {
+    if (bytes > max_size_ - size_)
+      throw UnpackError(Failure::limit, {},
+                        "the archive unpacks to more than " + std::to_string(max_size_) + " bytes",
+                        "if you trust it, allow more: --max-size BYTES (default: what the "
+                        "destination's file system has free)");
+  }
+
+ private:
+  std::uint64_t max_size_, max_files_;
+  std::uint64_t size_ = 0, files_ = 0;
+};
+
+}  // namespace ch::image

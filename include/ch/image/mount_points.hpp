@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Makes what ch-run needs in an image: its mount points and the folder /ch.
+// An image's own links lead there (/etc/resolv.conf is one in most), so every look-up
+// goes through the one in-root resolver, and what a dangling link names is made where
+// the container would look for it. Peers that made these with mkdir -p wrote outside.
+// Source: kernel/in_root.hpp.
+#pragma once
+
+#include "ch/image/member_path.hpp"
+#include "ch/image/remove_tree.hpp"
+#include "ch/kernel/in_root.hpp"
+
+namespace ch::image {
+
+enum class PointKind { directory, file };
+
+struct MountPoint {
+  const char* path;
+  PointKind kind;
+};
+inline constexpr MountPoint mount_points[] = {
+    {"dev", PointKind::directory},      {"proc", PointKind::directory},
+    {"sys", PointKind::directory},      {"tmp", PointKind::directory},
+    {"home", PointKind::directory},     {"etc", PointKind::directory},
+    {"mnt/0", PointKind::directory},    {"mnt/1", PointKind::directory},
+    {"mnt/2", PointKind::directory},    {"mnt/3", PointKind::directory},
+    {"mnt/4", PointKind::directory},    {"mnt/5", PointKind::directory},
+    {"mnt/6", PointKind::directory},    {"mnt/7", PointKind::directory},
+    {"mnt/8", PointKind::directory},    {"mnt/9", PointKind::directory},
+    {"etc/hosts", PointKind::file},     {"etc/resolv.conf", PointKind::file},
+    {"etc/passwd", PointKind::file},    {"etc/group", PointKind::file},
+    {"etc/machine-id", PointKind::file}, {"ch", PointKind::directory},
+};
+
+/// Opens `path` in the image as the container would, to be looked into (O_PATH for
+/// other flags). None if nothing is there; throws for other failures.
+inline Descriptor open_in_image(int root, const std::string& path, std::uint64_t flags) {
+  kernel::Linux linux_kernel;
+  const auto opened = kernel::open_in_root(linux_kernel, static_cast<kernel::Fd>(root),
+                                           path.empty() ? "." : path.c_str(), flags);
+  if (opened.ok()) return Descriptor(static_cast<int>(opened.value()));
+  if (opened.error() == kernel::Errno::enoent) return {};
+  throw_errno("look up", "/" + path, static_cast<int>(opened.error()));
+}
+
+/// What make_in_image did.
+enum class Made { was_there, made, other_kind };
+
+/// Sees that `path` is there in the image, as a directory or an empty file, following
+/// the image's own links. What is there stays, also of another kind.
+/// Throws: ELOOP for links in a circle, ENOTDIR for a file on the way.
+inline Made make_in_image(int root, const std::string& path, PointKind kind, int links_left = 40) {
+  if (const Descriptor there = open_in_image(root, path, kernel::o_path)) {
+    struct stat status {};
+    if (::fstat(there.get(), &status) != 0) throw_errno("look at", "/" + path);
+    return S_ISDIR(status.st_mode) == (kind == PointKind::directory) ? Made::was_there
+                                                                     : Made::other_kind;
+  }
+  const std::string above(parent_of(path));
+  const std::string name(base_of(path));
+  if (!above.empty() &&
+      make_in_image(root, above, PointKind::directory, links_left) == Made::other_kind)
+    throw_errno("make directory", "/" + path, ENOTDIR);
+  const Descriptor parent =
+      open_in_image(root, above, kernel::o_rdonly | kernel::o_directory);
+  if (!parent) throw_errno("open directory", "/" + above, ENOENT);
+
+  char target[max_path + 1];
+  const ssize_t length = ::readlinkat(parent.get(), name.c_str(), target, sizeof target - 1);
+  if (length > 0) {  // a link that leads to nothing: make what it names
+    if (links_left == 0) throw_errno("follow links at", "/" + path, ELOOP);
+    target[length] = '\0';
+    std::string next = target;
+    if (target[0] != '/') next = above + '/' + next;
+    // The target's last part must be a name; textual ".." elsewhere is the resolver's.
+    while (next.size() > 1 && next.back() == '/') next.pop_back();
+    next.erase(0, next.find_first_not_of('/'));
+    if (const auto base = base_of(next); base.empty() || base == "." || base == "..")
+      throw_errno("follow the link at", "/" + path, ENOENT);
+    return make_in_image(root, next, kind, links_left - 1);
+  }
+  if (kind == PointKind::directory) {
+    if (::mkdirat(parent.get(), name.c_str(), 0755) != 0)
+      throw_errno("make directory", "/" + path);
+    return Made::made;
+  }
+  const Descriptor file(::openat(parent.get(), name.c_str(),
+                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!file) throw_errno("make file", "/" + path);
+  return Made::made;
+}
+
+/// All mount points. Answers the paths where the image has something of another kind.
+inline std::vector<std::string> make_mount_points(int root) {
+  std::vector<std::string> odd;
+  for (const MountPoint& point : mount_points)
+    if (make_in_image(root, point.path, point.kind) == Made::other_kind)
+      odd.push_back(std::string("/") + point.path);
+  return odd;
+}
+
+/// Replaces the regular file /ch/NAME in the image. Whatever had that name goes, so a
+/// link there is never followed.
+inline void write_ch_file(int root, const std::string& name, std::string_view content) {
+  const Descriptor directory =
+      open_in_image(root, "ch", kernel::o_rdonly | kernel::o_directory);
+  if (!directory) throw_errno("open directory", "/ch", ENOENT);
+  remove_tree(directory.get(), name);
+  const Descriptor file(::openat(directory.get(), name.c_str(),
+                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  if (!file) throw_errno("make file", "/ch/" + name);
+  write_all(file.get(), content.data(), content.size(), 0, "/ch/" + name);
+  if (::fchmod(file.get(), 0644) != 0) throw_errno("set the mode of", "/ch/" + name);
+}
+
+/// Empties the image's own top-level dev: ch-run mounts the host's there. Only a real
+/// directory; a link named dev is left alone.
+inline void empty_dev(int root) {
+  struct stat status {};
+  if (!status_of(root, "dev", status) || !S_ISDIR(status.st_mode)) return;
+  const Descriptor dev = open_directory(root, "dev");
+  for (const std::string& name : names_in(dev.get())) remove_tree(dev.get(), name);
+}
+
+}  // namespace ch::image

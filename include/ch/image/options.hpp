@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What a caller may choose about unpacking, and what it is told afterwards.
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <vector>
+
+namespace ch::image {
+
+/// set-uid and set-gid bits: useless in a container of one user, a risk outside of it.
+enum class SpecialBits { drop, keep };
+/// Extended attributes of the user namespace ("user.*").
+enum class Xattrs { drop, keep };
+/// Wait until the image is on the disk before it gets its name? Without, a power cut
+/// within the next half minute can leave an incomplete image under the final name.
+enum class Sync { before_naming, none };
+/// May a directory that does not look like an image be replaced?
+enum class Replace { images_only, anything };
+/// Run the extraction in a container that holds only the destination?
+enum class Containment { if_possible, required, none };
+
+inline constexpr std::uint64_t from_free_space = std::numeric_limits<std::uint64_t>::max();
+
+/// Which machine's image to take from an index; names as Go has them (amd64, arm64).
+struct Platform {
+  std::string os = "linux";
+  std::string architecture;  // empty: this machine's
+  std::string variant;       // empty: any
+};
+
+struct UnpackOptions {
+  std::string image_name;  // of the images in one archive; empty: the only one
+  Platform platform{};
+  SpecialBits special_bits = SpecialBits::drop;
+  Xattrs xattrs = Xattrs::drop;
+  Sync sync = Sync::before_naming;
+  Replace replace = Replace::images_only;
+  Containment containment = Containment::if_possible;
+  std::uint64_t max_size = from_free_space;   // bytes of file content
+  std::uint64_t max_files = from_free_space;  // members of every kind
+  unsigned writers = 0;                       // threads that write files; 0: as fits
+  const std::atomic<bool>* stop = nullptr;    // set by a signal handler
+};
+
+/// What was read and made. Counts are of archive members over all layers.
+struct UnpackReport {
+  std::string format;       // "tar", "docker archive", "OCI layout"
+  std::string compression;  // of the outer archive
+  std::string image_name;
+  std::uint64_t input_bytes = 0;
+  std::uint64_t layers = 0;
+  std::uint64_t directories = 0, files = 0, links = 0, hard_links = 0, fifos = 0;
+  std::uint64_t content_bytes = 0;
+  std::uint64_t devices_skipped = 0, absolute_names = 0, whiteouts = 0;
+  std::string stripped_directory;  // the one that enclosed everything, if any
+  std::vector<std::string> notes;  // one sentence each, for people
+};
+
+}  // namespace ch::image

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Reports and errors as JSON: for --json, and to hand them from the process that
+// extracts to the one that asked for it. What comes back from there is data of a process
+// that has read a stranger's archive, so it is read with care.
+#pragma once
+
+#include <nlohmann/json.hpp>
+
+#include "ch/image/error.hpp"
+#include "ch/image/options.hpp"
+
+namespace ch::image {
+
+/// `text` with every byte that is not UTF-8 replaced, so that JSON can hold it.
+inline std::string dump_json(const nlohmann::json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
+}
+
+inline nlohmann::json to_json(const UnpackReport& r) {
+  return {{"format", r.format},
+          {"compression", r.compression},
+          {"image", r.image_name},
+          {"input_bytes", r.input_bytes},
+          {"content_bytes", r.content_bytes},
+          {"layers", r.layers},
+          {"directories", r.directories},
+          {"files", r.files},
+          {"symlinks", r.links},
+          {"hard_links", r.hard_links},
+          {"fifos", r.fifos},
+          {"whiteouts", r.whiteouts},
+          {"devices_skipped", r.devices_skipped},
+          {"absolute_names", r.absolute_names},
+          {"stripped_directory", r.stripped_directory},
+          {"notes", r.notes}};
+}
+
+inline UnpackReport report_from_json(const nlohmann::json& j) {
+  UnpackReport r;
+  r.format = j.at("format");
+  r.compression = j.at("compression");
+  r.image_name = j.at("image");
+  r.input_bytes = j.at("input_bytes");
+  r.content_bytes = j.at("content_bytes");
+  r.layers = j.at("layers");
+  r.directories = j.at("directories");
+  r.files = j.at("files");
+  r.links = j.at("symlinks");
+  r.hard_links = j.at("hard_links");
+  r.fifos = j.at("fifos");
+  r.whiteouts = j.at("whiteouts");
+  r.devices_skipped = j.at("devices_skipped");
+  r.absolute_names = j.at("absolute_names");
+  r.stripped_directory = j.at("stripped_directory");
+  r.notes = j.at("notes").get<std::vector<std::string>>();
+  return r;
+}
+
+inline nlohmann::json to_json(const UnpackError& e) {
+  return {{"kind", static_cast<int>(e.kind())},
+          {"path", e.path()},
+          {"cause", e.cause()},
+          {"remedy", e.remedy()},
+          {"member", e.member()}};
+}
+
+inline UnpackError error_from_json(const nlohmann::json& j) {
+  UnpackError error(static_cast<Failure>(j.at("kind").get<int>()), j.at("path"), j.at("cause"),
+                    j.at("remedy"));
+  error.in_member(j.at("member").get<std::string>());
+  return error;
+}
+
+}  // namespace ch::image

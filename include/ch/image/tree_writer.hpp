@@ -1,0 +1,237 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Puts archive members into the image's tree, one layer after the other. Files
+// go to FileWriters and may still be on their way; everything else is done at once, in
+// order. A name that comes a second time in a layer waits for the first, so the result
+// does not depend on threads. Later members replace earlier ones, never through them.
+// Source: OCI image specification, layer.md, "Applying Changesets".
+#pragma once
+
+#include "ch/image/directories.hpp"
+
+namespace ch::image {
+
+class TreeWriter {
+ public:
+  TreeWriter(Descriptor root, unsigned threads, ModeRules rules, SpecialBits special)
+      : rules_(rules), special_(special), writers_(threads, rules),
+        directories_(std::move(root), writers_) {}
+
+  [[nodiscard]] int root() const noexcept { return directories_.root(); }
+
+  /// What follows lies over what is there: whiteouts act on the latter only.
+  void begin_layer() {
+    settle();
+    directories_.begin_layer();
+  }
+
+  void directory(const Member& m) {
+    DirectoryLook look{(m.mode & (keep_bits() | 01777)) | 0700, m.modified, m.path.empty()};
+    if (!m.path.empty()) {
+      Place at = take_place(m);
+      if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0) {
+        struct stat status {};
+        if (errno != EEXIST) throw_errno("make directory", m.path);
+        if (!status_of(at.directory->fd.get(), at.name.c_str(), status) ||
+            !S_ISDIR(status.st_mode)) {
+          clear(at, m.path);
+          if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0)
+            throw_errno("make directory", m.path);
+        }
+        look.needs_chmod = true;
+      }
+    }
+    directories_.announce(m.path, look);
+  }
+
+  void symlink(const Member& m) {
+    const Place at = take_place(m);
+    const int directory = at.directory->fd.get();
+    if (::symlinkat(m.target.c_str(), directory, at.name.c_str()) != 0) {
+      if (errno != EEXIST) throw_errno("make link", m.path);
+      clear(at, m.path);
+      if (::symlinkat(m.target.c_str(), directory, at.name.c_str()) != 0)
+        throw_errno("make link", m.path);
+    }
+    set_time(directory, at.name, m);
+  }
+
+  void fifo(const Member& m) {
+    const Place at = take_place(m);
+    const int directory = at.directory->fd.get();
+    const mode_t mode = m.mode & 0777;
+    if (::mkfifoat(directory, at.name.c_str(), mode) != 0) {
+      if (errno != EEXIST) throw_errno("make fifo", m.path);
+      clear(at, m.path);
+      if (::mkfifoat(directory, at.name.c_str(), mode) != 0) throw_errno("make fifo", m.path);
+    }
+    if (rules_.needs_chmod(mode) && ::fchmodat(directory, at.name.c_str(), mode, 0) != 0)
+      throw_errno("set the mode of", m.path);
+    set_time(directory, at.name, m);
+  }
+
+  /// Another name for the file at m.target. One of this layer may still be on its way,
+  /// so the link waits; one of a lower layer is linked before it can be replaced.
+  void hard_link(const Member& m) {
+    if (m.target == m.path) {
+      if (directories_.noted(m.path)) return;  // a link to itself: it is there already
+      throw_no_target(m);
+    }
+    if (directories_.noted(m.path)) settle();
+    Link link{m.path, m.target, m.name, m.modified};
+    if (!directories_.noted(m.target)) {
+      directories_.note(m.path);
+      make_link(link);
+      return;
+    }
+    directories_.note(m.path);
+    links_.push_back(std::move(link));
+    if (links_.size() >= 4096) settle();
+  }
+
+  /// A file, with its content from `next_piece`, which answers false at the end.
+  template <class NextPiece>
+  void file(const Member& m, NextPiece&& next_piece) {
+    Place at = take_place(m);
+    NewFile file{std::move(at.directory), m.path, m.mode & (keep_bits() | 01777), m.modified,
+                 m.size, m.sparse, m.xattrs};
+    if (at.reached == Place::Reached::through_link)  // m.path's last part is at.name, always
+      settle_after_ = true;
+    std::vector<Piece> pieces;
+    Piece piece;
+    if (m.size <= small_file && !m.sparse) {
+      while (next_piece(piece)) pieces.push_back(owned(std::move(piece)));
+      writers_.write(std::move(file), std::move(pieces));
+    } else {
+      const auto large = writers_.open_large(std::move(file));
+      while (next_piece(piece)) writers_.add(large, owned(std::move(piece)));
+      large->release();
+    }
+    if (std::exchange(settle_after_, false)) settle();
+    if (writers_.failed()) settle();
+  }
+
+  /// Takes away what lower layers have at `path`; what this layer has stays.
+  void whiteout(const std::string& path) {
+    settle();
+    if (const SharedDirectory parent = directories_.find(std::string(parent_of(path))))
+      remove_lower(parent->fd.get(), std::string(base_of(path)), path);
+  }
+  /// Takes away all that lower layers have in the directory `path`.
+  void opaque(const std::string& path) {
+    settle();
+    const SharedDirectory directory = directories_.find(path);
+    if (!directory) return;
+    for (const std::string& name : names_in(directory->fd.get()))
+      remove_lower(directory->fd.get(), name, path.empty() ? name : path + '/' + name);
+  }
+
+  /// Waits until all that was asked for is there. Throws the first failure.
+  void settle() {
+    writers_.drain();
+    directories_.forget_replaced();
+    for (const Link& link : std::exchange(links_, {})) make_link(link);
+  }
+  /// The last act: modes and times of directories.
+  void finish() {
+    settle();
+    directories_.finish(rules_);
+  }
+  /// How the image's root is to look, if no member says.
+  void default_root(const DirectoryLook& look) {
+    if (!directories_.announced({})) directories_.announce({}, look);
+  }
+
+ private:
+  struct Link {
+    std::string path, target, member;
+    timespec modified;
+  };
+  static constexpr std::uint64_t small_file = 1024 * 1024;
+
+  [[nodiscard]] mode_t keep_bits() const noexcept {
+    return special_ == SpecialBits::keep ? 06000 : 0;
+  }
+  /// Where `m` goes. If this layer has the name already, everything before is finished
+  /// first, so that the last one wins.
+  Place take_place(const Member& m) {
+    if (m.path.empty())
+      throw UnpackError(Failure::hostile, {}, "the root of the image is not a directory here");
+    Place at = directories_.place(m.path, m.modified);
+    if (!directories_.note(m.path) || at.reached == Place::Reached::through_link) settle();
+    return at;
+  }
+  void clear(const Place& at, const std::string& path) {
+    remove_tree(at.directory->fd.get(), at.name);
+    directories_.forget(path);
+  }
+  static void set_time(int directory, const std::string& name, const Member& m) {
+    const timespec times[2] = {m.modified, m.modified};
+    if (::utimensat(directory, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
+      throw_errno("set the time of", m.path);
+  }
+  /// Pieces in libarchive's own buffer are copied, since the next call overwrites them.
+  static Piece owned(Piece piece) {
+    if (piece.block) return piece;
+    auto block = std::make_shared<Block>(Block{
+        std::unique_ptr<char[]>(new char[piece.bytes.size()]), piece.bytes.size()});
+    std::memcpy(block->bytes.get(), piece.bytes.data(), piece.bytes.size());
+    piece.bytes = block->view();
+    piece.block = std::move(block);
+    return piece;
+  }
+  [[noreturn]] static void throw_no_target(const Member& m) {
+    UnpackError error(Failure::damaged, printable(m.target),
+                      "a hard link to this, which is not in the image");
+    error.in_member(printable(m.name));
+    throw error;
+  }
+  void make_link(const Link& link) {
+    Member m;
+    m.name = link.member;
+    m.path = link.path;
+    m.target = link.target;
+    const SharedDirectory from = directories_.find(std::string(parent_of(link.target)));
+    if (!from || link.target.empty()) throw_no_target(m);
+    const Place to = directories_.place(link.path, link.modified);
+    const std::string name(base_of(link.target));
+    const int from_fd = from->fd.get();
+    const int to_fd = to.directory->fd.get();
+    struct stat target {};
+    if (::linkat(from_fd, name.c_str(), to_fd, to.name.c_str(), 0) == 0) return;
+    const int why = errno;
+    if (!status_of(from_fd, name.c_str(), target)) throw_no_target(m);
+    if (S_ISDIR(target.st_mode))
+      throw UnpackError(Failure::hostile, printable(link.path), "a hard link to a directory");
+    if (why != EEXIST) throw_errno("make hard link", link.path, why);
+    struct stat there {};
+    if (status_of(to_fd, to.name.c_str(), there) && there.st_dev == target.st_dev &&
+        there.st_ino == target.st_ino)
+      return;  // the same file under another name: removing it would lose it
+    clear(to, link.path);
+    if (::linkat(from_fd, name.c_str(), to_fd, to.name.c_str(), 0) != 0)
+      throw_errno("make hard link", link.path);
+  }
+  void remove_lower(int parent, const std::string& name, const std::string& path) {
+    struct stat status {};
+    if (!status_of(parent, name.c_str(), status)) return;
+    if (!directories_.noted(path)) {
+      remove_tree(parent, name);
+      directories_.forget(path);
+      return;
+    }
+    if (!S_ISDIR(status.st_mode)) return;
+    const Descriptor fd = open_directory(parent, name.c_str());
+    for (const std::string& child : names_in(fd.get()))
+      remove_lower(fd.get(), child, path + '/' + child);
+  }
+
+  ModeRules rules_;
+  SpecialBits special_;
+  FileWriters writers_;
+  Directories directories_;
+  std::vector<Link> links_;
+  bool settle_after_ = false;
+};
+
+}  // namespace ch::image

@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+# The examples, run and compared with what they promise; and the README, which is cut
+# from them.
+
+set(here ${CMAKE_CURRENT_SOURCE_DIR}/examples)
+set(example_dir ${PROJECT_SOURCE_DIR}/examples)
+set(hello ${charlie_fixtures}/hello)
+
+charlie_add_test_as_user(examples.hello_library
+  ${here}/golden ${example_dir}/hello_library/expected.txt ${charlie_fixtures}
+  $<TARGET_FILE:hello_library> hello)
+charlie_add_test_as_user(examples.contributor_runs
+  ${here}/contributor_runs $<TARGET_FILE:contributor> ${hello})
+charlie_add_test_as_user(examples.namespaces_differ_inside
+  ${here}/namespaces_differ $<TARGET_FILE:ch-run> ${hello} $<TARGET_FILE:namespaces>)
+charlie_add_test_as_user(examples.hello_archive_unpacks_to_the_image
+  ${here}/archive_unpacks $<TARGET_FILE:ch-tar2dir> ${charlie_fixtures}/hello.tar ${hello})
+add_test(NAME examples.contributor_plan COMMAND ${here}/golden
+  ${example_dir}/contributor/expected.txt ${charlie_fixtures} $<TARGET_FILE:contributor>)
+add_test(NAME examples.snippets_are_cut_from_sources COMMAND ${here}/snippets ${PROJECT_SOURCE_DIR})
