@@ -6,8 +6,8 @@
 packages_build="g++ cmake ninja-build libexpected-dev libarchive-dev nettle-dev
   nlohmann-json3-dev libisal-dev"
 packages_hello="$packages_build busybox-static"
-packages_tests="$packages_hello bsdutils catch2 clang libboost-dev libseccomp-dev mmdebstrap passwd
-  strace uidmap util-linux"
+packages_tests="$packages_hello bsdutils catch2 clang fish libboost-dev libseccomp-dev man-db mmdebstrap
+  passwd strace uidmap util-linux zsh"
 
 # need_packages PACKAGE...: root installs what is missing; anyone else is told. On a
 # system without dpkg, CMake will say what it does not find.

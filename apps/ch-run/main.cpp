@@ -252,6 +252,13 @@ int execute_or_print(Launch& l, const Plan& plan) noexcept {
     Output out(standard_error);
     print_text(plan, out);
   }
+  if (o.verbosity > 2) {
+    Output out(standard_error);
+    for (const char* const* v = l.environment.envp(); *v != nullptr; ++v) {
+      out(*v);
+      out("\n");
+    }
+  }
   silence(l.k, o.quietness);
   kernel::Narrating narrator(l.k, [](std::string_view line) { say(standard_error, line); });
   StepTiming timing(l.k, [&](auto nanoseconds) { print_times(plan, nanoseconds); });

@@ -130,7 +130,9 @@ inline constexpr ch::cli::Option table[] = {
     {opt_time_steps, '\0', "time-steps", none, "", "print how many microseconds each step took",
      information},
     {opt_verbose, 'v', "verbose", none, "",
-     "print the steps before doing them; twice: every system call, too", information},
+     "print the steps before doing them; twice: every system call, too; thrice: and the "
+     "command's environment",
+     information},
     {opt_assembly, '\0', "assembly", required, "WAY",
      "how to put the mounts together: detached (Linux 6.15), attached (5.12) or classic "
      "(older); default: the first that this kernel has",

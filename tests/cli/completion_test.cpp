@@ -6,6 +6,8 @@
 #include "ch/cli/completion.hpp"
 
 #include <catch2/catch.hpp>
+#include <string>
+#include <vector>
 
 #include "apps/ch-run/documented.hpp"
 #include "apps/ch-run/options.hpp"

@@ -4,6 +4,7 @@
 
 #include "ch/cli/help.hpp"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <string>
 
@@ -53,8 +54,8 @@ TEST_CASE("help is in groups and columns", "[pure]") {
         "  -b, --bind=SRC            show it\n"
         "\n"
         "Second:\n"
-        "      --color[=WHEN]        a text that is so long that it can not stand in one\n"
-        "                            line of a terminal\n"
+        "      --color[=WHEN]        a text that is so long that it can not stand in\n"
+        "                            one line of a terminal\n"
         "      --a-name-that-needs-much-room\n"
         "                            draw\n"
         "  -x N                      just a letter\n");

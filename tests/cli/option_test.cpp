@@ -80,7 +80,7 @@ TEST_CASE("an optional argument has to be joined", "[pure]") {
 
 TEST_CASE("names can be cut as long as one option is meant", "[pure]") {
   CHECK(parsed({"--al", "--bi=x", "--verb"}) == "a b=x v");
-  CHECK(parsed({"--color"}) == "c");   // whole, though it starts another name
+  CHECK(parsed({"--color"}) == "c");  // whole, though it starts another name
   CHECK(parsed({"--colors"}) == "c");
   CHECK(parsed({"--colou"}) == "m");
   CHECK(parsed({"--colo"}) == "!ambiguous option: --colo");

@@ -164,7 +164,8 @@ TEST_CASE("what is no tar is refused: text, zip, cpio, mtree, nothing", "[image]
     REQUIRE(failure);
     CHECK_FALSE(failure->cause().empty());
     for (const std::string& filter : test::all_filters())
-      if (filter != "none") CHECK(test::failure_of([&] { reading(test::compress(text, filter)); }));
+      if (filter != "none" && !(filter == "lz4" && text.empty()))  // libarchive crashes writing that
+        CHECK(test::failure_of([&] { reading(test::compress(text, filter)); }));
   }
   CHECK(test::failure_of([&] {  // one layer of compression, not two
     reading(test::compress(test::compress(small_tar().bytes(), "gzip"), "gzip"));

@@ -27,6 +27,8 @@ using Fixture = test::ChRun;
 struct Traces {
   std::string mounts = test::read_file("/proc/self/mountinfo");
   std::multiset<std::string> files;
+  std::string system_v =
+      test::read_file("/proc/sysvipc/shm") + test::read_file("/proc/sysvipc/sem");
   int processes = 0;
 
   explicit Traces(const Fixture& f) {

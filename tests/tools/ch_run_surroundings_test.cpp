@@ -195,3 +195,61 @@ TEST_CASE("an image that only has a program runs with what it lacks made up", "[
   CHECK(contains(ran.out, "home\n"));
   CHECK_FALSE(test::fs::exists(bare + "/home"));
 }
+
+TEST_CASE("links in place of the usual mount points stay in the image", "[tool]") {
+  const Fixture f;
+  const std::string canary = f.dir / "canary";
+  test::fs::create_directory(canary);
+  const char* const names[] = {"dev", "proc", "sys", "tmp", "home", "mnt"};
+  SECTION("absolute and relative links to other places of the image work") {
+    test::fs::create_directory(f.image + "/real");
+    for (const char* name : names) {
+      const std::string from = f.image + "/" + name;
+      test::fs::rename(from, f.image + "/real/" + name);
+      const bool absolute = name[0] < 'm';
+      test::fs::create_symlink((absolute ? "/real/" : "real/") + std::string(name), from);
+    }
+    const Ran ran = f.script("test -c /real/dev/null && test -d /proc/self && touch $HOME/x && "
+                             "ls -d /real/proc/self/ns && test -e /mnt/0/x",
+                             {"-b", f.home});
+    INFO(ran.err);
+    CHECK(ran.out == "/real/proc/self/ns\n");
+  }
+  SECTION("links to the host end in the image") {
+    for (const char* name : names) {
+      const std::string from = f.image + "/" + name;
+      test::fs::remove_all(from);
+      test::fs::create_symlink(canary, from);
+      const Ran ran = f.script("true", {"-b", f.home});
+      INFO(name << ": " << ran.err);
+      CHECK((ran.status == 0 || ran.status == 31));
+      CHECK(test::fs::is_empty(canary));
+      test::fs::remove(from);
+      test::fs::create_directories(f.image + "/mnt/0");
+      test::fs::create_directory(from);
+    }
+  }
+}
+
+TEST_CASE("no mount reaches a host whose mounts are shared", "[tool]") {
+  const Fixture f;
+  const std::string script =
+      "cat /proc/self/mountinfo > $2/before; $1 -w -b $3 $4 -- true && "
+      "$1 -W -b $3:/new $4 -- grep -cE ' (shared|master):' /proc/self/mountinfo; "
+      "cat /proc/self/mountinfo > $2/after";
+  const Ran ran = run({"unshare", "-Urm", "--propagation", "shared", "sh", "-c", script, "sh",
+                       test::ch_run_path(), f.dir.path(), f.home, f.image},
+                      f.options);
+  INFO(ran.err);
+  CHECK(ran.out == "0\n");
+  const std::string before = test::read_file(f.dir / "before");
+  CHECK(contains(before, " shared:"));
+  CHECK(test::read_file(f.dir / "after") == before);
+}
+
+TEST_CASE("-vvv prints the environment too", "[tool]") {
+  const Fixture f;
+  const Ran ran = f.ch_run({"-vvv", f.image, "--", "true"});
+  CHECK(contains(ran.err, "ODD=a=b\n"));
+  CHECK(contains(ran.err, "CH_RUNNING=Weird Al Yankovic\n"));
+}

@@ -129,8 +129,8 @@ _@@() {
 )sh";
 
 [[nodiscard]] inline std::string bash_kind(Completes kind, std::string_view words) {
-  static constexpr const char* names[] = {"nothing", "words", "list",
-                                          "file",    "directory", "bind",
+  static constexpr const char* names[] = {"nothing", "words",           "list",
+                                          "file",    "directory",       "bind",
                                           "image",   "image_directory", "image_program"};
   std::string out = names[static_cast<std::size_t>(kind)];
   if (!words.empty()) out.append(" ").append(words);
@@ -155,7 +155,7 @@ template <class Sink>
 void write_bash_completion(const Tool& tool, Sink&& sink) {
   const std::string name = detail::function_name(tool);
   std::string options;
-  std::string taking;     // spellings whose argument is the next word
+  std::string taking;      // spellings whose argument is the next word
   std::string letters[2];  // without and with such an argument
   std::string arguments;
   for (const Option& o : tool.options) {
@@ -168,27 +168,41 @@ void write_bash_completion(const Tool& tool, Sink&& sink) {
     if (o.argument != Argument::none) options.append("  ").append(full).append("=\n");
     const Argues a = detail::argues(tool, o);
     if (a.kind != Completes::nothing)
-      arguments.append("    ").append(detail::bash_spellings(tool, o.id)).append(") _@@_kind ")
-          .append(detail::bash_kind(a.kind, a.words)).append(" ;;\n");
+      arguments.append("    ")
+          .append(detail::bash_spellings(tool, o.id))
+          .append(") _@@_kind ")
+          .append(detail::bash_kind(a.kind, a.words))
+          .append(" ;;\n");
   }
   std::string operands;
   for (std::size_t i = 0; i < tool.operands.size(); ++i) {
     const bool last = i + 1 == tool.operands.size();
-    operands.append("    ").append(last ? "*" : std::to_string(i)).append(") _@@_kind ")
-        .append(detail::bash_kind(tool.operands[i], {})).append(" ;;\n");
+    operands.append("    ")
+        .append(last ? "*" : std::to_string(i))
+        .append(") _@@_kind ")
+        .append(detail::bash_kind(tool.operands[i], {}))
+        .append(" ;;\n");
   }
   std::string script = "# Completion of @T@ for bash, made from its table of options.\n\n";
   script.append("_@@_options=(\n").append(options).append(")\n\n");
-  script.append("# The option in word $1 whose argument is the next word, if there is one.\n"
-                "_@@_takes() {\n  case $1 in\n    --*=*) ;;\n    ");
+  script.append(
+      "# The option in word $1 whose argument is the next word, if there is one.\n"
+      "_@@_takes() {\n  case $1 in\n    --*=*) ;;\n    ");
   if (!taking.empty()) script.append(taking).append(") echo \"$1\" ;;\n    ");
   script.append("--*) ;;\n");
   if (!letters[1].empty())
-    script.append("    *) [[ $1 =~ ^-[").append(letters[0]).append("]*([").append(letters[1])
+    script.append("    *) [[ $1 =~ ^-[")
+        .append(letters[0])
+        .append("]*([")
+        .append(letters[1])
         .append("])$ ]] && echo \"-${BASH_REMATCH[1]}\" ;;\n");
-  script.append("  esac\n}\n\n_@@_argument() {\n  case $1 in\n").append(arguments)
-      .append("    *) ;;\n  esac\n}\n\n_@@_operand() {\n  case $operands in\n").append(operands)
-      .append("  esac\n}\n").append(detail::bash_frame).append("\ncomplete -F _@@ @T@\n");
+  script.append("  esac\n}\n\n_@@_argument() {\n  case $1 in\n")
+      .append(arguments)
+      .append("    *) ;;\n  esac\n}\n\n_@@_operand() {\n  case $operands in\n")
+      .append(operands)
+      .append("  esac\n}\n")
+      .append(detail::bash_frame)
+      .append("\ncomplete -F _@@ @T@\n");
   sink(detail::replaced(detail::replaced(script, "@@", name), "@T@", tool.name));
 }
 

@@ -91,7 +91,7 @@ end
 function __@@_list
   set -l word (__@@_word)
   set -l before (string match --regex -- '^.*,' $word)
-  printf '%s\n' $before$argv
+  printf '%s\n' "$before"$argv
 end
 )sh";
 
@@ -137,13 +137,21 @@ void write_fish_completion(const Tool& tool, Sink&& sink) {
   if (letters[1].empty()) letters[1] = "-";  // matches nothing that comes here
   if (names.empty()) names = "-";
   std::string script = "# Completion of @T@ for fish, made from its table of options.\n\n";
-  script.append("set -g __@@_takes '^(--(").append(names).append(")|-[").append(letters[0])
-      .append("]*[").append(letters[1]).append("])$'\n").append(detail::fish_helpers)
+  script.append("set -g __@@_takes '^(--(")
+      .append(names)
+      .append(")|-[")
+      .append(letters[0])
+      .append("]*[")
+      .append(letters[1])
+      .append("])$'\n")
+      .append(detail::fish_helpers)
       .append("\ncomplete -c @T@ -f\n");
   for (std::size_t i = 0; i < tool.operands.size(); ++i) {
     const bool last = i + 1 == tool.operands.size();
-    script.append("complete -c @T@ -n '__@@_operand ").append(std::to_string(i))
-        .append(last ? " on'" : "'").append(detail::fish_offer(tool.operands[i], {}))
+    script.append("complete -c @T@ -n '__@@_operand ")
+        .append(std::to_string(i))
+        .append(last ? " on'" : "'")
+        .append(detail::fish_offer(tool.operands[i], {}))
         .append("\n");
   }
   for (const Option& o : tool.options) {

@@ -59,7 +59,7 @@ _@@_bind() {
       return "_files";
     case Completes::directory:
     case Completes::image:
-      return "_files -/";
+      return "_path_files -/";  // _files would take files if there is no directory
     case Completes::bind:
       return "_@@_bind";
     case Completes::image_directory:
@@ -95,7 +95,8 @@ _@@_bind() {
 template <class Sink>
 void write_zsh_completion(const Tool& tool, Sink&& sink) {
   using detail::quoted;
-  std::string script = "#compdef @T@\n# Completion of @T@ for zsh, made from its table of options.\n";
+  std::string script =
+      "#compdef @T@\n# Completion of @T@ for zsh, made from its table of options.\n";
   script.append(detail::zsh_helpers).append("\n_@@() {\n  local -a line\n  local -A opt_args\n");
   script.append("  _arguments -s -S -C : \\\n");
   for (const Option& o : tool.options) {
@@ -107,20 +108,25 @@ void write_zsh_completion(const Tool& tool, Sink&& sink) {
     const std::string_view of_name[] = {"", "=", "=-"};
     const auto takes = static_cast<std::size_t>(o.argument);
     if (o.letter != '\0')
-      script.append("    ").append(quoted(std::string("*-") + o.letter +
-                                          std::string(of_letter[takes]) + text + argument))
+      script.append("    ")
+          .append(quoted(std::string("*-") + o.letter + std::string(of_letter[takes]) + text +
+                         argument))
           .append(" \\\n");
     if (o.name[0] != '\0')
-      script.append("    ").append(quoted(std::string("*--") + o.name +
-                                          std::string(of_name[takes]) + text + argument))
+      script.append("    ")
+          .append(
+              quoted(std::string("*--") + o.name + std::string(of_name[takes]) + text + argument))
           .append(" \\\n");
   }
   // By the number of operands in $line: _arguments itself would count a "--" that stands
   // behind the first one.
   script.append("    '*: :_@@_operand'\n}\n_@@_operand() {\n  case $#line in\n");
   for (std::size_t i = 0; i < tool.operands.size(); ++i)
-    script.append("    ").append(i + 1 == tool.operands.size() ? "*" : std::to_string(i + 1))
-        .append(") ").append(detail::zsh_action(tool.operands[i], {})).append(" ;;\n");
+    script.append("    ")
+        .append(i + 1 == tool.operands.size() ? "*" : std::to_string(i + 1))
+        .append(") ")
+        .append(detail::zsh_action(tool.operands[i], {}))
+        .append(" ;;\n");
   script.append("  esac\n}\n\n_@@ \"$@\"\n");
   sink(detail::replaced(detail::replaced(script, "@@", detail::function_name(tool)), "@T@",
                         tool.name));

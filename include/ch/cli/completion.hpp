@@ -37,8 +37,8 @@ struct Argues {
 struct Tool {
   std::string_view name{};
   std::span<const Option> options{};
-  std::span<const Argues> arguments{};     // one for each option that takes an argument
-  std::span<const Completes> operands{};  // in order; the last one stands for all others
+  std::span<const Argues> arguments{};    // one for each option that takes an argument
+  std::span<const Completes> operands{};   // in order, without words and lists; the last repeats
 };
 
 namespace detail {

@@ -39,20 +39,22 @@ struct Piece {
   SharedBlock block;
 };
 
-/// The process's character set must not change what names we read: a locale of UTF-8 for
-/// this thread while it lives (libarchive converts names to the thread's locale).
-class Utf8Locale {
+/// Names are bytes, and must arrive as they are. libarchive converts those of pax headers
+/// to the thread's character set, and for UTF-8 it even composes accents, which makes one
+/// name of two. From the plain C locale it can't convert, says so (harmless()), and hands
+/// over the bytes. So: that locale for this thread, while this object lives.
+class BytesLocale {
  public:
-  Utf8Locale() : ours_(::newlocale(LC_CTYPE_MASK, "C.UTF-8", locale_t{})) {
+  BytesLocale() : ours_(::newlocale(LC_CTYPE_MASK, "C", locale_t{})) {
     if (ours_ != locale_t{}) before_ = ::uselocale(ours_);
   }
-  ~Utf8Locale() {
+  ~BytesLocale() {
     if (ours_ == locale_t{}) return;
     ::uselocale(before_);
     ::freelocale(ours_);
   }
-  Utf8Locale(const Utf8Locale&) = delete;
-  Utf8Locale& operator=(const Utf8Locale&) = delete;
+  BytesLocale(const BytesLocale&) = delete;
+  BytesLocale& operator=(const BytesLocale&) = delete;
 
  private:
   locale_t ours_;
@@ -187,7 +189,7 @@ class ArchiveReader {
   [[nodiscard]] bool harmless() const {
     const char* text = archive_error_string(handle_.get());
     const std::string_view why = text != nullptr ? text : "";
-    // A name that is not UTF-8: it arrives byte by byte as it is, which is what we want.
+    // See BytesLocale: the name has arrived byte by byte, as we want it.
     return why.find("can't be converted from") != std::string_view::npos &&
            (why.starts_with("Pathname") || why.starts_with("Linkname") ||
             why.starts_with("Uname") || why.starts_with("Gname"));
@@ -222,7 +224,7 @@ class ArchiveReader {
 
   BlockStream& stream_;
   Xattrs xattrs_;
-  Utf8Locale locale_;
+  BytesLocale locale_;
   ArchiveHandle handle_;
   archive_entry* entry_ = nullptr;
   SharedBlock current_, previous_;

@@ -34,7 +34,7 @@ class TarBlobs final : public Blobs {
  public:
   /// Indexes `tar`. Reads headers only. Throws damaged.
   explicit TarBlobs(FileRange tar) : tar_(tar) {
-    const Utf8Locale locale;
+    const BytesLocale locale;
     handle_.reset(archive_read_new());
     archive* a = handle_.get();
     if (a == nullptr) throw std::bad_alloc();

@@ -28,13 +28,16 @@ enum class Failure {
 /// A failure to unpack. Copyable, as exceptions must be.
 class UnpackError : public std::exception {
  public:
-  UnpackError(Failure kind, std::string path, std::string cause, std::string remedy = {})
-      : kind_(kind), path_(std::move(path)), cause_(std::move(cause)), remedy_(std::move(remedy)) {
+  UnpackError(Failure kind, std::string path, std::string cause, std::string remedy = {},
+              int code = 0)
+      : kind_(kind), code_(code), path_(std::move(path)), cause_(std::move(cause)),
+        remedy_(std::move(remedy)) {
     compose();
   }
 
   [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
   [[nodiscard]] Failure kind() const noexcept { return kind_; }
+  [[nodiscard]] int code() const noexcept { return code_; }  // errno, where one was the cause
   [[nodiscard]] const std::string& path() const noexcept { return path_; }
   [[nodiscard]] const std::string& cause() const noexcept { return cause_; }
   [[nodiscard]] const std::string& remedy() const noexcept { return remedy_; }
@@ -62,6 +65,7 @@ class UnpackError : public std::exception {
   }
 
   Failure kind_;
+  int code_;
   std::string path_, cause_, remedy_, archive_, member_, text_;
 };
 
@@ -95,7 +99,7 @@ class UnpackError : public std::exception {
   cause += attempt;
   cause += ": ";
   cause += ::strerror_r(code, buffer, sizeof buffer);
-  throw UnpackError(Failure::system, std::string(path), std::move(cause), remedy_for(code));
+  throw UnpackError(Failure::system, std::string(path), std::move(cause), remedy_for(code), code);
 }
 
 }  // namespace ch::image

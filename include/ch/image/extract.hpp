@@ -138,7 +138,7 @@ class Extraction {
 
   /// The name of the first member that has one, in normal form; "" if there is none.
   static std::string first_name(std::span<const char> beginning) {
-    const Utf8Locale locale;
+    const BytesLocale locale;
     const ArchiveHandle handle(archive_read_new());
     archive* a = handle.get();
     archive_read_support_format_tar(a);
@@ -219,7 +219,7 @@ class Extraction {
     const Descriptor image = open_directory(root_, inner.empty() ? "." : inner.c_str());
     empty_dev(image.get());
     for (const std::string& odd : make_mount_points(image.get()))
-      report_.notes.push_back(odd + " in the image is not of the kind that ch-run mounts on");
+      report_.notes.push_back(odd + " in the image is nothing that ch-run can mount on");
     if (!config_text_.empty()) {
       write_ch_file(image.get(), "config.json", config_text_);
       write_ch_file(image.get(), "environment", environment_);
