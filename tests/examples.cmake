@@ -18,4 +18,6 @@ charlie_add_test_as_user(examples.hello_archive_unpacks_to_the_image
   ${here}/archive_unpacks $<TARGET_FILE:ch-tar2dir> ${charlie_fixtures}/hello.tar ${hello})
 add_test(NAME examples.contributor_plan COMMAND ${here}/golden
   ${example_dir}/contributor/expected.txt ${charlie_fixtures} $<TARGET_FILE:contributor>)
+add_test(NAME examples.policies_plans COMMAND ${here}/golden
+  ${example_dir}/policies/expected.txt ${charlie_fixtures} $<TARGET_FILE:policies>)
 add_test(NAME examples.snippets_are_cut_from_sources COMMAND ${here}/snippets ${PROJECT_SOURCE_DIR})
