@@ -53,7 +53,8 @@ void print_help() noexcept {
       "  ch-run -W -u0 -g0 --seccomp /data/debian -- apt-get install -y cowsay\n"
       "  ch-run --explain=shell /data/hello -- true > box.sh   # the same, to study\n"
       "\nThe exit status is that of the command; 31 if the container could not be made,\n"
-      "49 if the command could not be started, 64 for a wrong command line.\n");
+      "49 if the command could not be started, 64 for a wrong command line. More: man\n"
+      "ch-run.\n");
 }
 
 /// --feature NAME: 0 if we have it, 1 if not, 64 if there is no such thing.
@@ -315,13 +316,17 @@ int ch_main(int argc, char** argv, char** envp) {
 
   // The configuration comes first and the command line has the last word; so this looks
   // whether the configuration is wanted, before anything else is taken from the line.
-  const bool wanted = !ch_run::mentions(argc, argv, ch_run::opt_no_conf);
+  bool wanted = true;
+  for (const ch_run::Id without : {ch_run::opt_no_conf, ch_run::opt_help, ch_run::opt_usage,
+                                   ch_run::opt_version, ch_run::opt_check, ch_run::opt_feature})
+    wanted = wanted && !ch_run::mentions(argc, argv, without);
   if (!ch_run::reserve(l.options, words + ch_run::configuration_lines, arena)) return exit_container;
   if (const int status = wanted ? configure(l) : 0; status != 0) {
     l.messages().error(l.problem.view());
     l.messages().labelled("ch-run: remedy: correct the file, or leave it out with --no-conf\n");
     return status;
   }
+  l.options.configured_binds = l.options.binds.size();
   const ch_run::UsageError problem = ch_run::parse(argc, argv, arena, l.options);
   if (problem.problem != nullptr) {
     l.problem << problem.problem;

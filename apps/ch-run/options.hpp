@@ -30,6 +30,7 @@ struct Options {
   const char* const* command = nullptr;  // null-terminated
   std::size_t command_words = 0;
   ch::Sequence<ch::UserBind> binds{};
+  std::size_t configured_binds = 0;  // how many of them a configuration file has asked for
   ch::Sequence<EnvironmentOption> environment{};
   ch::Sequence<int> keep_fds{};
   ch::ImagePath directory{};
@@ -174,8 +175,8 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
   switch (item.id) {
     case opt_bind: {
       ch::UserBind bind;
-      const auto problem =
-          parse_bind(item.value, static_cast<unsigned>(o.binds.size()), arena, bind);
+      const auto number = static_cast<unsigned>(o.binds.size() - o.configured_binds);
+      const auto problem = parse_bind(item.value, number, arena, bind);
       if (problem.problem != nullptr) return problem;
       return o.binds.push_back(bind) ? UsageError{} : UsageError{"too many binds", item.value};
     }

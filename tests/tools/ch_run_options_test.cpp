@@ -438,6 +438,7 @@ TEST_CASE("a configuration file adds options, the command line has the last word
   test::write_file(file, "# site\n\nbind=" + f.home + ":/mnt/2\nset-env=SITE=yes\r\nno-home\n");
   CHECK(f.script("cat /mnt/2/name; echo $SITE $HOME").out == "homeyes /\n");
   CHECK(f.script("echo $SITE", {"--set-env=SITE=no"}).out == "no\n");
+  CHECK(f.script("cat /mnt/0/name", {"-b", f.home}).out == "home");  // the user's first bind
   CHECK(f.script("echo $HOME", {"--home"}).out == "/home/" + user_name() + "\n");
   CHECK(f.script("echo ${SITE-none}", {"--no-conf"}).out == "none\n");
   CHECK(contains(f.ch_run({"--explain", f.image, "--", "true"}).out,
@@ -448,6 +449,7 @@ TEST_CASE("a configuration file adds options, the command line has the last word
     INFO(line);
     test::write_file(file, std::string(line) + "\n");
     CHECK(f.script("true").status == 64);
+    CHECK(f.ch_run({"--help"}).status == 0);  // which may be what one needs to mend it
   }
   test::fs::remove(file);
   const Ran gone = f.script("true");

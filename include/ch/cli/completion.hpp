@@ -38,7 +38,7 @@ struct Tool {
   std::string_view name{};
   std::span<const Option> options{};
   std::span<const Argues> arguments{};    // one for each option that takes an argument
-  std::span<const Completes> operands{};   // in order, without words and lists; the last repeats
+  std::span<const Completes> operands{};  // in order, without words and lists; the last repeats
 };
 
 namespace detail {
