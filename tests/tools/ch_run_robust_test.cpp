@@ -21,7 +21,11 @@ namespace {
 using test::contains;
 using test::Ran;
 using test::run;
-using Fixture = test::ChRun;
+
+/// The usual fixture, with a mark that every process of a test inherits.
+struct Fixture : test::ChRun {
+  Fixture() { options.environment.push_back("CHARLIE_TEST=" + dir.path().string()); }
+};
 
 /// All that a launch could leave behind, as text to compare.
 struct Traces {
@@ -37,19 +41,16 @@ struct Traces {
       for (const auto& e : test::fs::directory_iterator(place, ignored)) {
         const auto name = e.path().filename().string();
         // Other programs come and go; ours would be named for it, or for nothing in particular.
-        if (contains(name, "ch-run") || contains(name, "charlie.")) files.insert(e.path());
+        if (contains(name, "ch-run")) files.insert(e.path());
       }
     }
     for (const auto& e : test::fs::recursive_directory_iterator(f.dir.path()))
       if (!contains(e.path(), "traced.")) files.insert(e.path());
-    for (const auto& e : test::fs::directory_iterator("/proc")) {
-      std::error_code ignored;
-      const auto exe = test::fs::read_symlink(e.path() / "exe", ignored);
-      if (!ignored && (exe == test::ch_run_path() ||
-                       contains(exe, f.image) || contains(exe, "/bin/busybox")))
-        ++processes;
-    }
+    // Other tests run at the same time: ours are those with our mark in their environment.
+    for (const auto& e : test::fs::directory_iterator("/proc"))
+      if (contains(test::read_file(e.path() / "environ"), mark(f))) ++processes;
   }
+  static std::string mark(const Fixture& f) { return "CHARLIE_TEST=" + f.dir.path().string(); }
   bool operator==(const Traces&) const = default;
 };
 
@@ -211,6 +212,7 @@ TEST_CASE("two hundred launches at once leave nothing", "[tool]") {
     const pid_t pid = fork();
     REQUIRE(pid >= 0);
     if (pid == 0) {
+      setenv("CHARLIE_TEST", f.dir.path().c_str(), 1);
       execl(ch_run.c_str(), "ch-run", "--no-home", f.image.c_str(), "--", "sh", "-c",
             "sleep 0.1; exit 3", nullptr);
       _exit(127);
