@@ -10,6 +10,20 @@
 #define CHARLIE_CH_RUN "ch-run"
 #endif
 
+#ifndef CHARLIE_TOOLS_ARE_STATIC
+#define CHARLIE_TOOLS_ARE_STATIC 1
+#endif
+
+/// Leaves a test that only makes sense for a ch-run without libc: that it runs in any
+/// image, and what each of its system calls does. Builds with sanitizers have a libc.
+#define STATIC_TOOLS_ONLY()             \
+  do {                                  \
+    if (!CHARLIE_TOOLS_ARE_STATIC) {    \
+      WARN("not for a ch-run with libc"); \
+      return;                           \
+    }                                   \
+  } while (false)
+
 namespace test {
 
 inline bool contains(const std::string& text, const std::string& part) {

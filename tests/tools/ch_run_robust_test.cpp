@@ -86,6 +86,7 @@ void filter_calls(const std::vector<unsigned>& numbers, unsigned answer) {
 #ifdef CHARLIE_HAVE_TRACER
 
 TEST_CASE("killed at any of its system calls, ch-run leaves nothing behind", "[tool]") {
+  STATIC_TOOLS_ONLY();
   const Fixture f;
   const auto argv = careful_launch(f);
   const auto healthy = test::trace(argv, f.options, f.dir.path(), {});
@@ -102,6 +103,7 @@ TEST_CASE("killed at any of its system calls, ch-run leaves nothing behind", "[t
 }
 
 TEST_CASE("whichever system call fails, the command runs rightly or not at all", "[tool]") {
+  STATIC_TOOLS_ONLY();
   const Fixture f;
   const auto argv = careful_launch(f);
   const auto healthy = test::trace(argv, f.options, f.dir.path(), {});
@@ -162,6 +164,7 @@ TEST_CASE("a filter against namespaces is named as the cause", "[tool]") {
 }
 
 TEST_CASE("too few resources are an error, not half a container", "[tool]") {
+  STATIC_TOOLS_ONLY();
   Fixture f;
   const auto argv = careful_launch(f);
   int right = 0;

@@ -39,6 +39,7 @@ TEST_CASE("a user without a name gets one inside", "[tool]") {
 }
 
 TEST_CASE("names that /etc/passwd does not know come from getent", "[tool]") {
+  STATIC_TOOLS_ONLY();
   // A site's directory service, played by a getent in an outer container.
   Fixture f;
   test::fs::create_directories(f.image + "/usr/bin");
@@ -174,6 +175,7 @@ TEST_CASE("the layer of an overlay may lie on disk or in memory", "[tool]") {
 }
 
 TEST_CASE("a container in a container in a container", "[tool]") {
+  STATIC_TOOLS_ONLY();
   const Fixture f;
   test::fs::copy_file(test::ch_run_path(), f.image + "/bin/ch-run");
   const Ran ran = f.ch_run({"-b", f.image + ":/mnt/0", f.image, "--", "ch-run", "-b", "/mnt/0",

@@ -321,6 +321,7 @@ TEST_CASE("user namespaces switched off: the message names the switch", "[tool]"
 }
 
 TEST_CASE("in a chroot, the message says so", "[tool]") {
+  STATIC_TOOLS_ONLY();
   const Fixture f;
   test::fs::copy_file(test::ch_run_path(), f.image + "/ch-run");
   test::fs::create_directory(f.image + "/inner");
@@ -335,6 +336,7 @@ TEST_CASE("in a chroot, the message says so", "[tool]") {
 }
 
 TEST_CASE("a container can be started in a container", "[tool]") {
+  STATIC_TOOLS_ONLY();
   const Fixture f;
   test::fs::copy_file(test::ch_run_path(), f.image + "/bin/ch-run");
   const std::string inner = f.dir / "inner";
