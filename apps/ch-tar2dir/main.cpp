@@ -4,6 +4,8 @@
 // whatever kind, in a container; or lists or checks the archive. All work is the
 // library's (ch/image/); here is what concerns people: options, messages, exit status.
 
+#include <sys/resource.h>
+
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
@@ -44,6 +46,14 @@ void catch_signals() {
   }
   // A write beyond `ulimit -f` shall be an error that we report, not a death.
   (void)std::signal(SIGXFSZ, SIG_IGN);
+}
+
+/// Many files are open at once; the usual limit of 1024 is for programs that use select().
+void allow_open_files() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  (void)::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
 void to_stdout(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -105,7 +115,7 @@ void print_report(const Options& o, const UnpackReport& r) {
 }
 
 UnpackReport unpack(const Options& o) {
-  const Descriptor input = open_archive(o.archive);
+  Input input = open_input(o.archive);
   AtomicDirectory directory(o.destination, o.unpack.replace);
   if (o.talk == Talk::usual || o.talk == Talk::verbose) {
     if (directory.before() == Before::image) {
@@ -115,33 +125,32 @@ UnpackReport unpack(const Options& o) {
       std::fflush(stdout);
     }
   }
-  ProgressBar bar(size_of(input.get()), o.talk == Talk::quiet || o.talk == Talk::json
-                                            ? ProgressBar::Show::never
-                                            : ProgressBar::Show::if_terminal);
+  ProgressBar bar(size_of(input.stream.get()), o.talk == Talk::quiet || o.talk == Talk::json
+                                                   ? ProgressBar::Show::never
+                                                   : ProgressBar::Show::if_terminal);
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
   if (o.unpack.containment == Containment::none) {
     InputWatch watch;
-    return ch::image::unpack(input.get(), directory, o.unpack, watch);
+    return ch::image::unpack(input, directory, o.unpack, watch);
   }
-  return unpack_contained(input.get(), directory, o.unpack, show);
+  return unpack_contained(input, directory, o.unpack, show);
 }
 
 UnpackReport look(const Options& o) {
-  const Descriptor input = open_archive(o.archive);
+  const Input input = open_input(o.archive);
   const char* temporary = std::getenv("TMPDIR");
   const Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!place) throw_errno("open", "the directory for temporary files");
   MemberLister lister([&o](const Member& m) {
-    if (o.task == Task::list && o.talk != Talk::json)
-      std::printf("%s\n", listing_line(m).c_str());
+    if (o.task == Task::list && o.talk != Talk::json) std::printf("%s\n", listing_line(m).c_str());
   });
   InputWatch watch;
   watch.stop = o.unpack.stop;
   UnpackOptions options = o.unpack;
-  if (options.max_size == from_free_space) options.max_size = from_free_space - 1;  // nothing is
+  if (options.max_size == from_free_space) options.max_size = from_free_space - 1;    // nothing is
   if (options.max_files == from_free_space) options.max_files = from_free_space - 1;  // written
-  return Extraction(input.get(), place.get(), options, ModeRules{0777}, watch).inspect(lister);
+  return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
 }
 
 int fail(const Options& o, UnpackError e) {
@@ -160,6 +169,7 @@ int fail(const Options& o, UnpackError e) {
 int run(Options& o) {
   o.unpack.stop = &stop_requested;
   catch_signals();
+  allow_open_files();
   try {
     const UnpackReport report = o.task == Task::unpack ? unpack(o) : look(o);
     print_report(o, report);

@@ -37,13 +37,13 @@ inline constexpr const char* information = "Information";
 using enum ch::cli::Argument;
 
 inline constexpr ch::cli::Option table[] = {
-    {opt_image, 'i', "image", required, "NAME[:TAG]",
-     "which image, if the archive has several", input},
+    {opt_image, 'i', "image", required, "NAME[:TAG]", "which image, if the archive has several",
+     input},
     {opt_platform, '\0', "platform", required, "OS/ARCH[/VARIANT]",
      "which machine's, if the archive has the image for several (default: this one's)", input},
 
-    {opt_force, 'f', "force", none, "",
-     "replace DIR even if it does not appear to be an image", output},
+    {opt_force, 'f', "force", none, "", "replace DIR even if it does not appear to be an image",
+     output},
     {opt_preserve, 'p', "preserve", none, "", "keep set-uid and set-gid bits", output},
     {opt_xattrs, '\0', "xattrs", none, "", "keep extended attributes of users (user.*)", output},
     {opt_threads, 'j', "threads", required, "N",

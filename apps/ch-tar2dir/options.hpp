@@ -55,22 +55,49 @@ struct Options {
   using namespace ch::image;
   const std::string_view value = item.value != nullptr ? item.value : "";
   switch (item.id) {
-    case opt_check: o.task = Task::check; return true;
-    case opt_list: o.task = Task::list; return true;
-    case opt_help: o.task = Task::help; return true;
-    case opt_usage: o.task = Task::usage; return true;
-    case opt_version: o.task = Task::version; return true;
-    case opt_json: o.talk = Talk::json; return true;
-    case opt_quiet: o.talk = Talk::quiet; return true;
-    case opt_verbose: o.talk = Talk::verbose; return true;
-    case opt_force: o.unpack.replace = Replace::anything; return true;
-    case opt_preserve: o.unpack.special_bits = SpecialBits::keep; return true;
-    case opt_xattrs: o.unpack.xattrs = Xattrs::keep; return true;
-    case opt_no_sync: o.unpack.sync = Sync::none; return true;
-    case opt_image: o.unpack.image_name = value; return !value.empty();
-    case opt_platform: return parse_platform(value, o.unpack.platform);
+    case opt_check:
+      o.task = Task::check;
+      return true;
+    case opt_list:
+      o.task = Task::list;
+      return true;
+    case opt_help:
+      o.task = Task::help;
+      return true;
+    case opt_usage:
+      o.task = Task::usage;
+      return true;
+    case opt_version:
+      o.task = Task::version;
+      return true;
+    case opt_json:
+      o.talk = Talk::json;
+      return true;
+    case opt_quiet:
+      o.talk = Talk::quiet;
+      return true;
+    case opt_verbose:
+      o.talk = Talk::verbose;
+      return true;
+    case opt_force:
+      o.unpack.replace = Replace::anything;
+      return true;
+    case opt_preserve:
+      o.unpack.special_bits = SpecialBits::keep;
+      return true;
+    case opt_xattrs:
+      o.unpack.xattrs = Xattrs::keep;
+      return true;
+    case opt_no_sync:
+      o.unpack.sync = Sync::none;
+      return true;
+    case opt_image:
+      o.unpack.image_name = value;
+      return !value.empty();
+    case opt_platform:
+      return parse_platform(value, o.unpack.platform);
     case opt_contain:
-      o.unpack.containment = value == "always" ? Containment::required
+      o.unpack.containment = value == "always"  ? Containment::required
                              : value == "never" ? Containment::none
                                                 : Containment::if_possible;
       return value == "always" || value == "never" || value == "auto";
@@ -86,7 +113,8 @@ struct Options {
       if (n) (item.id == opt_max_size ? o.unpack.max_size : o.unpack.max_files) = *n;
       return n.has_value();
     }
-    default: return false;
+    default:
+      return false;
   }
 }
 

@@ -8,6 +8,15 @@
 #include "ch/container.hpp"
 #include "ch/plan/execute.hpp"
 
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define CHARLIE_ADDRESS_SANITIZER 1
+#endif
+#endif
+#if defined(__SANITIZE_ADDRESS__) || defined(CHARLIE_ADDRESS_SANITIZER)
+extern "C" void __asan_unpoison_memory_region(const volatile void* from, std::size_t size);
+#endif
+
 namespace ch {
 
 /// How a process ended, man 2 wait.
@@ -116,6 +125,11 @@ template <kernel::Kernel K>
     cloned = kernel::clone(flags, stack + detail::child_stack_size, &detail::ChildStart<K>::run,
                            &start);
   }
+#if defined(__SANITIZE_ADDRESS__) || defined(CHARLIE_ADDRESS_SANITIZER)
+  // The child never returned from its last frames, whose marks in the shadow memory, which
+  // it shared as well, would be there for the next one.
+  __asan_unpoison_memory_region(stack, detail::child_stack_size);
+#endif
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
 
   if (!cloned.ok()) {

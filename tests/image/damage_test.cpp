@@ -127,7 +127,7 @@ TEST_CASE("gzip: members may follow each other, other bytes may not", "[image][p
   CHECK(reading(gz(tar) + gz("")) == expected);
   CHECK(reading(gz(tar) + std::string(5000, '\0')) == expected);
   for (const std::string& junk : {std::string("x"), std::string("\x1f"), std::string("\x1f\x8b"),
-                                 std::string("junk junk junk"), std::string("\0\0y", 3)}) {
+                                  std::string("junk junk junk"), std::string("\0\0y", 3)}) {
     CAPTURE(junk);
     CHECK(test::failure_of([&] { reading(gz(tar) + junk); }));
   }
@@ -157,14 +157,15 @@ TEST_CASE("a tar without its end mark is refused", "[image][pure]") {
 TEST_CASE("what is no tar is refused: text, zip, cpio, mtree, nothing", "[image][pure]") {
   for (const std::string& text :
        {std::string(), std::string("hello\n"), std::string(5000, 'x'),
-        std::string("#mtree\n./a type=file\n"),
-        "PK\x03\x04" + std::string(600, 'a'), "070701" + std::string(600, '0'),
-        "!<arch>\n" + std::string(600, ' '), std::string("\x1f\x8b")}) {
+        std::string("#mtree\n./a type=file\n"), "PK\x03\x04" + std::string(600, 'a'),
+        "070701" + std::string(600, '0'), "!<arch>\n" + std::string(600, ' '),
+        std::string("\x1f\x8b")}) {
     const auto failure = test::failure_of([&] { reading(text); });
     REQUIRE(failure);
     CHECK_FALSE(failure->cause().empty());
     for (const std::string& filter : test::all_filters())
-      if (filter != "none" && !(filter == "lz4" && text.empty()))  // libarchive crashes writing that
+      if (filter != "none" &&
+          !(filter == "lz4" && text.empty()))  // libarchive crashes writing that
         CHECK(test::failure_of([&] { reading(test::compress(text, filter)); }));
   }
   CHECK(test::failure_of([&] {  // one layer of compression, not two

@@ -58,13 +58,11 @@ inline std::map<std::string, std::string> image_parts(const ImageRecipe& recipe,
     Json manifest = {{"schemaVersion", 2},
                      {"mediaType", "application/vnd.oci.image.manifest.v1+json"},
                      {"layers", Json::array()}};
-    manifest["config"] =
-        add_blob(parts, config_text, "application/vnd.oci.image.config.v1+json");
+    manifest["config"] = add_blob(parts, config_text, "application/vnd.oci.image.config.v1+json");
     for (const std::string& layer : recipe.layers)
-      manifest["layers"].push_back(
-          add_blob(parts, compress(layer, recipe.filter), "application/vnd.oci.image.layer.v1.tar"));
-    Json entry =
-        add_blob(parts, manifest.dump(), "application/vnd.oci.image.manifest.v1+json");
+      manifest["layers"].push_back(add_blob(parts, compress(layer, recipe.filter),
+                                            "application/vnd.oci.image.layer.v1.tar"));
+    Json entry = add_blob(parts, manifest.dump(), "application/vnd.oci.image.manifest.v1+json");
     entry["annotations"] = {{"org.opencontainers.image.ref.name", recipe.name}};
     parts["index.json"] = Json({{"schemaVersion", 2}, {"manifests", {entry}}}).dump();
     parts["oci-layout"] = R"({"imageLayoutVersion":"1.0.0"})";

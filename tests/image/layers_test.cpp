@@ -75,12 +75,12 @@ TEST_CASE("the outer archive may be compressed, too, and come through a pipe", "
           at += static_cast<std::size_t>(n);
         }
       });
-      const Descriptor in(ends[0]);
+      const Input in{Descriptor(ends[0]), {}};
       UnpackOptions options;
       options.sync = Sync::none;
       InputWatch watch;
       AtomicDirectory directory((dir / "i").string(), Replace::images_only);
-      unpack(in.get(), directory, options, watch);
+      unpack(in, directory, options, watch);
       writer.join();
       CHECK(content(dir / "i/a/sub/x") == "x");
     }
@@ -125,7 +125,8 @@ TEST_CASE("a file and a whiteout of the same name: the file of this layer stays"
   before.file(".wh.b", "").file("b", "new");
   after.file("b", "new").file(".wh.b", "");
   for (const Tar& upper : {before, after})
-    with_layers({base(), upper}, [](const fs::path& image) { CHECK(content(image / "b") == "new"); });
+    with_layers({base(), upper},
+                [](const fs::path& image) { CHECK(content(image / "b") == "new"); });
 }
 
 TEST_CASE("an opaque directory shows only what its layer has, wherever the mark stands",
@@ -273,8 +274,8 @@ TEST_CASE("wrong digests and sizes are refused before the image gets its name", 
 
 TEST_CASE("documents that are no JSON, or not of the right shape, are refused", "[image][tool]") {
   for (const std::string& document :
-       {std::string(), std::string("{"), std::string("[]"), std::string("[{}]"), std::string("null"),
-        std::string("[7]"), std::string(R"([{"Config":7,"Layers":[]}])"),
+       {std::string(), std::string("{"), std::string("[]"), std::string("[{}]"),
+        std::string("null"), std::string("[7]"), std::string(R"([{"Config":7,"Layers":[]}])"),
         std::string(R"([{"Config":"../../etc/passwd","Layers":[]}])"),
         std::string(R"([{"Config":"/etc/passwd","Layers":["/etc/passwd"]}])"),
         std::string(100000, '[')}) {
@@ -297,12 +298,11 @@ TEST_CASE("digests that would name other files are refused", "[image][tool]") {
         "sha256:0000000000000000000000000000000000000000000000000000000000000000/x"}) {
     Tar oci;
     oci.file("oci-layout", R"({"imageLayoutVersion":"1.0.0"})");
-    oci.file("index.json",
-             Json({{"manifests",
-                    {{{"mediaType", "application/vnd.oci.image.manifest.v1+json"},
-                      {"digest", digest},
-                      {"size", 1}}}}})
-                 .dump());
+    oci.file("index.json", Json({{"manifests",
+                                  {{{"mediaType", "application/vnd.oci.image.manifest.v1+json"},
+                                    {"digest", digest},
+                                    {"size", 1}}}}})
+                               .dump());
     const TempDir dir;
     CAPTURE(digest);
     CHECK(failure_of([&] { unpack_bytes(oci.bytes(), dir / "i"); }));
@@ -325,8 +325,8 @@ TEST_CASE("of several images one is chosen by name", "[image][tool]") {
   first.file("which", "first");
   second.file("which", "second");
   auto parts = test::image_parts({{first.bytes()}, "none", {}, "app:1"}, Layout::docker_new);
-  const auto more = test::image_parts({{second.bytes()}, "none", {}, "app:latest"},
-                                      Layout::docker_new);
+  const auto more =
+      test::image_parts({{second.bytes()}, "none", {}, "app:latest"}, Layout::docker_new);
   Json list = Json::parse(parts["manifest.json"]);
   list.push_back(Json::parse(more.at("manifest.json"))[0]);
   parts.insert(more.begin(), more.end());
@@ -354,8 +354,7 @@ TEST_CASE("nested indexes lead to the image of the platform asked for", "[image]
   intel.file("which", "amd64");
   std::map<std::string, std::string> parts;
   Json inner = {{"manifests", Json::array()}};
-  for (const auto& [tar, architecture] :
-       {std::pair(&arm, "arm64"), std::pair(&intel, "amd64")}) {
+  for (const auto& [tar, architecture] : {std::pair(&arm, "arm64"), std::pair(&intel, "amd64")}) {
     ImageRecipe recipe{{tar->bytes()}, "gzip", {}};
     recipe.config = test::config_for(recipe.layers);
     recipe.config["architecture"] = architecture;
@@ -391,12 +390,12 @@ TEST_CASE("an OCI layout may be a directory, links in it are not followed", "[im
   fs::create_directories(dir / "layout/blobs/sha256");
   for (const auto& [name, text] : parts) test::write_file(dir / ("layout/" + name), text);
   const auto unpack_layout = [&] {
-    const Descriptor input = open_archive((dir / "layout").string());
+    const Input input = open_input((dir / "layout").string());
     AtomicDirectory directory((dir / "i").string(), Replace::images_only);
     UnpackOptions options;
     options.sync = Sync::none;
     InputWatch watch;
-    unpack(input.get(), directory, options, watch);
+    unpack(input, directory, options, watch);
   };
   unpack_layout();
   CHECK(content(dir / "i/a/one") == "1");

@@ -39,9 +39,7 @@ class Tar {
   Tar& file(const std::string& name, const std::string& content, unsigned mode = 0644) {
     return add({name, '0', content, "", mode});
   }
-  Tar& dir(const std::string& name, unsigned mode = 0755) {
-    return add({name, '5', "", "", mode});
-  }
+  Tar& dir(const std::string& name, unsigned mode = 0755) { return add({name, '5', "", "", mode}); }
   Tar& symlink(const std::string& name, const std::string& target) {
     return add({name, '2', "", target, 0777});
   }
@@ -148,10 +146,10 @@ inline ch::image::Descriptor memory_file(const std::string& bytes) {
 inline ch::image::UnpackReport unpack_bytes(const std::string& bytes, const fs::path& destination,
                                             ch::image::UnpackOptions options = {}) {
   options.sync = ch::image::Sync::none;
-  const ch::image::Descriptor input = memory_file(bytes);
+  const ch::image::Input input{memory_file(bytes), {}};
   ch::image::AtomicDirectory directory(destination.string(), options.replace);
   ch::image::InputWatch watch;
-  return ch::image::unpack(input.get(), directory, options, watch);
+  return ch::image::unpack(input, directory, options, watch);
 }
 
 /// The failure of an attempt, or none.
@@ -168,9 +166,10 @@ std::optional<ch::image::UnpackError> failure_of(Attempt&& attempt) {
 /// A tree as text: one line per entry with kind, mode, time, links, target and content.
 /// What we add for ch-run is left out.
 inline std::map<std::string, std::string> snapshot(const fs::path& root) {
-  static const char* const ours[] = {"ch", "mnt", "proc", "sys", "dev", "tmp", "home",
-                                     "etc/hosts", "etc/resolv.conf", "etc/passwd", "etc/group",
-                                     "etc/machine-id"};
+  static const char* const ours[] = {"ch",         "mnt",       "proc",
+                                     "sys",        "dev",       "tmp",
+                                     "home",       "etc/hosts", "etc/resolv.conf",
+                                     "etc/passwd", "etc/group", "etc/machine-id"};
   std::map<std::string, std::string> tree;
   std::map<ino_t, std::string> first_name;
   for (auto it = fs::recursive_directory_iterator(root); it != fs::recursive_directory_iterator();

@@ -21,8 +21,8 @@ enum class MemberKind { directory, file, symlink, hard_link, fifo, device };
 /// One archive member. Strings are reused from one to the next.
 struct Member {
   MemberKind kind = MemberKind::file;
-  std::string name;  // as the archive has it
-  std::string path;  // normal form, "" for the root
+  std::string name;    // as the archive has it
+  std::string path;    // normal form, "" for the root
   std::string target;  // of a link: symlink as it is, hard link in normal form
   mode_t mode = 0;     // permission and special bits only
   std::uint64_t size = 0;
@@ -156,11 +156,19 @@ class ArchiveReader {
       return;
     }
     switch (archive_entry_filetype(entry_)) {
-      case AE_IFREG: out.kind = MemberKind::file; return;
-      case AE_IFDIR: out.kind = MemberKind::directory; return;
-      case AE_IFIFO: out.kind = MemberKind::fifo; return;
+      case AE_IFREG:
+        out.kind = MemberKind::file;
+        return;
+      case AE_IFDIR:
+        out.kind = MemberKind::directory;
+        return;
+      case AE_IFIFO:
+        out.kind = MemberKind::fifo;
+        return;
       case AE_IFCHR:
-      case AE_IFBLK: out.kind = MemberKind::device; return;
+      case AE_IFBLK:
+        out.kind = MemberKind::device;
+        return;
       case AE_IFLNK: {
         out.kind = MemberKind::symlink;
         const char* target = archive_entry_symlink(entry_);
@@ -216,10 +224,10 @@ class ArchiveReader {
     const char* text = archive_error_string(a);
     const std::string why = text != nullptr ? text : "unknown reason";
     if (archive_file_count(a) == 0 || why == "Unrecognized archive format") fail_open();
-    throw UnpackError(Failure::damaged, {},
-                      "the archive is damaged or cut in a member's " + std::string(where) + ": " +
-                          why,
-                      "fetch the archive again");
+    throw UnpackError(
+        Failure::damaged, {},
+        "the archive is damaged or cut in a member's " + std::string(where) + ": " + why,
+        "fetch the archive again");
   }
 
   BlockStream& stream_;

@@ -7,9 +7,9 @@
 // Source: man 2 renameat2, flock.
 #pragma once
 
+#include <linux/fs.h>
 #include <sys/file.h>
 #include <sys/syscall.h>
-#include <linux/fs.h>
 
 #include <cstdlib>
 
@@ -37,8 +37,7 @@ class AtomicDirectory {
  public:
   /// Takes the place beside `destination`. Throws refused if something is there that may
   /// not be replaced, or if another process is unpacking to the same name.
-  AtomicDirectory(const std::string& destination, Replace replace)
-      : destination_(destination) {
+  AtomicDirectory(const std::string& destination, Replace replace) : destination_(destination) {
     std::string trimmed = destination;
     while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
     const std::size_t slash = trimmed.rfind('/');
@@ -158,7 +157,8 @@ class AtomicDirectory {
                             "this is of another unpacking, which may still be running",
                             "if it is not, remove this directory");
       }
-      struct stat ours {}, named {};
+      struct stat ours {
+      }, named{};
       if (::fstat(fd.get(), &ours) != 0) throw_errno("look at", holder_name_);
       if (!status_of(parent_.get(), holder_name_.c_str(), named) || named.st_ino != ours.st_ino ||
           named.st_dev != ours.st_dev)

@@ -11,6 +11,7 @@
 #include <set>
 
 #include "ch/image/archive_reader.hpp"
+#include "ch/image/remove_tree.hpp"
 
 namespace ch::image {
 
@@ -19,10 +20,10 @@ class Blobs {
  public:
   virtual ~Blobs() = default;
   /// The blob of this normal-form name, if there is one. Valid as long as this object.
-  [[nodiscard]] virtual const FileRange* find(const std::string& name) = 0;
+  [[nodiscard]] virtual const FileRange* find(const std::string& name) const = 0;
 
   /// The same, or an error that says that the archive lacks a part.
-  const FileRange& at(const std::string& name) {
+  [[nodiscard]] const FileRange& at(const std::string& name) const {
     if (const FileRange* found = find(name)) return *found;
     throw UnpackError(Failure::damaged, printable(name), "this part of the image is missing",
                       "save or fetch the archive again");
@@ -45,9 +46,8 @@ class TarBlobs final : public Blobs {
     archive_read_set_skip_callback(a, &TarBlobs::skip);
     archive_entry* entry = nullptr;
     int answer = archive_read_open1(a);
-    while (answer == ARCHIVE_OK &&
-           ((answer = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
-            answer == ARCHIVE_WARN)) {
+    while (answer == ARCHIVE_OK && ((answer = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
+                                    answer == ARCHIVE_WARN)) {
       answer = ARCHIVE_OK;
       add(entry);
     }
@@ -62,7 +62,7 @@ class TarBlobs final : public Blobs {
     handle_.reset();
   }
 
-  const FileRange* find(const std::string& name) override {
+  const FileRange* find(const std::string& name) const override {
     std::string at = name;
     for (int links = 0; links < 8; ++links) {
       if (const auto blob = blobs_.find(at); blob != blobs_.end()) return &blob->second;
@@ -72,7 +72,7 @@ class TarBlobs final : public Blobs {
     }
     return nullptr;
   }
-  [[nodiscard]] bool has(const std::string& name) { return find(name) != nullptr; }
+  [[nodiscard]] bool has(const std::string& name) const { return find(name) != nullptr; }
 
  private:
   void add(archive_entry* entry) {
@@ -104,16 +104,17 @@ class TarBlobs final : public Blobs {
       if (size > tar_.size || at > tar_.size - size)
         throw UnpackError(Failure::damaged, printable(path), "the archive ends in this member",
                           "save or fetch the archive again; it was cut");
-      if (archive_entry_sparse_count(entry) == 0)
-        blobs_[path] = {tar_.fd, tar_.offset + at, size};
+      if (archive_entry_sparse_count(entry) == 0) blobs_[path] = {tar_.fd, tar_.offset + at, size};
     }
   }
   static la_ssize_t supply(archive* a, void* self, const void** data) noexcept {
     auto& me = *static_cast<TarBlobs*>(self);
     const std::uint64_t left = me.tar_.size - me.position_;
-    const std::size_t want = static_cast<std::size_t>(std::min<std::uint64_t>(left, sizeof me.buffer_));
-    const ssize_t n = want == 0 ? 0 : ::pread(me.tar_.fd, me.buffer_, want,
-                                              static_cast<off_t>(me.tar_.offset + me.position_));
+    const std::size_t want =
+        static_cast<std::size_t>(std::min<std::uint64_t>(left, sizeof me.buffer_));
+    const ssize_t n = want == 0 ? 0
+                                : ::pread(me.tar_.fd, me.buffer_, want,
+                                          static_cast<off_t>(me.tar_.offset + me.position_));
     if (n < 0) {
       archive_set_error(a, errno, "read failed");
       return -1;
@@ -137,26 +138,58 @@ class TarBlobs final : public Blobs {
   std::map<std::string, std::string> links_;
 };
 
-/// Of a directory with an OCI layout. Follows no links.
+/// Of a directory with an OCI layout: all of its files, opened at once. So a process that
+/// gets this object needs no descriptor of the directory, from which ".." would lead on.
+/// Links are passed over.
 class DirectoryBlobs final : public Blobs {
  public:
-  explicit DirectoryBlobs(int directory) : directory_(directory) {}
+  /// Throws what man 2 openat says; EMFILE for a layout with more blobs than descriptors.
+  explicit DirectoryBlobs(int directory) {
+    for (const char* name : {"oci-layout", "index.json"}) open(directory, "", name);
+    const Descriptor blobs = try_open_beneath(directory, "blobs/sha256");
+    if (!blobs && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+      throw_errno("open directory", "blobs/sha256");
+    if (!blobs) return;
+    for (const std::string& name : names_in(blobs.get()))
+      if (is_sha256_hex(name)) open(blobs.get(), "blobs/sha256/", name);
+  }
 
-  const FileRange* find(const std::string& name) override {
-    if (const auto known = open_.find(name); known != open_.end()) return &known->second.second;
-    const std::string above(parent_of(name));
-    const std::string base(base_of(name));
-    const Descriptor parent = try_open_beneath(directory_, above);
-    if (!parent) return nullptr;
-    Descriptor fd(::openat(parent.get(), base.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
-    struct stat status {};
-    if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return nullptr;
-    const FileRange range{fd.get(), 0, static_cast<std::uint64_t>(status.st_size)};
-    return &open_.emplace(name, std::pair(std::move(fd), range)).first->second.second;
+  const FileRange* find(const std::string& name) const override {
+    const auto known = open_.find(name);
+    return known == open_.end() ? nullptr : &known->second.second;
+  }
+
+  [[nodiscard]] int size() const noexcept { return static_cast<int>(open_.size()); }
+  /// Moves the descriptors to the numbers from `first` on, in two steps: away from all
+  /// numbers below `first + size()`, and then, when nobody needs those, down to them.
+  void move_away(int first) {
+    for (auto& [name, blob] : open_) {
+      if (blob.first.get() >= first + size()) continue;
+      Descriptor moved(::fcntl(blob.first.get(), F_DUPFD_CLOEXEC, first + size()));
+      if (!moved) throw_errno("move", name);
+      blob.first = std::move(moved);
+      blob.second.fd = blob.first.get();
+    }
+  }
+  void move_to(int first) {
+    for (auto& [name, blob] : open_) {
+      if (::dup3(blob.first.get(), first, O_CLOEXEC) < 0) throw_errno("move", name);
+      blob.first = Descriptor(first++);
+      blob.second.fd = blob.first.get();
+    }
   }
 
  private:
-  int directory_;
+  void open(int directory, const std::string& prefix, const std::string& name) {
+    Descriptor fd(
+        ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
+    struct stat status {};
+    if (!fd && errno != ENOENT && errno != ELOOP && errno != ENXIO) throw_errno("open", name);
+    if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
+    const FileRange range{fd.get(), 0, static_cast<std::uint64_t>(status.st_size)};
+    open_.emplace(prefix + name, std::pair(std::move(fd), range));
+  }
+
   std::map<std::string, std::pair<Descriptor, FileRange>> open_;
 };
 

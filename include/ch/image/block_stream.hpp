@@ -45,8 +45,9 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   }
   /// Makes a filled block readable by many; it comes back by itself.
   SharedBlock share(std::unique_ptr<Block> block) {
-    return {block.release(),
-            [pool = shared_from_this()](const Block* b) { pool->give_back(const_cast<Block*>(b)); }};
+    return {block.release(), [pool = shared_from_this()](const Block* b) {
+              pool->give_back(const_cast<Block*>(b));
+            }};
   }
   void stop() {
     const std::lock_guard lock(mutex_);
@@ -101,9 +102,10 @@ class Channel {
 /// Computes the digest of a stream's blocks on a thread of its own.
 class BlockHasher {
  public:
-  BlockHasher() : thread_([this] {
-      while (auto block = blocks_.pop()) sha_.add((*block)->view());
-    }) {}
+  BlockHasher()
+      : thread_([this] {
+          while (auto block = blocks_.pop()) sha_.add((*block)->view());
+        }) {}
   ~BlockHasher() { end(); }
   BlockHasher(const BlockHasher&) = delete;
   BlockHasher& operator=(const BlockHasher&) = delete;
@@ -129,7 +131,9 @@ class BlockHasher {
 class BlockStream {
  public:
   explicit BlockStream(std::unique_ptr<ByteSource> source)
-      : source_(std::move(source)), pool_(std::make_shared<BlockPool>()), thread_([this] { run(); }) {}
+      : source_(std::move(source)),
+        pool_(std::make_shared<BlockPool>()),
+        thread_([this] { run(); }) {}
   /// The same, and compares the digest of everything at the end.
   BlockStream(std::unique_ptr<ByteSource> source, const Digest& expected)
       : expected_(expected),
@@ -174,8 +178,8 @@ class BlockStream {
         if (!block) break;
         block->size = 0;
         while (block->size < Block::capacity) {
-          const std::size_t n = source_->read(
-              {block->bytes.get() + block->size, Block::capacity - block->size});
+          const std::size_t n =
+              source_->read({block->bytes.get() + block->size, Block::capacity - block->size});
           if (n == 0) break;
           block->size += n;
         }

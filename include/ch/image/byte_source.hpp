@@ -55,8 +55,8 @@ class RangeSource final : public ByteSource {
 
   std::size_t read(std::span<char> out) override {
     watch_.check();
-    const std::size_t want = static_cast<std::size_t>(
-        std::min<std::uint64_t>(out.size(), range_.size));
+    const std::size_t want =
+        static_cast<std::size_t>(std::min<std::uint64_t>(out.size(), range_.size));
     if (want == 0) return 0;
     ssize_t n = 0;
     do n = ::pread(range_.fd, out.data(), want, static_cast<off_t>(range_.offset));

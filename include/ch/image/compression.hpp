@@ -15,13 +15,20 @@ enum class Compression { none, gzip, bzip2, xz, lzma, zstd, lz4 };
 
 [[nodiscard]] constexpr std::string_view name_of(Compression c) noexcept {
   switch (c) {
-    case Compression::gzip: return "gzip";
-    case Compression::bzip2: return "bzip2";
-    case Compression::xz: return "xz";
-    case Compression::lzma: return "lzma";
-    case Compression::zstd: return "zstd";
-    case Compression::lz4: return "lz4";
-    case Compression::none: break;
+    case Compression::gzip:
+      return "gzip";
+    case Compression::bzip2:
+      return "bzip2";
+    case Compression::xz:
+      return "xz";
+    case Compression::lzma:
+      return "lzma";
+    case Compression::zstd:
+      return "zstd";
+    case Compression::lz4:
+      return "lz4";
+    case Compression::none:
+      break;
   }
   return "none";
 }

@@ -27,9 +27,8 @@ namespace ch::image {
 
 /// The new image, writable, and nothing else: no other mounts, no network, no shared
 /// memory of others. Root inside, so that read-only directories don't stop us.
-using ExtractionBox =
-    Container<NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc>,
-              Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
+using ExtractionBox = Container<NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc>,
+                                Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
 
 namespace detail {
 
@@ -79,22 +78,30 @@ inline std::string enter_box(const std::string& image) {
   return {};
 }
 
+inline constexpr int report_fd = 4;
+
 /// The child: never returns. `input` and `report` become the only descriptors.
-[[noreturn]] inline void extract_in_child(int input, int report, const std::string& tree,
+[[noreturn]] inline void extract_in_child(Input& input, int report, const std::string& tree,
                                           const UnpackOptions& options, InputWatch& watch,
                                           pid_t parent) noexcept {
   nlohmann::json answer;
   try {
-    // Descriptors 0 to 2 stay taken, or the first file we make would become one of them.
-    const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-    const int in = ::fcntl(input, F_DUPFD_CLOEXEC, 10);
+    // Numbers: 3 the archive, 4 the report, from 5 on the files of a layout directory.
+    // 0 to 2 stay taken, or the first file we make would become one of them.
+    if (input.layout) input.layout->move_away(5);
+    const int null = ::fcntl(::open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 10);
     const int out = ::fcntl(report, F_DUPFD_CLOEXEC, 10);
+    const int in = ::fcntl(input.layout ? null : input.stream.get(), F_DUPFD_CLOEXEC, 10);
     if (null < 0 || in < 0 || out < 0) throw_errno("prepare", "descriptors");
     for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
     ::dup2(in, 3);
-    ::dup2(out, 4);
-    if (::syscall(SYS_close_range, 5, ~0U, 0) != 0)
-      for (int fd = 5; fd < 1024; ++fd) ::close(fd);
+    ::dup2(out, report_fd);
+    if (input.layout) input.layout->move_to(5);
+    (void)input.stream.release();
+    input.stream = Descriptor(3);
+    const int first_unused = 5 + (input.layout ? input.layout->size() : 0);
+    if (::syscall(SYS_close_range, first_unused, ~0U, 0) != 0)
+      for (int fd = first_unused; fd < 4096; ++fd) ::close(fd);
     ::umask(0);
     if (std::string why = enter_box(tree); !why.empty()) {
       answer["unavailable"] = why;
@@ -104,7 +111,7 @@ inline std::string enter_box(const std::string& image) {
       const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!root) throw_errno("open", "the new image");
       watch.stop = options.stop;
-      answer["report"] = to_json(Extraction(3, root.get(), options, ModeRules{0}, watch).run());
+      answer["report"] = to_json(Extraction(input, root.get(), options, ModeRules{0}, watch).run());
     }
   } catch (const UnpackError& e) {
     answer = {{"error", to_json(e)}};
@@ -112,7 +119,7 @@ inline std::string enter_box(const std::string& image) {
     answer = {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
   }
   try {
-    send_all(4, dump_json(answer));
+    send_all(report_fd, dump_json(answer));
   } catch (...) {
     ::_exit(1);
   }
@@ -125,7 +132,7 @@ inline std::string enter_box(const std::string& image) {
 /// times a second meanwhile, for a progress display. The calling process must have one
 /// thread only, since it forks. Throws refused if containment is required and impossible.
 template <class OnWait>
-UnpackReport unpack_contained(int input, AtomicDirectory& destination,
+UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
                               const UnpackOptions& options, OnWait&& on_wait) {
   detail::SharedWatch shared;
   InputWatch& watch = shared.get();
@@ -166,9 +173,8 @@ UnpackReport unpack_contained(int input, AtomicDirectory& destination,
   if (!answer.is_object())
     throw UnpackError(Failure::system, {},
                       "the process that extracts died" +
-                          (WIFSIGNALED(status)
-                               ? " of signal " + std::to_string(WTERMSIG(status))
-                               : std::string()) +
+                          (WIFSIGNALED(status) ? " of signal " + std::to_string(WTERMSIG(status))
+                                               : std::string()) +
                           " without a report");
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
   UnpackReport report;

@@ -46,17 +46,15 @@ struct Digest {
 /// "sha256:HEX" to a value. Throws hostile for every other form.
 [[nodiscard]] inline Digest parse_digest(std::string_view text) {
   constexpr std::string_view prefix = "sha256:";
-  const std::string_view hex = text.substr(0, prefix.size()) == prefix
-                                   ? text.substr(prefix.size())
-                                   : std::string_view{};
+  const std::string_view hex =
+      text.substr(0, prefix.size()) == prefix ? text.substr(prefix.size()) : std::string_view{};
   if (!is_sha256_hex(hex))
     throw UnpackError(Failure::hostile, std::string(text.substr(0, 100)),
                       "this is no digest of the form sha256:HEX");
   Digest digest;
   const auto nibble = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   for (std::size_t i = 0; i < digest.bytes.size(); ++i)
-    digest.bytes[i] =
-        static_cast<std::uint8_t>(nibble(hex[2 * i]) * 16 + nibble(hex[2 * i + 1]));
+    digest.bytes[i] = static_cast<std::uint8_t>(nibble(hex[2 * i]) * 16 + nibble(hex[2 * i + 1]));
   return digest;
 }
 

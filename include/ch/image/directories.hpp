@@ -51,11 +51,15 @@ class Directories {
   SharedDirectory find(const std::string& path) {
     if (const auto known = known_.find(path); known != known_.end()) return known->second;
     if (path.empty()) return root_;
-    const auto opened = kernel::open_in_root(
-        linux_, root_->fd.kernel_fd(), path.c_str(), kernel::o_rdonly | kernel::o_directory);
-    if (!opened.ok()) return nullptr;
-    return std::make_shared<OpenDirectory>(
-        OpenDirectory{Descriptor(static_cast<int>(opened.value()))});
+    const auto opened = kernel::open_in_root(linux_, root_->fd.kernel_fd(), path.c_str(),
+                                             kernel::o_rdonly | kernel::o_directory);
+    if (opened.ok())
+      return std::make_shared<OpenDirectory>(
+          OpenDirectory{Descriptor(static_cast<int>(opened.value()))});
+    if (opened.error() == kernel::Errno::enoent || opened.error() == kernel::Errno::enotdir ||
+        opened.error() == kernel::Errno::eloop)
+      return nullptr;
+    throw_errno("open directory", path, static_cast<int>(opened.error()));
   }
 
   /// Notes how the directory at `path` is to look.
@@ -101,7 +105,8 @@ class Directories {
         if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) continue;
         throw_errno("open directory", path);
       }
-      if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd.get(), look.mode) != 0) throw_errno("set the mode of", path);
+      if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd.get(), look.mode) != 0)
+        throw_errno("set the mode of", path);
       const timespec times[2] = {look.modified, look.modified};
       if (::futimens(fd.get(), times) != 0) throw_errno("set the time of", path);
     }

@@ -20,7 +20,7 @@ namespace ch::image {
 }
 
 /// The image called `asked` (or the only one) of a docker archive.
-inline ImageManifest read_docker_archive(Blobs& blobs, const std::string& asked,
+inline ImageManifest read_docker_archive(const Blobs& blobs, const std::string& asked,
                                          InputWatch& watch) {
   constexpr std::string_view document = "manifest.json";
   const Json list = parse_json(

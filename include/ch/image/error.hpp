@@ -30,7 +30,10 @@ class UnpackError : public std::exception {
  public:
   UnpackError(Failure kind, std::string path, std::string cause, std::string remedy = {},
               int code = 0)
-      : kind_(kind), code_(code), path_(std::move(path)), cause_(std::move(cause)),
+      : kind_(kind),
+        code_(code),
+        path_(std::move(path)),
+        cause_(std::move(cause)),
         remedy_(std::move(remedy)) {
     compose();
   }

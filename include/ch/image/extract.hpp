@@ -32,20 +32,44 @@ namespace ch::image {
   struct stat status {};
   if (names.size() != 1 || !status_of(root, names[0].c_str(), status) || !S_ISDIR(status.st_mode))
     return {};
-  for (const char* standard : {"bin", "boot", "ch", "dev", "etc", "home", "lib", "lib64", "media",
-                               "mnt", "nix", "opt", "proc", "root", "run", "sbin", "srv", "sys",
-                               "tmp", "usr", "var"})
+  for (const char* standard :
+       {"bin", "boot", "ch",   "dev", "etc",  "home", "lib", "lib64", "media", "mnt", "nix",
+        "opt", "proc", "root", "run", "sbin", "srv",  "sys", "tmp",   "usr",   "var"})
     if (names[0] == standard) return {};
   return names[0];
 }
 
+/// What is unpacked: an open file or pipe, or the files of an OCI layout that is a
+/// directory.
+struct Input {
+  Descriptor stream;
+  std::optional<DirectoryBlobs> layout;
+};
+
+/// Opens `archive`; "-" is standard input. Throws what man 2 open says.
+inline Input open_input(const std::string& archive) {
+  Input input{archive == "-" ? Descriptor(::fcntl(0, F_DUPFD_CLOEXEC, 3))
+                             : Descriptor(::open(archive.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)),
+              {}};
+  struct stat status {};
+  if (!input.stream || ::fstat(input.stream.get(), &status) != 0) throw_errno("open", archive);
+  if (S_ISDIR(status.st_mode)) {
+    input.layout.emplace(input.stream.get());
+    input.stream.reset();
+  }
+  return input;
+}
+
 class Extraction {
  public:
-  /// Extracts what `input` holds (a file, a pipe, or a directory with an OCI layout) into
-  /// the empty directory `root`.
-  Extraction(int input, int root, const UnpackOptions& options, ModeRules rules,
+  /// Extracts `input` into the empty directory `root`. All arguments outlive this object.
+  Extraction(const Input& input, int root, const UnpackOptions& options, ModeRules rules,
              InputWatch& watch)
-      : input_(input), options_(options), rules_(rules), watch_(watch), root_(root),
+      : input_(input),
+        options_(options),
+        rules_(rules),
+        watch_(watch),
+        root_(root),
         limits_(options, root) {}
 
   /// All of it. Throws UnpackError; what is in the directory then is of no use.
@@ -78,18 +102,16 @@ class Extraction {
 
   template <class Tree>
   void read_into(Tree& tree) {
-    struct stat status {};
-    if (::fstat(input_, &status) != 0) throw_errno("look at", "the archive");
-    if (S_ISDIR(status.st_mode))
+    if (input_.layout)
       from_layout_directory(tree);
     else
-      from_stream(tree, status);
+      from_stream(tree);
     report_.input_bytes = watch_.bytes_read;
   }
 
   template <class Tree>
   void from_layout_directory(Tree& tree) {
-    DirectoryBlobs blobs(input_);
+    const DirectoryBlobs& blobs = *input_.layout;
     if (blobs.find("oci-layout") == nullptr)
       throw UnpackError(Failure::unsupported, {}, "this directory is no OCI layout",
                         "give an archive, or a directory with oci-layout, index.json and blobs");
@@ -98,14 +120,17 @@ class Extraction {
   }
 
   template <class Tree>
-  void from_stream(Tree& tree, const struct stat& status) {
+  void from_stream(Tree& tree) {
+    const int fd = input_.stream.get();
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) throw_errno("look at", "the archive");
     const bool seekable = S_ISREG(status.st_mode);
-    const FileRange whole{input_, 0, static_cast<std::uint64_t>(status.st_size)};
+    const FileRange whole{fd, 0, static_cast<std::uint64_t>(status.st_size)};
     std::unique_ptr<ByteSource> raw;
     if (seekable)
       raw = std::make_unique<RangeSource>(whole, watch_);
     else
-      raw = std::make_unique<PipeSource>(input_, watch_);
+      raw = std::make_unique<PipeSource>(fd, watch_);
     Compression compression = Compression::none;
     auto source = std::make_unique<PeekSource>(decompress(std::move(raw), compression));
     report_.compression = name_of(compression);
@@ -215,26 +240,28 @@ class Extraction {
   /// What an image needs beyond its archive.
   void complete(TreeWriter& tree) {
     const std::string& inner = report_.stripped_directory;
-    tree.default_root({});
+    tree.default_root({0755, {}, true});
     const Descriptor image = open_directory(root_, inner.empty() ? "." : inner.c_str());
     empty_dev(image.get());
-    for (const std::string& odd : make_mount_points(image.get()))
+    MadePaths made;
+    for (const std::string& odd : make_mount_points(image.get(), made))
       report_.notes.push_back(odd + " in the image is nothing that ch-run can mount on");
     if (!config_text_.empty()) {
-      write_ch_file(image.get(), "config.json", config_text_);
-      write_ch_file(image.get(), "environment", environment_);
-      write_ch_file(image.get(), "process", process_);
+      write_ch_file(image.get(), "config.json", config_text_, made);
+      write_ch_file(image.get(), "environment", environment_, made);
+      write_ch_file(image.get(), "process", process_, made);
     }
     const Json mark = {{"unpacked_by", "ch-tar2dir"},
                        {"format", report_.format},
                        {"image", report_.image_name},
                        {"layers", report_.layers}};
     write_ch_file(image.get(), "unpacked.json",
-                  mark.dump(2, ' ', false, Json::error_handler_t::replace) + '\n');
+                  mark.dump(2, ' ', false, Json::error_handler_t::replace) + '\n', made);
+    date_made(image.get(), made);
     tree.finish();
   }
 
-  int input_;
+  const Input& input_;
   const UnpackOptions& options_;
   ModeRules rules_;
   InputWatch& watch_;

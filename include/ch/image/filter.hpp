@@ -55,13 +55,24 @@ class FilterSource final : public ByteSource {
     archive_read_support_format_empty(a);
     int answer = ARCHIVE_FATAL;
     switch (compression_) {
-      case Compression::bzip2: answer = archive_read_support_filter_bzip2(a); break;
-      case Compression::xz: answer = archive_read_support_filter_xz(a); break;
-      case Compression::lzma: answer = archive_read_support_filter_lzma(a); break;
-      case Compression::zstd: answer = archive_read_support_filter_zstd(a); break;
-      case Compression::lz4: answer = archive_read_support_filter_lz4(a); break;
+      case Compression::bzip2:
+        answer = archive_read_support_filter_bzip2(a);
+        break;
+      case Compression::xz:
+        answer = archive_read_support_filter_xz(a);
+        break;
+      case Compression::lzma:
+        answer = archive_read_support_filter_lzma(a);
+        break;
+      case Compression::zstd:
+        answer = archive_read_support_filter_zstd(a);
+        break;
+      case Compression::lz4:
+        answer = archive_read_support_filter_lz4(a);
+        break;
       case Compression::gzip:
-      case Compression::none: break;
+      case Compression::none:
+        break;
     }
     // WARN here means: by an outside program. That we never want.
     if (answer != ARCHIVE_OK)
@@ -73,8 +84,9 @@ class FilterSource final : public ByteSource {
     const int first = archive_read_next_header(a, &entry);
     if (first != ARCHIVE_OK && first != ARCHIVE_EOF) fail();
     if (archive_filter_count(a) < 2)  // it did not believe the magic that we saw
-      throw UnpackError(Failure::damaged, {}, "the " + std::string(name_of(compression_)) +
-                                                  " stream is damaged at its beginning");
+      throw UnpackError(
+          Failure::damaged, {},
+          "the " + std::string(name_of(compression_)) + " stream is damaged at its beginning");
   }
   static la_ssize_t supply(archive* a, void* self, const void** data) noexcept {
     auto& me = *static_cast<FilterSource*>(self);
@@ -110,9 +122,12 @@ inline std::unique_ptr<ByteSource> decompress(std::unique_ptr<ByteSource> from,
   auto peeked = std::make_unique<PeekSource>(std::move(from));
   found = detect(peeked->peek(detection_size));
   switch (found) {
-    case Compression::none: return peeked;
-    case Compression::gzip: return std::make_unique<GzipSource>(std::move(peeked));
-    default: return std::make_unique<FilterSource>(std::move(peeked), found);
+    case Compression::none:
+      return peeked;
+    case Compression::gzip:
+      return std::make_unique<GzipSource>(std::move(peeked));
+    default:
+      return std::make_unique<FilterSource>(std::move(peeked), found);
   }
 }
 

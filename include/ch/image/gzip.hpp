@@ -72,10 +72,12 @@ class GzipSource final : public ByteSource {
   void step() {
     const int answer = isal_inflate(state_.get());
     if (answer == ISAL_INCORRECT_CHECKSUM)
-      throw UnpackError(Failure::damaged, {}, "gzip's checksum or length does not match the content",
+      throw UnpackError(Failure::damaged, {},
+                        "gzip's checksum or length does not match the content",
                         "fetch the archive again; it was damaged");
     if (answer < 0 || answer > ISAL_OUT_OVERFLOW)
-      throw UnpackError(Failure::damaged, {}, "the gzip stream is damaged", "fetch the archive again");
+      throw UnpackError(Failure::damaged, {}, "the gzip stream is damaged",
+                        "fetch the archive again");
     if (state_->block_state == ISAL_BLOCK_FINISH) between_members_ = true;
   }
 

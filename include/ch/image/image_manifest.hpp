@@ -78,11 +78,13 @@ const Json& member_of(const Json& object, const char* key, Is is, std::string_vi
   throw_malformed(document, std::string("\"") + key + "\"");
 }
 inline const Json& array_of(const Json& object, const char* key, std::string_view document) {
-  return member_of(object, key, [](const Json& j) { return j.is_array(); }, document);
+  return member_of(
+      object, key, [](const Json& j) { return j.is_array(); }, document);
 }
 inline const std::string& string_of(const Json& object, const char* key,
                                     std::string_view document) {
-  return member_of(object, key, [](const Json& j) { return j.is_string(); }, document)
+  return member_of(
+             object, key, [](const Json& j) { return j.is_string(); }, document)
       .get_ref<const std::string&>();
 }
 /// The same if it is there, else "".
@@ -94,8 +96,8 @@ inline std::string optional_string(const Json& object, const char* key) {
 
 /// The digests of the uncompressed layers, lowest first.
 inline std::vector<Digest> diff_ids(const Json& config, std::string_view document) {
-  const Json& rootfs =
-      member_of(config, "rootfs", [](const Json& j) { return j.is_object(); }, document);
+  const Json& rootfs = member_of(
+      config, "rootfs", [](const Json& j) { return j.is_object(); }, document);
   std::vector<Digest> ids;
   for (const Json& id : array_of(rootfs, "diff_ids", document)) {
     if (!id.is_string()) throw_malformed(document, "digests as text");
@@ -158,9 +160,9 @@ inline std::string process_records(const Json& config) {
   for (const std::string& name : names)
     list += (list.empty() ? "" : ", ") + (name.empty() ? "(no name)" : printable(name));
   throw UnpackError(Failure::unsupported, {},
-                    asked.empty() ? "the archive has " + std::to_string(names.size()) +
-                                        " images: " + list
-                                  : "the archive has no image " + asked + "; it has: " + list,
+                    asked.empty()
+                        ? "the archive has " + std::to_string(names.size()) + " images: " + list
+                        : "the archive has no image " + asked + "; it has: " + list,
                     "choose one: --image NAME:TAG");
 }
 

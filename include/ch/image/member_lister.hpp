@@ -44,11 +44,11 @@ class MemberLister {
 /// One line as `ls -l` and tar have it: kind and mode, size, time, name. Whiteouts are
 /// "removed", as they take away.
 [[nodiscard]] inline std::string listing_line(const Member& m) {
-  if (m.kind == MemberKind::device) return "removed                                    /" + printable(m.path);
+  if (m.kind == MemberKind::device)
+    return "removed                                    /" + printable(m.path);
   static constexpr char kinds[] = {'d', '-', 'l', 'h', 'p', 'c'};
   std::string line(1, kinds[static_cast<std::size_t>(m.kind)]);
-  for (int bit = 8; bit >= 0; --bit)
-    line += (m.mode >> bit & 1) != 0 ? "rwx"[(8 - bit) % 3] : '-';
+  for (int bit = 8; bit >= 0; --bit) line += (m.mode >> bit & 1) != 0 ? "rwx"[(8 - bit) % 3] : '-';
   if ((m.mode & S_ISUID) != 0) line[3] = (m.mode & 0100) != 0 ? 's' : 'S';
   if ((m.mode & S_ISGID) != 0) line[6] = (m.mode & 010) != 0 ? 's' : 'S';
   if ((m.mode & S_ISVTX) != 0) line[9] = (m.mode & 01) != 0 ? 't' : 'T';

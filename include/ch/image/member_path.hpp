@@ -14,8 +14,8 @@
 
 namespace ch::image {
 
-inline constexpr std::size_t max_name = 255;    // NAME_MAX
-inline constexpr std::size_t max_path = 4095;   // PATH_MAX without its NUL
+inline constexpr std::size_t max_name = 255;   // NAME_MAX
+inline constexpr std::size_t max_path = 4095;  // PATH_MAX without its NUL
 
 /// Writes the normal form of `raw` to `out` (reused, to spare allocations). Throws
 /// hostile for "..", and for names that no file system here could hold.
@@ -30,8 +30,10 @@ inline void normalize_member_path(std::string_view raw, std::string& out) {
     begin = end + 1;
     if (name.empty() || name == ".") continue;
     if (name == "..")
-      throw UnpackError(Failure::hostile, {}, "the name has \"..\" in it, which could lead out of "
-                        "the image", "do not trust this archive; see who made it");
+      throw UnpackError(Failure::hostile, {},
+                        "the name has \"..\" in it, which could lead out of "
+                        "the image",
+                        "do not trust this archive; see who made it");
     if (name.size() > max_name)
       throw UnpackError(Failure::hostile, {}, "a part of the name is longer than 255 bytes");
     if (!out.empty()) out += '/';

@@ -20,16 +20,16 @@ struct MountPoint {
   PointKind kind;
 };
 inline constexpr MountPoint mount_points[] = {
-    {"dev", PointKind::directory},      {"proc", PointKind::directory},
-    {"sys", PointKind::directory},      {"tmp", PointKind::directory},
-    {"home", PointKind::directory},     {"etc", PointKind::directory},
-    {"mnt/0", PointKind::directory},    {"mnt/1", PointKind::directory},
-    {"mnt/2", PointKind::directory},    {"mnt/3", PointKind::directory},
-    {"mnt/4", PointKind::directory},    {"mnt/5", PointKind::directory},
-    {"mnt/6", PointKind::directory},    {"mnt/7", PointKind::directory},
-    {"mnt/8", PointKind::directory},    {"mnt/9", PointKind::directory},
-    {"etc/hosts", PointKind::file},     {"etc/resolv.conf", PointKind::file},
-    {"etc/passwd", PointKind::file},    {"etc/group", PointKind::file},
+    {"dev", PointKind::directory},       {"proc", PointKind::directory},
+    {"sys", PointKind::directory},       {"tmp", PointKind::directory},
+    {"home", PointKind::directory},      {"etc", PointKind::directory},
+    {"mnt/0", PointKind::directory},     {"mnt/1", PointKind::directory},
+    {"mnt/2", PointKind::directory},     {"mnt/3", PointKind::directory},
+    {"mnt/4", PointKind::directory},     {"mnt/5", PointKind::directory},
+    {"mnt/6", PointKind::directory},     {"mnt/7", PointKind::directory},
+    {"mnt/8", PointKind::directory},     {"mnt/9", PointKind::directory},
+    {"etc/hosts", PointKind::file},      {"etc/resolv.conf", PointKind::file},
+    {"etc/passwd", PointKind::file},     {"etc/group", PointKind::file},
     {"etc/machine-id", PointKind::file}, {"ch", PointKind::directory},
 };
 
@@ -47,10 +47,15 @@ inline Descriptor open_in_image(int root, const std::string& path, std::uint64_t
 /// What make_in_image did.
 enum class Made { was_there, made, other_kind };
 
+/// Paths that we made in an image, in order.
+using MadePaths = std::vector<std::string>;
+
 /// Sees that `path` is there in the image, as a directory or an empty file, following
-/// the image's own links. What is there stays, also of another kind.
+/// the image's own links. What is there stays, also of another kind; what is made, with
+/// directories on the way, is noted in `made`.
 /// Throws: ELOOP for links in a circle, ENOTDIR for a file on the way.
-inline Made make_in_image(int root, const std::string& path, PointKind kind, int links_left = 40) {
+inline Made make_in_image(int root, const std::string& path, PointKind kind, MadePaths& made,
+                          int links_left = 40) {
   if (const Descriptor there = open_in_image(root, path, kernel::o_path)) {
     struct stat status {};
     if (::fstat(there.get(), &status) != 0) throw_errno("look at", "/" + path);
@@ -60,10 +65,9 @@ inline Made make_in_image(int root, const std::string& path, PointKind kind, int
   const std::string above(parent_of(path));
   const std::string name(base_of(path));
   if (!above.empty() &&
-      make_in_image(root, above, PointKind::directory, links_left) == Made::other_kind)
+      make_in_image(root, above, PointKind::directory, made, links_left) == Made::other_kind)
     throw_errno("make directory", "/" + path, ENOTDIR);
-  const Descriptor parent =
-      open_in_image(root, above, kernel::o_rdonly | kernel::o_directory);
+  const Descriptor parent = open_in_image(root, above, kernel::o_rdonly | kernel::o_directory);
   if (!parent) throw_errno("open directory", "/" + above, ENOENT);
 
   char target[max_path + 1];
@@ -78,27 +82,31 @@ inline Made make_in_image(int root, const std::string& path, PointKind kind, int
     next.erase(0, next.find_first_not_of('/'));
     if (const auto base = base_of(next); base.empty() || base == "." || base == "..")
       throw_errno("follow the link at", "/" + path, ENOENT);
-    return make_in_image(root, next, kind, links_left - 1);
+    return make_in_image(root, next, kind, made, links_left - 1);
   }
+  made.push_back(path);
   if (kind == PointKind::directory) {
-    if (::mkdirat(parent.get(), name.c_str(), 0755) != 0)
-      throw_errno("make directory", "/" + path);
+    if (::mkdirat(parent.get(), name.c_str(), 0755) != 0) throw_errno("make directory", "/" + path);
+    const Descriptor directory = open_directory(parent.get(), name.c_str());
+    if (::fchmod(directory.get(), 0755) != 0) throw_errno("set the mode of", "/" + path);
     return Made::made;
   }
   const Descriptor file(::openat(parent.get(), name.c_str(),
                                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!file) throw_errno("make file", "/" + path);
+  if (::fchmod(file.get(), 0644) != 0) throw_errno("set the mode of", "/" + path);
   return Made::made;
 }
 
 /// All mount points. Answers the paths where the image has something that can't be one:
 /// of another kind, or links in a circle. Who needs these will hear of it from ch-run.
-inline std::vector<std::string> make_mount_points(int root) {
+inline std::vector<std::string> make_mount_points(int root, MadePaths& made) {
   std::vector<std::string> odd;
   for (const MountPoint& point : mount_points) {
     const std::string path = std::string("/") + point.path;
     try {
-      if (make_in_image(root, point.path, point.kind) == Made::other_kind) odd.push_back(path);
+      if (make_in_image(root, point.path, point.kind, made) == Made::other_kind)
+        odd.push_back(path);
     } catch (const UnpackError& e) {
       if (e.code() != ELOOP && e.code() != ENOTDIR && e.code() != ENOENT) throw;
       odd.push_back(path);
@@ -107,11 +115,23 @@ inline std::vector<std::string> make_mount_points(int root) {
   return odd;
 }
 
+/// Dates what we made at the Epoch, so that an archive gives the same tree every time.
+inline void date_made(int root, const MadePaths& made) {
+  const timespec epoch[2] = {};
+  for (auto path = made.rbegin(); path != made.rend(); ++path) {
+    const Descriptor parent =
+        open_in_image(root, std::string(parent_of(*path)), kernel::o_rdonly | kernel::o_directory);
+    if (parent && ::utimensat(parent.get(), std::string(base_of(*path)).c_str(), epoch,
+                              AT_SYMLINK_NOFOLLOW) != 0)
+      throw_errno("set the time of", "/" + *path);
+  }
+}
+
 /// Replaces the regular file /ch/NAME in the image. Whatever had that name goes, so a
 /// link there is never followed.
-inline void write_ch_file(int root, const std::string& name, std::string_view content) {
-  const Descriptor directory =
-      open_in_image(root, "ch", kernel::o_rdonly | kernel::o_directory);
+inline void write_ch_file(int root, const std::string& name, std::string_view content,
+                          MadePaths& made) {
+  const Descriptor directory = open_in_image(root, "ch", kernel::o_rdonly | kernel::o_directory);
   if (!directory) throw_errno("open directory", "/ch", ENOENT);
   remove_tree(directory.get(), name);
   const Descriptor file(::openat(directory.get(), name.c_str(),
@@ -119,6 +139,7 @@ inline void write_ch_file(int root, const std::string& name, std::string_view co
   if (!file) throw_errno("make file", "/ch/" + name);
   write_all(file.get(), content.data(), content.size(), 0, "/ch/" + name);
   if (::fchmod(file.get(), 0644) != 0) throw_errno("set the mode of", "/ch/" + name);
+  made.push_back("ch/" + name);
 }
 
 /// Empties the image's own top-level dev: ch-run mounts the host's there. Only a real

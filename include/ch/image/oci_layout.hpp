@@ -26,7 +26,7 @@ namespace ch::image {
 
 class OciLayout {
  public:
-  OciLayout(Blobs& blobs, const UnpackOptions& options, InputWatch& watch)
+  OciLayout(const Blobs& blobs, const UnpackOptions& options, InputWatch& watch)
       : blobs_(blobs), options_(options), watch_(watch), wanted_(options.platform) {
     if (wanted_.architecture.empty()) wanted_.architecture = machine_architecture();
   }
@@ -90,8 +90,7 @@ class OciLayout {
   }
 
   /// Gathers all manifests below an index. A name given to an index is that of all in it.
-  void collect(const Json& index, const std::string& document, const std::string& name,
-               int depth) {
+  void collect(const Json& index, const std::string& document, const std::string& name, int depth) {
     if (depth > max_depth || found_.size() > max_manifests)
       throw UnpackError(Failure::hostile, document, "indexes are nested too deeply");
     if (index.is_object() && index.contains("layers"))
@@ -132,10 +131,10 @@ class OciLayout {
     for (const Found* f : named)
       list += (list.empty() ? "" : ", ") + printable(f->os) + "/" + printable(f->architecture) +
               (f->variant.empty() ? "" : "/" + printable(f->variant));
-    throw UnpackError(Failure::unsupported, {},
-                      "there is no image for " + wanted_.os + "/" + wanted_.architecture +
-                          "; there is: " + list,
-                      "choose one: --platform OS/ARCHITECTURE");
+    throw UnpackError(
+        Failure::unsupported, {},
+        "there is no image for " + wanted_.os + "/" + wanted_.architecture + "; there is: " + list,
+        "choose one: --platform OS/ARCHITECTURE");
   }
 
   ImageManifest manifest(const Found& found) {
@@ -176,7 +175,7 @@ class OciLayout {
                         "if you want it: --platform linux/" + printable(has));
   }
 
-  Blobs& blobs_;
+  const Blobs& blobs_;
   const UnpackOptions& options_;
   InputWatch& watch_;
   Platform wanted_;

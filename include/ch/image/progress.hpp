@@ -23,8 +23,7 @@ namespace ch::image {
     std::snprintf(text, sizeof text, "%8.1f MiB  %7.1f MiB/s", mib, rate);
     return text;
   }
-  const double share =
-      done >= total ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
+  const double share = done >= total ? 1.0 : static_cast<double>(done) / static_cast<double>(total);
   std::string bar(30, '.');
   for (std::size_t i = 0; i < bar.size() && static_cast<double>(i) < share * 30.0; ++i)
     bar[i] = '#';

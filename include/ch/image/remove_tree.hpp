@@ -24,11 +24,15 @@ inline std::vector<std::string> names_in(int fd) {
     ::close(copy);
     throw_errno("read directory", ".");
   }
+  errno = 0;
   while (const dirent* entry = ::readdir(stream)) {
     const std::string_view name = entry->d_name;
     if (name != "." && name != "..") names.emplace_back(name);
+    errno = 0;
   }
+  const int why = errno;  // a list cut by an error must not pass for the whole
   ::closedir(stream);
+  if (why != 0) throw_errno("read directory", ".", why);
   return names;
 }
 
@@ -49,7 +53,8 @@ inline void remove_tree(int parent, const std::string& name) {
   const auto enter = [&top](int above, const std::string& child) {
     Descriptor fd(::openat(above, child.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
     if (!fd && errno == EACCES) {  // it is ours but closed: open it up, by descriptor
-      Descriptor path(::openat(above, child.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      Descriptor path(
+          ::openat(above, child.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       const std::string again = "/proc/self/fd/" + std::to_string(path.get());
       if (path && ::chmod(again.c_str(), 0700) == 0)
         fd = Descriptor(

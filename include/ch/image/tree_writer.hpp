@@ -14,7 +14,9 @@ namespace ch::image {
 class TreeWriter {
  public:
   TreeWriter(Descriptor root, unsigned threads, ModeRules rules, SpecialBits special)
-      : rules_(rules), special_(special), writers_(threads, rules),
+      : rules_(rules),
+        special_(special),
+        writers_(threads, rules),
         directories_(std::move(root), writers_) {}
 
   [[nodiscard]] int root() const noexcept { return directories_.root(); }
@@ -93,8 +95,13 @@ class TreeWriter {
   template <class NextPiece>
   void file(const Member& m, NextPiece&& next_piece) {
     Place at = take_place(m);
-    NewFile file{std::move(at.directory), m.path, m.mode & (keep_bits() | 01777), m.modified,
-                 m.size, m.sparse, m.xattrs};
+    NewFile file{std::move(at.directory),
+                 m.path,
+                 m.mode & (keep_bits() | 01777),
+                 m.modified,
+                 m.size,
+                 m.sparse,
+                 m.xattrs};
     if (at.reached == Place::Reached::through_link)  // m.path's last part is at.name, always
       settle_after_ = true;
     std::vector<Piece> pieces;
@@ -173,8 +180,8 @@ class TreeWriter {
   /// Pieces in libarchive's own buffer are copied, since the next call overwrites them.
   static Piece owned(Piece piece) {
     if (piece.block) return piece;
-    auto block = std::make_shared<Block>(Block{
-        std::unique_ptr<char[]>(new char[piece.bytes.size()]), piece.bytes.size()});
+    auto block = std::make_shared<Block>(
+        Block{std::unique_ptr<char[]>(new char[piece.bytes.size()]), piece.bytes.size()});
     std::memcpy(block->bytes.get(), piece.bytes.data(), piece.bytes.size());
     piece.bytes = block->view();
     piece.block = std::move(block);

@@ -10,20 +10,12 @@
 
 namespace ch::image {
 
-/// Opens `archive`; "-" is standard input. A directory is opened too.
-inline Descriptor open_archive(const std::string& archive) {
-  if (archive == "-") return Descriptor(::fcntl(0, F_DUPFD_CLOEXEC, 3));
-  Descriptor fd(::open(archive.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY));
-  if (!fd) throw_errno("open", archive);
-  return fd;
-}
-
-/// Unpacks the open archive `input` in this process, to `destination`.
+/// Unpacks `input` in this process, to `destination`.
 ///
 /// Effect: `destination` is the image; one that was there is gone. On failure nothing has
 /// changed. Throws UnpackError. Starts threads; leaves none.
-inline UnpackReport unpack(int input, AtomicDirectory& destination, const UnpackOptions& options,
-                           InputWatch& watch) {
+inline UnpackReport unpack(const Input& input, AtomicDirectory& destination,
+                           const UnpackOptions& options, InputWatch& watch) {
   watch.stop = options.stop;
   UnpackReport report =
       Extraction(input, destination.tree(), options, mode_rules_of_process(), watch).run();

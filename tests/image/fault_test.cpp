@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ch-tar2dir when the machine lets it down: the k-th write, mkdir, link, rename, sync,
+// close ... fails, for every k; and kill -9 at every system call. The promise: a clear
+// error, nothing half-made under the final name, and the next run cleans up.
+
+#include "tests/image/fault_tracer.hpp"
+#include "tests/image/image_archives.hpp"
+
+#if defined(CHARLIE_HAVE_FAULT_TRACER)
+
+namespace {
+
+using test::content;
+using test::Fault;
+using test::Tar;
+using test::TempDir;
+namespace fs = std::filesystem;
+
+std::string ch_tar2dir() {
+  return fs::canonical(test::tool("CH_TAR2DIR", CHARLIE_CH_TAR2DIR)).string();
+}
+
+struct Fixture {
+  TempDir dir;
+  std::string archive = (dir / "a.tar").string();
+  std::string image = (dir / "at/image").string();
+  std::string err_file = (dir / "err").string();
+  std::map<std::string, std::string> whole;
+  Fixture() {
+    fs::create_directory(dir / "at");
+    Tar lower, upper;
+    lower.dir("bin/").file("bin/sh", "#!\n", 0755).dir("dev/").dir("usr/").file("usr/f", "old");
+    lower.symlink("l", "usr").hard_link("h", "usr/f").add({"p", '6', "", "", 0600});
+    upper.file("usr/f", "new")
+        .file("bin/.wh.sh", "")
+        .file("bin/ls", "ls")
+        .dir("d/")
+        .file("d/x", "x");
+    test::write_file(archive, test::image_archive({{lower.bytes(), upper.bytes()}, "gzip", {}},
+                                                  test::Layout::docker_new));
+    REQUIRE(unpack().status == 0);
+    whole = test::snapshot(image);
+    fs::remove_all(image);
+  }
+  [[nodiscard]] std::vector<std::string> words(const char* how) const {
+    return {ch_tar2dir(), how, "-j1", "--no-sync", archive, image};
+  }
+  [[nodiscard]] test::Ran unpack() const {
+    return test::run({ch_tar2dir(), "--no-sync", archive, image});
+  }
+  [[nodiscard]] bool image_is_whole() const {
+    return fs::exists(image + "/ch/unpacked.json") && test::snapshot(image) == whole;
+  }
+  [[nodiscard]] std::size_t beside() const {
+    return static_cast<std::size_t>(std::distance(fs::directory_iterator(dir / "at"), {}));
+  }
+};
+
+/// Every call would take minutes; who has them sets CHARLIE_THOROUGH.
+int step(int usual) { return std::getenv("CHARLIE_THOROUGH") != nullptr ? 1 : usual; }
+
+bool touches_disk(long number) {
+  switch (number) {
+    case SYS_pwrite64:
+    case SYS_mkdirat:
+    case SYS_linkat:
+    case SYS_symlinkat:
+    case SYS_renameat2:
+    case SYS_renameat:
+    case SYS_syncfs:
+    case SYS_fsync:
+    case SYS_openat:
+    case SYS_openat2:
+    case SYS_mknodat:
+    case SYS_utimensat:
+    case SYS_fchmod:
+    case SYS_fchmodat:
+    case SYS_ftruncate:
+    case SYS_flock:
+    case SYS_pread64:
+    case SYS_getdents64:
+      return true;
+    default:
+      return false;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("when the k-th call fails, for every k: an error and nothing left", "[image][tool]") {
+  const Fixture f;
+  for (const auto& [how, error] :
+       {std::pair("--contain=never", EIO), {"--contain=always", ENOSPC}}) {
+    int points = 0, survived = 0;
+    for (int k = 0;; ++k) {
+      fs::remove_all(f.image);
+      const auto ran = test::run_with_fault(f.words(how), {touches_disk, k, error}, f.err_file);
+      if (!ran.hit) break;
+      ++points;
+      CAPTURE(how, error, k, ran.err);
+      if (ran.status == 0) {  // a call that only helps, or has a fallback
+        ++survived;
+        CHECK(f.image_is_whole());
+      } else {
+        CHECK(ran.status == 1);
+        CHECK(ran.err.find("ch-tar2dir: error: ") != std::string::npos);
+        // Renamed, and only the removal of the temporary was disturbed?
+        if (fs::exists(f.image)) CHECK(f.image_is_whole());
+      }
+      if (f.beside() > (fs::exists(f.image) ? 1U : 0U)) {  // the clean-up itself was hit
+        CHECK(f.unpack().status == 0);
+        CHECK(f.image_is_whole());
+        CHECK(f.beside() == 1);
+      }
+    }
+    INFO(how << ": " << points << " points, " << survived << " without effect");
+    CHECK(points > 60);
+    CHECK(survived < points / 3);
+  }
+}
+
+TEST_CASE("when the disk refuses to take the data, the image gets no name", "[image][tool]") {
+  const Fixture f;
+  const auto syncs = [](long number) { return number == SYS_syncfs; };
+  const auto ran =
+      test::run_with_fault({ch_tar2dir(), f.archive, f.image}, {syncs, 0, EIO}, f.err_file);
+  CHECK(ran.hit);
+  CHECK(ran.status == 1);
+  CHECK(ran.err.find("Input/output error") != std::string::npos);
+  CHECK(f.beside() == 0);
+}
+
+TEST_CASE("killed at every system call: never a half image, and the next run recovers",
+          "[image][tool]") {
+  const Fixture f;
+  const auto any = [](long) { return true; };
+  for (const char* how : {"--contain=never", "--contain=always"}) {
+    int points = 0;
+    for (int k = 0;; k += step(how == std::string_view("--contain=never") ? 7 : 11)) {
+      fs::remove_all(f.image);
+      const auto ran = test::run_with_fault(f.words(how), {any, k, 0}, f.err_file);
+      if (!ran.hit) break;
+      ++points;
+      CAPTURE(how, k, ran.status, ran.err);
+      if (fs::exists(f.image)) CHECK(f.image_is_whole());
+      const test::Ran next = f.unpack();
+      CAPTURE(next.err);
+      CHECK(next.status == 0);
+      CHECK(f.image_is_whole());
+      CHECK(f.beside() == 1);
+    }
+    INFO(how << ": " << points << " points");
+    CHECK(points > 20);
+  }
+}
+
+TEST_CASE("killed at every call while it replaces an image: the old or the new one is there",
+          "[image][tool]") {
+  const Fixture f;
+  int points = 0;
+  const auto touches = [](long number) { return touches_disk(number) || number == SYS_unlinkat; };
+  for (int k = 0;; k += step(4)) {
+    fs::remove_all(f.image);
+    REQUIRE(f.unpack().status == 0);
+    test::write_file(f.image + "/old", "old");
+    const auto ran = test::run_with_fault(f.words("--contain=never"), {touches, k, 0}, f.err_file);
+    if (!ran.hit) break;
+    ++points;
+    CAPTURE(k);
+    REQUIRE(fs::exists(f.image));
+    fs::remove(f.image + "/old");
+    CHECK(f.image_is_whole());
+  }
+  CHECK(points > 20);
+}
+
+#endif
