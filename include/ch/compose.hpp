@@ -20,6 +20,7 @@
 
 #include "ch/container.hpp"
 #include "ch/policies/mount/accounts.hpp"
+#include "ch/policies/mount/additions.hpp"
 #include "ch/policies/mount/devices.hpp"
 #include "ch/policies/mount/home.hpp"
 #include "ch/policies/mount/host_files.hpp"
@@ -38,6 +39,8 @@ template <class S>
 inline constexpr int mount_order<ImageRoot<S>> = 0;
 template <>
 inline constexpr int mount_order<WritableLayer> = 10;
+template <>
+inline constexpr int mount_order<Additions> = 80;
 template <>
 inline constexpr int mount_order<UserBinds> = 90;  // the user may cover anything
 

@@ -43,8 +43,8 @@ struct Container {
                 "Charlie: the third argument of Container is an IdMapPolicy: ch::SameIds, "
                 "ch::AsRoot, ch::ChosenIds or ch::KeepIds.");
   static_assert(JoinStrategy<JoinStrategyT>,
-                "Charlie: the fourth argument of Container is a JoinStrategy: ch::Alone or "
-                "ch::AttachToPid.");
+                "Charlie: the fourth argument of Container is a JoinStrategy: ch::Alone, "
+                "ch::AttachToPid, ch::PeerGroup or ch::LivingTag.");
   static_assert(!MountPolicyT::mounts || Namespaces::template has<ns::mount>,
                 "Charlie: this container mounts file systems but keeps the host's mount "
                 "namespace; add ch::ns::mount to its NamespaceSet.");
@@ -91,6 +91,7 @@ struct Container {
         builder.add(step::MakePrivate{});
       mounts.contribute(builder, PlanContext{facts, flags, ids.uid(facts), ids.gid(facts)});
       if (!hostname.empty()) builder.add(step::SetHostname{hostname});
+      if constexpr (requires { join.complete(builder); }) join.complete(builder);
     }
     if (!directory.empty()) builder.add(step::ChangeDirectory{directory, if_directory_missing});
     builder.add(step::ForbidNewPrivileges{});

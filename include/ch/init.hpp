@@ -7,6 +7,7 @@
 // others inside, so nothing survives. Source: man 7 pid_namespaces; man 2 sigwaitinfo.
 #pragma once
 
+#include "ch/kernel/socket.hpp"
 #include "ch/launch.hpp"
 
 namespace ch {
@@ -39,6 +40,14 @@ template <kernel::Kernel K>
       (void)kernel::kill(k, kernel::getpid(k).value(), sigstop);
     }
   }
+}
+
+/// Has the other side of a pipe, whose writing end this is, been closed by everyone?
+template <kernel::Kernel K>
+[[nodiscard]] bool nobody_reads(K& k, Fd writing_end) noexcept {
+  kernel::PollFd pipe{writing_end};
+  const auto polled = kernel::poll(k, &pipe, 1, 0);
+  return polled.ok() && (pipe.revents & kernel::pollerr) != 0;
 }
 
 /// Ends this process as `status` (man 2 wait) says another ended: the same exit code, or
@@ -92,8 +101,11 @@ template <kernel::Kernel K, class Report>
     detail::end_like(k, told.ok() && told.value() == sizeof inner ? inner : status);
   }
 
-  // Inside: process 1 of a new pid namespace. It must not outlive the one outside.
+  // Inside: process 1 of a new pid namespace. It must not outlive the one outside, which
+  // may be dead before the kernel has been asked to tell.
   (void)kernel::prctl(k, detail::pr_set_pdeathsig, detail::sigkill);
+  (void)kernel::close(k, ends[0]);
+  if (detail::nobody_reads(k, ends[1])) kernel::exit_group(k, 128 + detail::sigkill);
   const std::size_t first = creates == nullptr ? 0 : 1;
   const bool executes = std::holds_alternative<step::Execute>(plan.steps.back());
   const Plan container{plan.steps.first(plan.steps.size() - (executes ? 1 : 0)), plan.assembly};
@@ -102,6 +114,8 @@ template <kernel::Kernel K, class Report>
   const auto program = kernel::fork(k, 0);
   if (!program.ok()) kernel::exit_group(k, report(lift(program).error()));
   if (program.value() == Pid::none) {
+    // Where there is no pid namespace, nothing else ties the program to its supervisor.
+    (void)kernel::prctl(k, detail::pr_set_pdeathsig, detail::sigkill);
     (void)kernel::sigaction(k, kernel::sigchld, &inherited, nullptr);
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
     const Result<void> done =

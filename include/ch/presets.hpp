@@ -5,7 +5,9 @@
 #pragma once
 
 #include "ch/container.hpp"
+#include "ch/policies/join/peer_group.hpp"
 #include "ch/policies/mount/accounts.hpp"
+#include "ch/policies/mount/additions.hpp"
 #include "ch/policies/mount/devices.hpp"
 #include "ch/policies/mount/home.hpp"
 #include "ch/policies/mount/host_files.hpp"
@@ -21,14 +23,17 @@ using Unprivileged = NamespaceSet<ns::user, ns::mount>;
 
 /// The mounts that make an image feel like the host: devices, network, users, /tmp, home.
 using HostIntegratedMounts = Mounts<ImageRoot<>, WritableLayer, Accounts, Home, HostFiles, Tmp<>,
-                                    Devices, UserBinds>;
+                                    Devices, Additions, UserBinds>;
 
 /// An image that feels like the host.
 using HostIntegrated = Container<Unprivileged, HostIntegratedMounts, ChosenIds>;
 
-/// The same with more namespaces, chosen at run time: ch-run.
+/// The same with more namespaces and who shares them, chosen at run time: ch-run.
 using HostIntegratedChosen =
-    Container<ChosenNamespaces<Unprivileged>, HostIntegratedMounts, ChosenIds>;
+    Container<ChosenNamespaces<Unprivileged>, HostIntegratedMounts, ChosenIds, ChosenJoin>;
+
+/// An image that feels like the host, shared by the ranks of a job.
+using HostIntegratedPeers = Container<Unprivileged, HostIntegratedMounts, ChosenIds, PeerGroup>;
 
 /// The smallest in which Debian's programs run: the image and the kernel's file systems.
 using Bare = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_only>>, Devices>>;

@@ -71,9 +71,8 @@ inline void describe_argument(TextWriter& out, char shape, long value, long next
 
 }  // namespace detail
 
-/// Writes `name(arguments) = result` without a newline.
-inline void describe(TextWriter& out, Call call, std::span<const long> arguments,
-                     long result) noexcept {
+/// Writes `name(arguments)`.
+inline void describe(TextWriter& out, Call call, std::span<const long> arguments) noexcept {
   const CallShape row = shape(call);
   out << row.name << '(';
   for (std::size_t i = 0; row.arguments[i] != '\0' && i < arguments.size(); ++i) {
@@ -81,7 +80,14 @@ inline void describe(TextWriter& out, Call call, std::span<const long> arguments
     detail::describe_argument(out, row.arguments[i], arguments[i],
                               i + 1 < arguments.size() ? arguments[i + 1] : 0);
   }
-  out << ") = ";
+  out << ')';
+}
+
+/// Writes `name(arguments) = result` without a newline.
+inline void describe(TextWriter& out, Call call, std::span<const long> arguments,
+                     long result) noexcept {
+  describe(out, call, arguments);
+  out << " = ";
   if (result < 0 && result >= -4095)
     out << "error " << static_cast<std::int64_t>(-result);
   else

@@ -69,6 +69,18 @@ Returned<std::size_t> readlinkat(K& k, Fd directory, const char* path, char* buf
   return detail::make<std::size_t>(k, Call::readlinkat, directory, path, buffer, size);
 }
 
+/// Makes the symbolic link `path` below `directory`. EEXIST: the name is taken.
+template <Kernel K>
+Returned<void> symlinkat(K& k, const char* target, Fd directory, const char* path) noexcept {
+  return detail::make<void>(k, Call::symlinkat, target, directory, path);
+}
+
+/// Removes the name `path` below `directory`; no directory (EISDIR).
+template <Kernel K>
+Returned<void> unlinkat(K& k, Fd directory, const char* path) noexcept {
+  return detail::make<void>(k, Call::unlinkat, directory, path, 0);
+}
+
 /// Status of `path` below `directory` (of `directory` itself with at_empty_path).
 template <Kernel K>
 Returned<void> statx(K& k, Fd directory, const char* path, unsigned flags, Statx& out) noexcept {

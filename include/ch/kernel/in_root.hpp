@@ -13,6 +13,15 @@
 
 namespace ch::kernel {
 
+/// Opens `path` in `root` by hand. A function of its own, so that who does not need it does
+/// not pay for its 14 KiB of stack: pages not touched cost no page fault.
+template <Kernel K>
+[[gnu::noinline]] Returned<Fd> walk_in_root(K& k, Fd root, const char* path, std::uint64_t flags,
+                                            unsigned mode = 0) noexcept {
+  RootWalk walk;
+  return walk.open(k, root, path, flags, mode);
+}
+
 /// Opens `path` as a process whose root directory is `root` would: absolute links
 /// start at `root`, ".." stops there. `flags` as in man 2 open, close-on-exec always;
 /// `mode` for o_creat. Errors: ENOENT (also for a link that dangles inside the image),
@@ -29,8 +38,7 @@ Returned<Fd> open_in_root(K& k, Fd root, const char* path, std::uint64_t flags,
     if (opened.error() == Errno::enosys || opened.error() == Errno::eperm) break;
     if (opened.error() != Errno::eagain) return opened;  // EAGAIN: a rename raced with ".."
   }
-  RootWalk walk;
-  return walk.open(k, root, path, flags, mode);
+  return walk_in_root(k, root, path, flags, mode);
 }
 
 }  // namespace ch::kernel

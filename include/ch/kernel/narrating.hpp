@@ -18,16 +18,18 @@ class Narrating {
   template <class... Arguments>
   long call(Call which, Arguments... arguments) noexcept {
     const long a[6 + 1] = {arguments...};
-    if (which == Call::execve) tell(which, {a, sizeof...(Arguments)}, 0);
+    if (which == Call::execve) tell(which, std::span<const long>(a, sizeof...(Arguments)));
     const long result = inner_.call(which, arguments...);
-    if (which != Call::execve || result < 0) tell(which, {a, sizeof...(Arguments)}, result);
+    if (which != Call::execve || result < 0)
+      tell(which, std::span<const long>(a, sizeof...(Arguments)), result);
     return result;
   }
 
  private:
-  void tell(Call which, std::span<const long> arguments, long result) noexcept {
+  template <class... What>
+  void tell(const What&... what) noexcept {
     TextBuffer<512> line;
-    describe(line, which, arguments, result);
+    describe(line, what...);
     line << '\n';
     sink_(line.view());
   }

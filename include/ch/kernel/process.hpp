@@ -18,16 +18,23 @@ Returned<void> unshare(K& k, std::uint64_t flags) noexcept {
   return detail::make<void>(k, Call::unshare, flags);
 }
 
-/// Joins the namespaces `flags` of the process that `pidfd` holds; kernel 5.8 for pidfds.
+/// Joins the namespaces `flags` of the process that `fd`, a pidfd, holds (kernel 5.8), or the
+/// one namespace that `fd`, a file of /proc/PID/ns, is.
 template <Kernel K>
-Returned<void> setns(K& k, Fd pidfd, std::uint64_t flags) noexcept {
-  return detail::make<void>(k, Call::setns, pidfd, flags);
+Returned<void> setns(K& k, Fd fd, std::uint64_t flags) noexcept {
+  return detail::make<void>(k, Call::setns, fd, flags);
 }
 
 /// A descriptor that stands for the process `pid` and for no later one; kernel 5.3.
 template <Kernel K>
 Returned<Fd> pidfd_open(K& k, Pid pid) noexcept {
   return detail::make<Fd>(k, Call::pidfd_open, pid, 0);
+}
+
+/// Is the process that `pidfd` holds still there? ESRCH: it has ended. Kernel 5.1.
+template <Kernel K>
+Returned<void> pidfd_alive(K& k, Fd pidfd) noexcept {
+  return detail::make<void>(k, Call::pidfd_send_signal, pidfd, 0, 0, 0);
 }
 
 /// Starts `entry(argument)` in a child on the stack that `args` names; the child ends
@@ -111,8 +118,8 @@ Returned<void> sigprocmask(K& k, int how, const std::uint64_t* set, std::uint64_
 /// The start of the kernel's siginfo_t, man 2 sigaction; the rest depends on the signal.
 struct SigInfo {
   int signal = 0;
-  int code = 0;  // si_kernel: the kernel itself, such as a terminal
   int error = 0;
+  int code = 0;  // si_kernel: the kernel itself, such as a terminal
   int padding[29] = {};
 };
 inline constexpr int si_kernel = 0x80;
@@ -147,6 +154,11 @@ Returned<unsigned> getegid(K& k) noexcept {
 template <Kernel K>
 Returned<Pid> getpid(K& k) noexcept {
   return detail::make<Pid>(k, Call::getpid);
+}
+/// The parent's, 0 if that is in another pid namespace.
+template <Kernel K>
+Returned<Pid> getppid(K& k) noexcept {
+  return detail::make<Pid>(k, Call::getppid);
 }
 template <Kernel K>
 Returned<void> uname(K& k, UtsName& out) noexcept {

@@ -72,6 +72,13 @@ class TextWriter {
     return *this << static_cast<char>('0' + number % 8);
   }
 
+  /// Begins anew.
+  constexpr void clear() noexcept {
+    size_ = 0;
+    truncated_ = false;
+    if (capacity_ > 0) buffer_[0] = '\0';
+  }
+
   [[nodiscard]] constexpr std::string_view view() const noexcept { return {buffer_, size_}; }
   [[nodiscard]] constexpr const char* c_str() const noexcept { return buffer_; }
   [[nodiscard]] constexpr bool truncated() const noexcept { return truncated_; }
@@ -92,7 +99,7 @@ class TextBuffer : public TextWriter {
   TextBuffer& operator=(const TextBuffer&) = delete;
 
  private:
-  char storage_[N] = {};
+  char storage_[N];  // not cleared: pages that a short text leaves alone cost nothing
 };
 
 }  // namespace ch

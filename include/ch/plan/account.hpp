@@ -29,6 +29,20 @@ constexpr std::string_view colon_field(std::string_view line, int n) noexcept {
   return head(line, line.find(':'));
 }
 
+/// Is field 2 of `line` the number that `digits` spells? Most lines of a large file are
+/// asked just this.
+constexpr bool has_id(std::string_view line, std::string_view digits) noexcept {
+  const char* at = line.data();
+  const char* const end = at + line.size();
+  for (int colons = 2; colons > 0; ++at) {
+    if (at == end) return false;
+    if (*at == ':') --colons;
+  }
+  for (const char digit : digits)
+    if (at == end || *at++ != digit) return false;
+  return at == end || *at == ':';
+}
+
 /// Calls `use(line)` for each line of the file until it answers true. Lines that do
 /// not fit the buffer are passed over: no account line is that long.
 template <kernel::Kernel K, class Use>
@@ -70,9 +84,10 @@ template <kernel::Kernel K>
                                    const char* path = "/etc/passwd",
                                    Descriptors descriptors = Descriptors::close_now) noexcept {
   Account found;
+  TextBuffer<16> digits;
+  digits << id;
   const auto use = [&](std::string_view line) {
-    std::uint64_t value = 0;
-    if (!parse_number(detail::colon_field(line, 2), invalid_id, value) || value != id) return false;
+    if (!detail::has_id(line, digits.view())) return false;
     const char* name = arena.join(detail::colon_field(line, 0));
     const char* home = arena.join(detail::colon_field(line, 5));
     if (name != nullptr) found.name = name;

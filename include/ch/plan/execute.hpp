@@ -3,6 +3,7 @@
 // Floor 3. The executor: the only code that turns a plan into a container.
 #pragma once
 
+#include "ch/plan/perform_admission.hpp"
 #include "ch/plan/perform_overlay.hpp"
 
 namespace ch {
@@ -17,6 +18,15 @@ namespace detail {
                           Call::fsconfig, Call::fsmount})
     if (error.operation == call) return true;
   return false;
+}
+
+/// The step before the next one: `i`, unless a meeting has made us a joiner, who finds
+/// everything up to AdmitPeers done.
+[[nodiscard]] constexpr std::size_t next_step(std::span<const Step> steps, std::size_t i) noexcept {
+  const auto* meets = std::get_if<step::MeetPeers>(&steps[i]);
+  if (meets == nullptr || meets->notes->role == Role::creator) return i;
+  while (i + 1 < steps.size() && !std::holds_alternative<step::AdmitPeers>(steps[i + 1])) ++i;
+  return i;
 }
 
 }  // namespace detail
@@ -34,7 +44,8 @@ namespace detail {
 /// tree so far, which nobody has seen, is dropped and put together again: over an overlay,
 /// or by mount(2). Only the launch that needs it pays for it.
 ///
-/// A kernel with `on_step(StepIndex, const Step&)` is told before each step.
+/// A kernel with `on_step(StepIndex, const Step&)` is told before each step; one with
+/// `on_joined(const Gathering&)`, which container it has come to.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan,
                                    Descriptors descriptors = Descriptors::close_now,
@@ -49,7 +60,10 @@ template <kernel::Kernel K>
     const bool in_tree = image <= i;
     Result<void> done =
         std::visit([&](const auto& s) noexcept { return perform(k, state, s); }, plan.steps[i]);
-    if (done) continue;
+    if (done) {
+      i = detail::next_step(plan.steps, i);
+      continue;
+    }
     state.drop(k);
     const bool older = in_tree && state.mode != Assembly::classic &&
                        detail::lacks_mount_api(done.error());
@@ -58,6 +72,7 @@ template <kernel::Kernel K>
       i = image - 1;
       continue;
     }
+    detail::abandon(k, state);
     done.error().step = index;
     return done;
   }

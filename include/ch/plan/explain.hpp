@@ -7,6 +7,7 @@
 // user_namespaces.
 #pragma once
 
+#include "ch/plan/gathering.hpp"
 #include "ch/plan/host_limits.hpp"
 #include "ch/plan/plan.hpp"
 #include "ch/types/errno_text.hpp"
@@ -73,6 +74,10 @@ struct Explain {
     return {"the process is another user's, or in the same namespaces already",
             "join only processes of your own containers"};
   }
+  constexpr Explanation operator()(const step::MeetPeers& s) const noexcept { return group(s); }
+  constexpr Explanation operator()(const step::AdmitPeers& s) const noexcept {
+    return group(s.group);
+  }
   constexpr Explanation operator()(const step::MapUsers&) const noexcept { return map(); }
   constexpr Explanation operator()(const step::MapGroups&) const noexcept { return map(); }
   constexpr Explanation operator()(const step::OpenImage&) const noexcept {
@@ -86,6 +91,16 @@ struct Explain {
   }
   constexpr Explanation operator()(const step::Bind& s) const noexcept {
     return mount(s.source.text, s.destination.text);
+  }
+  constexpr Explanation operator()(const step::MakeLink& s) const noexcept {
+    if (e.code == Errno::eexist || e.code == Errno::eisdir)
+      return {"the image has something else of this name, and it can't be replaced: only --write "
+              "and kernels without overlays for users come to this",
+              "leave out --write, or remove it from the image"};
+    if (e.code == Errno::enoent)
+      return {"the image lacks it, and this kernel has no overlays for users to make it in",
+              "make the link in the image"};
+    return mount({}, s.destination.text);
   }
   constexpr Explanation operator()(const step::BindScratch& s) const noexcept {
     return mount(s.source.text, s.destination.text);
@@ -167,6 +182,35 @@ struct Explain {
   static constexpr bool is_missing_code(Errno code) noexcept {
     return code == Errno::enoent || code == Errno::enotdir;
   }
+  /// What the group itself has found out says more than any errno.
+  [[nodiscard]] constexpr Explanation group(const step::MeetPeers& s) const noexcept {
+    if (!s.notes->why.view().empty()) return {s.notes->why.view(), group_remedy()};
+    if (e.operation == kernel::Call::dup3)
+      return {"a living tag takes descriptor 200, and the limit on open files is below that",
+              "raise it: ulimit -n"};
+    return refused();
+  }
+  [[nodiscard]] constexpr std::string_view group_remedy() const noexcept {
+    switch (e.code) {
+      case Errno::etimedout:
+        return "start as many peers as --join-ct says, all with the same --join-tag; "
+               "--join-timeout waits longer";
+      case Errno::eusers:
+      case Errno::einval:
+        return "give all peers the same --join-ct, the number of them on this machine";
+      case Errno::econnreset:
+      case Errno::ecanceled:
+        return "look at what that process has said, and start all peers again";
+      case Errno::eproto:
+        return "use the same ch-run for all peers";
+      case Errno::eoverflow:
+        return "be another user inside: --uid";
+      case Errno::eaddrinuse:
+        return "choose another --join-tag, and tell the administrator";
+      default:
+        return {};
+    }
+  }
   [[nodiscard]] constexpr Explanation map() const noexcept {
     if (e.code == Errno::einval)
       return {"the id is out of range", "choose one below 4294967295"};
@@ -217,6 +261,12 @@ struct Explain {
 struct Attempt {
   constexpr const char* operator()(const step::CreateNamespaces&) const { return "make namespaces"; }
   constexpr const char* operator()(const step::JoinNamespaces&) const { return "join namespaces"; }
+  constexpr const char* operator()(const step::MeetPeers& s) const {
+    return s.expected == 0 ? "join or make the container of tag" : "meet the peers of group";
+  }
+  constexpr const char* operator()(const step::AdmitPeers&) const {
+    return "gather the peers of group";
+  }
   constexpr const char* operator()(const step::DenySetgroups&) const { return "deny setgroups"; }
   constexpr const char* operator()(const step::MapUsers&) const { return "map user ids"; }
   constexpr const char* operator()(const step::MapGroups&) const { return "map group ids"; }
@@ -229,6 +279,7 @@ struct Attempt {
   constexpr const char* operator()(const step::WriteScratchFile&) const {
     return "write scratch file";
   }
+  constexpr const char* operator()(const step::MakeLink&) const { return "make link"; }
   constexpr const char* operator()(const step::Bind&) const { return "bind"; }
   constexpr const char* operator()(const step::BindScratch&) const { return "bind generated"; }
   constexpr const char* operator()(const step::MountFilesystem&) const { return "mount"; }

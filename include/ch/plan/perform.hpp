@@ -24,6 +24,7 @@ struct Assembling {
   Access access = Access::read_only;  // to the image
   bool can_overlay = false;           // the plan allows one, if needed
   bool wants_overlay = false;         // a mount point was missing
+  const step::MeetPeers* meeting = nullptr;  // the peers that wait for us, if any
 
   /// Closes `fd`, unless exec will. Beyond descriptor 127 it is closed in any case, so
   /// that a thousand binds fit into the usual limit of 1024 descriptors.
@@ -95,6 +96,8 @@ Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcep
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::JoinNamespaces& s) noexcept {
+  if (s.pidfd != Fd::none)
+    return lift(kernel::setns(k, s.pidfd, static_cast<std::uint64_t>(s.flags)));
   const auto pidfd = lift(kernel::pidfd_open(k, s.pid));
   if (!pidfd) return failure(pidfd.error());
   const detail::Held<K> process(k, a, *pidfd);
@@ -126,8 +129,7 @@ Result<void> perform(K& k, Assembling& a, const step::ChangeDirectory& s) noexce
     const auto start = kernel::openat(k, Fd::cwd, absolute ? "/" : ".", flags);
     if (!start.ok()) return lift(kernel::Returned<void>{start.raw, start.call}, s.path.text);
     const detail::Held<K> root(k, a, start.value());
-    kernel::RootWalk walk;
-    opened = walk.open(k, root.get(), s.path.c_str(), flags);
+    opened = kernel::walk_in_root(k, root.get(), s.path.c_str(), flags);
   }
   if (opened.error() == Errno::enoent && s.if_missing == IfMissing::skip) return {};
   if (!opened.ok()) return lift(kernel::Returned<void>{opened.raw, opened.call}, s.path.text);

@@ -50,8 +50,8 @@ Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) no
   if (a.mode != Assembly::classic)
     return lift(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
                 destination.text);
-  kernel::RootWalk walk;
-  return lift(walk.open(k, a.root, destination.c_str(), kernel::o_path), destination.text);
+  return lift(kernel::walk_in_root(k, a.root, destination.c_str(), kernel::o_path),
+              destination.text);
 }
 
 /// What a mount point for `source`/`path` has to be. A source that is not there is no
@@ -230,6 +230,45 @@ Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexc
     rest.remove_prefix(n.value() < rest.size() ? n.value() : rest.size());
   }
   return {};
+}
+
+namespace detail {
+
+/// What is at the place of the link: `there` is false if that is not the link itself.
+struct LinkState {
+  bool there = false;
+  Error error{};  // why it is not: nothing (ENOENT), something else (EEXIST), or no way to it
+};
+
+template <kernel::Kernel K>
+LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noexcept {
+  const char* path = s.destination.c_str();
+  constexpr std::uint64_t flags = kernel::o_path | kernel::o_nofollow;
+  kernel::RootWalk walk;
+  const auto opened = lift(a.mode == Assembly::classic
+                               ? walk.open(k, a.root, path, flags)
+                               : kernel::open_in_root(k, a.root, path, flags),
+                           s.destination.text);
+  if (!opened) return {false, opened.error()};
+  const Held<K> found(k, a, *opened);
+  if (kernel::is_link_to(k, found.get(), "", s.target.view())) return {true, {}};
+  return {false, {Errno::eexist, kernel::Call::symlinkat, StepIndex::none, s.destination.text}};
+}
+
+}  // namespace detail
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
+  const auto state = detail::look_for_link(k, a, s);
+  if (state.there) return {};
+  if (state.error.code != Errno::enoent && state.error.code != Errno::eexist)
+    return failure(state.error);
+  if (a.access == Access::read_only) {
+    a.wants_overlay = a.wants_overlay || a.can_overlay;
+    return failure(state.error);
+  }
+  return lift(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str()),
+              s.destination.text);
 }
 
 template <kernel::Kernel K>

@@ -16,23 +16,44 @@ namespace detail {
 /// false for those that are no concern here.
 struct CreatedMountPoint {
   ImagePath destination{};
-  HostPath source{};  // decides between directory and file; empty: directory
+  HostPath source{};     // decides between directory and file,
+  ScratchPath scratch{};  // or this does; if both are empty, a directory
   bool wanted = false;
 
   void operator()(const step::Bind& s) noexcept {
-    *this = {s.destination, s.source, s.if_missing == IfMissing::create};
+    *this = {s.destination, s.source, {}, s.if_missing == IfMissing::create};
   }
   void operator()(const step::BindScratch& s) noexcept {
-    *this = {s.destination, {}, s.if_missing == IfMissing::create};
+    *this = {s.destination, {}, s.source, s.if_missing == IfMissing::create};
   }
-  void operator()(const step::MountFilesystem& s) noexcept { *this = {s.destination, {}, true}; }
+  void operator()(const step::MountFilesystem& s) noexcept {
+    *this = {s.destination, {}, {}, true};
+  }
   template <class S>
   void operator()(const S&) noexcept {}
 };
 
+/// What the mount point has to be. The scratch file system is still empty at this time.
+template <kernel::Kernel K>
+kernel::MountPoint kind_of(K& k, const Assembling& a, const CreatedMountPoint& point) noexcept {
+  if (!point.source.empty()) return mount_point_for(k, Fd::cwd, point.source.c_str());
+  for (const Step& step : a.steps)
+    if (const auto* written = std::get_if<step::WriteScratchFile>(&step))
+      if (written->path.view() == point.scratch.view()) return kernel::MountPoint::file;
+  return kernel::MountPoint::directory;
+}
+
+/// Makes in `upper` all mount points that the image lacks, and all links.
 template <kernel::Kernel K>
 Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
   for (const Step& step : a.steps) {
+    if (const auto* link = std::get_if<step::MakeLink>(&step)) {
+      if (look_for_link(k, a, *link).there) continue;
+      CHARLIE_TRY(lift(kernel::make_link(k, a.root, upper, link->destination.view(),
+                                         link->target.c_str()),
+                       link->destination.text));
+      continue;
+    }
     CreatedMountPoint point;
     std::visit(point, step);
     if (!point.wanted) continue;
@@ -43,10 +64,8 @@ Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
     kernel::RootWalk walk;
     CHARLIE_TRY(lift(walk.locate(k, a.root, point.destination.c_str(), names),
                      point.destination.text));
-    const auto kind = point.source.empty()
-                          ? kernel::MountPoint::directory
-                          : mount_point_for(k, Fd::cwd, point.source.c_str());
-    CHARLIE_TRY(lift(kernel::make_names(k, upper, names.view(), kind), point.destination.text));
+    CHARLIE_TRY(lift(kernel::make_names(k, upper, names.view(), kind_of(k, a, point)),
+                     point.destination.text));
   }
   return {};
 }

@@ -31,21 +31,28 @@ struct Plan {
 /// Never allocates outside the arena. Not for use between clone and exec.
 class PlanBuilder {
  public:
-  explicit PlanBuilder(Arena& arena) noexcept : arena_(arena), steps_(room(usual)) {}
+  explicit PlanBuilder(Arena& arena) noexcept
+      : arena_(arena), steps_(arena.sequence<Step>(usual)), full_(steps_.capacity() == 0) {}
 
-  void add(const Step& step) noexcept {
-    if (steps_.push_back(step)) return;
-    Sequence<Step> longer = room(steps_.capacity() * 2);  // the old room is lost to the arena
-    for (const Step& s : steps_) full_ = !longer.push_back(s) || full_;
-    full_ = !longer.push_back(step) || full_;
-    if (!full_) steps_ = longer;
-  }
+  void add(const Step& step) noexcept { full_ = !arena_.push_back(steps_, step) || full_; }
   /// A NUL-terminated text made of `pieces`, living as long as the plan.
   template <class... Pieces>
   [[nodiscard]] ZString text(Pieces... pieces) noexcept {
     const char* joined = arena_.join(pieces...);
     if (joined == nullptr) full_ = true;
     return joined == nullptr ? ZString() : ZString(joined);
+  }
+
+  /// The first step so far, or null.
+  [[nodiscard]] const Step* first() const noexcept {
+    return steps_.empty() ? nullptr : steps_.begin();
+  }
+  /// `count` objects that live as long as the plan; none if the arena is full.
+  template <class T>
+  [[nodiscard]] std::span<T> memory(std::size_t count) noexcept {
+    T* first = arena_.make<T>(count);
+    if (first == nullptr) full_ = true;
+    return {first, first == nullptr ? 0 : count};
   }
 
   /// The plan. ENOMEM with operation `none`: the arena is too small.
@@ -56,13 +63,10 @@ class PlanBuilder {
 
  private:
   static constexpr std::size_t usual = 40;  // steps of a default ch-run and some binds
-  [[nodiscard]] Sequence<Step> room(std::size_t steps) noexcept {
-    return {arena_.make<Step>(steps), steps};
-  }
 
   Arena& arena_;
   Sequence<Step> steps_;
-  bool full_ = false;
+  bool full_;
 };
 
 }  // namespace ch

@@ -76,6 +76,16 @@ struct StepData {
     return "join-namespaces";
   }
   template <class V>
+  static const char* of(const step::MeetPeers& s, V&& v) {
+    group(s, v);
+    return "meet-peers";
+  }
+  template <class V>
+  static const char* of(const step::AdmitPeers& s, V&& v) {
+    group(s.group, v);
+    return "admit-peers";
+  }
+  template <class V>
   static const char* of(const step::DenySetgroups&, V&&) {
     return "deny-setgroups";
   }
@@ -121,6 +131,12 @@ struct StepData {
     v("path", s.path.view());
     v("content", s.content);
     return "write-scratch-file";
+  }
+  template <class V>
+  static const char* of(const step::MakeLink& s, V&& v) {
+    v("target", s.target.view());
+    v("destination", s.destination.view());
+    return "make-link";
   }
   template <class V>
   static const char* of(const step::Bind& s, V&& v) {
@@ -177,6 +193,12 @@ struct StepData {
   }
 
  private:
+  template <class V>
+  static void group(const step::MeetPeers& s, V&& v) {
+    v("tag", s.tag.view());
+    v("peers", static_cast<std::uint64_t>(s.expected));
+    v("timeout_ms", s.timeout / 1'000'000);
+  }
   template <class Id, class V>
   static void range(const IdRange<Id>& r, V&& v) {
     v("inside", static_cast<std::uint64_t>(r.inside));

@@ -28,6 +28,20 @@ void shell_word(Sink& sink, std::string_view text) {
   sink("'");
 }
 
+/// Bytes as a format of printf(1): a word of the shell can't hold a NUL.
+template <class Sink>
+void shell_bytes(Sink& sink, std::string_view bytes) {
+  sink("'");
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    TextBuffer<8> octal;
+    octal << '\\' << static_cast<char>('0' + byte / 64) << static_cast<char>('0' + byte / 8 % 8)
+          << static_cast<char>('0' + byte % 8);
+    sink(octal.view());
+  }
+  sink("'");
+}
+
 /// What the script needs to know of the whole plan before its first line.
 struct ShellOutline {
   NamespaceFlags flags{};
@@ -66,6 +80,11 @@ struct StepShell {
 
   void operator()(const step::CreateNamespaces&) const {}  // by the script's first stage
   void operator()(const step::JoinNamespaces&) const {}
+  void operator()(const step::MeetPeers&) const {
+    sink("# This is the creator's part. Others of the group would run: nsenter --user --mount\n"
+         "# --preserve-credentials --target=PID, with the number of this process.\n");
+  }
+  void operator()(const step::AdmitPeers&) const {}
   void operator()(const step::DenySetgroups&) const {}
   void operator()(const step::MapUsers&) const {}
   void operator()(const step::MapGroups&) const {}
@@ -112,11 +131,31 @@ struct StepShell {
     sink("\n");
   }
   void operator()(const step::WriteScratchFile& s) const {
-    sink("printf %s ");
-    shell_word(sink, s.content);
+    sink("printf ");
+    if (s.content.find('\0') == std::string_view::npos) {
+      sink("%s ");
+      shell_word(sink, s.content);
+    } else {
+      shell_bytes(sink, s.content);
+    }
     sink(" > \"$scratch\"/");
     shell_word(sink, s.path.view());
     sink("\n");
+  }
+  void operator()(const step::MakeLink& s) const {
+    const auto to = [&] {
+      sink("\"$new\"");
+      shell_word(sink, s.destination.view());
+    };
+    sink("[ \"$(readlink -- ");
+    to();
+    sink(")\" = ");
+    shell_word(sink, s.target.view());
+    sink(" ] || ln -sfn -- ");
+    shell_word(sink, s.target.view());
+    sink(" ");
+    to();
+    sink("  # in an overlay, were the image read-only\n");
   }
   void operator()(const step::Bind& s) const { bind("", s.source.view(), s); }
   void operator()(const step::BindScratch& s) const { bind("\"$scratch\"/", s.source.view(), s); }

@@ -34,6 +34,20 @@ struct StepText {
     out << "join namespaces of process " << static_cast<int>(s.pid) << ": ";
     write_namespaces(out, s.flags);
   }
+  void operator()(const step::MeetPeers& s) const noexcept {
+    if (s.expected == 0)
+      out << "join the container of tag " << s.tag << " if it lives, and skip to its peers' step";
+    else
+      out << "meet the " << s.expected << " peers of group " << s.tag
+          << "; whoever is not the first waits, joins, and skips to the end of the creator's steps";
+  }
+  void operator()(const step::AdmitPeers& s) const noexcept {
+    if (s.group.expected == 0)
+      out << "let others find the container of tag " << s.group.tag;
+    else
+      out << "as the creator, hand the namespaces to the other peers when all "
+          << s.group.expected << " are there";
+  }
   void operator()(const step::DenySetgroups&) const noexcept { out << "deny setgroups"; }
   void operator()(const step::MapUsers& s) const noexcept { map("uid", s.range); }
   void operator()(const step::MapGroups& s) const noexcept { map("gid", s.range); }
@@ -62,6 +76,9 @@ struct StepText {
   void operator()(const step::WriteScratchFile& s) const noexcept {
     out << "write file tmpfs:" << s.path.text << ", " << static_cast<std::uint64_t>(s.content.size())
         << " bytes";
+  }
+  void operator()(const step::MakeLink& s) const noexcept {
+    out << "link " << s.destination.text << " to " << s.target;
   }
   void operator()(const step::Bind& s) const noexcept {
     out << "bind " << s.source.text << " on " << s.destination.text;

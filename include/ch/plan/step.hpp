@@ -24,6 +24,8 @@ enum class OverlayKind : std::uint8_t {
   directory,  // in a directory of the host, to be kept
 };
 
+struct Gathering;  // gathering.hpp
+
 namespace step {
 
 // ---- which namespaces, and who we are in them -------------------------------------
@@ -39,6 +41,25 @@ struct CreateNamespaces {
 struct JoinNamespaces {
   Pid pid{};
   NamespaceFlags flags{};
+  Fd pidfd = Fd::none;  // where the caller holds the process already
+};
+
+/// Finds the peers of the group `tag`. The first to come is the creator and goes on with
+/// the next step; the others wait for its container, take its namespaces and go on after
+/// AdmitPeers. `expected` 0: a tag that lives; who comes when it does joins it at once.
+/// man 7 unix, "Abstract sockets". The one memory that a step writes to is `notes`.
+struct MeetPeers {
+  ZString tag{};
+  std::uint32_t expected = 0;
+  int rank = -1;              // of this process on this machine; -1: not known
+  std::uint64_t timeout = 0;  // nanoseconds
+  Gathering* notes = nullptr;
+};
+
+/// The creator's: waits until all peers are there and hands them the namespaces, as
+/// descriptors, so that it need not live any longer. Until then none goes on.
+struct AdmitPeers {
+  MeetPeers group{};
 };
 
 /// Gives up setgroups(2), which the kernel demands of an ordinary user before gid_map:
@@ -90,6 +111,13 @@ struct MakeScratchDirectory {
 struct WriteScratchFile {
   ScratchPath path{};
   std::string_view content{};
+};
+
+/// A symbolic link in the container, with the directories above it where these are missing:
+/// in the image if that is writable, else in a layer over it. A link of that name gives way.
+struct MakeLink {
+  ZString target{};  // as readlink(2) will answer it; need not exist
+  ImagePath destination{};
 };
 
 /// Shows a host file or tree, with the mounts beneath it, at a path of the container.
@@ -161,10 +189,11 @@ struct Execute {
 
 /// One step. All alternatives are trivially copyable, so a Step is a plain value.
 using Step =
-    std::variant<step::CreateNamespaces, step::JoinNamespaces, step::DenySetgroups, step::MapUsers,
-                 step::MapGroups, step::MakePrivate, step::OpenImage, step::MakeScratch,
-                 step::Overlay, step::MakeScratchDirectory, step::WriteScratchFile, step::Bind,
-                 step::BindScratch, step::MountFilesystem, step::EnterRoot, step::SetHostname,
+    std::variant<step::CreateNamespaces, step::JoinNamespaces, step::MeetPeers, step::AdmitPeers,
+                 step::DenySetgroups, step::MapUsers, step::MapGroups, step::MakePrivate,
+                 step::OpenImage, step::MakeScratch,
+                 step::Overlay, step::MakeScratchDirectory, step::WriteScratchFile, step::MakeLink,
+                 step::Bind, step::BindScratch, step::MountFilesystem, step::EnterRoot, step::SetHostname,
                  step::ChangeDirectory, step::ForbidNewPrivileges, step::InstallFilter,
                  step::CloseDescriptors, step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);

@@ -24,8 +24,8 @@ struct DestinationOf {
 
 }  // namespace detail
 
-/// EINVAL with the step at fault: namespaces not first or not once, ids mapped before or
-/// without them, a destination that is relative or the root itself, scratch or mounts
+/// EINVAL with the step at fault: namespaces not first or not once, peers who meet and are
+/// never admitted, ids mapped before or without them, a destination that is relative or the root itself, scratch or mounts
 /// used before they exist or after the root was entered, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
   bool entered = false;
@@ -33,6 +33,8 @@ struct DestinationOf {
   bool scratch = false;
   bool in_root = false;
   bool over = false;
+  bool meets = false;
+  bool admits = false;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& s = plan.steps[i];
     const auto is = [&]<class S>(std::type_identity<S>) { return std::holds_alternative<S>(s); };
@@ -41,10 +43,23 @@ struct DestinationOf {
           {Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), what});
     };
     if (over) return fail("nothing may follow Execute");
+    if (is(std::type_identity<step::MeetPeers>{})) {
+      if (i != 0) return fail("the peers meet first, and once");
+      meets = true;
+      continue;
+    }
     const bool enters = is(std::type_identity<step::CreateNamespaces>{}) ||
                         is(std::type_identity<step::JoinNamespaces>{});
-    if (enters != (i == 0)) return fail("the namespaces come first, and once");
+    if (enters != (i == (meets ? 1U : 0U))) return fail("the namespaces come first, and once");
     entered = entered || enters;
+    if (const auto* makes = std::get_if<step::CreateNamespaces>(&s); makes != nullptr && meets)
+      if (takes_child(makes->flags))
+        return fail("a pid or time namespace can't be shared by a group: it ends with one process");
+    if (is(std::type_identity<step::AdmitPeers>{})) {
+      if (!meets || admits || (image && !in_root))
+        return fail("peers are admitted once, to a container that stands");
+      admits = true;
+    }
     if (is(std::type_identity<step::OpenImage>{})) {
       if (image) return fail("a container has one image");
       image = true;
@@ -72,6 +87,8 @@ struct DestinationOf {
     }
     if (is(std::type_identity<step::Execute>{})) over = true;
   }
+  if (meets != admits)
+    return failure({Errno::einval, kernel::Call::none, StepIndex::none, "peers wait for ever"});
   if (!entered) return failure({Errno::einval, kernel::Call::none, StepIndex::none, "empty plan"});
   if (image && !in_root)
     return failure({Errno::einval, kernel::Call::none, StepIndex::none, "the image is never entered"});

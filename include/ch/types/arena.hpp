@@ -15,6 +15,39 @@
 
 namespace ch {
 
+/// Up to `capacity` values of T in storage that someone else owns, which holds no objects
+/// before push_back puts them there. `push_back` answers false when full, and the sequence
+/// stays as it was.
+template <class T>
+  requires std::is_trivially_copyable_v<T>
+class Sequence {
+ public:
+  constexpr Sequence() noexcept = default;
+  constexpr Sequence(T* storage, std::size_t capacity) noexcept
+      : data_(storage), capacity_(storage == nullptr ? 0 : capacity) {}
+
+  [[nodiscard]] bool push_back(const T& value) noexcept {
+    if (size_ == capacity_) return false;
+    ::new (static_cast<void*>(data_ + size_++)) T(value);
+    return true;
+  }
+  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
+  [[nodiscard]] constexpr std::size_t capacity() const noexcept { return capacity_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
+  [[nodiscard]] constexpr T& operator[](std::size_t i) noexcept { return data_[i]; }
+  [[nodiscard]] constexpr const T& operator[](std::size_t i) const noexcept { return data_[i]; }
+  [[nodiscard]] constexpr T* begin() noexcept { return data_; }
+  [[nodiscard]] constexpr T* end() noexcept { return data_ + size_; }
+  [[nodiscard]] constexpr const T* begin() const noexcept { return data_; }
+  [[nodiscard]] constexpr const T* end() const noexcept { return data_ + size_; }
+  [[nodiscard]] constexpr std::span<const T> span() const noexcept { return {data_, size_}; }
+
+ private:
+  T* data_ = nullptr;
+  std::size_t size_ = 0;
+  std::size_t capacity_ = 0;
+};
+
 /// Hands out aligned pieces of one buffer. Never allocates; a request that does not
 /// fit answers null and changes nothing.
 class Arena {
@@ -42,6 +75,24 @@ class Arena {
     T* first = static_cast<T*>(piece);
     for (std::size_t i = 0; i < count; ++i) ::new (static_cast<void*>(first + i)) T();
     return first;
+  }
+  /// An empty sequence with room for `capacity` values, or for none if the arena is full.
+  /// The room is not touched: a page that is never used costs no page fault.
+  template <class T>
+  [[nodiscard]] Sequence<T> sequence(std::size_t capacity) noexcept {
+    if (capacity > capacity_ / sizeof(T)) return {};
+    return {static_cast<T*>(allocate(sizeof(T) * capacity, alignof(T))), capacity};
+  }
+  /// Appends to `sequence`, in room twice as large if it is full: the old room is lost.
+  /// False, and nothing has changed, if there is none.
+  template <class T>
+  [[nodiscard]] bool push_back(Sequence<T>& values, const T& value) noexcept {
+    if (values.push_back(value)) return true;
+    Sequence<T> longer = sequence<T>(values.capacity() * 2 + 8);
+    if (longer.capacity() == 0) return false;
+    for (const T& old : values) (void)longer.push_back(old);
+    values = longer;
+    return values.push_back(value);
   }
   /// A NUL-terminated copy of the pieces, one after the other, or null.
   template <class... Pieces>
@@ -75,37 +126,6 @@ class ArenaOf : public Arena {
 
  private:
   alignas(std::max_align_t) std::byte bytes_[N];
-};
-
-/// Up to `capacity` values of T in storage that someone else owns. `push_back` answers
-/// false when full, and the sequence stays as it was.
-template <class T>
-class Sequence {
- public:
-  constexpr Sequence() noexcept = default;
-  constexpr Sequence(T* storage, std::size_t capacity) noexcept
-      : data_(storage), capacity_(storage == nullptr ? 0 : capacity) {}
-
-  [[nodiscard]] constexpr bool push_back(const T& value) noexcept {
-    if (size_ == capacity_) return false;
-    data_[size_++] = value;
-    return true;
-  }
-  [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }
-  [[nodiscard]] constexpr std::size_t capacity() const noexcept { return capacity_; }
-  [[nodiscard]] constexpr bool empty() const noexcept { return size_ == 0; }
-  [[nodiscard]] constexpr T& operator[](std::size_t i) noexcept { return data_[i]; }
-  [[nodiscard]] constexpr const T& operator[](std::size_t i) const noexcept { return data_[i]; }
-  [[nodiscard]] constexpr T* begin() noexcept { return data_; }
-  [[nodiscard]] constexpr T* end() noexcept { return data_ + size_; }
-  [[nodiscard]] constexpr const T* begin() const noexcept { return data_; }
-  [[nodiscard]] constexpr const T* end() const noexcept { return data_ + size_; }
-  [[nodiscard]] constexpr std::span<const T> span() const noexcept { return {data_, size_}; }
-
- private:
-  T* data_ = nullptr;
-  std::size_t size_ = 0;
-  std::size_t capacity_ = 0;
 };
 
 }  // namespace ch

@@ -43,10 +43,16 @@ inline constexpr ErrnoText errno_texts[] = {
     {kernel::Errno::enosys, "ENOSYS", "Function not implemented"},
     {kernel::Errno::enotempty, "ENOTEMPTY", "Directory not empty"},
     {kernel::Errno::eloop, "ELOOP", "Too many levels of symbolic links"},
+    {kernel::Errno::eproto, "EPROTO", "Protocol error"},
     {kernel::Errno::eusers, "EUSERS", "Too many users"},
     {kernel::Errno::eopnotsupp, "EOPNOTSUPP", "Operation not supported"},
+    {kernel::Errno::eaddrinuse, "EADDRINUSE", "Address already in use"},
+    {kernel::Errno::econnreset, "ECONNRESET", "Connection reset by peer"},
+    {kernel::Errno::etimedout, "ETIMEDOUT", "Connection timed out"},
+    {kernel::Errno::econnrefused, "ECONNREFUSED", "Connection refused"},
     {kernel::Errno::estale, "ESTALE", "Stale file handle"},
     {kernel::Errno::edquot, "EDQUOT", "Disk quota exceeded"},
+    {kernel::Errno::ecanceled, "ECANCELED", "Operation canceled"},
 };
 
 /// Writes "No such file or directory (ENOENT)", or "error 999".

@@ -57,6 +57,13 @@ inline constexpr NamespaceKind namespace_kinds[] = {
     {static_cast<NamespaceFlags>(kernel::clone_newtime), "time"},
 };
 
+/// Does a process need a child to get to these namespaces? unshare and setns move only
+/// later children to a pid or time namespace.
+[[nodiscard]] constexpr bool takes_child(NamespaceFlags flags) noexcept {
+  constexpr auto kinds = static_cast<NamespaceFlags>(kernel::clone_newpid | kernel::clone_newtime);
+  return (flags & kinds) != NamespaceFlags::none;
+}
+
 /// When descriptors that we opened are closed.
 enum class Descriptors : std::uint8_t {
   close_now,      // the process lives on (enter, and any test)

@@ -47,4 +47,16 @@ struct UserBind {
   Access access = Access::read_write;
 };
 
+/// A symbolic link that the user wants in the container.
+struct UserLink {
+  ZString target{};
+  ImagePath destination{};
+};
+
+/// A small read-only file that the user wants in the container.
+struct UserFile {
+  std::string_view content{};
+  ImagePath destination{};
+};
+
 }  // namespace ch

@@ -3,14 +3,12 @@
 // Floor 2. What went wrong, as a value: which call, its error number, at which step
 // of which plan, on which path. Nothing is formatted here; `explain` (floor 3) turns
 // an Error and the host's facts into a cause and a remedy.
-// Result<T> is tl::expected, with std::expected's interface, until C++23 brings it.
+// Result<T> has the interface of std::expected<T, Error> as far as we use it, and can be
+// that one day. Not tl::expected, which includes <functional>: 42 000 lines for each file
+// that includes this, four times as many as all of the launch path.
 #pragma once
 
-// An assertion that fails would call into libc, where the launch path can't follow.
-#ifndef TL_ASSERT
-#define TL_ASSERT(x) static_cast<void>(0)
-#endif
-#include <tl/expected.hpp>
+#include <type_traits>
 
 #include "ch/kernel/kernel.hpp"
 #include "ch/types/text.hpp"
@@ -34,10 +32,71 @@ struct Error {
   friend constexpr bool operator==(const Error&, const Error&) noexcept = default;
 };
 
-template <class T>
-using Result = tl::expected<T, Error>;
+/// An error on its way to become a Result of any type, as std::unexpected is.
+struct Failure {
+  Error error;
+};
+[[nodiscard]] constexpr Failure failure(Error error) noexcept { return {error}; }
 
-[[nodiscard]] constexpr auto failure(Error error) noexcept { return tl::unexpected<Error>(error); }
+/// A value, or the error that there is in its place. Plain data, so that a child that
+/// shares our memory can leave one. `*`, `->` and value() need a value, error() an error:
+/// nothing is checked, and nothing throws.
+template <class T>
+class [[nodiscard]] Result {
+ public:
+  static_assert(std::is_trivially_copyable_v<T> && std::is_default_constructible_v<T>);
+  using value_type = T;
+  using error_type = Error;
+
+  constexpr Result() noexcept : value_() {}
+  constexpr Result(const T& value) noexcept : value_(value) {}  // NOLINT: as std::expected
+  constexpr Result(const Failure& failed) noexcept              // NOLINT
+      : error_(failed.error), has_value_(false) {}
+
+  [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
+  constexpr explicit operator bool() const noexcept { return has_value_; }
+  [[nodiscard]] constexpr T& operator*() noexcept { return value_; }
+  [[nodiscard]] constexpr const T& operator*() const noexcept { return value_; }
+  [[nodiscard]] constexpr T* operator->() noexcept { return &value_; }
+  [[nodiscard]] constexpr const T* operator->() const noexcept { return &value_; }
+  [[nodiscard]] constexpr const T& value() const noexcept { return value_; }
+  [[nodiscard]] constexpr T value_or(const T& other) const noexcept {
+    return has_value_ ? value_ : other;
+  }
+  [[nodiscard]] constexpr Error& error() noexcept { return error_; }
+  [[nodiscard]] constexpr const Error& error() const noexcept { return error_; }
+
+ private:
+  union {
+    T value_;
+    Error error_;
+  };
+  bool has_value_ = true;
+};
+
+/// The same without a value: success or an error.
+template <>
+class [[nodiscard]] Result<void> {
+ public:
+  using value_type = void;
+  using error_type = Error;
+
+  constexpr Result() noexcept : nothing_() {}
+  constexpr Result(const Failure& failed) noexcept  // NOLINT: as std::expected
+      : error_(failed.error), has_value_(false) {}
+
+  [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
+  constexpr explicit operator bool() const noexcept { return has_value_; }
+  [[nodiscard]] constexpr Error& error() noexcept { return error_; }
+  [[nodiscard]] constexpr const Error& error() const noexcept { return error_; }
+
+ private:
+  union {
+    char nothing_;
+    Error error_;
+  };
+  bool has_value_ = true;
+};
 
 /// The kernel's answer as a Result, naming the path it was about.
 template <class T>

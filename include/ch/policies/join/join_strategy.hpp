@@ -1,31 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 4, fourth policy: who makes the namespaces. Alone, a process makes its own;
-// attaching, it goes where another process already is, and nothing is left to mount.
-// Source: man 2 unshare, setns, pidfd_open.
+// attaching, it goes where another process already is, and nothing is left to mount; in a
+// group, one makes them for all (peer_group.hpp). Source: man 2 unshare, setns, pidfd_open.
 #pragma once
 
 #include <concepts>
 
 #include "ch/plan/context.hpp"
+#include "ch/plan/gathering.hpp"
 
 namespace ch {
-
-/// What a process turns out to be: creators map ids and mount, joiners find all done.
-enum class Role : std::uint8_t { creator, joiner };
 
 /// Purpose: gets the process into the container's namespaces.
 ///
 /// Minimal definition: `contribute(builder, flags)` adds the first steps of the plan and
-/// answers the role, which the rest of the plan depends on.
+/// answers the role, which the rest of the plan depends on. A strategy may also have
+/// `complete(builder)`, which adds the steps that follow when the container stands.
 ///
 /// Laws: after the steps the process is in all namespaces of `flags`; a joiner's plan
-/// maps no ids and mounts nothing.
+/// maps no ids and mounts nothing. A strategy that knows its role only when the plan is
+/// executed answers `creator`, and its steps skip the creator's where need be.
 ///
-/// Models: Alone, AttachToPid.
+/// Models: Alone, AttachToPid, PeerGroup, LivingTag, ChosenJoin.
 template <class S>
 concept JoinStrategy = requires(const S& strategy, PlanBuilder& builder, NamespaceFlags flags) {
-  { strategy.contribute(builder, flags) } noexcept -> std::same_as<Role>;
+  { strategy.contribute(builder, flags) }
+  noexcept->std::same_as<Role>;
 };
 
 /// New namespaces, for this process and its children.
@@ -36,11 +37,15 @@ struct Alone {
   }
 };
 
-/// The namespaces of a process that is already in a container of ours.
+/// The namespaces of a process that is already in a container of ours. Who has looked at
+/// the process before should hold it (find_target): then `pidfd` is it, and a later
+/// process with its number is not.
 struct AttachToPid {
   Pid pid{};
-  Role contribute(PlanBuilder& builder, NamespaceFlags flags) const noexcept {
-    builder.add(step::JoinNamespaces{pid, flags});
+  Fd pidfd = Fd::none;
+  NamespaceFlags flags = NamespaceFlags::none;  // none: those that the container names
+  Role contribute(PlanBuilder& builder, NamespaceFlags all) const noexcept {
+    builder.add(step::JoinNamespaces{pid, flags == NamespaceFlags::none ? all : flags, pidfd});
     return Role::joiner;
   }
 };

@@ -22,7 +22,8 @@ namespace ch {
 /// Laws: it only describes (no system calls); its options are its members; it looks at
 /// nothing but those and the context, so equal inputs give equal steps.
 ///
-/// Models: ImageRoot, HostFiles, Accounts, Tmp, Home, Devices, UserBinds.
+/// Models: ImageRoot, HostFiles, Accounts, Tmp, Home, Devices, Additions,
+/// UserBinds.
 template <class C>
 concept MountContributor =
     requires(const C& contributor, PlanBuilder& builder, const PlanContext& context) {

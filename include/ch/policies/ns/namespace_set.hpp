@@ -98,11 +98,6 @@ struct ChosenNamespaces {
   static constexpr bool enters_in_place = false;
 };
 
-/// Does a process need a child to get to these namespaces?
-[[nodiscard]] constexpr bool takes_child(NamespaceFlags flags) noexcept {
-  return (flags & (ns::pid::flag | ns::time::flag)) != NamespaceFlags::none;
-}
-
 /// A set of namespaces: knows its flags, which kinds it surely has, and whether a running
 /// process can move there itself.
 ///

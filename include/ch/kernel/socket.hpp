@@ -1,0 +1,191 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 1. Unix sockets with names that are no files, for processes of one machine that
+// have to find one another: connect, who is on the other side, messages, descriptors sent
+// along. A name belongs to whoever binds it first and is gone with its last descriptor.
+// Source: man 7 unix, man 2 bind, connect, accept, sendmsg, poll; man 3 cmsg.
+#pragma once
+
+#include "ch/kernel/kernel.hpp"
+#include "ch/kernel/text.hpp"
+
+namespace ch::kernel {
+
+inline constexpr int sol_socket = 1;
+inline constexpr int so_sndtimeo = 21;
+inline constexpr int so_peercred = 17;
+inline constexpr int scm_rights = 1;
+inline constexpr unsigned msg_dontwait = 0x40;
+inline constexpr unsigned msg_nosignal = 0x4000;
+inline constexpr unsigned msg_cmsg_cloexec = 0x40000000;
+inline constexpr short pollin = 0x001;
+inline constexpr short pollerr = 0x008;
+inline constexpr short pollhup = 0x010;
+
+/// An abstract name: a NUL, then bytes that end where the size says. sockaddr_un.
+class UnixName {
+ public:
+  explicit UnixName(std::string_view name) noexcept {
+    const std::string_view bytes = head(name, sizeof address_.path - 1);
+    for (std::size_t i = 0; i < bytes.size(); ++i) address_.path[i + 1] = bytes[i];
+    size_ = static_cast<unsigned>(sizeof address_.family + 1 + bytes.size());
+  }
+  [[nodiscard]] const void* data() const noexcept { return &address_; }
+  [[nodiscard]] unsigned size() const noexcept { return size_; }
+
+ private:
+  struct {
+    std::uint16_t family = 1;  // AF_UNIX
+    char path[108] = {};
+  } address_;
+  unsigned size_ = 0;
+};
+
+/// Who is at the other end, in the caller's namespaces: for one that listens, who called
+/// listen; else who called connect. Ids without a name here show as 65534.
+struct PeerCredentials {  // struct ucred
+  Pid pid{};
+  std::uint32_t uid = 0, gid = 0;
+};
+
+struct TimeValue {  // struct timeval
+  std::int64_t sec = 0, usec = 0;
+};
+
+struct PollFd {
+  Fd fd = Fd::none;
+  short events = 0, revents = 0;
+};
+
+/// A message of one piece, with up to eight descriptors beside it.
+struct Message {
+  struct Piece {
+    void* data = nullptr;
+    std::size_t size = 0;
+  };
+  struct Header {  // struct msghdr
+    void* name = nullptr;
+    unsigned name_size = 0;
+    Piece* pieces = nullptr;
+    std::size_t piece_count = 1;
+    void* control = nullptr;
+    std::size_t control_size = 0;
+    unsigned flags = 0;
+  };
+  struct Rights {  // struct cmsghdr and its data
+    std::size_t size = 0;
+    int level = sol_socket;
+    int type = scm_rights;
+    Fd fds[8] = {};
+  };
+  static constexpr std::size_t rights_header = sizeof(std::size_t) + 2 * sizeof(int);
+};
+
+/// A socket that keeps the borders of messages and says when the other end is gone.
+/// Close-on-exec.
+template <Kernel K>
+Returned<Fd> unix_socket(K& k, std::uint64_t more_flags = 0) noexcept {
+  constexpr int af_unix = 1;
+  constexpr std::uint64_t seqpacket = 5;
+  return detail::make<Fd>(k, Call::socket, af_unix, seqpacket | o_cloexec | more_flags, 0);
+}
+
+/// EADDRINUSE: somebody has this name. Only within one network namespace.
+template <Kernel K>
+Returned<void> bind(K& k, Fd socket, const UnixName& name) noexcept {
+  return detail::make<void>(k, Call::bind, socket, name.data(), name.size());
+}
+
+/// At most net.core.somaxconn connections wait to be accepted.
+template <Kernel K>
+Returned<void> listen(K& k, Fd socket, int waiting) noexcept {
+  return detail::make<void>(k, Call::listen, socket, waiting);
+}
+
+/// ECONNREFUSED: nobody has the name, or does not listen. EAGAIN: too many wait there
+/// already, and the send time-out is over.
+template <Kernel K>
+Returned<void> connect(K& k, Fd socket, const UnixName& name) noexcept {
+  return detail::make<void>(k, Call::connect, socket, name.data(), name.size());
+}
+
+/// The next connection, close-on-exec. After `stop_listening`, EINVAL when none is left.
+template <Kernel K>
+Returned<Fd> accept(K& k, Fd socket) noexcept {
+  return detail::make<Fd>(k, Call::accept4, socket, 0L, 0L, o_cloexec);
+}
+
+/// Refuses further connections; those that wait can still be accepted.
+template <Kernel K>
+Returned<void> stop_listening(K& k, Fd socket) noexcept {
+  return detail::make<void>(k, Call::shutdown, socket, 2);
+}
+
+/// Makes accept answer EAGAIN instead of waiting.
+template <Kernel K>
+Returned<void> set_nonblocking(K& k, Fd socket) noexcept {
+  constexpr unsigned fionbio = 0x5421;
+  const int on = 1;
+  return detail::make<void>(k, Call::ioctl, socket, fionbio, &on);
+}
+
+template <Kernel K>
+Returned<void> set_send_timeout(K& k, Fd socket, std::uint64_t nanoseconds) noexcept {
+  const TimeValue time{static_cast<std::int64_t>(nanoseconds / 1'000'000'000U),
+                       static_cast<std::int64_t>(nanoseconds % 1'000'000'000U / 1000U)};
+  return detail::make<void>(k, Call::setsockopt, socket, sol_socket, so_sndtimeo, &time,
+                            sizeof time);
+}
+
+template <Kernel K>
+Returned<void> peer_credentials(K& k, Fd socket, PeerCredentials& out) noexcept {
+  unsigned size = sizeof out;
+  return detail::make<void>(k, Call::getsockopt, socket, sol_socket, so_peercred, &out, &size);
+}
+
+/// Sends one message, with descriptors. EPIPE, ECONNRESET: the other end is gone.
+template <Kernel K>
+Returned<std::size_t> send(K& k, Fd socket, const void* data, std::size_t size,
+                           const Fd* fds = nullptr, std::size_t fd_count = 0) noexcept {
+  Message::Piece piece{const_cast<void*>(data), size};
+  Message::Rights rights;
+  rights.size = Message::rights_header + fd_count * sizeof(Fd);
+  for (std::size_t i = 0; i < fd_count && i < 8; ++i) rights.fds[i] = fds[i];
+  Message::Header header;
+  header.pieces = &piece;
+  if (fd_count > 0) {
+    header.control = &rights;
+    header.control_size = (rights.size + 7U) & ~std::size_t{7};
+  }
+  return detail::make<std::size_t>(k, Call::sendmsg, socket, &header, msg_nosignal);
+}
+
+/// Takes one message without waiting, and its descriptors, close-on-exec; those that did
+/// not come are Fd::none. 0: the other end is gone. EAGAIN: nothing there yet.
+template <Kernel K>
+Returned<std::size_t> receive(K& k, Fd socket, void* data, std::size_t size, Fd* fds = nullptr,
+                              std::size_t fd_count = 0) noexcept {
+  Message::Piece piece{data, size};
+  Message::Rights rights;
+  for (Fd& fd : rights.fds) fd = Fd::none;
+  Message::Header header;
+  header.pieces = &piece;
+  if (fd_count > 0) {
+    header.control = &rights;
+    header.control_size = sizeof rights;
+  }
+  const auto got =
+      detail::make<std::size_t>(k, Call::recvmsg, socket, &header, msg_dontwait | msg_cmsg_cloexec);
+  for (std::size_t i = 0; i < fd_count && i < 8; ++i) fds[i] = got.ok() ? rights.fds[i] : Fd::none;
+  return got;
+}
+
+/// Waits until one of `count` descriptors is ready, at most so long. EINTR: ask again.
+template <Kernel K>
+Returned<int> poll(K& k, PollFd* fds, std::size_t count, std::uint64_t nanoseconds) noexcept {
+  TimeSpec time{static_cast<std::int64_t>(nanoseconds / 1'000'000'000U),  // the kernel writes to it
+                static_cast<std::int64_t>(nanoseconds % 1'000'000'000U)};
+  return detail::make<int>(k, Call::ppoll, fds, count, &time, 0L, sizeof(std::uint64_t));
+}
+
+}  // namespace ch::kernel

@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. What a process knows of its peer group while the group gathers: who is there,
+// what the others say, why it failed. Memory of the plan's arena, which the two steps of
+// a meeting write to and whoever reports reads. The protocol is drawn in docs/join.md.
+#pragma once
+
+#include <span>
+
+#include "ch/kernel/socket.hpp"
+#include "ch/kernel/timing.hpp"
+#include "ch/types/ids.hpp"
+#include "ch/types/text.hpp"
+
+namespace ch {
+
+/// What a process turns out to be: creators map ids and mount, joiners find all done.
+enum class Role : std::uint8_t { creator, joiner };
+
+/// What a container was made of, by kind, so that two can be compared and the difference
+/// named. Equal values mean the same with all but certainty.
+struct Fingerprint {
+  std::uint64_t image = 0, mounts = 0, ids = 0, namespaces = 0;
+  friend constexpr bool operator==(const Fingerprint&, const Fingerprint&) noexcept = default;
+};
+
+/// How often a peer group's processes are numbered by whoever started them.
+inline constexpr int no_rank = -1;
+
+/// One peer, as the creator sees it.
+struct Seat {
+  Fd fd = Fd::none;
+  Pid pid{};
+  int rank = no_rank;
+  bool greeted = false;  // has said who it is
+};
+
+/// What the steps of a meeting find out.
+struct Gathering {
+  // room, given by the policy
+  std::span<Seat> seats{};             // of all peers but us
+  std::span<kernel::PollFd> polled{};  // one more
+
+  // where we are
+  Role role = Role::creator;
+  Fd socket = Fd::none;     // the creator's that listens, or a joiner's to the creator
+  Fd own_ns = Fd::none;     // /proc/self/ns of the host's proc, which the container may lack
+  Fd target = Fd::none;     // the process whose namespaces we take (living tags)
+  NamespaceFlags flags{};   // that a joiner has been given
+  std::size_t present = 0;  // seats taken
+  std::uint64_t deadline = 0;
+  std::uint32_t uid = 0;
+  Pid self{};
+  Fingerprint made_of{};
+
+  // what to report
+  Pid creator{};            // that a joiner has met
+  Fingerprint theirs{};     // of the container joined
+  TextBuffer<256> image{};  // of the container joined
+  TextBuffer<640> why{};    // the cause, if it failed
+};
+
+namespace meeting {
+
+inline constexpr std::uint32_t magic = 0x43684a31;  // "ChJ1": protocol 1
+
+/// How many names are tried where others have taken the first ones.
+inline constexpr unsigned names = 8;
+
+/// The descriptor by which a process keeps a tag alive. High, out of the way of programs
+/// that count on the low ones; below 255, which shells use.
+inline constexpr int tag_descriptor = 200;
+
+/// The first and only word of a peer.
+struct Hello {
+  std::uint32_t protocol = magic;
+  std::uint32_t expected = 0;
+  std::int32_t rank = no_rank;
+};
+
+enum class Verdict : std::uint32_t {
+  welcome,     // with a descriptor for each namespace
+  sorry,       // it has failed; `text` says why
+  start_over,  // the creator has joined another one: look again
+};
+
+/// The one answer of a creator.
+struct Answer {
+  std::uint32_t protocol = magic;
+  Verdict verdict{};
+  std::uint64_t flags = 0;  // which namespaces, in the order of namespace_kinds
+  std::int32_t code = 0;    // errno, if it has failed
+  std::int32_t reserved = 0;
+  Fingerprint made_of{};
+  char text[640] = {};  // why it has failed, or which image it is
+};
+
+/// The name of a group with this tag; `n` counts up where another user holds one.
+inline kernel::UnixName group_name(std::uint32_t uid, ZString tag, unsigned n) noexcept {
+  TextBuffer<108> name;
+  name << "charlie/join/" << uid << '/' << n << '/' << tag;
+  return kernel::UnixName(name.view());
+}
+
+/// What the name of a living tag's member begins with; the member's pid and tag follow.
+inline void member_prefix(TextWriter& out, std::uint32_t uid) noexcept {
+  out << "charlie/tag/" << uid << '/';
+}
+
+/// "0-2 and 5" of those for whom `has(i)` holds. Answers how many they are.
+template <class Has>
+std::size_t write_ranges(TextWriter& out, std::size_t count, Has has) noexcept {
+  std::size_t written = 0;
+  for (std::size_t i = 0; i < count; ++i) {
+    if (!has(i)) continue;
+    std::size_t last = i;
+    while (last + 1 < count && has(last + 1)) ++last;
+    if (written > 0) out << ", ";
+    out << static_cast<std::uint64_t>(i);
+    if (last > i) out << '-' << static_cast<std::uint64_t>(last);
+    written += last - i + 1;
+    i = last;
+  }
+  return written;
+}
+
+}  // namespace meeting
+}  // namespace ch

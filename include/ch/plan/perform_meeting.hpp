@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. MeetPeers: how a process finds its peer group. A name that only one process can
+// have, and that the kernel takes back when that process ends, makes one of them the
+// creator; the others connect to it and wait for its word. Other users can take names too,
+// so each side asks the kernel who the other is, and all walk on together past a stranger.
+// Drawn in docs/join.md. Source: man 7 unix (SO_PEERCRED, abstract sockets).
+#pragma once
+
+#include "ch/plan/attach.hpp"
+#include "ch/plan/fingerprint.hpp"
+#include "ch/plan/perform.hpp"
+
+namespace ch {
+namespace detail {
+
+inline constexpr std::uint64_t second = 1'000'000'000U;
+
+/// The group has failed; `why` is in the notes already.
+template <class T = void>
+[[nodiscard]] Result<T> no_meeting(const step::MeetPeers& s, Errno code,
+                                   kernel::Call call) noexcept {
+  return failure({code, call, StepIndex::none, s.tag});
+}
+
+/// Sleeps, with no descriptor to wait for.
+template <kernel::Kernel K>
+void pause(K& k, std::uint64_t nanoseconds) noexcept {
+  kernel::PollFd none;
+  (void)kernel::poll(k, &none, 0, nanoseconds);
+}
+
+/// Is the process at the other end ours? Its number goes to `pid`.
+template <kernel::Kernel K>
+[[nodiscard]] bool is_own(K& k, const Gathering& g, Fd socket, Pid& pid) noexcept {
+  kernel::PeerCredentials who{Pid::none, invalid_id, invalid_id};
+  if (!kernel::peer_credentials(k, socket, who).ok() || who.uid != g.uid) return false;
+  pid = who.pid;
+  return true;
+}
+
+/// Gives `answer` to everyone of ours who waits to be let in, and closes the door.
+template <kernel::Kernel K>
+void turn_away(K& k, Gathering& g, const meeting::Answer& answer) noexcept {
+  (void)kernel::stop_listening(k, g.socket);
+  for (;;) {
+    const auto next = kernel::accept(k, g.socket);
+    if (next.error() == Errno::eintr) continue;
+    if (!next.ok()) break;
+    Pid pid{};
+    meeting::Hello hello;
+    if (is_own(k, g, next.value(), pid)) {
+      // A word that nobody has read would reach the other side as a reset instead.
+      (void)kernel::receive(k, next.value(), &hello, sizeof hello);
+      (void)kernel::send(k, next.value(), &answer, sizeof answer);
+    }
+    (void)kernel::close(k, next.value());
+  }
+  (void)kernel::close(k, g.socket);
+  g.socket = Fd::none;
+}
+
+/// What there is under one of the names.
+enum class Found : std::uint8_t { free, ours, foreign, silent };
+
+/// Takes name `n` if it is free (`free`), or connects to one of ours that has it (`ours`).
+/// Someone who has it and does not listen for so long that it can be none of ours is
+/// `silent`; the socket is still good for another name then.
+template <kernel::Kernel K>
+[[nodiscard]] Result<Found> try_name(K& k, const step::MeetPeers& s, Fd socket, unsigned n,
+                                     std::uint64_t patience) noexcept {
+  Gathering& g = *s.notes;
+  const kernel::UnixName name = meeting::group_name(g.uid, s.tag, n);
+  const std::uint64_t until = kernel::monotonic_ns(k) + patience;
+  for (std::uint64_t nap = 50'000;; nap = nap < 2'000'000 ? nap * 2 : nap) {
+    const auto bound = kernel::bind(k, socket, name);
+    if (bound.ok()) return Found::free;
+    if (bound.error() != Errno::eaddrinuse) return failure(lift(bound, s.tag).error());
+    const auto connected = kernel::connect(k, socket, name);
+    if (connected.ok()) return is_own(k, g, socket, g.creator) ? Found::ours : Found::foreign;
+    const Errno code = connected.error();
+    if (code != Errno::econnrefused && code != Errno::eagain && code != Errno::eintr)
+      return failure(lift(connected, s.tag).error());
+    if (code == Errno::eagain || kernel::monotonic_ns(k) > until) return Found::silent;
+    pause(k, nap);
+  }
+}
+
+/// We have name `n` and open the door. Is there another creator of the group, under
+/// another name? Only where a stranger held a name for a while: then we go to that one.
+/// Two that see each other both start over. Answers whether we stay creator.
+template <kernel::Kernel K>
+[[nodiscard]] Result<bool> open_door(K& k, const step::MeetPeers& s, Fd socket,
+                                     unsigned n) noexcept {
+  Gathering& g = *s.notes;
+  g.socket = socket;
+  CHARLIE_TRY(lift(kernel::listen(k, socket, 4096), s.tag));
+  CHARLIE_TRY(lift(kernel::set_nonblocking(k, socket), s.tag));
+  Fd probe = Fd::none;
+  for (unsigned other = 0; other < meeting::names; ++other) {
+    if (other == n) continue;
+    if (probe == Fd::none) {
+      const auto made = lift(kernel::unix_socket(k, kernel::o_nonblock), s.tag);
+      if (!made) return failure(made.error());
+      probe = *made;
+    }
+    if (!kernel::connect(k, probe, meeting::group_name(g.uid, s.tag, other)).ok()) continue;
+    if (is_own(k, g, probe, g.creator)) {
+      meeting::Answer answer;
+      answer.verdict = meeting::Verdict::start_over;
+      turn_away(k, g, answer);
+      g.socket = probe;
+      return false;
+    }
+    (void)kernel::close(k, probe);
+    probe = Fd::none;
+  }
+  (void)kernel::close(k, probe);
+  return true;
+}
+
+/// Makes us creator (true), with a socket that listens, or connects us to the creator.
+template <kernel::Kernel K>
+[[nodiscard]] Result<bool> claim(K& k, const step::MeetPeers& s) noexcept {
+  Gathering& g = *s.notes;
+  std::uint64_t patience = s.timeout / (std::uint64_t{2} * meeting::names);
+  if (patience > 2 * second) patience = 2 * second;
+  Fd socket = Fd::none;
+  for (unsigned n = 0; n < meeting::names; ++n) {
+    if (socket == Fd::none) {
+      const auto made = lift(kernel::unix_socket(k), s.tag);
+      if (!made) return failure(made.error());
+      socket = *made;
+      // Where a flood fills the queue we wait in line, but not for ever.
+      (void)kernel::set_send_timeout(k, socket, patience);
+    }
+    const Result<Found> found = try_name(k, s, socket, n, patience);
+    if (found && *found == Found::silent) continue;
+    if (found && *found == Found::free) return open_door(k, s, socket, n);
+    if (found && *found == Found::ours) {
+      g.socket = socket;
+      return false;
+    }
+    (void)kernel::close(k, socket);
+    socket = Fd::none;
+    if (!found) return failure(found.error());
+  }
+  if (socket != Fd::none) (void)kernel::close(k, socket);
+  g.why << "other users hold all " << meeting::names << " names that this group could meet under";
+  return no_meeting<bool>(s, Errno::eaddrinuse, kernel::Call::bind);
+}
+
+/// A joiner's wait for the creator's answer. Its time is over a little later than the
+/// creator's, who knows more about what went wrong.
+template <kernel::Kernel K>
+[[nodiscard]] Result<void> await_answer(K& k, const step::MeetPeers& s, meeting::Answer& answer,
+                                        Fd (&fds)[8]) noexcept {
+  Gathering& g = *s.notes;
+  const auto creator = static_cast<int>(g.creator);
+  for (bool reset = false;;) {
+    const auto got = kernel::receive(k, g.socket, &answer, sizeof answer, fds, 8);
+    if (got.ok() && got.value() > 0) {
+      if (got.value() == sizeof answer && answer.protocol == meeting::magic) return {};
+      g.why << "process " << creator << " has the group's name, but speaks another language";
+      return no_meeting(s, Errno::eproto, got.call);
+    }
+    if (got.error() == Errno::econnreset && !reset) {
+      reset = true;  // the answer may still be behind it
+      continue;
+    }
+    if (got.error() != Errno::eagain && got.error() != Errno::eintr) {
+      g.why << "process " << creator
+            << ", which was to make the container, died before it was ready";
+      return no_meeting(s, Errno::econnreset, got.call);
+    }
+    const std::uint64_t now = kernel::monotonic_ns(k);
+    if (now >= g.deadline + second) {
+      g.why << "process " << creator << ", which is to make the container, does not get ready";
+      return no_meeting(s, Errno::etimedout, kernel::Call::ppoll);
+    }
+    kernel::PollFd socket{g.socket, kernel::pollin, 0};
+    (void)kernel::poll(k, &socket, 1, g.deadline + second - now);
+  }
+}
+
+/// Says hello, waits, and takes the namespaces. False: the creator has gone elsewhere.
+template <kernel::Kernel K>
+[[nodiscard]] Result<bool> follow(K& k, const Assembling& a, const step::MeetPeers& s) noexcept {
+  Gathering& g = *s.notes;
+  const meeting::Hello hello{meeting::magic, s.expected, s.rank};
+  (void)kernel::send(k, g.socket, &hello, sizeof hello);  // a failure shows in the answer
+  meeting::Answer answer;
+  Fd fds[8];
+  CHARLIE_TRY(await_answer(k, s, answer, fds));
+  if (answer.verdict == meeting::Verdict::start_over) return false;
+  answer.text[sizeof answer.text - 1] = '\0';
+  if (answer.verdict == meeting::Verdict::sorry) {
+    g.why << answer.text;
+    return no_meeting<bool>(s, static_cast<Errno>(answer.code), kernel::Call::recvmsg);
+  }
+  g.theirs = answer.made_of;
+  g.image << answer.text;
+  g.flags = static_cast<NamespaceFlags>(answer.flags);
+  std::size_t next = 0;
+  kernel::Returned<void> joined{0, kernel::Call::setns};
+  for (const NamespaceKind& kind : namespace_kinds) {
+    if (!contains(g.flags, kind.flag) || next >= 8) continue;
+    const Held<K> ns(k, a, fds[next++]);
+    if (joined.ok()) joined = kernel::setns(k, ns.get(), static_cast<std::uint64_t>(kind.flag));
+  }
+  if (!joined.ok()) {
+    g.why << "the namespaces of process " << static_cast<int>(g.creator) << " can't be taken";
+    return failure(lift(joined, s.tag).error());
+  }
+  return true;
+}
+
+}  // namespace detail
+}  // namespace ch

@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. A tag that lives: MeetPeers without a number of peers. Every process of such a
+// container holds a socket whose name says which process it is, so whoever comes later
+// finds one by reading the kernel's list of names, and joins it. The tag is gone with its
+// last holder. The group's other name (perform_meeting.hpp) is the lock under which one
+// looks and, if there is nobody, makes the container.
+// Source: man 5 proc, /proc/net/unix; man 2 pidfd_open.
+#pragma once
+
+#include "ch/plan/perform_meeting.hpp"
+
+namespace ch {
+namespace detail {
+
+/// Does process `pid`, of our user, hold the socket with this inode as its tag?
+template <kernel::Kernel K>
+[[nodiscard]] bool holds_tag(K& k, const Gathering& g, std::uint64_t pid,
+                             std::string_view inode) noexcept {
+  TextBuffer<48> path;
+  path << "/proc/" << pid;
+  kernel::Statx status;
+  if (!kernel::statx(k, Fd::cwd, path.c_str(), 0, status).ok() || status.uid != g.uid) return false;
+  path << "/fd/" << meeting::tag_descriptor;
+  char target[64];
+  const auto n = kernel::readlinkat(k, Fd::cwd, path.c_str(), target, sizeof target);
+  if (!n.ok()) return false;
+  TextBuffer<64> wanted;
+  wanted << "socket:[" << inode << ']';
+  return std::string_view(target, n.value()) == wanted.view();
+}
+
+/// One line of /proc/net/unix: is it a member of our tag that lives? Then we hold it.
+template <kernel::Kernel K>
+[[nodiscard]] bool find_in_line(K& k, const step::MeetPeers& s, std::string_view line) noexcept {
+  Gathering& g = *s.notes;
+  TextBuffer<48> prefix;
+  prefix << " @";
+  meeting::member_prefix(prefix, g.uid);
+  const auto at = line.find(prefix.view());
+  if (at == std::string_view::npos) return false;
+  const std::string_view before = head(line, at);
+  const std::string_view inode = tail(before, before.rfind(' ') + 1);
+  const std::string_view member = tail(line, at + prefix.view().size());
+  const auto slash = member.find('/');
+  std::uint64_t pid = 0;
+  if (slash == std::string_view::npos || tail(member, slash + 1) != s.tag.view() ||
+      !parse_number(head(member, slash), 0x7fffffff, pid))
+    return false;
+  const Result<Target> target = find_target(k, static_cast<Pid>(pid));
+  if (!target) return false;
+  // Looked at while the pidfd is held, so it is the same process; a stale line is not.
+  if (!holds_tag(k, g, pid, inode) || !kernel::pidfd_alive(k, target->pidfd).ok()) {
+    (void)kernel::close(k, target->pidfd);
+    return false;
+  }
+  g.target = target->pidfd;
+  g.flags = target->flags;
+  g.creator = static_cast<Pid>(pid);
+  return true;
+}
+
+/// Looks through the names of all sockets for a living member.
+template <kernel::Kernel K>
+[[nodiscard]] Result<bool> find_member(K& k, const Assembling& a,
+                                       const step::MeetPeers& s) noexcept {
+  const auto opened = kernel::openat(k, Fd::cwd, "/proc/net/unix", kernel::o_rdonly);
+  if (!opened.ok()) return failure(lift(opened, "/proc/net/unix").error());
+  const Held<K> list(k, a, opened.value());
+  char text[8192];
+  std::size_t size = 0;
+  for (;;) {
+    const auto n = kernel::read(k, list.get(), text + size, sizeof text - size);
+    if (n.error() == Errno::eintr) continue;
+    if (!n.ok()) return failure(lift(n, "/proc/net/unix").error());
+    if (n.value() == 0) return false;
+    size += n.value();
+    std::string_view rest(text, size);
+    for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+      if (find_in_line(k, s, head(rest, end))) return true;
+      rest.remove_prefix(end + 1);
+    }
+    const std::size_t skipped = size - rest.size();
+    if (skipped == 0 && size == sizeof text) size = 0;  // no line is that long
+    if (skipped == 0) continue;
+    for (std::size_t i = 0; i < rest.size(); ++i) text[i] = rest[i];
+    size = rest.size();
+  }
+}
+
+/// Makes us a holder of the tag. The descriptor stays open in the program.
+template <kernel::Kernel K>
+[[nodiscard]] Result<void> hold_tag(K& k, const step::MeetPeers& s) noexcept {
+  const auto socket = lift(kernel::unix_socket(k), s.tag);
+  if (!socket) return failure(socket.error());
+  TextBuffer<108> name;
+  meeting::member_prefix(name, s.notes->uid);
+  name << static_cast<int>(s.notes->self) << '/' << s.tag;
+  const auto bound = kernel::bind(k, *socket, kernel::UnixName(name.view()));
+  const auto kept = bound.ok() ? kernel::dup3(k, *socket, static_cast<Fd>(meeting::tag_descriptor))
+                               : kernel::Returned<Fd>{bound.raw, bound.call};
+  (void)kernel::close(k, *socket);
+  if (!kept.ok()) return failure(lift(kept, s.tag).error());
+  return {};
+}
+
+/// With the lock in hand: joins a living member (true), or leaves us to create.
+template <kernel::Kernel K>
+[[nodiscard]] Result<bool> join_tag(K& k, const Assembling& a, const step::MeetPeers& s) noexcept {
+  Gathering& g = *s.notes;
+  const Result<bool> found = find_member(k, a, s);
+  if (!found) return found;
+  const Held<K> member(k, a, g.target);
+  CHARLIE_TRY(hold_tag(k, s));  // before the namespaces change: names belong to one of them
+  if (!*found) return false;
+  const auto joined = lift(kernel::setns(k, g.target, static_cast<std::uint64_t>(g.flags)), s.tag);
+  if (!joined) {
+    g.why << "process " << static_cast<int>(g.creator) << " holds the tag, but can't be joined";
+    return failure(joined.error());
+  }
+  return true;
+}
+
+/// Waits until the holder of the lock is done.
+template <kernel::Kernel K>
+[[nodiscard]] Result<void> await_lock(K& k, const step::MeetPeers& s) noexcept {
+  Gathering& g = *s.notes;
+  for (;;) {
+    meeting::Answer answer;
+    const auto got = kernel::receive(k, g.socket, &answer, sizeof answer);
+    if (got.error() != Errno::eagain && got.error() != Errno::eintr) return {};
+    const std::uint64_t now = kernel::monotonic_ns(k);
+    if (now >= g.deadline) {
+      g.why << "process " << static_cast<int>(g.creator)
+            << ", which is making the container, does not get ready";
+      return no_meeting(s, Errno::etimedout, kernel::Call::ppoll);
+    }
+    kernel::PollFd lock{g.socket, kernel::pollin, 0};
+    (void)kernel::poll(k, &lock, 1, g.deadline - now);
+  }
+}
+
+/// Until we are in, or creator.
+template <kernel::Kernel K>
+[[nodiscard]] Result<Role> meet(K& k, const Assembling& a, const step::MeetPeers& s) noexcept {
+  Gathering& g = *s.notes;
+  for (;;) {
+    const Result<bool> leads = claim(k, s);
+    if (!leads) return failure(leads.error());
+    if (s.expected == 0 && *leads) {
+      const Result<bool> joined = join_tag(k, a, s);
+      if (!joined) return failure(joined.error());
+      return *joined ? Role::joiner : Role::creator;
+    }
+    if (s.expected == 0) {
+      CHARLIE_TRY(await_lock(k, s));
+    } else if (*leads) {
+      const auto own = lift(kernel::openat(k, Fd::cwd, "/proc/self/ns", kernel::o_path), s.tag);
+      if (!own) return failure(own.error());
+      g.own_ns = *own;
+      return Role::creator;
+    } else {
+      const Result<bool> joined = follow(k, a, s);
+      if (!joined) return failure(joined.error());
+      if (*joined) return Role::joiner;
+    }
+    (void)kernel::close(k, g.socket);  // the creator has gone elsewhere, or is done: look again
+    g.socket = Fd::none;
+  }
+}
+
+/// The id that stands for every user without a name in a user namespace.
+[[nodiscard]] inline bool confuses_users(const Gathering& g, std::span<const Step> steps) noexcept {
+  constexpr auto overflow = static_cast<std::uint32_t>(Uid::nobody);
+  bool confuses = g.uid == overflow;
+  for (const Step& step : steps)
+    if (const auto* map = std::get_if<step::MapUsers>(&step))
+      confuses = confuses || map->range.inside == Uid::nobody;
+  return confuses;
+}
+
+}  // namespace detail
+
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling& a, const step::MeetPeers& s) noexcept {
+  Gathering& g = *s.notes;
+  g.socket = g.own_ns = g.target = Fd::none;
+  g.present = 0;
+  g.creator = Pid::none;
+  g.why.clear();
+  g.image.clear();
+  g.self = kernel::getpid(k).value();
+  g.uid = kernel::geteuid(k).value();
+  if (detail::confuses_users(g, a.steps)) {
+    g.why << "user 65534 is what every stranger looks like, so a group can't tell its own";
+    return detail::no_meeting(s, Errno::eoverflow, kernel::Call::none);
+  }
+  g.deadline = kernel::monotonic_ns(k) + s.timeout;
+  g.made_of = g.theirs = fingerprint(k, a.steps);
+  const Result<Role> role = detail::meet(k, a, s);
+  if (role && *role == Role::creator) {
+    g.role = Role::creator;
+    a.meeting = &s;
+    return {};
+  }
+  if (g.socket != Fd::none) a.release(k, g.socket);
+  g.socket = Fd::none;
+  if (!role) return failure(role.error());
+  g.role = Role::joiner;
+  if constexpr (requires { k.on_joined(g); }) k.on_joined(g);
+  return {};
+}
+
+}  // namespace ch

@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 4, fourth policy: one container for many processes. Those of a PeerGroup are
+// started together, such as the ranks of an MPI job on one machine: the first to come
+// makes the container, and all go on when all are in. Those of a LivingTag come when they
+// like. How they meet is in plan/perform_meeting.hpp and docs/join.md.
+#pragma once
+
+#include <variant>
+
+#include "ch/policies/join/join_strategy.hpp"
+
+namespace ch {
+
+/// May `tag` name a group? 1 to 64 visible ASCII characters: it becomes part of the name
+/// of a socket, which the kernel shows in a list with a line for each.
+[[nodiscard]] constexpr bool is_tag(std::string_view tag) noexcept {
+  for (const char c : tag)
+    if (c <= ' ' || c > '~') return false;
+  return !tag.empty() && tag.size() <= 64;
+}
+
+namespace detail {
+
+/// The first step of a group whose creator waits for `others`.
+inline step::MeetPeers meet_step(PlanBuilder& builder, ZString tag, std::uint32_t expected,
+                                 int rank, std::uint64_t timeout_s) noexcept {
+  const std::size_t others = expected == 0 ? 0 : expected - 1;
+  const auto notes = builder.memory<Gathering>(1);
+  if (notes.empty()) return {};
+  notes[0].seats = builder.memory<Seat>(others);
+  notes[0].polled = builder.memory<kernel::PollFd>(others + 1);
+  return {tag, expected, rank, timeout_s * 1'000'000'000U, notes.data()};
+}
+
+inline void add_admission(PlanBuilder& builder) noexcept {
+  if (builder.first() == nullptr) return;
+  if (const auto* meets = std::get_if<step::MeetPeers>(builder.first()))
+    builder.add(step::AdmitPeers{*meets});
+}
+
+}  // namespace detail
+
+/// As many processes as `count`, of one user, on one machine and in one network namespace,
+/// that name the same tag. Not for pid and time namespaces, which validate refuses.
+///
+/// Cost: the creator makes about 20 calls more than Alone and 4 for each peer; a joiner
+/// makes about 20 and mounts nothing. Takes 24 bytes of the arena for each peer. The plan
+/// waits for the others while it is executed, and with it whoever spawns it.
+struct PeerGroup {
+  ZString tag{};
+  std::uint32_t count = 1;
+  int rank = no_rank;  // of this process among them, for messages
+  std::uint64_t timeout_s = 30;
+
+  Role contribute(PlanBuilder& builder, NamespaceFlags flags) const noexcept {
+    if (count > 1) builder.add(detail::meet_step(builder, tag, count, rank, timeout_s));
+    return Alone{}.contribute(builder, flags);  // joiners skip what follows
+  }
+  void complete(PlanBuilder& builder) const noexcept { detail::add_admission(builder); }
+};
+
+/// Joins the container of the tag if a process of it lives that came by the tag; else
+/// makes it. The program keeps descriptor `meeting::tag_descriptor` open, so name that in
+/// Program::keep_descriptors; the tag lives until the last such descriptor is closed.
+struct LivingTag {
+  ZString tag{};
+  std::uint64_t timeout_s = 30;
+
+  Role contribute(PlanBuilder& builder, NamespaceFlags flags) const noexcept {
+    builder.add(detail::meet_step(builder, tag, 0, no_rank, timeout_s));
+    return Alone{}.contribute(builder, flags);
+  }
+  void complete(PlanBuilder& builder) const noexcept { detail::add_admission(builder); }
+};
+
+/// Any of them, chosen at run time: for tools with options.
+struct ChosenJoin {
+  using Choice = std::variant<Alone, AttachToPid, PeerGroup, LivingTag>;
+  Choice choice{};  // assign it a whole Choice: assigning a kind can throw
+
+  Role contribute(PlanBuilder& builder, NamespaceFlags flags) const noexcept {
+    // Not std::visit: for so few kinds it can throw too, and a throw needs a library.
+    if (const auto* attach = std::get_if<AttachToPid>(&choice))
+      return attach->contribute(builder, flags);
+    if (const auto* group = std::get_if<PeerGroup>(&choice))
+      return group->contribute(builder, flags);
+    if (const auto* living = std::get_if<LivingTag>(&choice))
+      return living->contribute(builder, flags);
+    return Alone{}.contribute(builder, flags);
+  }
+  void complete(PlanBuilder& builder) const noexcept { detail::add_admission(builder); }
+};
+
+}  // namespace ch
