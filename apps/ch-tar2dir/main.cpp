@@ -6,15 +6,16 @@
 
 #include <sys/resource.h>
 
-#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 
 #include "apps/ch-tar2dir/options.hpp"
+#include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/image/contained.hpp"
 #include "ch/image/member_lister.hpp"
 #include "ch/image/progress.hpp"
+#include "ch/image/subids.hpp"
 #include "ch/version.hpp"
 
 namespace {
@@ -26,27 +27,6 @@ using ch_tar2dir::Task;
 
 constexpr int exit_failure = 1;
 constexpr int exit_usage = 64;  // as EX_USAGE of sysexits.h
-
-std::atomic<bool> stop_requested = false;
-std::atomic<int> stop_signal = 0;
-
-extern "C" void request_stop(int signal) {
-  stop_signal = signal;
-  stop_requested = true;
-}
-
-void catch_signals() {
-  struct sigaction action {};
-  action.sa_handler = request_stop;
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-    struct sigaction before {};
-    // Under nohup and the like a signal is ignored, and stays so.
-    if (::sigaction(signal, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
-      ::sigaction(signal, &action, nullptr);
-  }
-  // A write beyond `ulimit -f` shall be an error that we report, not a death.
-  (void)std::signal(SIGXFSZ, SIG_IGN);
-}
 
 /// Many files are open at once; the usual limit of 1024 is for programs that use select().
 void allow_open_files() {
@@ -114,8 +94,19 @@ void print_report(const Options& o, const UnpackReport& r) {
     std::printf("taken out of the directory %s\n", printable(r.stripped_directory).c_str());
 }
 
+void refuse_of_another(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && status.st_uid != ::geteuid() && ::geteuid() != 0)
+    throw UnpackError(Failure::refused, path, "this exists and belongs to another user",
+                      "choose another name, or remove what is there yourself");
+}
+
 UnpackReport unpack(const Options& o) {
   Input input = open_input(o.archive);
+  if (o.unpack.owners == Owners::of_archive) {
+    refuse_of_another(o.destination);  // there, we are root, and all of ours look like one's own
+    enter_subids();
+  }
   AtomicDirectory directory(o.destination, o.unpack.replace);
   if (o.talk == Talk::usual || o.talk == Talk::verbose) {
     if (directory.before() == Before::image) {
@@ -158,17 +149,16 @@ int fail(const Options& o, UnpackError e) {
   std::fflush(stdout);
   std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());
   if (!e.remedy().empty()) std::fprintf(stderr, "ch-tar2dir: remedy: %s\n", e.remedy().c_str());
-  if (e.kind() == Failure::interrupted && stop_signal != 0) {
+  if (e.kind() == Failure::interrupted && ch::cli::stop_signals::which != 0) {
     // To die of the signal tells a shell script more than an exit status would.
-    (void)std::signal(stop_signal, SIG_DFL);
-    (void)std::raise(stop_signal);
+    ch::cli::stop_signals::die();
   }
   return exit_failure;
 }
 
 int run(Options& o) {
-  o.unpack.stop = &stop_requested;
-  catch_signals();
+  o.unpack.stop = &ch::cli::stop_signals::requested;
+  ch::cli::stop_signals::take();
   allow_open_files();
   try {
     const UnpackReport report = o.task == Task::unpack ? unpack(o) : look(o);

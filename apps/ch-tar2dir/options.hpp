@@ -85,6 +85,9 @@ struct Options {
     case opt_preserve:
       o.unpack.special_bits = SpecialBits::keep;
       return true;
+    case opt_subids:
+      o.unpack.owners = Owners::of_archive;
+      return true;
     case opt_xattrs:
       o.unpack.xattrs = Xattrs::keep;
       return true;

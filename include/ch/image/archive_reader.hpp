@@ -18,6 +18,12 @@ namespace ch::image {
 
 enum class MemberKind { directory, file, symlink, hard_link, fifo, device };
 
+/// Whom a file is given to; -1: to nobody else than it has.
+struct Owner {
+  uid_t user = static_cast<uid_t>(-1);
+  gid_t group = static_cast<gid_t>(-1);
+};
+
 /// One archive member. Strings are reused from one to the next.
 struct Member {
   MemberKind kind = MemberKind::file;
@@ -27,6 +33,8 @@ struct Member {
   mode_t mode = 0;     // permission and special bits only
   std::uint64_t size = 0;
   timespec modified{};
+  Owner owner;
+  bool owner_is_valid = true;  // no id outside of 32 bits
   bool sparse = false;
   std::vector<std::pair<std::string, std::string>> xattrs;  // only if asked for
 };
@@ -145,6 +153,10 @@ class ArchiveReader {
     out.size = has_content ? static_cast<std::uint64_t>(archive_entry_size(entry_)) : 0;
     out.sparse = has_content && archive_entry_sparse_count(entry_) > 0;
     out.modified = {archive_entry_mtime(entry_), archive_entry_mtime_nsec(entry_)};
+    out.owner = {static_cast<uid_t>(archive_entry_uid(entry_)),
+                 static_cast<gid_t>(archive_entry_gid(entry_))};
+    out.owner_is_valid =
+        archive_entry_uid(entry_) == out.owner.user && archive_entry_gid(entry_) == out.owner.group;
     out.xattrs.clear();
     if (xattrs_ == Xattrs::keep) fill_xattrs(out);
   }

@@ -33,6 +33,16 @@ enum class Before { nothing, empty_directory, image };
   return true;
 }
 
+/// Was it made with --subids? Then its files are not all the caller's.
+[[nodiscard]] inline bool has_several_owners(int directory) {
+  const Descriptor mark(::openat(directory, "ch/unpacked.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  char text[4096];
+  const ssize_t n = mark ? ::read(mark.get(), text, sizeof text) : 0;
+  return n > 0 &&
+         std::string_view(text, static_cast<std::size_t>(n)).find(R"("owners": "several")") !=
+             std::string_view::npos;
+}
+
 class AtomicDirectory {
  public:
   /// Takes the place beside `destination`. Throws refused if something is there that may
@@ -50,6 +60,10 @@ class AtomicDirectory {
     if (holder_name_.size() > max_name)
       throw UnpackError(Failure::refused, destination, "the name is too long");
     parent_ = Descriptor(::open(parent_path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!parent_ && errno == ENOENT)
+      throw UnpackError(Failure::system, parent_path_,
+                        "there is no such directory to make the image in",
+                        "make it: mkdir -p " + parent_path_, ENOENT);
     if (!parent_) throw_errno("open directory", parent_path_);
     before_ = look(replace);
     take_holder();
@@ -132,6 +146,10 @@ class AtomicDirectory {
       throw refuse("this exists and belongs to another user");
     const Descriptor there = open_directory(parent_.get(), name_.c_str());
     if (names_in(there.get()).empty()) return Before::empty_directory;
+    if (has_several_owners(there.get()) && ::geteuid() != 0)
+      throw UnpackError(Failure::refused, destination_,
+                        "this image has files of several owners, which you can't remove like this",
+                        "replace it with --subids, as it was made, or choose another name");
     if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
     throw UnpackError(Failure::refused, destination_,
                       "this exists but does not appear to be an image",
@@ -167,11 +185,24 @@ class AtomicDirectory {
         throw UnpackError(Failure::refused, parent_path_ + "/" + holder_name_,
                           "this temporary directory belongs to another user");
       holder_ = std::move(fd);
-      for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
+      clear_holder();
       if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_name_);
       return;
     }
     throw UnpackError(Failure::refused, destination_, "others unpack to this name all the time");
+  }
+
+  /// Removes what a run that died has left.
+  void clear_holder() const {
+    try {
+      for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
+    } catch (const UnpackError& e) {
+      if (e.code() != EACCES && e.code() != EPERM) throw;
+      throw UnpackError(Failure::refused, parent_path_ + "/" + holder_name_,
+                        "this is left from another run, and we may not remove it: " + e.cause(),
+                        "if that run was made with --subids, add it here; else remove this",
+                        e.code());
+    }
   }
 
   /// Removes holder and content. In a destructor nothing better can be done with a

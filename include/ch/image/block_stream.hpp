@@ -28,7 +28,8 @@ using SharedBlock = std::shared_ptr<const Block>;
 /// Hands out at most `limit` blocks at a time. take() waits; thread-safe.
 class BlockPool : public std::enable_shared_from_this<BlockPool> {
  public:
-  static constexpr std::size_t limit = 128;  // 32 MiB
+  static constexpr std::size_t limit =
+      32;  // 8 MiB: most of it stays in the cache between reader and writer
 
   /// A block to fill, or none once stop() was called.
   std::unique_ptr<Block> take() {

@@ -30,6 +30,10 @@ namespace ch::image {
 using ExtractionBox = Container<NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc>,
                                 Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
 
+/// The same in a user namespace that is there already, with several ids (subids.hpp).
+using ExtractionBoxOfOwners = Container<NamespaceSet<ns::mount, ns::net, ns::ipc>,
+                                        Mounts<ImageRoot<Fixed<Access::read_write>>>, KeepIds>;
+
 namespace detail {
 
 /// An InputWatch that parent and child share.
@@ -60,11 +64,12 @@ inline void send_all(int fd, std::string_view text) noexcept {
 }
 
 /// Becomes the container. Answers "" or why that is impossible here.
-inline std::string enter_box(const std::string& image) {
+template <class Box>
+std::string enter_box(const std::string& image) {
   kernel::Linux linux_kernel;
   ArenaOf<64 * 1024> arena;
-  ExtractionBox box;
-  box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(image.c_str());
+  Box box;
+  box.mounts.template get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(image.c_str());
   const HostFacts facts = probe(linux_kernel);
   const Result<Plan> plan = box.plan(facts, arena);
   if (!plan) return "the plan does not fit";
@@ -103,7 +108,9 @@ inline constexpr int report_fd = 4;
     if (::syscall(SYS_close_range, first_unused, ~0U, 0) != 0)
       for (int fd = first_unused; fd < 4096; ++fd) ::close(fd);
     ::umask(0);
-    if (std::string why = enter_box(tree); !why.empty()) {
+    std::string why = options.owners == Owners::mine ? enter_box<ExtractionBox>(tree)
+                                                     : enter_box<ExtractionBoxOfOwners>(tree);
+    if (!why.empty()) {
       answer["unavailable"] = why;
     } else {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);

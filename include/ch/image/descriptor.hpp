@@ -40,6 +40,12 @@ class Descriptor {
   [[nodiscard]] kernel::Fd kernel_fd() const noexcept { return static_cast<kernel::Fd>(fd_); }
   explicit operator bool() const noexcept { return fd_ >= 0; }
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
+  /// Closes a file that was written. Some file systems report a full quota only now. Throws
+  /// what man 2 close says.
+  void close_written(std::string_view name) {
+    if (fd_ >= 0 && ::close(std::exchange(fd_, -1)) != 0 && errno != EINTR)
+      throw_errno("write", name);
+  }
   void reset() noexcept {
     if (fd_ >= 0) ::close(fd_);
     fd_ = -1;

@@ -29,6 +29,7 @@ struct DirectoryLook {
   mode_t mode = 0755;
   timespec modified{};
   bool needs_chmod = false;  // it did not come from our mkdir with this mode
+  Owner owner{};
 };
 
 /// Opens and makes directories below one root. For the parser's thread.
@@ -105,6 +106,7 @@ class Directories {
         if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) continue;
         throw_errno("open directory", path);
       }
+      give_away(fd.get(), "", look.owner, path);
       if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd.get(), look.mode) != 0)
         throw_errno("set the mode of", path);
       const timespec times[2] = {look.modified, look.modified};

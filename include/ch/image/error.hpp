@@ -63,7 +63,7 @@ class UnpackError : public std::exception {
     text_.clear();
     if (!archive_.empty()) text_ += archive_ + ": ";
     if (!member_.empty() && member_ != path_) text_ += "member " + member_ + ": ";
-    if (!path_.empty()) text_ += path_ + ": ";
+    if (!path_.empty() && path_ != archive_) text_ += path_ + ": ";
     text_ += cause_;
   }
 

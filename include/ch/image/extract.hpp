@@ -74,7 +74,8 @@ class Extraction {
 
   /// All of it. Throws UnpackError; what is in the directory then is of no use.
   UnpackReport run() {
-    TreeWriter tree(open_directory(root_, "."), threads(), rules_, options_.special_bits);
+    TreeWriter tree(open_directory(root_, "."), threads(), rules_, options_.special_bits,
+                    options_.owners);
     read_into(tree);
     if (report_.format == "tar") {
       if (names_in(root_).empty())
@@ -254,7 +255,8 @@ class Extraction {
     const Json mark = {{"unpacked_by", "ch-tar2dir"},
                        {"format", report_.format},
                        {"image", report_.image_name},
-                       {"layers", report_.layers}};
+                       {"layers", report_.layers},
+                       {"owners", options_.owners == Owners::mine ? "one" : "several"}};
     write_ch_file(image.get(), "unpacked.json",
                   mark.dump(2, ' ', false, Json::error_handler_t::replace) + '\n', made);
     date_made(image.get(), made);

@@ -26,6 +26,7 @@ struct NewFile {
   std::string path;  // in the image; its last part is the name in `directory`
   mode_t mode = 0;
   timespec modified{};
+  Owner owner;
   std::uint64_t size = 0;
   bool sparse = false;
   std::vector<std::pair<std::string, std::string>> xattrs;
@@ -44,6 +45,21 @@ struct ModeRules {
     return (mode & (umask | S_ISUID | S_ISGID)) != 0;
   }
 };
+
+/// Gives away what `name` in `directory` (or "": the directory itself) is; no link is
+/// followed. Nobody: does nothing. Throws refused for an id that we may not give it to.
+inline void give_away(int directory, const char* name, const Owner& to, std::string_view path) {
+  constexpr auto nobody = static_cast<uid_t>(-1);
+  if (to.user == nobody && to.group == nobody) return;
+  if (::fchownat(directory, name, to.user, to.group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0)
+    return;
+  if (errno != EINVAL) throw_errno("set the owner of", path);
+  throw UnpackError(Failure::refused, printable(path),
+                    "its owner " + std::to_string(to.user) + ':' + std::to_string(to.group) +
+                        " is none of your subordinate ids",
+                    "ask the administrator for more (/etc/subuid, /etc/subgid), or leave out "
+                    "--subids: then all files are yours");
+}
 
 class FileWriters {
  public:
@@ -164,7 +180,7 @@ class FileWriters::Large {
   void release() {
     if (users_.fetch_sub(1) == 1) {
       writers_.complete(fd_.get(), file_);
-      fd_.reset();
+      fd_.close_written(file_.path);
       file_.directory.reset();
     }
   }
@@ -196,10 +212,11 @@ inline void FileWriters::perform(Job& job) {
     job.large->release();
     return;
   }
-  const Descriptor fd = create(job.file);
+  Descriptor fd = create(job.file);
   for (const Piece& piece : job.pieces)
     write_all(fd.get(), piece.bytes.data(), piece.bytes.size(), piece.offset, job.file.path);
   complete(fd.get(), job.file);
+  fd.close_written(job.file.path);
 }
 
 /// A new file; what was there under its name goes. Never opens an existing one: writing
@@ -228,6 +245,7 @@ inline void FileWriters::complete(int fd, const NewFile& file) const {
   for (const auto& [name, value] : file.xattrs)
     if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0)
       throw_errno("set attribute " + name + " of", file.path);
+  give_away(fd, "", file.owner, file.path);  // which clears set-uid bits: before the mode
   if (rules_.needs_chmod(file.mode) && ::fchmod(fd, file.mode & 07777) != 0)
     throw_errno("set the mode of", file.path);
   const timespec times[2] = {file.modified, file.modified};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Decompresses bzip2, xz, lzma, zstd and lz4 by one named filter of libarchive,
-// over its "raw" format, which hands the bytes on as they are. Named, because "all"
-// would also start outside programs.
+// Floor 6. Decompresses bzip2, lzma and lz4 by one named filter of libarchive, over its
+// "raw" format, which hands the bytes on as they are. Named, because "all" would also start
+// outside programs. And decompress(), the one place that knows all compressions.
 // Source: man 3 archive_read_filter, archive_read_data.
 #pragma once
 
@@ -12,6 +12,8 @@
 #include "ch/image/byte_source.hpp"
 #include "ch/image/compression.hpp"
 #include "ch/image/gzip.hpp"
+#include "ch/image/xz.hpp"
+#include "ch/image/zstd.hpp"
 
 namespace ch::image {
 
@@ -58,20 +60,13 @@ class FilterSource final : public ByteSource {
       case Compression::bzip2:
         answer = archive_read_support_filter_bzip2(a);
         break;
-      case Compression::xz:
-        answer = archive_read_support_filter_xz(a);
-        break;
       case Compression::lzma:
         answer = archive_read_support_filter_lzma(a);
-        break;
-      case Compression::zstd:
-        answer = archive_read_support_filter_zstd(a);
         break;
       case Compression::lz4:
         answer = archive_read_support_filter_lz4(a);
         break;
-      case Compression::gzip:
-      case Compression::none:
+      default:
         break;
     }
     // WARN here means: by an outside program. That we never want.
@@ -126,6 +121,10 @@ inline std::unique_ptr<ByteSource> decompress(std::unique_ptr<ByteSource> from,
       return peeked;
     case Compression::gzip:
       return std::make_unique<GzipSource>(std::move(peeked));
+    case Compression::zstd:
+      return std::make_unique<ZstdSource>(std::move(peeked));
+    case Compression::xz:
+      return std::make_unique<XzSource>(std::move(peeked));
     default:
       return std::make_unique<FilterSource>(std::move(peeked), found);
   }

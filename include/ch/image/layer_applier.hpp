@@ -8,6 +8,7 @@
 
 #include "ch/image/limits.hpp"
 #include "ch/image/tree_writer.hpp"
+#include "ch/image/whiteout.hpp"
 
 namespace ch::image {
 
@@ -22,8 +23,9 @@ class LayerApplier {
       : tree_(tree), limits_(limits), report_(report), watch_(watch) {}
 
   /// All members of `reader`'s archive, as the next layer. Errors name the member, and
-  /// the layer if it has a name.
-  void apply(ArchiveReader& reader, Whiteouts whiteouts, const std::string& layer = {}) {
+  /// the layer if it has a name. A Reader is an ArchiveReader, or has its next() and content().
+  template <class Reader>
+  void apply(Reader& reader, Whiteouts whiteouts, const std::string& layer = {}) {
     tree_.begin_layer();
     ++report_.layers;
     Member member;
@@ -32,7 +34,7 @@ class LayerApplier {
         watch_.check();
         limits_.member();
         if (!member.name.empty() && member.name.front() == '/') ++report_.absolute_names;
-        if (whiteouts == Whiteouts::oci && is_whiteout(member.path)) continue;
+        if (whiteouts == Whiteouts::oci && took_away(member.path)) continue;
         put(member, reader);
       }
     } catch (UnpackError& e) {
@@ -45,9 +47,8 @@ class LayerApplier {
   }
 
  private:
-  static constexpr std::string_view prefix = ".wh.";
-
-  void put(const Member& m, ArchiveReader& reader) {
+  template <class Reader>
+  void put(const Member& m, Reader& reader) {
     switch (m.kind) {
       case MemberKind::directory:
         ++report_.directories;
@@ -86,24 +87,12 @@ class LayerApplier {
   }
 
   /// Acts on a whiteout; false for an ordinary name.
-  bool is_whiteout(const std::string& path) {
-    if (path.find(prefix) == std::string::npos) return false;
-    const std::string_view parent = parent_of(path);
-    if (parent.starts_with(prefix) || parent.find("/.wh.") != std::string_view::npos)
-      throw UnpackError(Failure::hostile, {}, "a member lies below a whiteout");
-    const std::string_view name = base_of(path);
-    if (!name.starts_with(prefix)) return false;
+  bool took_away(const std::string& path) {
+    const Whiteout whiteout = parse_whiteout(path);
+    if (whiteout.kind == Whiteout::Kind::none) return false;
     ++report_.whiteouts;
-    const std::string_view hidden = name.substr(prefix.size());
-    if (hidden == ".wh..opq") {
-      tree_.opaque(std::string(parent));
-      return true;
-    }
-    if (hidden.starts_with(prefix)) return true;  // notes of AUFS to itself, never files
-    if (hidden.empty() || hidden == "." || hidden == "..")
-      throw UnpackError(Failure::hostile, {}, "a whiteout of no file");
-    tree_.whiteout(parent.empty() ? std::string(hidden)
-                                  : std::string(parent) + '/' + std::string(hidden));
+    if (whiteout.kind == Whiteout::Kind::opaque) tree_.opaque(whiteout.path);
+    if (whiteout.kind == Whiteout::Kind::hides) tree_.whiteout(whiteout.path);
     return true;
   }
 

@@ -134,11 +134,12 @@ inline void write_ch_file(int root, const std::string& name, std::string_view co
   const Descriptor directory = open_in_image(root, "ch", kernel::o_rdonly | kernel::o_directory);
   if (!directory) throw_errno("open directory", "/ch", ENOENT);
   remove_tree(directory.get(), name);
-  const Descriptor file(::openat(directory.get(), name.c_str(),
-                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  Descriptor file(::openat(directory.get(), name.c_str(),
+                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!file) throw_errno("make file", "/ch/" + name);
   write_all(file.get(), content.data(), content.size(), 0, "/ch/" + name);
   if (::fchmod(file.get(), 0644) != 0) throw_errno("set the mode of", "/ch/" + name);
+  file.close_written("/ch/" + name);
   made.push_back("ch/" + name);
 }
 

@@ -15,6 +15,9 @@ namespace ch::image {
 enum class SpecialBits { drop, keep };
 /// Extended attributes of the user namespace ("user.*").
 enum class Xattrs { drop, keep };
+/// Whose files? Everything the caller's; or whose the archive says, as far as the process
+/// may give files away (subids.hpp).
+enum class Owners { mine, of_archive };
 /// Wait until the image is on the disk before it gets its name? Without, a power cut
 /// within the next half minute can leave an incomplete image under the final name.
 enum class Sync { before_naming, none };
@@ -37,6 +40,7 @@ struct UnpackOptions {
   Platform platform{};
   SpecialBits special_bits = SpecialBits::drop;
   Xattrs xattrs = Xattrs::drop;
+  Owners owners = Owners::mine;
   Sync sync = Sync::before_naming;
   Replace replace = Replace::images_only;
   Containment containment = Containment::if_possible;

@@ -13,9 +13,11 @@ namespace ch::image {
 
 class TreeWriter {
  public:
-  TreeWriter(Descriptor root, unsigned threads, ModeRules rules, SpecialBits special)
+  TreeWriter(Descriptor root, unsigned threads, ModeRules rules, SpecialBits special,
+             Owners owners = Owners::mine)
       : rules_(rules),
         special_(special),
+        owners_(owners),
         writers_(threads, rules),
         directories_(std::move(root), writers_) {}
 
@@ -28,7 +30,8 @@ class TreeWriter {
   }
 
   void directory(const Member& m) {
-    DirectoryLook look{(m.mode & (keep_bits() | 01777)) | 0700, m.modified, m.path.empty()};
+    DirectoryLook look{(m.mode & (keep_bits() | 01777)) | 0700, m.modified, m.path.empty(),
+                       owner_of(m)};
     if (!m.path.empty()) {
       Place at = take_place(m);
       if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0) {
@@ -55,6 +58,7 @@ class TreeWriter {
       if (::symlinkat(m.target.c_str(), directory, at.name.c_str()) != 0)
         throw_errno("make link", m.path);
     }
+    give_away(directory, at.name.c_str(), owner_of(m), m.path);
     set_time(directory, at.name, m);
   }
 
@@ -67,6 +71,7 @@ class TreeWriter {
       clear(at, m.path);
       if (::mkfifoat(directory, at.name.c_str(), mode) != 0) throw_errno("make fifo", m.path);
     }
+    give_away(directory, at.name.c_str(), owner_of(m), m.path);
     if (rules_.needs_chmod(mode) && ::fchmodat(directory, at.name.c_str(), mode, 0) != 0)
       throw_errno("set the mode of", m.path);
     set_time(directory, at.name, m);
@@ -99,6 +104,7 @@ class TreeWriter {
                  m.path,
                  m.mode & (keep_bits() | 01777),
                  m.modified,
+                 owner_of(m),
                  m.size,
                  m.sparse,
                  m.xattrs};
@@ -158,6 +164,12 @@ class TreeWriter {
 
   [[nodiscard]] mode_t keep_bits() const noexcept {
     return special_ == SpecialBits::keep ? 06000 : 0;
+  }
+  [[nodiscard]] Owner owner_of(const Member& m) const {
+    if (owners_ == Owners::mine) return {};
+    if (!m.owner_is_valid)
+      throw UnpackError(Failure::damaged, printable(m.path), "its owner is no possible id");
+    return m.owner;
   }
   /// Where `m` goes. If this layer has the name already, everything before is finished
   /// first, so that the last one wins.
@@ -235,6 +247,7 @@ class TreeWriter {
 
   ModeRules rules_;
   SpecialBits special_;
+  Owners owners_;
   FileWriters writers_;
   Directories directories_;
   std::vector<Link> links_;

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The names by which a layer takes away what lower layers have: ".wh.NAME" hides
+// NAME, ".wh..wh..opq" all of its directory. They are marks, never files of an image, and
+// what could be taken for more than a mark is refused.
+// Source: OCI image specification, layer.md, "Whiteouts".
+#pragma once
+
+#include "ch/image/member_path.hpp"
+
+namespace ch::image {
+
+/// What the name of a layer's member means.
+struct Whiteout {
+  enum class Kind {
+    none,    // an ordinary name
+    hides,   // takes away `path`
+    opaque,  // takes away all in the directory `path`
+    note,    // AUFS's note to itself: no file, no meaning
+  } kind = Kind::none;
+  std::string path;
+};
+
+/// Reads `path`, in normal form. Throws hostile for members below a whiteout, and for
+/// whiteouts of "", "." and "..".
+[[nodiscard]] inline Whiteout parse_whiteout(std::string_view path) {
+  constexpr std::string_view prefix = ".wh.";
+  if (path.find(prefix) == std::string_view::npos) return {};
+  const std::string_view parent = parent_of(path);
+  if (parent.starts_with(prefix) || parent.find("/.wh.") != std::string_view::npos)
+    throw UnpackError(Failure::hostile, {}, "a member lies below a whiteout");
+  const std::string_view name = base_of(path);
+  if (!name.starts_with(prefix)) return {};
+  const std::string_view hidden = name.substr(prefix.size());
+  if (hidden == ".wh..opq") return {Whiteout::Kind::opaque, std::string(parent)};
+  if (hidden.starts_with(prefix)) return {Whiteout::Kind::note, {}};
+  if (hidden.empty() || hidden == "." || hidden == "..")
+    throw UnpackError(Failure::hostile, {}, "a whiteout of no file");
+  std::string at(parent);
+  if (!at.empty()) at += '/';
+  return {Whiteout::Kind::hides, at.append(hidden)};
+}
+
+}  // namespace ch::image
