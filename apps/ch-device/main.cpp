@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. ch-device: looks up devices for ch-run --device in the host's Container Device
+// Interface files. ch-run, which has no libc, becomes this program, and this program becomes
+// ch-run again. By hand it prints what it found, to be used by many launches.
+
+#include <cstdio>
+
+#include "apps/ch-device/option_table.hpp"
+#include "ch/cli/help.hpp"
+#include "ch/cli/usage.hpp"
+#include "ch/inject/cdi.hpp"
+#include "ch/version.hpp"
+
+namespace {
+
+using namespace ch::inject;
+
+constexpr int exit_failure = 31;  // as ch-run's, whose place we take
+constexpr int exit_usage = 64;
+
+struct Options {
+  enum class Task { resolve, list, help, usage, version };
+  Task task = Task::resolve;
+  std::vector<std::string> directories = cdi::usual_directories;
+  std::vector<cdi::DeviceRequest> requests;
+  std::string image, cache_file, run;
+  std::vector<char*> command_line;  // of ch-run
+  bool quiet = false;
+  std::string problem;
+};
+
+void to_stdout(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
+
+void print_help() {
+  to_stdout(
+      "Usage: ch-device [OPTION...] --image IMAGE --device KIND=NAME\n\n"
+      "Look up devices, such as nvidia.com/gpu=0, in the Container Device Interface files\n"
+      "of this host, and print what ch-run has to do to give them to a container.\n"
+      "ch-run --device asks this program by itself.\n");
+  ch::cli::print_options(ch_device::table, to_stdout);
+  to_stdout(
+      "\nExamples:\n"
+      "  ch-device --list\n"
+      "  ch-run --device nvidia.com/gpu=0 /data/cuda -- nvidia-smi\n"
+      "\nOnce for many launches:\n"
+      "  ch-device --device nvidia.com/gpu=all --image /data/cuda \\\n"
+      "      --ld-cache /tmp/job.cache > /tmp/job.devices\n"
+      "  ch-run --device-file /tmp/job.devices /data/cuda -- nvidia-smi\n"
+      "\nThe exit status is 0 if all went well, 31 if not, 64 for a wrong command line.\n");
+}
+
+/// Takes one option. False: `problem` says what is wrong.
+bool apply(const ch::cli::Item& item, Options& o) {
+  const std::string value = item.value != nullptr ? item.value : "";
+  switch (item.id) {
+    case ch_device::opt_cdi_dirs:
+      o.directories = cdi::split_directories(value);
+      if (o.directories.empty()) o.problem = "--cdi-dirs needs a directory";
+      break;
+    case ch_device::opt_device:
+      if (const auto request = cdi::parse_request(value))
+        o.requests.push_back(*request);
+      else
+        o.problem = "a device is VENDOR/CLASS=NAME, such as nvidia.com/gpu=0: " + printable(value);
+      break;
+    case ch_device::opt_image:
+      o.image = value;
+      break;
+    case ch_device::opt_ld_cache:
+      o.cache_file = value;
+      break;
+    case ch_device::opt_run:
+      o.run = value;
+      break;
+    case ch_device::opt_list:
+      o.task = Options::Task::list;
+      break;
+    case ch_device::opt_quiet:
+      o.quiet = true;
+      break;
+    case ch_device::opt_help:
+      o.task = Options::Task::help;
+      break;
+    case ch_device::opt_usage:
+      o.task = Options::Task::usage;
+      break;
+    case ch_device::opt_version:
+      o.task = Options::Task::version;
+      break;
+    default:
+      o.problem = "unknown option";
+  }
+  return o.problem.empty();
+}
+
+Options parse(int argc, char** argv) {
+  using Kind = ch::cli::Item::Kind;
+  Options o;
+  const char* directories = std::getenv("CH_RUN_CDI_DIRS");
+  if (directories != nullptr && *directories != '\0')
+    o.directories = cdi::split_directories(directories);
+  ch::cli::Parser parser(ch_device::table, argc, argv);
+  for (auto item = parser.next(); item.kind != Kind::end; item = parser.next()) {
+    if (item.kind == Kind::operand) {
+      o.command_line.push_back(const_cast<char*>(item.value));
+    } else if (item.kind == Kind::error) {
+      o.problem = std::string(item.problem) + ": " + std::string(item.subject);
+      return o;
+    } else if (!apply(item, o)) {
+      return o;
+    }
+  }
+  if (o.task != Options::Task::resolve) return o;
+  if (o.requests.empty())
+    o.problem = "no device is asked for";
+  else if (o.image.empty())
+    o.problem = "no image is given: --image";
+  else if (o.run.empty() && !o.command_line.empty())
+    o.problem = "too many arguments: " + std::string(o.command_line[0]);
+  else if (!o.run.empty() && o.command_line.empty())
+    o.problem = "--run needs the command line of ch-run after --";
+  return o;
+}
+
+/// People have typed "ch-run", if that has called us.
+const char* own_name(const Options& o) { return o.run.empty() ? "ch-device" : "ch-run"; }
+
+void warn(const Options& o, const std::string& text) {
+  if (!o.quiet) std::fprintf(stderr, "%s: warning: %s\n", own_name(o), text.c_str());
+}
+
+void print_list(const cdi::Registry& registry, const Options& o) {
+  for (const auto& [name, found] : registry.devices()) {
+    std::printf("%s  %s", name.c_str(), printable(found.spec->file).c_str());
+    if (!found.conflict.empty())
+      std::printf("  not usable: also in %s", printable(found.conflict).c_str());
+    std::printf("\n");
+  }
+  for (const std::string& problem : registry.problems()) warn(o, "not usable: " + problem);
+  if (!registry.devices().empty()) return;
+  std::string where;
+  for (const std::string& directory : o.directories)
+    where += (where.empty() ? "" : ", ") + printable(directory);
+  warn(o, "no devices are described in " + where);
+}
+
+/// A number that ch-run finds `fd` under: it stays open over exec, out of the way of those
+/// that a launcher has given us, and ch-run closes it before the command starts.
+std::string inherited(const Descriptor& fd) {
+  int high = ::fcntl(fd.get(), F_DUPFD, 200);
+  if (high < 0) high = ::fcntl(fd.get(), F_DUPFD, 3);
+  if (high < 0) throw_errno("keep", "a file in memory");
+  return "/proc/self/fd/" + std::to_string(high);
+}
+
+std::string in_memory(const char* name, const std::string& text) {
+  const Descriptor fd = cdi::detail::memory_file(name);
+  write_all(fd.get(), text, "a file in memory");
+  return inherited(fd);
+}
+
+void write_file(const std::string& path, const std::string& text) {
+  const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd) throw_errno("write", path);
+  write_all(fd.get(), text, path);
+}
+
+/// Where the cache ends up, for ch-run to read.
+std::string keep_cache(const Options& o, const cdi::LoaderCache& cache) {
+  if (cache.bytes.empty()) return {};
+  if (!o.run.empty()) return in_memory("ld.so.cache", cache.bytes);
+  if (o.cache_file.empty())
+    throw InjectError(o.requests[0].text(), "the loader's cache of the image has to change for it",
+                      "say where to write the cache: --ld-cache FILE");
+  write_file(o.cache_file, cache.bytes);
+  const std::unique_ptr<char, decltype(&std::free)> whole(::realpath(o.cache_file.c_str(), nullptr),
+                                                          &std::free);
+  return whole ? whole.get() : o.cache_file;
+}
+
+/// Becomes ch-run: the same command line, and the devices.
+[[noreturn]] void become_ch_run(const Options& o, const std::string& text) {
+  std::string option = "--device-file=" + in_memory("devices", text);
+  std::vector<char*> words = o.command_line;
+  words.insert(words.begin() + 1, option.data());
+  words.push_back(nullptr);
+  ::execv(o.run.c_str(), words.data());
+  throw_errno("start", o.run);
+}
+
+void resolve(const Options& o) {
+  const cdi::Registry registry(o.directories);
+  const cdi::Resolution resolution = cdi::resolve(registry, o.requests);
+  for (const std::string& problem : registry.problems()) warn(o, "not usable: " + problem);
+  for (const std::string& warning : resolution.warnings) warn(o, warning);
+  cdi::LoaderCache cache;
+  if (resolution.hooks.update_cache) {
+    cache = cdi::make_loader_cache(o.image, resolution);
+    if (cache.bytes.empty())
+      warn(o, "the image has no ldconfig, so its programs may not find the device's libraries; a "
+              "loader other than glibc's can't use most of them");
+  }
+  const std::string text = cdi::device_file(resolution, cache, keep_cache(o, cache));
+  if (!o.run.empty()) become_ch_run(o, text);
+  to_stdout(text);
+}
+
+int fail(const Options& o, const std::string& path, const std::string& cause,
+         const std::string& remedy) {
+  std::fprintf(stderr, "%s: error: %s%s%s\n", own_name(o), path.c_str(), path.empty() ? "" : ": ",
+               cause.c_str());
+  if (!remedy.empty()) std::fprintf(stderr, "%s: remedy: %s\n", own_name(o), remedy.c_str());
+  return exit_failure;
+}
+
+int run(const Options& o) {
+  try {
+    if (o.task == Options::Task::list)
+      print_list(cdi::Registry(o.directories), o);
+    else
+      resolve(o);
+    return 0;
+  } catch (const InjectError& e) {
+    return fail(o, e.path(), e.cause(), e.remedy());
+  } catch (const std::exception& e) {
+    return fail(o, {}, e.what(), {});
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Options o = parse(argc, argv);
+  if (!o.problem.empty()) {
+    std::fprintf(stderr, "%s: error: %s\n%s: remedy: see %s --help\n", own_name(o),
+                 o.problem.c_str(), own_name(o), own_name(o));
+    return exit_usage;
+  }
+  int status = 0;
+  if (o.task == Options::Task::help)
+    print_help();
+  else if (o.task == Options::Task::usage)
+    ch::cli::print_usage("ch-device", ch_device::table, "", to_stdout);
+  else if (o.task == Options::Task::version)
+    std::printf("ch-device %s\n", ch::version);
+  else
+    status = run(o);
+  if (std::fflush(stdout) != 0 && status == 0) {
+    std::perror("ch-device: error: can't write to standard output");
+    status = exit_failure;
+  }
+  return status;
+}

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. The command line of ch-fromhost, read: which sources, in order, each with the
+// --dest that stood before it.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "apps/ch-fromhost/option_table.hpp"
+
+namespace ch_fromhost {
+
+enum class Task { inject, list, remove, print_libraries, print_fabric, help, usage, version };
+
+/// One source of files.
+struct Source {
+  Id id = opt_path;
+  std::string value;
+  std::optional<std::string> destination;
+};
+
+struct Options {
+  Task task = Task::inject;
+  bool verbose = false;
+  bool dry_run = false;
+  bool ldconfig = true;
+  std::vector<Source> sources;
+  std::string cdi_directories;  // empty: the usual ones
+  std::string image;
+  std::string problem;  // if not empty, the command line is wrong
+};
+
+inline void apply(const ch::cli::Item& item, Options& o, std::optional<std::string>& destination) {
+  const std::string value = item.value != nullptr ? item.value : "";
+  switch (item.id) {
+    case opt_cmd:
+    case opt_file:
+    case opt_path:
+    case opt_dest:
+      if (value.empty()) {
+        o.problem = item.id == opt_cmd    ? "--cmd must not be empty"
+                    : item.id == opt_file ? "--file must not be empty"
+                    : item.id == opt_path ? "--path must not be empty"
+                                          : "--dest must not be empty";
+      } else if (item.id == opt_dest) {
+        destination = value;
+      } else {
+        o.sources.push_back({static_cast<Id>(item.id), value, destination});
+      }
+      break;
+    case opt_cdi_dirs:
+      o.cdi_directories = value;
+      break;
+    case opt_cdi:
+      o.sources.push_back({opt_cdi, value, destination});
+      break;
+    case opt_nvidia:
+    case opt_cray_cxi:
+    case opt_cray_gni:
+      o.sources.push_back({static_cast<Id>(item.id), {}, destination});
+      break;
+    case opt_no_ldconfig:
+      o.ldconfig = false;
+      break;
+    case opt_dry_run:
+      o.dry_run = true;
+      break;
+    case opt_verbose:
+      o.verbose = true;
+      break;
+    case opt_list:
+      o.task = Task::list;
+      break;
+    case opt_remove:
+      o.task = Task::remove;
+      break;
+    case opt_lib_path:
+      o.task = Task::print_libraries;
+      break;
+    case opt_fi_path:
+      o.task = Task::print_fabric;
+      break;
+    case opt_help:
+      o.task = Task::help;
+      break;
+    case opt_usage:
+      o.task = Task::usage;
+      break;
+    default:
+      o.task = Task::version;
+      break;
+  }
+}
+
+inline Options parse(int argc, char** argv) {
+  Options o;
+  std::optional<std::string> destination;
+  ch::cli::Parser parser(table, argc, argv);
+  while (o.problem.empty()) {
+    const ch::cli::Item item = parser.next();
+    using Kind = ch::cli::Item::Kind;
+    if (item.kind == Kind::end) break;
+    if (item.kind == Kind::error)
+      o.problem = std::string(item.problem) + ": " + std::string(item.subject);
+    else if (item.kind == Kind::option)
+      apply(item, o, destination);
+    else if (!o.image.empty())
+      o.problem = std::string("duplicate image: ") + item.value;
+    else
+      o.image = item.value;
+  }
+  if (!o.problem.empty() || o.task == Task::help || o.task == Task::usage ||
+      o.task == Task::version)
+    return o;
+  if (o.image.empty())
+    o.problem = "no image specified";
+  else if (o.task == Task::inject && o.sources.empty())
+    o.problem = "empty file list: nothing to inject was given";
+  else if (o.task != Task::inject && !o.sources.empty())
+    o.problem = "--list, --remove, --lib-path and --fi-path inject nothing";
+  return o;
+}
+
+}  // namespace ch_fromhost

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. All Container Device Interface files of a host, and finding devices in them. A
+// later directory has precedence over an earlier one; two files of one directory that
+// describe the same device make that device, and only that, unusable.
+// Source: SPEC.md of cncf-tags/container-device-interface, "Kubernetes and container
+// runtimes", "Conflict resolution".
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "ch/inject/cdi_yaml.hpp"
+#include "ch/inject/descriptor.hpp"
+
+namespace ch::inject::cdi {
+
+inline const std::vector<std::string> usual_directories = {"/etc/cdi", "/var/run/cdi"};
+
+/// "/etc/cdi:/var/run/cdi", without empty parts.
+[[nodiscard]] inline std::vector<std::string> split_directories(std::string_view text) {
+  std::vector<std::string> parts;
+  while (!text.empty()) {
+    const auto part = text.substr(0, text.find(':'));
+    if (!part.empty()) parts.emplace_back(part);
+    text.remove_prefix(std::min(text.size(), part.size() + 1));
+  }
+  return parts;
+}
+
+/// A device, with the file that describes it.
+struct Found {
+  const Spec* spec = nullptr;
+  const Device* device = nullptr;
+  std::string conflict;  // the other file of the same directory that has it, if any
+
+  [[nodiscard]] std::string name() const { return spec->kind + "=" + device->name; }
+};
+
+class Registry {
+ public:
+  /// Reads all files named *.json and *.yaml. A directory that is missing is no error, and
+  /// neither is a file that can't be used: `problems` remembers those.
+  explicit Registry(std::vector<std::string> directories) : directories_(std::move(directories)) {
+    for (const std::string& directory : directories_) read_directory(directory);
+  }
+
+  /// The devices that `request` asks for, in the order of their names: one, or all of the
+  /// kind if it says "all" and none is called that. Throws InjectError.
+  [[nodiscard]] std::vector<Found> find(const DeviceRequest& request) const {
+    std::vector<Found> found;
+    if (const auto it = devices_.find(request.text()); it != devices_.end()) {
+      found.push_back(it->second);
+    } else if (request.name == "all") {
+      for (const auto& [name, device] : devices_)
+        if (device.spec->kind == request.kind) found.push_back(device);
+    }
+    if (found.empty()) throw missing(request);
+    for (const Found& device : found)
+      if (!device.conflict.empty())
+        throw InjectError(device.name(),
+                          "two files of one directory describe this device: " +
+                              printable(device.conflict) + " and " + printable(device.spec->file),
+                          "remove one of them, or what they have in common");
+    return found;
+  }
+
+  /// All devices by their names; those of files that precedence hides are not among them.
+  [[nodiscard]] const std::map<std::string, Found>& devices() const noexcept { return devices_; }
+
+  /// "FILE: WHY" for each file that could not be used.
+  [[nodiscard]] const std::vector<std::string>& problems() const noexcept { return problems_; }
+
+ private:
+  void read_directory(const std::string& directory) {
+    const Descriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!fd) {
+      if (errno != ENOENT) problems_.push_back(printable(directory) + ": " + errno_text(errno));
+      return;
+    }
+    std::vector<std::string> names;
+    try {
+      names = names_in(fd.get(), directory);
+    } catch (const InjectError& e) {
+      problems_.emplace_back(e.what());
+    }
+    std::sort(names.begin(), names.end());
+    std::map<std::string, Found> here;
+    for (const std::string& name : names) {
+      if (!name.ends_with(".json") && !name.ends_with(".yaml")) continue;
+      const std::string file = directory + "/" + name;
+      try {
+        auto spec = std::make_unique<Spec>(read_spec(fd.get(), name));
+        spec->file = file;
+        add(*spec, here);
+        specs_.push_back(std::move(spec));
+      } catch (const InjectError& e) {
+        problems_.push_back(printable(file) + ": " + e.cause());
+      }
+    }
+    for (auto& [name, device] : here) devices_[name] = device;
+  }
+
+  static void add(const Spec& spec, std::map<std::string, Found>& here) {
+    for (const Device& device : spec.devices) {
+      Found& slot = here[spec.kind + "=" + device.name];
+      slot = {&spec, &device, slot.spec != nullptr ? slot.spec->file : std::string()};
+    }
+  }
+
+  static Spec read_spec(int directory, const std::string& name) {
+    const Descriptor fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!fd) throw InjectError({}, "can't open it (" + errno_text(errno) + ")");
+    if (!S_ISREG(status_of(fd, name).st_mode)) throw InjectError({}, "this is no regular file");
+    const std::string text = read_all(fd.get(), name, largest_spec);
+    return name.ends_with(".json") ? spec_from_json_text(text) : spec_from_yaml_text(text);
+  }
+
+  /// One message that has all that could explain it.
+  [[nodiscard]] InjectError missing(const DeviceRequest& request) const {
+    std::string places;
+    for (const std::string& directory : directories_)
+      places += (places.empty() ? "" : ", ") + printable(directory);
+    std::string cause = "no such device is described in " + places;
+    std::string others;
+    for (const auto& [name, device] : devices_)
+      if (device.spec->kind == request.kind || others.size() < 200)
+        others += (others.empty() ? "" : ", ") + name;
+    if (!others.empty()) cause += "; there is " + others;
+    for (const std::string& problem : problems_) cause += "; not usable: " + problem;
+    const bool broken = !problems_.empty() && others.empty();
+    return {request.text(), cause,
+            broken ? "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"
+            : !others.empty()
+                ? "choose one of these (ch-device --list)"
+                : "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
+                  "--output=/etc/cdi/nvidia.yaml, or say where that is: --cdi-dirs"};
+  }
+
+  std::vector<std::string> directories_;
+  std::vector<std::unique_ptr<Spec>> specs_;
+  std::map<std::string, Found> devices_;
+  std::vector<std::string> problems_;
+};
+
+}  // namespace ch::inject::cdi

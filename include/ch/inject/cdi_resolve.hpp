@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. From devices asked for to what a container of ours has to get: binds, links and
+// variables. Looks whether the host has what the files promise; changes nothing.
+// Source: SPEC.md of cncf-tags/container-device-interface, "containerEdits".
+#pragma once
+
+#include <grp.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+
+#include <set>
+
+#include "ch/inject/cdi_hooks.hpp"
+#include "ch/inject/cdi_registry.hpp"
+
+namespace ch::inject::cdi {
+
+struct Resolution {
+  std::vector<std::string> devices;  // KIND=NAME, as resolved
+  std::vector<Mount> binds;
+  std::vector<std::string> environment;  // NAME=VALUE; of two with one name the last counts
+  HookWork hooks;
+  std::vector<std::string> warnings;
+};
+
+namespace detail {
+
+inline bool is_below(std::string_view path, std::string_view directory) {
+  return path.size() > directory.size() && path.starts_with(directory) &&
+         path[directory.size()] == '/';
+}
+
+/// Does every container of ours show this path of the host anyway?
+inline bool is_shown_anyway(std::string_view path) {
+  return is_below(path, "/dev") || is_below(path, "/proc") || is_below(path, "/sys");
+}
+
+inline constexpr const char* stale =
+    "load the driver, or have the file made again by the driver's tool (nvidia-ctk cdi generate)";
+
+/// One Resolution, edit by edit.
+class Resolver {
+ public:
+  [[nodiscard]] Resolution take() { return std::move(result_); }
+
+  void add(const Found& found) {
+    const std::string name = found.name();
+    if (!seen_.insert(name).second) return;
+    result_.devices.push_back(name);
+    if (seen_.insert(found.spec->file).second) add(found.spec->edits, *found.spec);
+    add(found.device->edits, *found.spec);
+  }
+
+ private:
+  void add(const Edits& edits, const Spec& spec) {
+    for (const DeviceNode& node : edits.nodes) add(node, spec);
+    for (const Mount& mount : edits.mounts) add(mount, spec);
+    for (const std::string& variable : edits.environment) add_variable(variable, spec);
+    for (const Hook& hook : edits.hooks) {
+      try {
+        add_hook(hook, result_.hooks);
+      } catch (const InjectError& e) {
+        throw InjectError(printable(spec.file), e.cause(), "correct the file");
+      }
+    }
+    for (const std::uint32_t group : edits.groups) add_group(group);
+    for (const std::string& field : edits.unknown)
+      warn("the field " + printable(field) + " of " + printable(spec.file) +
+           " is not known here, and left out");
+  }
+
+  void add(const DeviceNode& node, const Spec& spec) {
+    struct stat status {};
+    if (::stat(node.host_path.c_str(), &status) != 0)
+      throw InjectError(printable(node.host_path),
+                        "this host has no such device (" + errno_text(errno) + "), though " +
+                            printable(spec.file) + " says so",
+                        stale);
+    const bool is_device = S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);
+    const auto differs = [](const std::optional<std::int64_t>& wanted, unsigned is) {
+      return wanted && *wanted != static_cast<std::int64_t>(is);
+    };
+    if (is_device && (differs(node.major, major(status.st_rdev)) ||
+                      differs(node.minor, minor(status.st_rdev))))
+      warn(printable(node.host_path) + " has other numbers than " + printable(spec.file) +
+           " says; that file seems to be of before a restart");
+    if (node.host_path == node.path && is_shown_anyway(node.path)) return;
+    if (is_shown_anyway(node.path) && ::stat(node.path.c_str(), &status) != 0)
+      throw InjectError(printable(node.path),
+                        "the container shows the host's /dev, and that has no such name, which " +
+                            printable(spec.file) + " wants for " + printable(node.host_path),
+                        "have a link or node of that name made on the host");
+    bind({node.host_path, node.path, {}, false});
+  }
+
+  void add(const Mount& mount, const Spec& spec) {
+    if (!mount.type.empty() && mount.type != "bind" && mount.type != "rbind" &&
+        mount.type != "none") {
+      warn("the " + printable(mount.type) + " file system on " + printable(mount.container_path) +
+           " that " + printable(spec.file) + " asks for is left out: only binds are made");
+      return;
+    }
+    struct stat status {};
+    if (::stat(mount.host_path.c_str(), &status) != 0)
+      throw InjectError(printable(mount.host_path),
+                        "this host has no such file (" + errno_text(errno) + "), though " +
+                            printable(spec.file) + " says so",
+                        stale);
+    if (mount.host_path == mount.container_path && is_shown_anyway(mount.host_path)) return;
+    bind(mount);
+  }
+
+  /// Of two at one place the last counts, as when one is mounted on the other.
+  void bind(const Mount& mount) {
+    std::erase_if(result_.binds, [&](const Mount& other) {
+      return other.container_path == mount.container_path;
+    });
+    result_.binds.push_back(mount);
+  }
+
+  void add_variable(const std::string& variable, const Spec& spec) {
+    const std::string_view name = std::string_view(variable).substr(0, variable.find('='));
+    bool odd = variable.find('\n') != std::string::npos;
+    for (const char c : name)
+      odd = odd || static_cast<unsigned char>(c) <= ' ' || c == '\'' || c == '\x7f';
+    if (odd)
+      warn("the variable " + printable(name) + " of " + printable(spec.file) +
+           " has a line break or an odd name, and is left out");
+    else
+      result_.environment.push_back(variable);
+  }
+
+  /// Inside, we are in all groups that we are in outside, and in no other.
+  void add_group(std::uint32_t group) {
+    std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
+    groups.resize(static_cast<std::size_t>(
+        std::max(::getgroups(static_cast<int>(groups.size()), groups.data()), 0)));
+    if (::getegid() == group || std::find(groups.begin(), groups.end(), group) != groups.end())
+      return;
+    warn("the device wants group " + std::to_string(group) +
+         ", which you are not in; ask the administrator to add you");
+  }
+
+  void warn(std::string text) {
+    if (seen_.insert("warning: " + text).second) result_.warnings.push_back(std::move(text));
+  }
+
+  Resolution result_;
+  std::set<std::string> seen_;
+};
+
+}  // namespace detail
+
+/// What the devices of `requests` need, in their order. Throws InjectError: a device is not
+/// described, or the host lacks what its description names.
+[[nodiscard]] inline Resolution resolve(const Registry& registry,
+                                        const std::vector<DeviceRequest>& requests) {
+  detail::Resolver resolver;
+  for (const DeviceRequest& request : requests)
+    for (const Found& found : registry.find(request)) resolver.add(found);
+  Resolution result = resolver.take();
+  auto& hooks = result.hooks.unknown;
+  std::sort(hooks.begin(), hooks.end());
+  hooks.erase(std::unique(hooks.begin(), hooks.end()), hooks.end());
+  for (const std::string& hook : hooks)
+    result.warnings.push_back("a hook is not known here, and not run: " + hook);
+  return result;
+}
+
+}  // namespace ch::inject::cdi

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. A file descriptor that closes itself, and reading and writing whole files
+// through one, with errors as exceptions. Source: man 2 open, read, pwrite.
+#pragma once
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <utility>
+#include <vector>
+
+#include "ch/inject/error.hpp"
+#include "ch/kernel/fd.hpp"
+
+namespace ch::inject {
+
+/// Owns a descriptor; -1 means none.
+class Descriptor {
+ public:
+  Descriptor() noexcept = default;
+  explicit Descriptor(int fd) noexcept : fd_(fd) {}
+  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Descriptor& operator=(Descriptor&& other) noexcept {
+    if (this != &other) {
+      reset();
+      fd_ = std::exchange(other.fd_, -1);
+    }
+    return *this;
+  }
+  ~Descriptor() { reset(); }
+
+  [[nodiscard]] int get() const noexcept { return fd_; }
+  [[nodiscard]] kernel::Fd kernel_fd() const noexcept { return static_cast<kernel::Fd>(fd_); }
+  explicit operator bool() const noexcept { return fd_ >= 0; }
+  void reset() noexcept {
+    if (fd_ >= 0) ::close(fd_);
+    fd_ = -1;
+  }
+
+ private:
+  int fd_ = -1;
+};
+
+/// Status of what is open.
+inline struct stat status_of(const Descriptor& fd, std::string_view path) {
+  struct stat status {};
+  if (::fstat(fd.get(), &status) != 0) throw_errno("look at", path);
+  return status;
+}
+
+/// Status of `name` below `parent` itself, not of what a link there leads to. False if
+/// there is nothing.
+inline bool status_of(int parent, const std::string& name, struct stat& out) {
+  if (::fstatat(parent, name.c_str(), &out, AT_SYMLINK_NOFOLLOW) == 0) return true;
+  if (errno == ENOENT || errno == ENOTDIR) return false;
+  throw_errno("look at", name);
+}
+
+/// Fills `buffer` as far as the file goes; answers how far. Throws what man 2 read says.
+inline std::size_t read_some(int fd, char* buffer, std::size_t size, std::string_view path) {
+  std::size_t done = 0;
+  while (done < size) {
+    const ssize_t n = ::read(fd, buffer + done, size - done);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw_errno("read", path);
+    if (n == 0) break;
+    done += static_cast<std::size_t>(n);
+  }
+  return done;
+}
+
+/// All that can be read, at most `limit` bytes; more is an error.
+inline std::string read_all(int fd, std::string_view path,
+                            std::size_t limit = std::size_t{64} << 20) {
+  std::string text;
+  char buffer[16384];
+  for (;;) {
+    const std::size_t n = read_some(fd, buffer, sizeof buffer, path);
+    text.append(buffer, n);
+    if (text.size() > limit)
+      throw InjectError(printable(path), "this file is absurdly large for what it is");
+    if (n < sizeof buffer) return text;
+  }
+}
+
+inline void write_all(int fd, std::string_view text, std::string_view path) {
+  while (!text.empty()) {
+    const ssize_t n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) throw_errno("write", path, n < 0 ? errno : ENOSPC);
+    text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+/// Names in the directory `fd`, without "." and "..".
+inline std::vector<std::string> names_in(int fd, std::string_view path) {
+  const int copy = ::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  DIR* stream = copy >= 0 ? ::fdopendir(copy) : nullptr;
+  if (stream == nullptr) {
+    const int why = errno;
+    if (copy >= 0) ::close(copy);
+    throw_errno("read directory", path, why);
+  }
+  std::vector<std::string> names;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream)) {
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+    errno = 0;
+  }
+  const int why = errno;  // a list cut by an error must not pass for the whole
+  ::closedir(stream);
+  if (why != 0) throw_errno("read directory", path, why);
+  return names;
+}
+
+}  // namespace ch::inject

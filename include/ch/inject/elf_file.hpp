@@ -1,0 +1,194 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What an ELF file says about itself: program or library, for which machine,
+// its soname, what it needs and in which versions. Read with libelf; nothing is ever run
+// to find out (ldd runs the file's own loader, and files may come from elsewhere).
+// Source: man 5 elf; the generic ABI, "Dynamic Linking"; LSB, "Symbol Versioning".
+#pragma once
+
+#include <gelf.h>
+#include <libelf.h>
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace ch::inject {
+
+/// "This file needs `version` of `file`", e.g. GLIBC_2.36 of libc.so.6.
+struct NeededVersion {
+  std::string file, version;
+  friend bool operator==(const NeededVersion&, const NeededVersion&) = default;
+};
+
+struct ElfFile {
+  enum class Type { executable, library, other };
+  Type type = Type::other;
+  unsigned machine = 0;  // EM_X86_64, ...
+  int bits = 0;          // 32 or 64
+  bool has_interpreter = false;
+  std::string soname;  // empty: none
+  std::vector<std::string> needed;
+  std::vector<std::string> run_path;  // RUNPATH, else RPATH; in pieces, not expanded
+  std::vector<NeededVersion> needed_versions;
+  std::vector<std::string> defined_versions;
+  bool is_fabric_provider = false;  // defines fi_prov_ini, which libfabric calls
+
+  [[nodiscard]] bool same_machine(const ElfFile& other) const noexcept {
+    return machine == other.machine && bits == other.bits;
+  }
+};
+
+/// "x86-64", "aarch64", ... for messages.
+[[nodiscard]] inline std::string machine_name(const ElfFile& elf) {
+  const std::string bits = " (" + std::to_string(elf.bits) + " bits)";
+  switch (elf.machine) {
+    case EM_X86_64:
+      return "x86-64" + bits;
+    case EM_386:
+      return "x86" + bits;
+    case EM_AARCH64:
+      return "aarch64" + bits;
+    case EM_ARM:
+      return "arm" + bits;
+    case EM_PPC64:
+      return "ppc64" + bits;
+    case EM_RISCV:
+      return "riscv" + bits;
+    default:
+      return "machine " + std::to_string(elf.machine) + bits;
+  }
+}
+
+namespace detail {
+
+class ElfReader {
+ public:
+  explicit ElfReader(int fd) : elf_(::elf_begin(fd, ELF_C_READ, nullptr)) {}
+  ~ElfReader() { ::elf_end(elf_); }
+  ElfReader(const ElfReader&) = delete;
+  ElfReader& operator=(const ElfReader&) = delete;
+
+  [[nodiscard]] std::optional<ElfFile> read() {
+    GElf_Ehdr header;
+    if (elf_ == nullptr || ::elf_kind(elf_) != ELF_K_ELF ||
+        ::gelf_getehdr(elf_, &header) == nullptr)
+      return std::nullopt;
+    out_.machine = header.e_machine;
+    out_.bits = header.e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32;
+    std::size_t segments = 0;
+    ::elf_getphdrnum(elf_, &segments);
+    for (std::size_t i = 0; i < segments; ++i) {
+      GElf_Phdr segment;
+      if (::gelf_getphdr(elf_, static_cast<int>(i), &segment) != nullptr &&
+          segment.p_type == PT_INTERP)
+        out_.has_interpreter = true;
+    }
+    for (Elf_Scn* s = ::elf_nextscn(elf_, nullptr); s != nullptr; s = ::elf_nextscn(elf_, s)) {
+      GElf_Shdr section;
+      if (::gelf_getshdr(s, &section) == nullptr) continue;
+      if (section.sh_type == SHT_DYNAMIC) dynamic(s, section);
+      if (section.sh_type == SHT_GNU_verneed) versions_needed(s, section);
+      if (section.sh_type == SHT_GNU_verdef) versions_defined(s, section);
+      if (section.sh_type == SHT_DYNSYM) symbols(s, section);
+    }
+    // A program that can be put anywhere in memory is ET_DYN too, and libc.so.6 can be
+    // executed: the flag decides, then the soname, then whether there is a loader to start.
+    if (header.e_type == ET_EXEC ||
+        (header.e_type == ET_DYN && (pie_ || (out_.soname.empty() && out_.has_interpreter))))
+      out_.type = ElfFile::Type::executable;
+    else if (header.e_type == ET_DYN)
+      out_.type = ElfFile::Type::library;
+    return out_;
+  }
+
+ private:
+  [[nodiscard]] std::string text(std::size_t section, std::size_t offset) const {
+    const char* found = ::elf_strptr(elf_, section, offset);
+    return found != nullptr ? found : "";
+  }
+  static std::vector<std::string> pieces(const std::string& list) {
+    std::vector<std::string> found;
+    for (std::size_t from = 0; from <= list.size();) {
+      const std::size_t to = std::min(list.find(':', from), list.size());
+      if (to > from) found.push_back(list.substr(from, to - from));
+      from = to + 1;
+    }
+    return found;
+  }
+  void dynamic(Elf_Scn* s, const GElf_Shdr& section) {
+    Elf_Data* data = ::elf_getdata(s, nullptr);
+    bool new_style = false;
+    GElf_Dyn entry;
+    for (int i = 0; data != nullptr && ::gelf_getdyn(data, i, &entry) != nullptr; ++i) {
+      const auto value = [&] { return text(section.sh_link, entry.d_un.d_val); };
+      if (entry.d_tag == DT_NULL) break;
+      if (entry.d_tag == DT_NEEDED) out_.needed.push_back(value());
+      if (entry.d_tag == DT_SONAME) out_.soname = value();
+      if (entry.d_tag == DT_FLAGS_1) pie_ = (entry.d_un.d_val & DF_1_PIE) != 0;
+      if (entry.d_tag == DT_RUNPATH || (entry.d_tag == DT_RPATH && !new_style)) {
+        out_.run_path = pieces(value());
+        new_style = new_style || entry.d_tag == DT_RUNPATH;
+      }
+    }
+  }
+  void versions_needed(Elf_Scn* s, const GElf_Shdr& section) {
+    Elf_Data* data = ::elf_getdata(s, nullptr);
+    std::size_t offset = 0;
+    for (std::size_t i = 0; data != nullptr && i < section.sh_info; ++i) {
+      GElf_Verneed need;
+      if (::gelf_getverneed(data, static_cast<int>(offset), &need) == nullptr) return;
+      const std::string file = text(section.sh_link, need.vn_file);
+      std::size_t at = offset + need.vn_aux;
+      for (unsigned j = 0; j < need.vn_cnt; ++j) {
+        GElf_Vernaux version;
+        if (::gelf_getvernaux(data, static_cast<int>(at), &version) == nullptr) break;
+        if ((version.vna_flags & VER_FLG_WEAK) == 0)
+          out_.needed_versions.push_back({file, text(section.sh_link, version.vna_name)});
+        if (version.vna_next == 0) break;
+        at += version.vna_next;
+      }
+      if (need.vn_next == 0) return;
+      offset += need.vn_next;
+    }
+  }
+  void versions_defined(Elf_Scn* s, const GElf_Shdr& section) {
+    Elf_Data* data = ::elf_getdata(s, nullptr);
+    std::size_t offset = 0;
+    for (std::size_t i = 0; data != nullptr && i < section.sh_info; ++i) {
+      GElf_Verdef definition;
+      GElf_Verdaux name;
+      if (::gelf_getverdef(data, static_cast<int>(offset), &definition) == nullptr) return;
+      if ((definition.vd_flags & VER_FLG_BASE) == 0 &&
+          ::gelf_getverdaux(data, static_cast<int>(offset + definition.vd_aux), &name) != nullptr)
+        out_.defined_versions.push_back(text(section.sh_link, name.vda_name));
+      if (definition.vd_next == 0) return;
+      offset += definition.vd_next;
+    }
+  }
+  void symbols(Elf_Scn* s, const GElf_Shdr& section) {
+    Elf_Data* data = ::elf_getdata(s, nullptr);
+    GElf_Sym symbol;
+    for (int i = 0; data != nullptr && ::gelf_getsym(data, i, &symbol) != nullptr; ++i) {
+      const char* name = ::elf_strptr(elf_, section.sh_link, symbol.st_name);
+      if (symbol.st_shndx != SHN_UNDEF && name != nullptr &&
+          std::string_view(name) == "fi_prov_ini")
+        out_.is_fabric_provider = true;
+    }
+  }
+
+  Elf* elf_;
+  ElfFile out_;
+  bool pie_ = false;
+};
+
+}  // namespace detail
+
+/// Reads the file open at `fd`; none if it is no ELF file. Damaged parts count as absent.
+[[nodiscard]] inline std::optional<ElfFile> read_elf(int fd) {
+  [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
+  return detail::ElfReader(fd).read();
+}
+
+}  // namespace ch::inject

@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Will what gets injected run in this image? Every versioned symbol that it needs
+// (GLIBC_2.36, GLIBCXX_3.4.30, ...) must be in the library that will serve it, in the
+// image or injected along. Found out before anything is copied, since the loader's own
+// message comes at run time, on a thousand nodes.
+// Source: LSB, "Symbol Versioning"; man 8 ld.so.
+#pragma once
+
+#include "ch/inject/image_libraries.hpp"
+
+namespace ch::inject {
+
+/// An ELF file on its way into the image.
+struct Incoming {
+  std::string source;  // on the host
+  std::string path;    // in the image
+  ElfFile elf;
+};
+
+namespace detail {
+
+[[nodiscard]] inline bool is_libc(std::string_view soname) {
+  return soname == "libc.so.6" || soname.starts_with("ld-linux");
+}
+
+/// What `version` is newer than: the newest of its family that `elf` defines.
+[[nodiscard]] inline std::string newest_like(const ElfFile& elf, const std::string& version) {
+  const std::string family = version.substr(0, version.find('_') + 1);
+  std::string newest;
+  for (const std::string& v : elf.defined_versions)
+    if (v.starts_with(family) && v.size() > family.size() &&
+        std::isdigit(static_cast<unsigned char>(v[family.size()])) != 0 &&
+        (newest.empty() || ::strverscmp(newest.c_str(), v.c_str()) < 0))
+      newest = v;
+  return newest;
+}
+
+}  // namespace detail
+
+/// Throws InjectError, naming file and version, for the first file that can't work.
+/// Libraries that are nowhere at all are reported to `missing(Incoming, soname)`: they may
+/// be bound into the container when it runs.
+template <class Missing>
+void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries& image,
+                    Missing&& missing) {
+  const auto provider = [&](const std::string& soname, const Incoming& user) -> const ElfFile* {
+    const auto along = ranges::find_if(incoming, [&](const Incoming& i) {
+      return i.elf.same_machine(user.elf) && (i.elf.soname == soname || base_of(i.path) == soname);
+    });
+    if (along != incoming.end()) return &along->elf;
+    const FoundLibrary* found = image.find(soname, user.elf, {std::string(parent_of(user.path))});
+    return found != nullptr ? &found->elf : nullptr;
+  };
+  for (const Incoming& i : incoming) {
+    for (const std::string& soname : i.elf.needed) {
+      if (provider(soname, i) != nullptr) continue;
+      if (!detail::is_libc(soname)) {
+        missing(i, soname);
+        continue;
+      }
+      const std::string kind = image.libc() == Libc::musl
+                                   ? "the image has musl, not glibc"
+                                   : "the image has no glibc for " + machine_name(i.elf);
+      throw InjectError(printable(i.source), kind + ", which this file needs (" + soname + ")",
+                        "use an image of a distribution with glibc, or inject programs that "
+                        "are linked statically");
+    }
+    // Of several versions that are missing, the newest says which image would do.
+    auto needs = i.elf.needed_versions;
+    ranges::sort(needs, [](const NeededVersion& a, const NeededVersion& b) {
+      return a.file != b.file ? a.file < b.file
+                              : ::strverscmp(a.version.c_str(), b.version.c_str()) > 0;
+    });
+    for (const NeededVersion& need : needs) {
+      const ElfFile* elf = provider(need.file, i);
+      if (elf == nullptr || ranges::contains(elf->defined_versions, need.version)) continue;
+      const std::string newest = detail::newest_like(*elf, need.version);
+      throw InjectError(
+          printable(i.source),
+          "the image's " + need.file + " is too old: this file needs " + need.version +
+              (newest.empty() ? std::string() : ", and " + newest + " is the newest it has"),
+          "use an image of a newer distribution, or a build of the file for an older one");
+    }
+  }
+}
+
+}  // namespace ch::inject

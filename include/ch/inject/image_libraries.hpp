@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Where an image keeps its shared libraries, and which it has: from its own
+// ld.so.cache and ld.so.conf, read here rather than by running a program of the image.
+// The host is just another tree to this. Source: man 8 ldconfig, ld.so; musl's manual,
+// "Environment and file paths".
+#pragma once
+
+#include <fnmatch.h>
+
+#include <algorithm>
+#include <map>
+#include <range/v3/all.hpp>
+
+#include "ch/inject/elf_file.hpp"
+#include "ch/inject/image_tree.hpp"
+#include "ch/inject/loader_cache.hpp"
+
+namespace ch::inject {
+
+/// Which directories of the host libfabric's libraries come from; written by us.
+inline constexpr const char* fabric_configuration = "/etc/ld.so.conf.d/ch-ofi.conf";
+
+enum class Libc { none, glibc, musl };
+
+struct FoundLibrary {
+  std::string path;
+  ElfFile elf;
+};
+
+/// Lines of `text` without comments and blanks around.
+[[nodiscard]] inline std::vector<std::string> configuration_lines(std::string_view text) {
+  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
+  const auto trimmed = [is_blank](const std::string& line) {
+    const auto words = line | ranges::views::take_while([](char c) { return c != '#'; }) |
+                       ranges::views::drop_while(is_blank) | ranges::to<std::string>();
+    return words | ranges::views::reverse | ranges::views::drop_while(is_blank) |
+           ranges::views::reverse | ranges::to<std::string>();
+  };
+  return text | ranges::views::split('\n') |
+         ranges::views::transform([](auto&& line) { return ranges::to<std::string>(line); }) |
+         ranges::views::transform(trimmed) |
+         ranges::views::filter([](const std::string& line) { return !line.empty(); }) |
+         ranges::to<std::vector>();
+}
+
+class ImageLibraries {
+ public:
+  explicit ImageLibraries(const ImageTree& tree) : tree_(tree) {
+    read_musl();
+    if (libc_ == Libc::none) {
+      read_configuration("/etc/ld.so.conf", 0);
+      // Directories of an earlier injection come last: they must not change where the next
+      // one puts its libraries.
+      read_configuration(fabric_configuration, 0);
+      for (const char* system : {"/lib", "/lib64", "/usr/lib", "/usr/lib64"}) add(system);
+    }
+    if (const auto cache = tree_.read("/etc/ld.so.cache")) cache_ = parse_loader_cache(*cache);
+    if (libc_ == Libc::none && ranges::any_of(directories_, [this](const std::string& directory) {
+          return static_cast<bool>(tree_.try_open_file(directory + "/libc.so.6"));
+        }))
+      libc_ = Libc::glibc;
+  }
+
+  [[nodiscard]] Libc libc() const noexcept { return libc_; }
+  /// Directories that are searched and exist, each once, without links in their names:
+  /// in the order in which ldconfig lists them.
+  [[nodiscard]] const std::vector<std::string>& directories() const noexcept {
+    return directories_;
+  }
+  [[nodiscard]] const std::vector<CachedLibrary>& cache() const noexcept { return cache_; }
+
+  /// Where libraries are injected. Throws where the image has no directory for them.
+  [[nodiscard]] const std::string& first_directory() const {
+    if (directories_.empty())
+      throw InjectError(printable(tree_.path()), "the image has no directory for shared libraries",
+                        "give one with --dest");
+    return directories_.front();
+  }
+
+  /// The library that a loader would take for `soname`, first looking in `before`; for the
+  /// machine of `like`. None if there is none.
+  [[nodiscard]] const FoundLibrary* find(const std::string& soname, const ElfFile& like,
+                                         const std::vector<std::string>& before = {}) const {
+    for (const std::string& directory : before)
+      if (const FoundLibrary* found = look(directory + '/' + soname, like)) return found;
+    for (const CachedLibrary& known : cache_)
+      if (known.soname == soname)
+        if (const FoundLibrary* found = look(known.path, like)) return found;
+    for (const std::string& directory : directories_)
+      if (const FoundLibrary* found = look(directory + '/' + soname, like)) return found;
+    return nullptr;
+  }
+
+ private:
+  void add(const std::string& directory) {
+    if (directory.empty() || directory[0] != '/' || !tree_.has_directory(directory)) return;
+    std::string place = tree_.locate(directory);
+    if (!ranges::contains(directories_, place)) directories_.push_back(std::move(place));
+  }
+
+  /// The names in `directory` that match `pattern`, sorted as glob(3) does.
+  [[nodiscard]] std::vector<std::string> matching(const std::string& directory,
+                                                  const std::string& pattern) const {
+    const Descriptor fd = tree_.try_open_directory(directory);
+    if (!fd) return {};
+    return names_in(fd.get(), directory) |
+           ranges::actions::remove_if([&pattern](const std::string& name) {
+             return ::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) != 0;
+           }) |
+           ranges::actions::sort;
+  }
+
+  void read_configuration(const std::string& path, int depth) {
+    const auto text = tree_.read(path);
+    if (!text || depth > 8) return;
+    for (const std::string& line : configuration_lines(*text)) {
+      if (!line.starts_with("include ") && !line.starts_with("include\t")) {
+        add(line.substr(0, line.find('=')));  // "=libc5" and the like are of the past
+        continue;
+      }
+      for (const std::string& word : configuration_lines(line.substr(8))) {
+        const std::string pattern =
+            word[0] == '/' ? word : std::string(parent_of(path)) + '/' + word;
+        const std::string directory(parent_of(pattern));
+        for (const std::string& name : matching(directory, std::string(base_of(pattern))))
+          if (!std::string_view(fabric_configuration).ends_with('/' + name))
+            read_configuration(directory + '/' + name, depth + 1);
+      }
+    }
+  }
+
+  void read_musl() {
+    const auto loaders = matching("/lib", "ld-musl-*.so.1");
+    if (loaders.empty()) return;
+    libc_ = Libc::musl;
+    const std::string machine = loaders.front().substr(0, loaders.front().rfind(".so.1"));
+    const auto path = tree_.read("/etc/" + machine + ".path");
+    std::string list = path ? *path : "/lib:/usr/local/lib:/usr/lib";
+    std::replace(list.begin(), list.end(), ':', '\n');
+    for (const std::string& directory : configuration_lines(list)) add(directory);
+  }
+
+  [[nodiscard]] const FoundLibrary* look(const std::string& path, const ElfFile& like) const {
+    auto known = seen_.find(path);
+    if (known == seen_.end()) {
+      std::optional<FoundLibrary> found;
+      if (const Descriptor fd = tree_.try_open_file(path))
+        if (auto elf = read_elf(fd.get())) found = FoundLibrary{path, std::move(*elf)};
+      known = seen_.emplace(path, std::move(found)).first;
+    }
+    return known->second && known->second->elf.same_machine(like) ? &*known->second : nullptr;
+  }
+
+  const ImageTree& tree_;
+  Libc libc_ = Libc::none;
+  std::vector<std::string> directories_;
+  std::vector<CachedLibrary> cache_;
+  mutable std::map<std::string, std::optional<FoundLibrary>> seen_;
+};
+
+}  // namespace ch::inject

@@ -1,0 +1,174 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Injecting host files into an image, and taking them out again: the plan becomes
+// a transaction, ldconfig runs, the record is written, and only then it is decided.
+//
+// Example: examples of use are apps/ch-fromhost/main.cpp and tests/inject/.
+// Source: ch-fromhost's manual page.
+#pragma once
+
+#include "ch/inject/ldconfig.hpp"
+#include "ch/inject/manifest.hpp"
+#include "ch/inject/planner.hpp"
+#include "ch/inject/transaction.hpp"
+
+namespace ch::inject {
+
+enum class Ldconfig { run, leave_out };
+
+struct InjectOptions {
+  Ldconfig ldconfig = Ldconfig::run;
+  const std::atomic<bool>* stop = nullptr;  // becomes true: undo everything and end
+};
+
+struct InjectReport {
+  bool changed = false;  // false: the image had everything
+  bool has_run_ldconfig = false;
+  std::vector<std::string> warnings;
+};
+
+namespace detail {
+
+inline std::string cache_path(const ImageTree& tree) { return tree.locate("/etc/ld.so.cache"); }
+/// ldconfig's private notes on files. They are put back even after a success: they are worth
+/// nothing on another machine, and an image should not change more than it must.
+inline std::string notes_path(const ImageTree& tree) {
+  return tree.locate("/var/cache/ldconfig/aux-cache");
+}
+
+inline bool cache_is_complete(const ImageTree& tree, const std::vector<ExpectedLibrary>& expected) {
+  const auto cache = parse_loader_cache(tree.read("/etc/ld.so.cache").value_or(""));
+  return ranges::all_of(expected, [&cache](const ExpectedLibrary& e) {
+    return ranges::contains(cache, e.soname, &CachedLibrary::soname);
+  });
+}
+
+/// What ldconfig may write to.
+inline std::vector<std::string> guarded(const ImageTree& tree, bool runs_ldconfig) {
+  if (!runs_ldconfig) return {};
+  const std::string cache = cache_path(tree);
+  const std::string notes = notes_path(tree);
+  return {cache, cache + '~', notes, notes + '~'};  // it writes to the second, and renames that
+}
+
+inline void run_guarded_ldconfig(const ImageTree& tree, Transaction& transaction,
+                                 std::vector<std::string>& directories,
+                                 const std::atomic<bool>* stop) {
+  (void)run_ldconfig(tree, stop);
+  const std::string notes = notes_path(tree);
+  transaction.put_back(notes);
+  const std::string above(parent_of(notes));
+  if (transaction.made(above)) directories.push_back(above);
+}
+
+}  // namespace detail
+
+/// Carries out `plan` on top of what `before` records. All or nothing: when this throws, the
+/// image is as it was. The image must be locked and recovered (ImageLock,
+/// Transaction::recover). Forks (ldconfig): for a process with one thread.
+inline InjectReport inject(const ImageTree& tree, const Manifest& before, InjectionPlan plan,
+                           const InjectOptions& options) {
+  InjectReport report;
+  const bool ldconfig = plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
+  if (plan.does_nothing() && (!ldconfig || detail::cache_is_complete(tree, plan.expected)))
+    return report;
+  const std::size_t count = plan.entries.size();
+  const std::string own = tree.locate(own_directory);
+  plan.entries.push_back({own, manifest_name, action::Text{}, "the record of this injection"});
+
+  Transaction transaction(tree, options.stop);
+  const std::string cache = detail::cache_path(tree);
+  const bool had_cache = static_cast<bool>(tree.try_open_file(cache));
+  transaction.begin(plan, detail::guarded(tree, ldconfig));
+  transaction.put(plan, 0, count);
+  std::vector<std::string> unneeded_directories;
+  if (ldconfig) {
+    detail::run_guarded_ldconfig(tree, transaction, unneeded_directories, options.stop);
+    report.warnings = check_cache(tree, plan.expected);
+    report.has_run_ldconfig = true;
+  }
+
+  Manifest after = before;
+  if (before.items.empty()) after.had_loader_cache = had_cache;
+  after.has_run_ldconfig = before.has_run_ldconfig || ldconfig;
+  if (transaction.made(own)) after.directories.push_back(own);
+  for (const NewDirectory& d : plan.directories) after.directories.push_back(d.path);
+  std::vector<std::uint64_t> keep;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Entry& e = plan.entries[i];
+    InjectedItem item{.path = e.path(), .source = {}, .target = {}, .reason = e.reason};
+    if (const auto* copy = std::get_if<action::Copy>(&e.action)) item.source = copy->source;
+    if (const auto* link = std::get_if<action::Link>(&e.action)) item.target = link->target;
+    describe_present(tree, item);
+    const auto older = std::find_if(after.items.begin(), after.items.end(),
+                                    [&item](const InjectedItem& o) { return o.path == item.path; });
+    if (older != after.items.end()) {
+      item.original = older->original;
+      *older = std::move(item);
+      continue;
+    }
+    if (transaction.existed(i)) {
+      item.original = transaction.number(i);
+      keep.push_back(item.original);
+    }
+    after.items.push_back(std::move(item));
+  }
+  std::get<action::Text>(plan.entries[count].action).content = to_text(after);
+  transaction.put(plan, count, count + 1);
+  transaction.commit(keep, {}, unneeded_directories);
+  report.changed = true;
+  return report;
+}
+
+/// What taking everything out again would do. Files that somebody changed since stay.
+[[nodiscard]] inline InjectionPlan plan_removal(const ImageTree& tree, const Manifest& manifest) {
+  InjectionPlan plan;
+  for (const InjectedItem& item : manifest.items | ranges::views::reverse) {
+    const std::string directory(parent_of(item.path));
+    if (!is_unchanged(tree, item)) {
+      plan.warnings.push_back(printable(item.path) +
+                              " was changed since it was injected; it is left as it is");
+      continue;
+    }
+    Entry e{directory, std::string(base_of(item.path)), action::Erase{}, "it was injected"};
+    if (item.original != 0) {
+      e.action = action::Restore{item.original};
+      e.reason = "as it was before the injection";
+    }
+    plan.entries.push_back(std::move(e));
+  }
+  plan.needs_ldconfig = manifest.has_run_ldconfig && manifest.had_loader_cache;
+  return plan;
+}
+
+/// Takes out everything that `manifest` records. All or nothing, like inject().
+inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, InjectionPlan plan,
+                           const InjectOptions& options) {
+  InjectReport report;
+  if (manifest.items.empty()) return report;
+  if (manifest.has_run_ldconfig && !manifest.had_loader_cache)
+    if (const std::string cache = detail::cache_path(tree); tree.try_open_file(cache))
+      plan.entries.push_back({std::string(parent_of(cache)), std::string(base_of(cache)),
+                              action::Erase{}, "the image had none"});
+  plan.entries.push_back(
+      {tree.locate(own_directory), manifest_name, action::Erase{}, "nothing is injected any more"});
+  const bool ldconfig =
+      plan.needs_ldconfig && options.ldconfig == Ldconfig::run && find_ldconfig(tree).has_value();
+  Transaction transaction(tree, options.stop);
+  transaction.begin(plan, detail::guarded(tree, ldconfig));
+  transaction.put(plan, 0, plan.entries.size());
+  auto directories = manifest.directories;
+  if (ldconfig) {
+    detail::run_guarded_ldconfig(tree, transaction, directories, options.stop);
+    report.has_run_ldconfig = true;
+  }
+  std::vector<std::uint64_t> unneeded;
+  for (const InjectedItem& item : manifest.items)
+    if (item.original != 0) unneeded.push_back(item.original);
+  transaction.commit({}, unneeded, directories);
+  report.changed = true;
+  report.warnings = plan.warnings;
+  return report;
+}
+
+}  // namespace ch::inject

@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What an injection is going to do, as a plain value: which entries of which
+// directories of the image become what, and why. It can be printed (--dry-run), compared
+// in a test, and is carried out by a Transaction.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "ch/inject/error.hpp"
+
+namespace ch::inject {
+
+namespace action {
+struct Copy {  // a file of the host
+  std::string source;
+};
+struct Link {  // a symbolic link
+  std::string target;
+};
+struct Text {  // a file that we write
+  std::string content;
+};
+struct Restore {  // what was there before an earlier injection
+  std::uint64_t original = 0;
+};
+struct Erase {};
+}  // namespace action
+
+using Action =
+    std::variant<action::Copy, action::Link, action::Text, action::Restore, action::Erase>;
+
+/// One name in one directory of the image. `directory` is free of links ("" is the root).
+struct Entry {
+  std::string directory, name;
+  Action action;
+  std::string reason;  // for people: "inferred: it is an ELF program"
+  [[nodiscard]] std::string path() const { return directory + '/' + name; }
+};
+
+struct NewDirectory {
+  std::string path, reason;
+};
+
+/// A library that the image's loader must find afterwards.
+struct ExpectedLibrary {
+  std::string soname, path;
+};
+
+struct InjectionPlan {
+  std::vector<NewDirectory> directories;  // parents before children
+  std::vector<Entry> entries;
+  std::vector<ExpectedLibrary> expected;
+  std::vector<std::string> unchanged;  // paths that are in the image already, the same
+  std::vector<std::string> warnings;
+  std::vector<std::string> notes;  // for -v
+  bool needs_ldconfig = false;
+  [[nodiscard]] bool does_nothing() const { return directories.empty() && entries.empty(); }
+};
+
+/// Hands the plan to `sink(std::string)`, a line per piece, in the order in which it is
+/// carried out.
+template <class Sink>
+void print(const InjectionPlan& plan, Sink&& sink) {
+  struct Describe {
+    const Entry& e;
+    [[nodiscard]] std::string place() const {
+      return printable(e.directory.empty() ? "/" : e.directory);
+    }
+    std::string operator()(const action::Copy& a) const {
+      const std::string source = printable(a.source);
+      const bool renamed = a.source.substr(a.source.rfind('/') + 1) != e.name;
+      return source + " -> " + (renamed ? printable(e.path()) : place());
+    }
+    std::string operator()(const action::Link& a) const {
+      return "ln -s " + printable(a.target) + ' ' + printable(e.path());
+    }
+    std::string operator()(const action::Text&) const { return "write " + printable(e.path()); }
+    std::string operator()(const action::Restore&) const {
+      return "restore " + printable(e.path());
+    }
+    std::string operator()(const action::Erase&) const { return "rm " + printable(e.path()); }
+  };
+  for (const NewDirectory& d : plan.directories)
+    sink("mkdir " + printable(d.path) + " (" + d.reason + ")");
+  for (const Entry& e : plan.entries)
+    sink(std::visit(Describe{e}, e.action) + " (" + e.reason + ")");
+  for (const std::string& path : plan.unchanged) sink(printable(path) + " is there already");
+}
+
+}  // namespace ch::inject

@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The journal of an injection: everything needed to undo it, or, once it is
+// decided, to clear away what it kept. Written to the image before the first change, and
+// gone at the end; one that is found belongs to a run that was killed.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "ch/inject/image_tree.hpp"
+
+namespace ch::inject {
+
+inline constexpr const char* own_directory = "/ch";
+inline constexpr const char* journal_name = ".ch-fromhost.journal";
+inline constexpr const char* manifest_name = "injected.json";
+inline constexpr const char* kept_name = "injected.d";  // holds what was replaced
+
+/// Bytes as JSON text, which has to be UTF-8: '%' and what is no printable ASCII become
+/// %XX, as in a URL.
+[[nodiscard]] inline std::string encoded(std::string_view bytes) {
+  constexpr const char* digits = "0123456789ABCDEF";
+  std::string out;
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (byte >= 0x20 && byte < 0x7f && c != '%') {
+      out += c;
+    } else {
+      out += '%';
+      out += digits[byte >> 4];
+      out += digits[byte & 15];
+    }
+  }
+  return out;
+}
+[[nodiscard]] inline std::string decoded(std::string_view text) {
+  const auto digit = [](char c) {
+    return c >= '0' && c <= '9' ? c - '0' : c >= 'A' && c <= 'F' ? c - 'A' + 10 : 0;
+  };
+  std::string out;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text[i] != '%' || i + 2 >= text.size()) {
+      out += text[i];
+      continue;
+    }
+    out += static_cast<char>(digit(text[i + 1]) * 16 + digit(text[i + 2]));
+    i += 2;
+  }
+  return out;
+}
+
+struct Journal {
+  /// One name that is about to change. `number` names what was there, in injected.d.
+  struct Change {
+    std::string directory, name;
+    std::uint64_t number = 0;
+    bool existed = false;
+    [[nodiscard]] std::string staged_name() const {
+      return ".ch-fromhost." + std::to_string(number) + ".new";
+    }
+  };
+  struct Opened {  // a directory that had to be made writable
+    std::string path;
+    unsigned mode = 0;
+  };
+  bool decided = false;
+  std::vector<std::string> directories;  // made by us, parents first
+  std::vector<Change> changes;
+  std::vector<Opened> opened;
+  std::vector<std::uint64_t> unneeded;            // of what is kept, once decided
+  std::vector<std::string> unneeded_directories;  // to be removed if empty, once decided
+};
+
+[[nodiscard]] inline std::string to_text(const Journal& j) {
+  nlohmann::json json = {{"decided", j.decided}, {"unneeded", j.unneeded}};
+  const auto paths = [](const std::vector<std::string>& list) {
+    auto array = nlohmann::json::array();
+    for (const std::string& path : list) array.push_back(encoded(path));
+    return array;
+  };
+  json["directories"] = paths(j.directories);
+  json["unneeded_directories"] = paths(j.unneeded_directories);
+  json["changes"] = nlohmann::json::array();
+  for (const Journal::Change& c : j.changes)
+    json["changes"].push_back({{"directory", encoded(c.directory)},
+                               {"name", encoded(c.name)},
+                               {"number", c.number},
+                               {"existed", c.existed}});
+  json["opened"] = nlohmann::json::array();
+  for (const Journal::Opened& o : j.opened)
+    json["opened"].push_back({{"path", encoded(o.path)}, {"mode", o.mode}});
+  return json.dump(1) + '\n';
+}
+
+/// A name in a directory, and nothing that leads elsewhere.
+[[nodiscard]] inline bool is_plain_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
+/// Throws InjectError if `text` is no journal of ours: an image may bring anything.
+[[nodiscard]] inline Journal journal_from_text(const std::string& text) {
+  try {
+    const auto json = nlohmann::json::parse(text);
+    Journal j;
+    j.decided = json.at("decided");
+    j.unneeded = json.at("unneeded").get<std::vector<std::uint64_t>>();
+    for (const auto& path : json.at("directories"))
+      j.directories.push_back(decoded(path.get<std::string>()));
+    for (const auto& path : json.at("unneeded_directories"))
+      j.unneeded_directories.push_back(decoded(path.get<std::string>()));
+    for (const auto& c : json.at("changes")) {
+      j.changes.push_back({decoded(c.at("directory").get<std::string>()),
+                           decoded(c.at("name").get<std::string>()), c.at("number"),
+                           c.at("existed")});
+      if (!is_plain_name(j.changes.back().name)) throw InjectError({}, "a name is no name");
+    }
+    for (const auto& o : json.at("opened"))
+      j.opened.push_back({decoded(o.at("path").get<std::string>()), o.at("mode")});
+    return j;
+  } catch (const std::exception& e) {
+    throw InjectError(std::string(own_directory) + '/' + journal_name,
+                      "can't read the journal of an injection that was killed",
+                      std::string("unpack the image again, or remove the file if the image is "
+                                  "good; it says: ") +
+                          e.what());
+  }
+}
+
+}  // namespace ch::inject

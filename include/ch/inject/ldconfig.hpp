@@ -1,0 +1,210 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Runs the image's own ldconfig, so that its loader finds what was injected. In a
+// container that holds the image, writable, and nothing else: no /dev, no /proc, no network,
+// no other process; as root inside. The program is the image's, and thus a stranger's.
+// Links between libraries are not its business here (-X): those that we want we make.
+// Source: man 8 ldconfig; launch.hpp.
+#pragma once
+
+#include <poll.h>
+#include <signal.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <atomic>
+
+#include "ch/inject/image_libraries.hpp"
+#include "ch/inject/injection_plan.hpp"
+#include "ch/kernel/seccomp.hpp"
+#include "ch/launch.hpp"
+#include "ch/plan/explain.hpp"
+#include "ch/policies/mount/image_root.hpp"
+
+namespace ch::inject {
+
+/// Writable, root inside, and no way out.
+using LdconfigBox = Container<NamespaceSet<ns::user, ns::mount, ns::pid, ns::net, ns::ipc>,
+                              Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
+
+/// The image's ldconfig, or none.
+[[nodiscard]] inline std::optional<std::string> find_ldconfig(const ImageTree& tree) {
+  for (const char* path : {"/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig"})
+    if (const Descriptor fd = tree.try_open_file(path))
+      if ((status_of(fd, path).st_mode & 0111) != 0) return path;
+  return std::nullopt;
+}
+
+/// Throws InjectError, before anything is changed, where there is no ldconfig.
+inline void require_ldconfig(const ImageTree& tree, Libc libc) {
+  if (find_ldconfig(tree)) return;
+  const bool musl = libc == Libc::musl;
+  throw InjectError(printable(tree.path()),
+                    musl ? "the image has musl, which knows no ldconfig; shared libraries of a "
+                           "host with glibc are of no use to it"
+                         : "the image has no ldconfig, and so no list of shared libraries that "
+                           "could be brought up to date",
+                    musl ? "use an image with glibc; or, for a library built for musl, "
+                           "--no-ldconfig (its loader looks into directories itself)"
+                         : "--no-ldconfig goes on without; set LD_LIBRARY_PATH in the container");
+}
+
+namespace detail {
+
+/// What the process that becomes ldconfig needs, prepared before it exists.
+struct LdconfigStart {
+  const Plan& plan;
+  const char* program;
+  int output;  // becomes its standard output and error
+  int alive;   // end of a pipe whose other end closes when our process is gone
+};
+
+/// ldconfig waits for the disk, twice, and on many file systems for all that we have just
+/// copied. An injection promises nothing for a power failure; so these calls succeed at once.
+inline void dont_wait_for_disk(kernel::Linux& linux_kernel) noexcept {
+#if defined(__x86_64__)
+  constexpr std::uint32_t machine = kernel::audit_arch_x86_64;
+#elif defined(__aarch64__)
+  constexpr std::uint32_t machine = kernel::audit_arch_aarch64;
+#else
+  constexpr std::uint32_t machine = 0;  // none: the filter lets everything pass
+#endif
+  static constexpr kernel::BpfInstruction filter[] = {
+      {kernel::bpf_ld_w_abs, 0, 0, offsetof(kernel::SeccompData, arch)},
+      {kernel::bpf_jmp_jeq_k, 0, 4, machine},
+      {kernel::bpf_ld_w_abs, 0, 0, offsetof(kernel::SeccompData, nr)},
+      {kernel::bpf_jmp_jeq_k, 1, 0, SYS_fsync},
+      {kernel::bpf_jmp_jeq_k, 0, 1, SYS_fdatasync},
+      {kernel::bpf_ret_k, 0, 0, kernel::seccomp_ret_errno},
+      {kernel::bpf_ret_k, 0, 0, kernel::seccomp_ret_allow},
+  };
+  (void)kernel::install_filter(linux_kernel, filter);  // without it, it only takes longer
+}
+
+/// Becomes the container, then ldconfig. Its life ends with ours: nobody else would undo
+/// what it does.
+[[noreturn]] inline void become_ldconfig(const LdconfigStart& start) noexcept {
+  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  ::dup2(null, 0);
+  ::dup2(start.output, 1);
+  ::dup2(start.output, 2);
+  kernel::Linux linux_kernel;
+  if (const Result<void> done = execute(linux_kernel, start.plan, Descriptors::close_at_exec, 1);
+      !done) {
+    TextBuffer<2048> message;
+    write_message(message, "ch-fromhost", done.error(), start.plan, probe_limits(linux_kernel));
+    const std::string_view text = message.view();
+    (void)!::write(2, text.data(), text.size());
+    ::_exit(126);
+  }
+  dont_wait_for_disk(linux_kernel);
+  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+  pollfd ended{start.alive, 0, 0};
+  if (::poll(&ended, 1, 0) != 0) ::_exit(126);
+  char name[] = "ldconfig";
+  char no_links[] = "-X";
+  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
+  char locale[] = "LC_ALL=C";
+  char* argv[] = {name, no_links, nullptr};
+  char* envp[] = {path, locale, nullptr};
+  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGXFSZ}) (void)::signal(signal, SIG_DFL);
+  ::execve(start.program, argv, envp);
+  const std::string_view text = "it can't be executed; is its #! line or its loader missing?";
+  (void)!::write(2, text.data(), text.size());
+  ::_exit(126);
+}
+
+/// Waits for the end of `child`. A signal of the terminal does not reach the first process
+/// of a pid namespace, so we kill it when we are asked to stop.
+inline int wait_for(pid_t child, const std::atomic<bool>* stop) {
+  const Descriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  while (handle && stop != nullptr) {
+    pollfd ended{handle.get(), POLLIN, 0};
+    if (::poll(&ended, 1, 100) > 0) break;
+    if (stop->load()) ::kill(child, SIGKILL);
+  }
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (stop != nullptr && stop->load()) throw InjectError({}, "interrupted", {}, EINTR);
+  return status;
+}
+
+}  // namespace detail
+
+/// Runs ldconfig in the image to its end; answers what it printed, mostly complaints that
+/// mean nothing ("Can't stat ..."). Throws InjectError where it can't run or fails, or when
+/// `stop` becomes true. Forks: for a process with one thread.
+inline std::string run_ldconfig(const ImageTree& tree, const std::atomic<bool>* stop = nullptr) {
+  const auto path = find_ldconfig(tree);
+  if (!path) throw InjectError(printable(tree.path()), "the image has no ldconfig");
+  const Descriptor output(::memfd_create("ldconfig", MFD_CLOEXEC));
+  if (!output) throw_errno("make", "a buffer");
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
+  Descriptor alive(ends[0]);
+  Descriptor ours(ends[1]);
+
+  kernel::Linux linux_kernel;
+  ArenaOf<64 * 1024> arena;
+  LdconfigBox box;
+  box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(tree.path().c_str());
+  const Result<Plan> plan = box.plan(probe(linux_kernel), arena);
+  if (!plan) throw InjectError(printable(tree.path()), "can't plan a container for ldconfig");
+  // As fork, but in new namespaces from the start; the plan's first step is done by that.
+  const auto flags = static_cast<unsigned long>(box.namespaces.flags()) | SIGCHLD;
+  const detail::LdconfigStart start{*plan, path->c_str(), output.get(), alive.get()};
+  const long child = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
+  if (child == 0) {
+    ours.reset();
+    detail::become_ldconfig(start);
+  }
+  if (child < 0) {
+    const Error error{static_cast<Errno>(errno), kernel::Call::clone, static_cast<StepIndex>(0)};
+    const Explanation why = explain(error, *plan, probe_limits(linux_kernel));
+    throw InjectError(printable(tree.path()),
+                      "can't make a container for ldconfig (" +
+                          errno_text(static_cast<int>(error.code)) + ")" +
+                          (why.cause.empty() ? "" : ": " + std::string(why.cause)),
+                      std::string(why.remedy));
+  }
+  const int status = detail::wait_for(static_cast<pid_t>(child), stop);
+  if (::lseek(output.get(), 0, SEEK_SET) != 0) throw_errno("read", "ldconfig's output");
+  std::string said = read_all(output.get(), "ldconfig's output");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return said;
+  while (said.ends_with('\n')) said.pop_back();
+  const std::string how =
+      WIFEXITED(status) && WEXITSTATUS(status) != 126
+          ? "ldconfig error: it exited with " + std::to_string(WEXITSTATUS(status))
+          : "ldconfig error: it could not run, or was killed";
+  throw InjectError(printable(tree.path()), how + (said.empty() ? "" : "; it said: " + said),
+                    "look at the image's /etc/ld.so.conf; --no-ldconfig goes on without it");
+}
+
+/// Looks up each library that must be found now in the image's new cache. Answers what a
+/// person should know: that another file is found first. Throws where one is not there.
+inline std::vector<std::string> check_cache(const ImageTree& tree,
+                                            const std::vector<ExpectedLibrary>& expected) {
+  const auto cache = parse_loader_cache(tree.read("/etc/ld.so.cache").value_or(""));
+  std::vector<std::string> warnings;
+  for (const ExpectedLibrary& e : expected) {
+    const auto entries =
+        cache |
+        ranges::views::filter([&e](const CachedLibrary& c) { return c.soname == e.soname; }) |
+        ranges::to<std::vector>();
+    if (entries.empty())
+      throw InjectError(
+          printable(e.path),
+          "ldconfig ran, but the image's list of libraries has no " + printable(e.soname),
+          "check the image's /etc/ld.so.conf: is the directory in it?");
+    if (ranges::none_of(entries,
+                        [&](const CachedLibrary& c) { return tree.locate(c.path) == e.path; }))
+      warnings.push_back(printable(e.soname) + " is found at " + printable(entries[0].path) +
+                         ", not at " + printable(e.path));
+  }
+  return warnings;
+}
+
+}  // namespace ch::inject

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What is special about libfabric: where the image has it, which libraries of
+// the host come along with a replacement, which directories a provider wants to be bound,
+// and the mount points that Cray's software expects.
+// Source: ch-fromhost's manual page; man 7 fi_provider; man 8 ld.so ("$ORIGIN").
+#pragma once
+
+#include <cstdlib>
+
+#include "ch/inject/image_libraries.hpp"
+
+namespace ch::inject {
+
+namespace detail {
+
+/// Paths of libfabric.so* below `directory`, links not followed.
+inline void walk_for_fabric(const ImageTree& tree, const std::string& directory, int depth,
+                            std::vector<std::string>& found) {
+  const Descriptor fd = tree.try_open_directory(directory);
+  if (!fd || depth > 32) return;
+  for (const std::string& name : names_in(fd.get(), directory)) {
+    struct stat status {};
+    if (!status_of(fd.get(), name, status)) continue;
+    if (S_ISDIR(status.st_mode))
+      walk_for_fabric(tree, directory + '/' + name, depth + 1, found);
+    else if (name.starts_with("libfabric.so") && !directory.starts_with("/ch/"))
+      found.push_back(directory + '/' + name);
+  }
+}
+
+}  // namespace detail
+
+/// Directories of the image with a libfabric.so*, each once, the loader's choice first.
+/// Only where no library directory has one the whole image is searched.
+[[nodiscard]] inline std::vector<std::string> fabric_directories(const ImageTree& tree,
+                                                                 const ImageLibraries& libraries) {
+  auto paths = libraries.cache() | ranges::views::filter([&tree](const CachedLibrary& l) {
+                 return l.soname.starts_with("libfabric.so") && tree.try_open_file(l.path);
+               }) |
+               ranges::views::transform([](const CachedLibrary& l) { return l.path; }) |
+               ranges::to<std::vector>();
+  for (const std::string& directory : libraries.directories())
+    if (const Descriptor fd = tree.try_open_directory(directory))
+      for (const std::string& name : names_in(fd.get(), directory))
+        if (name.starts_with("libfabric.so")) paths.push_back(directory + '/' + name);
+  if (paths.empty()) detail::walk_for_fabric(tree, "", 0, paths);
+  std::vector<std::string> directories;
+  for (const std::string& path : paths) {
+    std::string place = tree.locate(std::string(parent_of(path)));
+    if (!ranges::contains(directories, place)) directories.push_back(std::move(place));
+  }
+  return directories;
+}
+
+/// A library of the host that another one needs.
+struct Dependency {
+  std::string soname;
+  std::string path;  // on the host; empty: the host has none
+};
+
+/// All that `elf`, the host's file `path`, needs, and what that needs, breadth first; but
+/// not the C library, which is the image's, and what needs only that.
+[[nodiscard]] inline std::vector<Dependency> host_dependencies(const std::string& path,
+                                                               const ElfFile& elf,
+                                                               const ImageLibraries& host) {
+  static constexpr std::string_view libc[] = {"libc.so.6",       "libm.so.6",   "libdl.so.2",
+                                              "libpthread.so.0", "librt.so.1",  "libutil.so.1",
+                                              "libresolv.so.2",  "libanl.so.1", "linux-vdso.so.1"};
+  std::vector<Dependency> found;
+  const char* variable = std::getenv("LD_LIBRARY_PATH");
+  const std::vector<std::string> from_variable =
+      std::string_view(variable != nullptr ? variable : "") | ranges::views::split(':') |
+      ranges::views::transform([](auto&& part) { return ranges::to<std::string>(part); }) |
+      ranges::views::filter([](const std::string& part) { return part.starts_with('/'); }) |
+      ranges::to<std::vector>();
+  std::vector<std::pair<std::string, const ElfFile*>> todo = {{path, &elf}};
+  for (std::size_t i = 0; i < todo.size(); ++i) {
+    const auto [user_path, user] = todo[i];
+    const std::string origin(parent_of(user_path));
+    auto before = from_variable;
+    for (std::string part : user->run_path) {
+      for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
+        if (const auto at = part.find(word); at != std::string::npos)
+          part.replace(at, word.size(), origin);
+      before.push_back(part);
+    }
+    for (const std::string& soname : user->needed) {
+      if (ranges::contains(libc, soname) || soname.starts_with("ld-linux") ||
+          ranges::contains(found, soname, &Dependency::soname))
+        continue;
+      const FoundLibrary* library = host.find(soname, *user, before);
+      found.push_back({soname, library != nullptr ? library->path : std::string()});
+      if (library != nullptr) todo.emplace_back(library->path, &library->elf);
+    }
+  }
+  return found;
+}
+
+/// What kind of Cray this host is, if it is one.
+enum class Cray { none, slingshot, ugni };
+
+[[nodiscard]] inline Cray cray_of_host() {
+  struct stat status {};
+  if (::lstat("/etc/opt/cray/release/cle-release", &status) != 0) return Cray::none;
+  return S_ISLNK(status.st_mode) ? Cray::slingshot : Cray::ugni;  // COS has a link there
+}
+
+/// Directories that must exist in an image, so that the host's can be bound there.
+[[nodiscard]] inline std::vector<std::string> cray_mount_points(Cray cray) {
+  switch (cray) {
+    case Cray::slingshot:
+      return {"/var/lib/hugetlbfs", "/var/spool/slurmd"};
+    case Cray::ugni:
+      return {"/var/lib/hugetlbfs",   "/var/opt/cray/alps/spool",
+              "/opt/cray/wlm_detect", "/etc/opt/cray/wlm_detect",
+              "/opt/cray/udreg",      "/opt/cray/xpmem",
+              "/opt/cray/ugni",       "/opt/cray/alps"};
+    default:
+      return {};
+  }
+}
+
+/// Does the image's own environment file set `name`?
+[[nodiscard]] inline bool image_sets(const ImageTree& tree, std::string_view name) {
+  const auto text = tree.read("/ch/environment");
+  return text && ranges::any_of(configuration_lines(*text), [name](const std::string& line) {
+           return line.size() > name.size() && line.starts_with(name) && line[name.size()] == '=';
+         });
+}
+
+}  // namespace ch::inject

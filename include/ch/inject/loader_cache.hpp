@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Reading etc/ld.so.cache, the list by which glibc's loader finds libraries,
+// as ldconfig writes it since glibc 2.2 (behind an older list, or alone).
+// Source: man 8 ldconfig, ld.so; glibc's <dl-cache.h> for the layout.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace ch::inject {
+
+struct CachedLibrary {
+  std::string soname, path;
+};
+
+/// The libraries in the bytes of a cache, in its order; none if it is of no known kind.
+/// Offsets that lead out of the bytes end an entry, not us.
+[[nodiscard]] inline std::vector<CachedLibrary> parse_loader_cache(std::string_view bytes) {
+  constexpr std::string_view magic = "glibc-ld.so.cache1.1";
+  constexpr std::size_t header = 48;
+  constexpr std::size_t entry = 24;
+  std::vector<CachedLibrary> found;
+  const auto start = bytes.find(magic);
+  if (start == std::string_view::npos) return found;
+  const std::string_view cache = bytes.substr(start);  // offsets count from here
+  const auto number = [cache](std::size_t at) -> std::size_t {
+    std::uint32_t value = 0;
+    if (at + sizeof value <= cache.size()) std::memcpy(&value, cache.data() + at, sizeof value);
+    return value;
+  };
+  const auto text = [cache](std::size_t at) {
+    if (at >= cache.size()) return std::string();
+    return std::string(cache.substr(at, cache.find('\0', at) - at));
+  };
+  const std::size_t count = number(magic.size());
+  for (std::size_t i = 0; i < count && header + (i + 1) * entry <= cache.size(); ++i) {
+    const std::size_t at = header + i * entry;
+    found.push_back({text(number(at + 4)), text(number(at + 8))});
+  }
+  return found;
+}
+
+}  // namespace ch::inject

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The record of what was injected into an image, ch/injected.json: enough to
+// list it, to take it out again, and to see that a second run has nothing to do. Paths in
+// it are encoded as in journal.hpp.
+#pragma once
+
+#include <algorithm>
+
+#include "ch/inject/file_copy.hpp"
+#include "ch/inject/injection_plan.hpp"
+#include "ch/inject/journal.hpp"
+
+namespace ch::inject {
+
+/// One thing that was injected. Size and time tell whether it still is what we put there.
+struct InjectedItem {
+  std::string path;    // in the image
+  std::string source;  // on the host; empty: not a copy
+  std::string target;  // of a link; empty: not a link
+  std::string reason;
+  std::int64_t size = 0, seconds = 0, nanoseconds = 0;
+  std::uint64_t original = 0;  // number in injected.d of what was here before; 0: nothing was
+  friend bool operator==(const InjectedItem&, const InjectedItem&) = default;
+};
+
+struct Manifest {
+  std::vector<InjectedItem> items;
+  std::vector<std::string> directories;  // that we made, parents first
+  bool has_run_ldconfig = false;
+  bool had_loader_cache = true;
+
+  [[nodiscard]] const InjectedItem* find(std::string_view path) const {
+    const auto at = std::find_if(items.begin(), items.end(),
+                                 [path](const InjectedItem& i) { return i.path == path; });
+    return at == items.end() ? nullptr : &*at;
+  }
+};
+
+[[nodiscard]] inline std::string to_text(const Manifest& m) {
+  nlohmann::ordered_json json;
+  json["comment"] = "What ch-fromhost injected; ch-fromhost --remove takes it out again";
+  json["version"] = 1;
+  json["has_run_ldconfig"] = m.has_run_ldconfig;
+  json["had_loader_cache"] = m.had_loader_cache;
+  json["items"] = nlohmann::ordered_json::array();
+  for (const InjectedItem& i : m.items) {
+    nlohmann::ordered_json item;
+    item["path"] = encoded(i.path);
+    if (!i.source.empty()) item["source"] = encoded(i.source);
+    if (!i.target.empty()) item["target"] = encoded(i.target);
+    item["reason"] = encoded(i.reason);
+    item["size"] = i.size;
+    item["seconds"] = i.seconds;
+    item["nanoseconds"] = i.nanoseconds;
+    if (i.original != 0) item["original"] = i.original;
+    json["items"].push_back(std::move(item));
+  }
+  json["directories"] = nlohmann::ordered_json::array();
+  for (const std::string& d : m.directories) json["directories"].push_back(encoded(d));
+  return json.dump(1) + '\n';
+}
+
+/// Throws InjectError if `text` is no manifest: an image may bring anything by that name.
+[[nodiscard]] inline Manifest manifest_from_text(const std::string& text) {
+  try {
+    const auto json = nlohmann::json::parse(text);
+    if (json.at("version") != 1) throw InjectError({}, "its version is not 1");
+    Manifest m;
+    m.has_run_ldconfig = json.at("has_run_ldconfig");
+    m.had_loader_cache = json.at("had_loader_cache");
+    for (const auto& i : json.at("items")) {
+      const auto decoded_at = [&i](const char* key) { return decoded(i.value(key, "")); };
+      InjectedItem item{decoded_at("path"),   decoded_at("source"),
+                        decoded_at("target"), decoded_at("reason"),
+                        i.at("size"),         i.at("seconds"),
+                        i.at("nanoseconds"),  i.value("original", std::uint64_t{0})};
+      if (!item.path.starts_with('/') || !is_plain_name(base_of(item.path)))
+        throw InjectError({}, "a path is no path");
+      m.items.push_back(std::move(item));
+    }
+    for (const auto& d : json.at("directories"))
+      m.directories.push_back(decoded(d.get<std::string>()));
+    return m;
+  } catch (const std::exception& e) {
+    throw InjectError(std::string(own_directory) + '/' + manifest_name,
+                      "can't read the record of what was injected",
+                      std::string("unpack the image again; the record says: ") + e.what());
+  }
+}
+
+[[nodiscard]] inline Manifest read_manifest(const ImageTree& tree) {
+  const auto text = tree.read(std::string(own_directory) + '/' + manifest_name);
+  return text ? manifest_from_text(*text) : Manifest{};
+}
+
+/// Notes in `item` what is at its path now.
+inline void describe_present(const ImageTree& tree, InjectedItem& item) {
+  const Descriptor at = tree.try_open_directory(std::string(parent_of(item.path)));
+  const std::string name(base_of(item.path));
+  struct stat status {};
+  if (!at || !status_of(at.get(), name, status)) return;
+  item.size = status.st_size;
+  if (S_ISLNK(status.st_mode)) return;  // its target tells everything
+  item.seconds = status.st_mtim.tv_sec;
+  item.nanoseconds = status.st_mtim.tv_nsec;
+}
+
+/// Is at `item`'s path still what was injected?
+[[nodiscard]] inline bool is_unchanged(const ImageTree& tree, const InjectedItem& item) {
+  const Descriptor at = tree.try_open_directory(std::string(parent_of(item.path)));
+  const std::string name(base_of(item.path));
+  struct stat status {};
+  if (!at || !status_of(at.get(), name, status)) return false;
+  if (!item.target.empty()) return link_target(at.get(), name) == item.target;
+  return S_ISREG(status.st_mode) && status.st_size == item.size &&
+         status.st_mtim.tv_sec == item.seconds && status.st_mtim.tv_nsec == item.nanoseconds;
+}
+
+}  // namespace ch::inject

@@ -1,0 +1,342 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. From requests to a plan: each file is looked at and given a place, libraries
+// get the links that their sonames ask for, libfabric brings what it needs, and what the
+// image has already is left out. Nothing is changed. Errors come before any copying.
+// Source: ch-fromhost's manual page.
+#pragma once
+
+#include "ch/inject/classify.hpp"
+#include "ch/inject/glibc_check.hpp"
+#include "ch/inject/libfabric.hpp"
+#include "ch/inject/manifest.hpp"
+#include "ch/inject/sources.hpp"
+
+namespace ch::inject {
+
+/// What about the host and its environment matters to a plan.
+struct HostSettings {
+  Cray cray = Cray::none;
+  bool has_fi_provider = false;       // FI_PROVIDER is set
+  bool has_fi_provider_path = false;  // FI_PROVIDER_PATH is set
+};
+[[nodiscard]] inline HostSettings settings_of_host() {
+  return {cray_of_host(), std::getenv("FI_PROVIDER") != nullptr,
+          std::getenv("FI_PROVIDER_PATH") != nullptr};
+}
+
+class Planner {
+ public:
+  /// `before`: what earlier injections put there, which does not count as the image's own.
+  Planner(const ImageTree& tree, const Manifest& before, HostSettings settings = settings_of_host())
+      : tree_(tree), before_(before), image_(tree), settings_(settings) {}
+
+  [[nodiscard]] const ImageLibraries& libraries() const noexcept { return image_; }
+
+  /// The directory of the image's libfabric, of providers that is.
+  [[nodiscard]] std::string fabric_directory() {
+    if (!fabric_) {
+      const auto found = fabric_directories(tree_, image_);
+      if (found.empty())
+        throw InjectError(printable(tree_.path()), "libfabric.so not found in the image",
+                          "install libfabric in the image, or give a place with --dest");
+      if (found.size() > 1)
+        plan_.warnings.push_back("the image has several libfabric.so; taking the one in " +
+                                 printable(found.front()));
+      fabric_ = found.front();
+    }
+    return *fabric_;
+  }
+
+  /// Plans one file. Throws where it can't be read or has no destination.
+  void add(const Request& request) {
+    const Descriptor file(::open(request.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!file) refuse(request, errno_text(errno), "check the path; what is listed must exist");
+    const struct stat status = status_of(file, request.path);
+    if (!S_ISREG(status.st_mode))
+      refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is no regular file",
+             "name the files in it");
+    char first[64] = {};
+    const ssize_t n = ::pread(file.get(), first, sizeof first, 0);
+    if (n < 0) refuse(request, errno_text(errno), "check that it can be read");
+    std::optional<ElfFile> elf;
+    if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
+      elf = read_elf(file.get());
+    const Verdict verdict = classify(request.path, elf, {first, static_cast<std::size_t>(n)},
+                                     (status.st_mode & 0111) != 0);
+    if (verdict.rules_differ())
+      plan_.notes.push_back(printable(request.path) + " is taken for a " + name_of(verdict.kind) +
+                            ": " + verdict.rule + " (" + verdict.path_rule + ", which says " +
+                            name_of(verdict.by_path) + ")");
+    const std::string directory = destination(request, verdict);
+    std::string reason = request.destination ? "--dest" : "inferred: " + verdict.rule;
+    if (!request.origin.empty() && request.origin != "--path")
+      reason += "; from " + printable(request.origin);
+    if (!place(request, directory, std::move(reason))) return;
+    if (verdict.kind != Kind::other && verdict.kind != Kind::executable)
+      plan_.needs_ldconfig = true;
+    if (!elf) return;
+    incoming_.push_back({request.path, directory + '/' + std::string(base_of(request.path)), *elf});
+    if (request.destination) return;
+    if (verdict.kind == Kind::fabric) add_replacement(request, *elf);
+    if (verdict.kind == Kind::fabric_provider) add_provider(request, *elf);
+  }
+
+  /// Plans the link `path` to `target`. If that names something that is injected, too, the
+  /// link leads there, wherever that goes; a bare name stays beside it.
+  void add_link(const std::string& path, const std::string& target, const std::string& reason) {
+    links_.push_back({std::string(parent_of(path)), std::string(base_of(path)),
+                      action::Link{target}, reason});
+  }
+
+  /// The plan, complete. The planner is used up.
+  [[nodiscard]] InjectionPlan finish() {
+    check_versions(incoming_, image_, [this](const Incoming& i, const std::string& soname) {
+      plan_.warnings.push_back(printable(i.source) + " needs " + printable(soname) +
+                               ", which neither the image nor this injection has");
+    });
+    add_soname_links();
+    add_wanted_links();
+    if (uses_fabric_) add_fabric_surroundings();
+    std::erase_if(plan_.entries, [this](const Entry& e) {
+      if (!is_there(e)) return false;
+      plan_.unchanged.push_back(e.path());
+      return true;
+    });
+    return std::move(plan_);
+  }
+
+ private:
+  [[noreturn]] static void refuse(const Request& r, const std::string& why, std::string remedy) {
+    const bool listed = !r.origin.empty() && r.origin != "--path";
+    throw InjectError(
+        printable(r.path),
+        "cannot inject (" + why + (listed ? "; from " + printable(r.origin) : "") + ")",
+        std::move(remedy));
+  }
+
+  std::string destination(const Request& request, const Verdict& verdict) {
+    if (request.destination) {
+      const std::string& wanted = *request.destination;
+      if (!wanted.starts_with('/'))
+        throw InjectError(printable(wanted), "not an absolute path",
+                          "--dest takes a directory as seen in the image, such as /usr/local/bin");
+      if (!tree_.has_directory(wanted))
+        throw InjectError(printable(tree_.path() + wanted), "not a directory",
+                          "make it first, or choose one that the image has");
+      return tree_.locate(wanted);
+    }
+    switch (verdict.kind) {
+      case Kind::executable:
+        return needed_directory("/usr/bin", "for programs");
+      case Kind::library:
+        return image_.first_directory();
+      case Kind::fabric:
+        uses_fabric_ = true;
+        return fabric_directory();
+      case Kind::fabric_provider:
+        if (settings_.has_fi_provider_path)
+          throw InjectError(printable(request.path), "FI_PROVIDER_PATH set; missing --dest",
+                            "libfabric looks for providers there only: give --dest with that "
+                            "directory of the image, or unset the variable");
+        uses_fabric_ = true;
+        return needed_directory(fabric_directory() + "/libfabric", "for providers of libfabric");
+      default:
+        if (!request.otherwise.empty())
+          return needed_directory(request.otherwise, "for files of a device");
+        throw InjectError(printable(request.path), "no destination for",
+                          "it is no program or library as far as one can see; say where it "
+                          "goes with --dest DIR before it");
+    }
+  }
+
+  /// `path` in the image, which will be there: its directories are planned if missing.
+  std::string needed_directory(const std::string& path, const std::string& reason) {
+    const std::string place = tree_.locate(path);
+    std::vector<NewDirectory> missing;
+    for (std::string p = place; !p.empty() && !tree_.has_directory(p); p = parent_of(p))
+      if (!ranges::contains(plan_.directories, p, &NewDirectory::path))
+        missing.push_back({p, reason});
+    plan_.directories.insert(plan_.directories.end(), missing.rbegin(), missing.rend());
+    return place;
+  }
+
+  /// False if this very file goes there already.
+  bool place(const Request& request, const std::string& directory, std::string reason) {
+    Entry entry{directory, std::string(base_of(request.path)), action::Copy{request.path},
+                std::move(reason)};
+    for (const Entry& other : plan_.entries) {
+      if (other.directory != entry.directory || other.name != entry.name) continue;
+      const auto& copy = std::get<action::Copy>(other.action);
+      struct stat a {
+      }, b{};
+      if (::stat(copy.source.c_str(), &a) == 0 && ::stat(request.path.c_str(), &b) == 0 &&
+          a.st_dev == b.st_dev && a.st_ino == b.st_ino)
+        return false;
+      throw InjectError(printable(request.path),
+                        "this and " + printable(copy.source) + " would both become " +
+                            printable(entry.path()) + " in the image",
+                        "inject one of them, or send them to different places with --dest");
+    }
+    plan_.entries.push_back(std::move(entry));
+    return true;
+  }
+
+  [[nodiscard]] const ImageLibraries& host() {
+    if (!host_) {
+      host_tree_.emplace("/");
+      host_.emplace(*host_tree_);
+    }
+    return *host_;
+  }
+
+  /// Has the image this library by itself?
+  [[nodiscard]] bool image_has(const std::string& soname, const ElfFile& like) const {
+    const FoundLibrary* found = image_.find(soname, like);
+    if (found == nullptr) return false;
+    const std::string directory = tree_.locate(std::string(parent_of(found->path)));
+    return before_.find(directory + '/' + std::string(base_of(found->path))) == nullptr;
+  }
+
+  /// The host's libfabric takes the image's place, with the libraries that the image lacks.
+  void add_replacement(const Request& request, const ElfFile& elf) {
+    for (const Dependency& d : host_dependencies(request.path, elf, host())) {
+      if (image_has(d.soname, elf) || ranges::contains(plan_.entries, d.soname, &Entry::name)) {
+        plan_.notes.push_back("skipping " + printable(d.soname) + ", which the image has");
+        continue;
+      }
+      if (d.path.empty()) continue;  // the version check will tell
+      loader_directories_.emplace_back(parent_of(d.path));
+      const Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+      auto library = file ? read_elf(file.get()) : std::nullopt;
+      const std::string directory = image_.first_directory();
+      if (place({d.path, {}, {}}, directory, "needed by " + printable(request.path)) && library)
+        incoming_.push_back(
+            {d.path, directory + '/' + std::string(base_of(d.path)), std::move(*library)});
+    }
+  }
+
+  /// A provider's libraries stay on the host; bound into the container, they are found.
+  void add_provider(const Request& request, const ElfFile& elf) {
+    for (const Dependency& d : host_dependencies(request.path, elf, host()))
+      if (!d.path.empty() && !image_has(d.soname, elf))
+        loader_directories_.emplace_back(parent_of(d.path));
+  }
+
+  /// A library is looked up by its soname; ldconfig would make these links, too, but not
+  /// remember them.
+  void add_soname_links() {
+    for (const Incoming& i : incoming_) {
+      const std::string directory(parent_of(i.path));
+      const std::string name(base_of(i.path));
+      const bool searched =
+          ranges::contains(image_.directories(), directory) || (fabric_ && directory == *fabric_);
+      if (i.elf.soname.empty() || !is_plain_name(i.elf.soname) || !searched) continue;
+      // ldconfig passes over other names.
+      if (i.elf.soname.starts_with("lib") && i.elf.soname.find(".so") != std::string::npos)
+        plan_.expected.push_back({i.elf.soname, i.path});
+      const bool taken = ranges::any_of(plan_.entries, [&](const Entry& e) {
+        return e.directory == directory && e.name == i.elf.soname;
+      });
+      if (!taken)
+        plan_.entries.push_back(
+            {directory, i.elf.soname, action::Link{name}, "soname of " + printable(name)});
+    }
+  }
+
+  void add_wanted_links() {
+    for (Entry link : links_) {
+      auto& target = std::get<action::Link>(link.action).target;
+      const bool bare = target.find('/') == std::string::npos;
+      const auto there = ranges::find(plan_.entries, std::string(base_of(target)), &Entry::name);
+      if (there != plan_.entries.end() && !bare) target = there->path();
+      link.directory = there != plan_.entries.end() && bare
+                           ? there->directory
+                           : needed_directory(link.directory, "for a link");
+      if (ranges::none_of(plan_.entries, [&](const Entry& e) { return e.path() == link.path(); }))
+        plan_.entries.push_back(link);
+    }
+  }
+
+  void add_fabric_surroundings() {
+    for (const std::string& path : cray_mount_points(settings_.cray))
+      (void)needed_directory(path, "mount point for Cray's software");
+    if (settings_.has_fi_provider)
+      plan_.warnings.emplace_back(
+          "FI_PROVIDER is set, and inherited by containers: libfabric "
+          "will use that provider only");
+    for (const char* name : {"FI_PROVIDER", "FI_PROVIDER_PATH"})
+      if (image_sets(tree_, name))
+        plan_.warnings.push_back("the image's ch/environment sets " + std::string(name) +
+                                 ", which decides what libfabric loads");
+    ranges::sort(loader_directories_);
+    const auto directories =
+        loader_directories_ | ranges::views::unique | ranges::to<std::vector>();
+    if (directories.empty()) return;
+    write_line("/etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf");
+    const auto lines = directories | ranges::views::join('\n') | ranges::to<std::string>();
+    const std::string place = tree_.locate(fabric_configuration);
+    plan_.entries.push_back({needed_directory(std::string(parent_of(place)), "for the loader"),
+                             std::string(base_of(place)), action::Text{lines + '\n'},
+                             "directories of libfabric's host libraries"});
+    plan_.needs_ldconfig = true;
+  }
+
+  /// Adds `line` to the image's file unless it has it.
+  void write_line(const std::string& path, const std::string& line) {
+    const std::string text = tree_.read(path).value_or("");
+    if (ranges::contains(configuration_lines(text), line)) return;
+    const std::string place = tree_.locate(path);
+    plan_.entries.push_back({needed_directory(std::string(parent_of(place)), "for the loader"),
+                             std::string(base_of(place)), action::Text{line + '\n' + text},
+                             "so that ch-ofi.conf is read"});
+  }
+
+  /// Is in the image already what `e` would put there?
+  [[nodiscard]] bool is_there(const Entry& e) const {
+    const Descriptor at = tree_.try_open_directory(e.directory);
+    struct stat status {};
+    if (!at || !status_of(at.get(), e.name, status)) return false;
+    if (const auto* link = std::get_if<action::Link>(&e.action))
+      return link_target(at.get(), e.name) == link->target;
+    if (!S_ISREG(status.st_mode)) return false;
+    const Descriptor there(
+        ::openat(at.get(), e.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!there) return false;
+    if (const auto* text = std::get_if<action::Text>(&e.action))
+      return status.st_size == static_cast<off_t>(text->content.size()) &&
+             read_all(there.get(), e.path()) == text->content;
+    const auto* copy = std::get_if<action::Copy>(&e.action);
+    if (copy == nullptr) return false;
+    const Descriptor source(::open(copy->source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    struct stat wanted {};
+    if (!source || ::fstat(source.get(), &wanted) != 0) return false;
+    // As rsync does it: what we put there with this size and time need not be read again.
+    const InjectedItem* item = before_.find(e.path());
+    const auto same_time = [](const timespec& a, const timespec& b) {
+      return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+    };
+    if (item != nullptr && item->source == copy->source && is_unchanged(tree_, *item) &&
+        wanted.st_size == status.st_size && same_time(wanted.st_mtim, status.st_mtim) &&
+        (status.st_mode & 07777) == copied_mode(wanted.st_mode))
+      return true;
+    return status.st_size == wanted.st_size &&
+           (status.st_mode & 07777) == copied_mode(wanted.st_mode) &&
+           same_bytes(source.get(), there.get(), copy->source);
+  }
+
+  const ImageTree& tree_;
+  const Manifest& before_;
+  ImageLibraries image_;
+  HostSettings settings_;
+  std::optional<ImageTree> host_tree_;
+  std::optional<ImageLibraries> host_;
+  std::optional<std::string> fabric_;
+  bool uses_fabric_ = false;
+  std::vector<Incoming> incoming_;
+  std::vector<Entry> links_;  // wanted, with places as the host sees them
+  std::vector<std::string> loader_directories_;
+  InjectionPlan plan_;
+};
+
+}  // namespace ch::inject

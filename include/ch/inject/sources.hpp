@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Where the list of files to inject comes from: the output of a command, a
+// file, one path, nVidia's tool, or what Cray's administrators put in the environment.
+// A list has a file per line; if it has NUL bytes, those separate instead, so that every
+// path can be told, newlines and all. Source: ch-fromhost's manual page.
+#pragma once
+
+#include <fcntl.h>
+#include <spawn.h>
+#include <sys/wait.h>
+
+#include <cstdlib>
+#include <optional>
+#include <range/v3/all.hpp>
+
+#include "ch/inject/descriptor.hpp"
+
+extern "C" char** environ;
+
+namespace ch::inject {
+
+/// One file that is wanted in the image.
+struct Request {
+  std::string path;                        // on the host
+  std::optional<std::string> destination;  // directory in the image, from --dest
+  std::string origin;                      // "--path", "--file LIST", ...
+  std::string otherwise{};                 // directory for what is no program or library, made
+                                           // if missing; empty: there is none
+};
+
+/// The paths in a list.
+[[nodiscard]] inline std::vector<std::string> paths_in_list(std::string_view text) {
+  const char separator = text.find('\0') == std::string_view::npos ? '\n' : '\0';
+  return text | ranges::views::split(separator) |
+         ranges::views::transform([](auto&& line) { return ranges::to<std::string>(line); }) |
+         ranges::views::filter([](const std::string& line) { return !line.empty(); }) |
+         ranges::to<std::vector>();
+}
+
+/// The words of a command: split on blanks, with no shell.
+[[nodiscard]] inline std::vector<std::string> words_of(std::string_view command) {
+  return command |
+         ranges::views::split_when([](char c) { return c == ' ' || c == '\t' || c == '\n'; }) |
+         ranges::views::transform([](auto&& word) { return ranges::to<std::string>(word); }) |
+         ranges::views::filter([](const std::string& word) { return !word.empty(); }) |
+         ranges::to<std::vector>();
+}
+
+/// What `words` prints when it is run; none if it can't be started or does not exit with
+/// 0. Its errors go where ours go.
+[[nodiscard]] inline std::optional<std::string> output_of(std::vector<std::string> words) {
+  if (words.empty()) return std::nullopt;
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
+  Descriptor out(ends[0]);
+  Descriptor in(ends[1]);
+  std::vector<char*> argv = words | ranges::views::transform([](auto& w) { return w.data(); }) |
+                            ranges::to<std::vector<char*>>();
+  argv.push_back(nullptr);
+  posix_spawn_file_actions_t actions;
+  ::posix_spawn_file_actions_init(&actions);
+  ::posix_spawn_file_actions_adddup2(&actions, in.get(), 1);
+  pid_t child = 0;
+  const int failed = ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
+  ::posix_spawn_file_actions_destroy(&actions);
+  if (failed != 0) return std::nullopt;
+  in.reset();
+  std::string text;
+  std::exception_ptr problem;
+  try {
+    text = read_all(out.get(), words[0]);
+  } catch (...) {
+    problem = std::current_exception();
+  }
+  out.reset();
+  int status = 0;
+  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+  }
+  if (problem) std::rethrow_exception(problem);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
+  return text;
+}
+
+[[nodiscard]] inline std::vector<std::string> paths_from_command(const std::string& command) {
+  const auto text = output_of(words_of(command));
+  if (!text)
+    throw InjectError(printable(command), "command failed",
+                      "run it by hand; it is split at blanks and started without a shell");
+  return paths_in_list(*text);
+}
+
+[[nodiscard]] inline std::vector<std::string> paths_from_file(const std::string& path) {
+  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd)
+    throw InjectError(printable(path), "cannot read file (" + errno_text(errno) + ")",
+                      "give a list of files to inject, one per line", errno);
+  return paths_in_list(read_all(fd.get(), path));
+}
+
+/// What nVidia recommends: programs and libraries of the driver that this host runs.
+[[nodiscard]] inline std::vector<std::string> paths_from_nvidia() {
+  const auto text = output_of({"nvidia-container-cli", "list", "--binaries", "--libraries"});
+  if (!text)
+    throw InjectError({}, "nvidia-container-cli failed; does this host have GPUs?",
+                      "run this on a node with a GPU and nVidia's libnvidia-container tools: "
+                      "nvidia-container-cli list --binaries --libraries");
+  return paths_in_list(*text);
+}
+
+/// The path in `variable`, which the administrator of a Cray sets.
+[[nodiscard]] inline std::string path_from_variable(const char* variable) {
+  const char* value = std::getenv(variable);
+  if (value == nullptr || *value == '\0')
+    throw InjectError({}, std::string(variable) + " is not set",
+                      "set it to the path of the host's library, or load the module that does");
+  return value;
+}
+
+}  // namespace ch::inject
