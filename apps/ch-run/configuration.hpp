@@ -24,7 +24,7 @@ inline UsageError apply_line(std::string_view line, Options& o, ch::Arena& arena
   const ch::cli::Item item = parser.next();
   if (item.kind == ch::cli::Item::Kind::error) return {item.problem, line};
   for (const ch::cli::Option& row : table)
-    if (row.id == item.id && row.group == information)
+    if (row.id == item.id && (row.group == information || row.id == opt_device_file))
       return {"this option has no place in a configuration file", line};
   if (item.id == opt_bind) {
     const std::string_view value(item.value);
@@ -53,15 +53,25 @@ inline UsageError apply_configuration(std::string_view text, Options& o,
   return {};
 }
 
-/// As many options as configuration files may have together.
-inline constexpr std::size_t configuration_lines = 1024;
-
-/// Does the command line have the option, before any "--"?
-inline bool mentions(int argc, const char* const* argv, Id id) noexcept {
+/// Does the command line have the option, before any "--"? Then `value` is its argument.
+inline bool mentions(int argc, const char* const* argv, Id id,
+                     const char** value = nullptr) noexcept {
   ch::cli::Parser parser(table, argc, argv);
-  for (auto item = parser.next(); item.kind != ch::cli::Item::Kind::end; item = parser.next())
-    if (item.kind == ch::cli::Item::Kind::option && item.id == id) return true;
+  for (auto item = parser.next(); item.kind != ch::cli::Item::Kind::end; item = parser.next()) {
+    if (item.kind != ch::cli::Item::Kind::option || item.id != id) continue;
+    if (value != nullptr) *value = item.value;
+    return true;
+  }
   return false;
+}
+
+/// Applies what ch-device has written: a configuration whose variables are taken literally.
+inline UsageError apply_devices(std::string_view text, Options& o, ch::Arena& arena) noexcept {
+  const std::size_t before = o.environment.size();
+  const UsageError problem = apply_configuration(text, o, arena);
+  std::size_t i = 0;
+  for (EnvironmentOption& option : o.environment) option.literal = option.literal || i++ >= before;
+  return problem;
 }
 
 }  // namespace ch_run

@@ -36,11 +36,15 @@ void each_record(std::string_view process, std::string_view key, Use use) noexce
 template <ch::kernel::Kernel K>
 ImageMetadata read_metadata(K& k, ch::HostPath image, ch::Arena& arena) noexcept {
   using namespace ch;
-  const auto root =
-      kernel::openat(k, Fd::cwd, image.c_str(), kernel::o_path | kernel::o_directory);
-  if (!root.ok()) return {};
-  const auto directory =
-      kernel::open_in_root(k, root.value(), "/ch", kernel::o_path | kernel::o_directory);
+  // Most images have no /ch, and next to none a link there: one look without following it.
+  constexpr auto flags = kernel::o_path | kernel::o_directory;
+  const char* const inside = arena.join(image.text, "/ch");
+  if (inside == nullptr) return {};
+  auto directory = kernel::openat(k, Fd::cwd, inside, flags | kernel::o_nofollow);
+  if (directory.error() == Errno::enotdir) {
+    const auto root = kernel::openat(k, Fd::cwd, image.c_str(), flags);
+    if (root.ok()) directory = kernel::open_in_root(k, root.value(), "/ch", flags);
+  }
   if (!directory.ok()) return {};
   const auto read = [&](const char* name) {  // below /ch, no link is followed at all
     return read_file(k, directory.value(), name, arena, kernel::o_nofollow)

@@ -35,7 +35,7 @@ ch::Result<ch::EnvironmentEdit> edit_of(K& k, const EnvironmentOption& option,
                                         ch::Arena& arena) noexcept {
   using Kind = EnvironmentOption::Kind;
   ch::EnvironmentEdit edit;
-  edit.expansion = options.expand ? ch::Expansion::on : ch::Expansion::off;
+  edit.expansion = options.expand && !option.literal ? ch::Expansion::on : ch::Expansion::off;
   edit.kind = option.separator == EnvironmentOption::Separator::nul ? ch::EditKind::set_records
                                                                     : ch::EditKind::set_lines;
   if (option.kind == Kind::assignment) {

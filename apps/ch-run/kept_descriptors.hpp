@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 7. Descriptors that the command keeps besides 0, 1 and 2: those that the user
-// names, and those that the environment names to children of MPI launchers and of make,
-// which would otherwise come up as singletons, or build one file at a time.
+// names, those that the environment names to children of MPI launchers and of make, which
+// would otherwise come up as singletons, or build one file at a time, and the one that
+// keeps a tag alive.
 // Source: PMI-1 (PMI_FD), Cray PALS (PALS_FD); GNU make manual, "POSIX Jobserver".
 #pragma once
 
@@ -38,14 +39,14 @@ inline void keep_job_server(ch::Sequence<int>& all, std::string_view flags) noex
 inline std::span<const int> kept_descriptors(const Options& options,
                                              const ch::Environment& environment,
                                              ch::Arena& arena) noexcept {
-  constexpr std::size_t named_by_environment = 8;
-  const std::size_t room = options.keep_fds.size() + named_by_environment;
-  ch::Sequence<int> all(arena.make<int>(room), room);
+  constexpr std::size_t others = 9;
+  auto all = arena.sequence<int>(options.keep_fds.size() + others);
   for (const int fd : options.keep_fds)
     if (fd > 2) (void)all.push_back(fd);
   for (const char* name : {"PMI_FD", "PMI2_FD", "PALS_FD"})
     if (const char* value = environment.get(name)) detail::keep(all, value);
   if (const char* flags = environment.get("MAKEFLAGS")) detail::keep_job_server(all, flags);
+  if (options.join.count == 0U) (void)all.push_back(ch::meeting::tag_descriptor);
   for (std::size_t i = 1; i < all.size(); ++i)  // few, and nearly always in order
     for (std::size_t j = i; j > 0 && all[j - 1] > all[j]; --j) {
       const int moved = all[j];

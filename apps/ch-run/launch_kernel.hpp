@@ -6,6 +6,7 @@
 #pragma once
 
 #include "ch/kernel/any_kernel.hpp"
+#include "ch/plan/gathering.hpp"
 #include "ch/plan/plan.hpp"
 
 namespace ch_run {
@@ -24,6 +25,15 @@ class LaunchKernel {
     };
   }
 
+  /// `listener.on_joined` is told of the container that a joiner has come to.
+  template <class Listener>
+  void listen(const Listener& listener) noexcept {
+    listener_ = &listener;
+    joined_ = [](const void* self, const ch::Gathering& group) noexcept {
+      static_cast<const Listener*>(self)->on_joined(group);
+    };
+  }
+
   template <class... Arguments>
   long call(ch::kernel::Call which, Arguments... arguments) noexcept {
     return inner_.call(which, arguments...);
@@ -31,9 +41,14 @@ class LaunchKernel {
   void on_step(ch::StepIndex index, const ch::Step& step) noexcept {
     if (tell_ != nullptr) tell_(watcher_, index, step);
   }
+  void on_joined(const ch::Gathering& group) noexcept {
+    if (joined_ != nullptr) joined_(listener_, group);
+  }
 
  private:
   ch::kernel::AnyKernel inner_;
+  const void* listener_ = nullptr;
+  void (*joined_)(const void*, const ch::Gathering&) noexcept = nullptr;
   void* watcher_ = nullptr;
   void (*tell_)(void*, ch::StepIndex, const ch::Step&) noexcept = nullptr;
 };

@@ -6,10 +6,12 @@
 #include "apps/ch-run/check.hpp"
 #include "apps/ch-run/configuration.hpp"
 #include "apps/ch-run/inner_environment.hpp"
+#include "apps/ch-run/join.hpp"
 #include "apps/ch-run/kept_descriptors.hpp"
 #include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/messages.hpp"
 #include "apps/ch-run/names.hpp"
+#include "apps/ch-run/resolve_devices.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/init.hpp"
 #include "ch/kernel/narrating.hpp"
@@ -37,7 +39,7 @@ constexpr int exit_usage = 64;      // as EX_USAGE of sysexits.h
 
 constexpr const char* operands = "IMAGE -- COMMAND [ARG...]";
 
-void print_help() noexcept {
+[[gnu::noinline]] void print_help() noexcept {
   Output out(standard_output);
   out("Usage: ch-run [OPTION...] IMAGE -- COMMAND [ARG...]\n\n"
       "Run COMMAND in a container whose root is the directory IMAGE. The container has\n"
@@ -51,17 +53,35 @@ void print_help() noexcept {
       "  ch-run -b /data/in:/mnt/in:ro -b /scratch /data/hello -- ./solve /mnt/in\n"
       "  ch-run --set-env=OMP_NUM_THREADS=4 --unset-env='PMI*' /data/hello -- ./solve\n"
       "  ch-run -W -u0 -g0 --seccomp /data/debian -- apt-get install -y cowsay\n"
+      "  mpirun -np 4 ch-run --join /data/hello -- ./solve      # one container for all\n"
       "  ch-run --explain=shell /data/hello -- true > box.sh   # the same, to study\n"
       "\nThe exit status is that of the command; 31 if the container could not be made,\n"
       "49 if the command could not be started, 64 for a wrong command line. More: man\n"
       "ch-run.\n");
 }
 
+[[gnu::noinline]] int print_usage() noexcept {
+  Output out(standard_output);
+  cli::print_usage("ch-run", ch_run::table, operands, out);
+  return 0;
+}
+
+[[gnu::noinline]] int print_version() noexcept {
+  Output out(standard_output);
+  out("ch-run ");
+  out(version);
+  out("\n");
+  return 0;
+}
+
 /// --feature NAME: 0 if we have it, 1 if not, 64 if there is no such thing.
-int feature(std::string_view name) noexcept {
+int feature(std::string_view name, const Messages& messages) noexcept {
   for (const char* ours : {"extglob", "overlayfs", "seccomp", "tmpfs-xattrs"})
     if (name == ours) return 0;
-  return name == "squash" ? 1 : exit_usage;
+  if (name == "squash") return 1;
+  messages.error("unknown feature");
+  messages.remedy("ask for extglob, overlayfs, seccomp, squash or tmpfs-xattrs");
+  return exit_usage;
 }
 
 /// All that one launch works with.
@@ -74,12 +94,24 @@ struct Launch {
   Environment environment;
   presets::HostIntegratedChosen container{};
   TextBuffer<1024> problem{};  // what went wrong while preparing, if anything
+  const char* remedy = nullptr;  // and what to do about it
   const char* configurations[2] = {};  // the files that gave options
 
   Launch(Arena& a, const char* const* e) noexcept : arena(a), envp(e), environment(a, e) {}
   [[nodiscard]] Messages messages() const noexcept {
     const char* no_color = environment.get("NO_COLOR");
     return {options.color, options.quietness, no_color != nullptr && no_color[0] != '\0'};
+  }
+  /// Options that come to nothing, since another process has made the container.
+  void on_joined(const Gathering& group) const noexcept {
+    if (group.theirs == group.made_of) return;
+    TextBuffer<640> text;
+    text << "joined the container of process " << static_cast<int>(group.creator)
+         << ", which differs from what this one was asked for: ";
+    write_differences(text, group.made_of, group.theirs);
+    if (group.theirs.image != group.made_of.image)
+      text << " (" << group.image.view() << " instead of " << options.image.text << ')';
+    messages().warning(text.view());
   }
 };
 
@@ -106,6 +138,21 @@ int configure(Launch& l) noexcept {
   return 0;
 }
 
+/// Applies what ch-device has written, if the command line names that. Answers as configure.
+int configure_devices(Launch& l, int argc, char** argv) noexcept {
+  const char* path = nullptr;
+  if (!ch_run::mentions(argc, argv, ch_run::opt_device_file, &path) || path == nullptr) return 0;
+  const auto text = ch_run::read_file(l.k, Fd::cwd, path, l.arena);
+  if (!text) {
+    l.problem << "can't read the device file " << path << ": " << text.error().code;
+    return exit_container;
+  }
+  const auto wrong = ch_run::apply_devices(*text, l.options, l.arena);
+  if (wrong.problem == nullptr) return 0;
+  l.problem << wrong.problem << ": " << wrong.subject << ", in " << path;
+  return exit_usage;
+}
+
 /// Where home is inside, and what is mounted there.
 ZString describe_home(Launch& l, const Account& owner) noexcept {
   const char* variable = l.environment.get("HOME");
@@ -123,15 +170,33 @@ ZString describe_home(Launch& l, const Account& owner) noexcept {
 }
 
 /// Adds the bind of ch-ssh, which lies where this program lies.
-bool bind_ch_ssh(Launch& l) noexcept {
-  char self[4096];
-  const auto n = kernel::readlinkat(l.k, Fd::cwd, "/proc/self/exe", self, sizeof self);
-  std::string_view directory(self, n.ok() ? n.value() : 0);
-  directory = head(directory, directory.rfind('/'));
-  const char* source = l.arena.join(directory, "/ch-ssh");
+[[gnu::noinline]] bool bind_ch_ssh(Launch& l) noexcept {
+  const std::string_view self = ch_run::own_path(l.k, l.arena);
+  const char* source = l.arena.join(head(self, self.rfind('/')), "/ch-ssh");
   return source != nullptr &&
-         l.options.binds.push_back(
-             {HostPath(source), ImagePath("/usr/bin/ch-ssh"), Access::read_only});
+         l.arena.push_back(l.options.binds, UserBind{HostPath(source), ImagePath("/usr/bin/ch-ssh"),
+                                                     Access::read_only});
+}
+
+/// Reads the sources of --copy and describes what is laid over the image.
+bool describe_additions(Launch& l) noexcept {
+  const ch_run::Options& o = l.options;
+  Sequence<UserFile> files(l.arena.make<UserFile>(o.copies.size()), o.copies.size());
+  for (const ch_run::CopyOption& copy : o.copies) {
+    const auto text = ch_run::read_file(l.k, Fd::cwd, copy.source.c_str(), l.arena);
+    if (text && text->size() < ch_run::largest_file &&
+        files.push_back({*text, copy.destination}))
+      continue;
+    l.problem << "can't copy " << copy.source << ": ";
+    if (!text)
+      l.problem << text.error().code;
+    else
+      l.problem << "it is larger than 2 MiB, or there is too much to copy";
+    l.remedy = "--copy takes a small file of the host that you may read; --bind shows any other";
+    return false;
+  }
+  l.container.mounts.get<Additions>() = {o.links.span(), files.span()};
+  return true;
 }
 
 /// Fills in the container's description from options, image and machine. False:
@@ -150,8 +215,14 @@ bool describe(Launch& l, const ch_run::ImageMetadata& metadata) noexcept {
   }
   if (o.ch_ssh && !bind_ch_ssh(l)) {
     l.problem << "can't find out where ch-ssh is";
+    l.remedy = "it lies beside ch-run, which /proc/self/exe must show";
     return false;
   }
+  if (!describe_additions(l)) return false;
+  l.remedy = o.join.pid != Pid::none
+                 ? "name a process that is in a container of yours"
+                 : "start it by mpirun or srun, or say how many there are with --join-ct";
+  if (!ch_run::choose_join(l.k, o.join, l.environment, l.arena, c.join, l.problem)) return false;
   c.mounts.get<ImageRoot<>>() = {o.image, o.image_access};
   c.mounts.get<WritableLayer>() = {o.overlay, o.overlay_directory, o.overlay_size};
   c.mounts.get<Tmp<>>() = {o.tmp};
@@ -174,6 +245,7 @@ bool describe(Launch& l, const ch_run::ImageMetadata& metadata) noexcept {
   } else {
     c.mounts.get<Accounts>().kind = AccountsKind::of_image;
   }
+  l.remedy = "--set-env takes NAME=VALUE, or a file of the host with such lines";
   return ch_run::prepare_environment(l.k, o, metadata, home, l.environment, l.arena, l.problem);
 }
 
@@ -217,7 +289,8 @@ void print_times(const Plan& plan, std::span<const std::uint64_t> nanoseconds) n
 
 /// Becomes the container and the command; in a child where the namespaces need one.
 int launch(ch_run::LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
-  if (takes_child(l.container.namespaces.flags()))
+  const auto* attach = std::get_if<AttachToPid>(&l.container.join.choice);
+  if (takes_child(attach != nullptr ? attach->flags : l.container.namespaces.flags()))
     supervise_plan(k, plan, [&](const Error& error) { return report(l, plan, error); });
   return report(l, plan, execute(k, plan, Descriptors::close_at_exec).error());
 }
@@ -231,41 +304,47 @@ void silence(kernel::Linux& k, int quietness) noexcept {
   if (quietness > 2) (void)kernel::dup3(k, nowhere.value(), standard_error);
 }
 
+// Functions of their own, so that the buffers they print to take no room on the stack of a
+// launch that prints nothing: each page touched costs a page fault.
+[[gnu::noinline]] int print_plan(const Launch& l, const Plan& plan) noexcept {
+  const ch_run::Options& o = l.options;
+  Output out(standard_output);
+  if (o.explain == ch_run::Explain::json)
+    print_json(plan, out);
+  else if (o.explain == ch_run::Explain::shell)
+    print_shell(plan, out, l.envp);
+  else
+    print_text(plan, out);
+  for (const char* path : l.configurations) {
+    if (path == nullptr || o.explain != ch_run::Explain::text) continue;
+    out("With options from ");
+    out(path);
+    out("; --no-conf leaves them out.\n");
+  }
+  return 0;
+}
+
+[[gnu::noinline]] void say_what_comes(Launch& l, const Plan& plan) noexcept {
+  Output out(standard_error);
+  print_text(plan, out);
+  if (l.options.verbosity <= 2) return;
+  for (const char* const* v = l.environment.envp(); *v != nullptr; ++v) {
+    out(*v);
+    out("\n");
+  }
+}
+
 int execute_or_print(Launch& l, const Plan& plan) noexcept {
   const ch_run::Options& o = l.options;
-  if (o.explain != ch_run::Explain::no) {
-    Output out(standard_output);
-    if (o.explain == ch_run::Explain::json)
-      print_json(plan, out);
-    else if (o.explain == ch_run::Explain::shell)
-      print_shell(plan, out, l.envp);
-    else
-      print_text(plan, out);
-    for (const char* path : l.configurations) {
-      if (path == nullptr || o.explain != ch_run::Explain::text) continue;
-      out("With options from ");
-      out(path);
-      out("; --no-conf leaves them out.\n");
-    }
-    return 0;
-  }
-  if (o.verbosity > 0) {
-    Output out(standard_error);
-    print_text(plan, out);
-  }
-  if (o.verbosity > 2) {
-    Output out(standard_error);
-    for (const char* const* v = l.environment.envp(); *v != nullptr; ++v) {
-      out(*v);
-      out("\n");
-    }
-  }
+  if (o.explain != ch_run::Explain::no) return print_plan(l, plan);
+  if (o.verbosity > 0) say_what_comes(l, plan);
   silence(l.k, o.quietness);
   kernel::Narrating narrator(l.k, [](std::string_view line) { say(standard_error, line); });
   StepTiming timing(l.k, [&](auto nanoseconds) { print_times(plan, nanoseconds); });
   ch_run::LaunchKernel k =
       o.verbosity > 1 ? ch_run::LaunchKernel(narrator) : ch_run::LaunchKernel(l.k);
   if (o.time_steps) k.watch(timing);
+  k.listen(l);
   return launch(k, l, plan);
 }
 
@@ -275,12 +354,13 @@ int run(Launch& l) noexcept {
   const ch_run::ImageMetadata metadata = ch_run::read_metadata(l.k, l.options.image, l.arena);
   if (!describe(l, metadata)) {
     l.messages().error(l.problem.view());
+    l.messages().remedy(l.remedy);
     return exit_container;
   }
   const char* const* command = command_of(l, metadata);
   if (command == nullptr) {
     l.messages().error("no command given, the image records none, and this is no terminal");
-    l.messages().labelled("ch-run: remedy: say what to run: ch-run IMAGE -- COMMAND\n");
+    l.messages().remedy("say what to run: ch-run IMAGE -- COMMAND");
     return exit_usage;
   }
   Program program{command[0], command, l.environment.envp(), {}};
@@ -312,7 +392,6 @@ int ch_main(int argc, char** argv, char** envp) {
   if (argc > 0 && called_as(argv[0], "ch-checkns")) return ch_run::check();
   Arena arena(storage);
   Launch l(arena, envp);
-  const auto words = static_cast<std::size_t>(argc > 0 ? argc : 1);
 
   // The configuration comes first and the command line has the last word; so this looks
   // whether the configuration is wanted, before anything else is taken from the line.
@@ -320,10 +399,14 @@ int ch_main(int argc, char** argv, char** envp) {
   for (const ch_run::Id without : {ch_run::opt_no_conf, ch_run::opt_help, ch_run::opt_usage,
                                    ch_run::opt_version, ch_run::opt_check, ch_run::opt_feature})
     wanted = wanted && !ch_run::mentions(argc, argv, without);
-  if (!ch_run::reserve(l.options, words + ch_run::configuration_lines, arena)) return exit_container;
   if (const int status = wanted ? configure(l) : 0; status != 0) {
     l.messages().error(l.problem.view());
-    l.messages().labelled("ch-run: remedy: correct the file, or leave it out with --no-conf\n");
+    l.messages().remedy("correct the file, or leave it out with --no-conf");
+    return status;
+  }
+  if (const int status = configure_devices(l, argc, argv); status != 0) {
+    l.messages().error(l.problem.view());
+    l.messages().remedy("have ch-device write it again");
     return status;
   }
   l.options.configured_binds = l.options.binds.size();
@@ -332,24 +415,21 @@ int ch_main(int argc, char** argv, char** envp) {
     l.problem << problem.problem;
     if (!problem.subject.empty()) l.problem << ": " << problem.subject;
     l.messages().error(l.problem.view());
-    l.messages().labelled("ch-run: remedy: see ch-run --help\n");
+    l.messages().remedy("see ch-run --help");
     return exit_usage;
   }
   const ch_run::Options& o = l.options;
   if (o.help) return print_help(), 0;
   if (o.check) return ch_run::check();
-  if (o.feature != nullptr) return feature(o.feature);
-  if (o.usage) {
-    Output out(standard_output);
-    cli::print_usage("ch-run", ch_run::table, operands, out);
-    return 0;
-  }
-  if (o.version) {
-    Output out(standard_output);
-    out("ch-run ");
-    out(version);
-    out("\n");
-    return 0;
+  if (o.feature != nullptr) return feature(o.feature, l.messages());
+  if (o.usage) return print_usage();
+  if (o.version) return print_version();
+  if (o.device && !o.devices.empty() && o.device_file == nullptr) {
+    const Errno code = ch_run::resolve_devices(l.k, o, argv, l.envp, l.arena);
+    l.problem << "can't start ch-device, which looks up devices: " << code;
+    l.messages().error(l.problem.view());
+    l.messages().remedy("install it beside ch-run; or bind what the device needs by hand");
+    return exit_container;
   }
   return run(l);
 }

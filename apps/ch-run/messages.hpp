@@ -28,6 +28,7 @@ class Messages {
   void warning(std::string_view text) const noexcept {
     if (!quiet_) line("warning", "33", text);
   }
+  void remedy(std::string_view text) const noexcept { line("remedy", "36", text); }
 
   /// A text whose lines begin "ch-run: LABEL: " already, as write_message makes them.
   void labelled(std::string_view text) const noexcept {

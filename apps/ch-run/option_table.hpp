@@ -12,9 +12,13 @@ enum Id : int {
   opt_assembly,
   opt_bind,
   opt_cd,
+  opt_cdi_dirs,
   opt_ch_ssh,
   opt_check,
   opt_color,
+  opt_copy,
+  opt_device,
+  opt_device_file,
   opt_env_no_expand,
   opt_explain,
   opt_feature,
@@ -22,9 +26,15 @@ enum Id : int {
   opt_help,
   opt_home,
   opt_hostname,
+  opt_join,
+  opt_join_ct,
+  opt_join_pid,
+  opt_join_tag,
+  opt_join_timeout,
   opt_keep_fd,
   opt_namespaces,
   opt_no_conf,
+  opt_no_device,
   opt_no_home,
   opt_no_image_env,
   opt_no_passwd,
@@ -34,6 +44,7 @@ enum Id : int {
   opt_seccomp,
   opt_set_env,
   opt_set_env0,
+  opt_symlink,
   opt_time_steps,
   opt_uid,
   opt_unset_env,
@@ -48,6 +59,7 @@ inline constexpr const char* files = "Files and directories";
 inline constexpr const char* variables = "Environment";
 inline constexpr const char* identity = "Identity";
 inline constexpr const char* isolation = "Isolation";
+inline constexpr const char* joining = "Sharing a container";
 inline constexpr const char* information = "Information";
 
 using enum ch::cli::Argument;
@@ -60,10 +72,24 @@ inline constexpr ch::cli::Option table[] = {
     {opt_bind, 'd', "dir", required, "DIR", "", files},  // the first spelling of --bind
     {opt_cd, 'c', "cd", required, "DIR",
      "start in this directory of the container (default: the image's, else /)", files},
+    {opt_cdi_dirs, '\0', "cdi-dirs", required, "DIR[:DIR...]",
+     "where the descriptions of devices are (default: /etc/cdi:/var/run/cdi); the last has the "
+     "last word",
+     files},
     {opt_ch_ssh, '\0', "ch-ssh", none, "",
      "show the ch-ssh that is installed beside ch-run as /usr/bin/ch-ssh", files},
+    {opt_copy, '\0', "copy", required, "SRC:DST",
+     "show a copy of the host's file SRC, as it is now, at DST in the container, read-only", files},
+    {opt_device, '\0', "device", required, "KIND=NAME",
+     "give the container a device with all that belongs to it, such as nvidia.com/gpu=0, or "
+     "nvidia.com/gpu=all, as the host's CDI files describe it",
+     files},
+    {opt_device_file, '\0', "device-file", required, "FILE",
+     "take devices as ch-device has written them to FILE, instead of --device", files},
     {opt_home, '\0', "home", none, "", "mount your home directory at /home/USER (the default)",
      files},
+    {opt_no_device, '\0', "no-device", none, "",
+     "no devices, not even those that a configuration file asks for", files},
     {opt_no_home, '\0', "no-home", none, "", "don't mount it", files},
     {opt_no_passwd, '\0', "no-passwd", none, "",
      "keep the image's /etc/passwd and /etc/group (default: generated ones with you in them)",
@@ -72,6 +98,8 @@ inline constexpr ch::cli::Option table[] = {
      "writable image whose changes go to DIR on the host and can be used again", files},
     {opt_private_tmp, 't', "private-tmp", none, "", "an empty /tmp of its own (default: the host's)",
      files},
+    {opt_symlink, '\0', "symlink", required, "TARGET:PATH",
+     "a symbolic link PATH to TARGET in the container; the image does not change", files},
     {opt_write, 'w', "write", none, "",
      "let the container change the image itself (default: read-only)", files},
     {opt_write_fake, 'W', "write-fake", optional, "SIZE",
@@ -107,6 +135,23 @@ inline constexpr ch::cli::Option table[] = {
      isolation},
     {opt_seccomp, '\0', "seccomp", none, "",
      "let chown, setuid, mknod and the like appear to succeed, for package managers", isolation},
+
+    {opt_join, 'j', "join", none, "",
+     "share one container with the other ch-run of the same job on this machine, so that they "
+     "can attach to one another's memory",
+     joining},
+    {opt_join_ct, '\0', "join-ct", required, "N",
+     "how many they are (implies --join; default: what the launcher's variables say); 0: join "
+     "the container of the tag if it lives, else make it",
+     joining},
+    {opt_join_pid, '\0', "join-pid", required, "PID",
+     "enter the container of this process, which IMAGE then only describes", joining},
+    {opt_join_tag, '\0', "join-tag", required, "TAG",
+     "what tells this group from others (implies --join; default: the launcher's name for the "
+     "job and step, else the number of the parent process)",
+     joining},
+    {opt_join_timeout, '\0', "join-timeout", required, "SECONDS",
+     "how long to wait for the others (default: 30)", joining},
 
     {opt_check, '\0', "check", none, "",
      "can this host run containers? Print what it can do and what is in the way; exit status 0 "

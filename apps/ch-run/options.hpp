@@ -6,7 +6,8 @@
 
 #include <optional>
 
-#include "apps/ch-run/option_table.hpp"
+#include "apps/ch-run/join_options.hpp"
+#include "apps/ch-run/path_arguments.hpp"
 #include "ch/plan/plan.hpp"
 #include "ch/policies/mount/tmp.hpp"
 #include "ch/policies/ns/namespace_set.hpp"
@@ -23,6 +24,13 @@ struct EnvironmentOption {
   Kind kind{};
   Separator separator{};
   ch::ZString text{};
+  bool literal = false;  // no $NAME in it is expanded
+};
+
+/// A --copy, whose source is read later.
+struct CopyOption {
+  ch::ZString source{};
+  ch::ImagePath destination{};
 };
 
 struct Options {
@@ -31,6 +39,11 @@ struct Options {
   std::size_t command_words = 0;
   ch::Sequence<ch::UserBind> binds{};
   std::size_t configured_binds = 0;  // how many of them a configuration file has asked for
+  ch::Sequence<ch::UserLink> links{};
+  ch::Sequence<CopyOption> copies{};
+  ch::Sequence<const char*> devices{};  // to be resolved by ch-device
+  const char* cdi_dirs = nullptr;
+  const char* device_file = nullptr;  // what ch-device has made of `devices`
   ch::Sequence<EnvironmentOption> environment{};
   ch::Sequence<int> keep_fds{};
   ch::ImagePath directory{};
@@ -41,6 +54,7 @@ struct Options {
   ch::TmpKind tmp = ch::TmpKind::shared_with_host;
   ch::NamespaceFlags namespaces{};
   ch::ZString hostname{};
+  JoinOptions join{};
   std::optional<ch::Uid> uid{};
   std::optional<ch::Gid> gid{};
   std::optional<ch::Assembly> assembly{};
@@ -55,6 +69,7 @@ struct Options {
   bool expand = true;
   bool seccomp = false;
   bool ch_ssh = false;
+  bool device = true;
   bool configuration = true;
   bool time_steps = false;
   bool check = false;
@@ -63,95 +78,8 @@ struct Options {
   bool version = false;
 };
 
-/// A command line that can't be understood: what is wrong, and with which word.
-struct UsageError {
-  const char* problem = nullptr;
-  std::string_view subject{};
-};
-
-/// Splits SRC[:DST[:ro]] at unescaped colons, with "\:" and "\\" undone, in the arena.
-/// `number` names the default destination.
-inline UsageError parse_bind(const char* text, unsigned number, ch::Arena& arena,
-                             ch::UserBind& bind) noexcept {
-  const std::string_view whole(text);
-  char* copy = arena.make<char>(whole.size() + 1);
-  if (copy == nullptr) return {"too many options for ch-run's memory", whole};
-  const char* part[3] = {copy, nullptr, nullptr};
-  int parts = 1;
-  char* out = copy;
-  for (std::size_t i = 0; i < whole.size(); ++i) {
-    if (whole[i] == '\\' && i + 1 < whole.size() && (whole[i + 1] == ':' || whole[i + 1] == '\\')) {
-      *out++ = whole[++i];
-    } else if (whole[i] == ':') {
-      if (parts == 3) return {"too many colons (write a colon in a path as \\:) in --bind", whole};
-      *out++ = '\0';
-      part[parts++] = out;
-    } else {
-      *out++ = whole[i];
-    }
-  }
-  *out = '\0';
-  if (part[0][0] == '\0') return {"no source in --bind", whole};
-  bind.source = ch::HostPath(part[0]);
-  if (part[1] == nullptr || (part[1][0] == '\0' && part[2] != nullptr)) {
-    ch::TextBuffer<24> destination;
-    destination << "/mnt/" << number;
-    const char* kept = arena.join(destination.view());
-    if (kept == nullptr) return {"too many options for ch-run's memory", whole};
-    bind.destination = ch::ImagePath(kept);
-  } else if (part[1][0] != '/') {
-    return {"the destination must be an absolute path in --bind", whole};
-  } else if (std::string_view(part[1]).find_first_not_of('/') == std::string_view::npos) {
-    return {"the destination can't be / in --bind", whole};
-  } else {
-    bind.destination = ch::ImagePath(part[1]);
-  }
-  if (part[2] == nullptr) return {};
-  const std::string_view mode(part[2]);
-  if (mode != "ro" && mode != "rw")
-    return {"after the second colon there can only be ro or rw, in --bind", whole};
-  bind.access = mode == "ro" ? ch::Access::read_only : ch::Access::read_write;
-  return {};
-}
-
-inline UsageError parse_id(const char* text, std::uint32_t& id) noexcept {
-  std::uint64_t value = 0;
-  if (!ch::parse_number(text, ch::invalid_id - 1, value))
-    return {"an id is a number from 0 to 4294967294", text};
-  id = static_cast<std::uint32_t>(value);
-  return {};
-}
-
-/// One of the words, by position; false if `text` is none of them.
-template <class T>
-bool parse_word(const char* text, std::span<const char* const> words, T& out) noexcept {
-  for (std::size_t i = 0; i < words.size(); ++i) {
-    if (std::string_view(text) != words[i]) continue;
-    out = static_cast<T>(i);
-    return true;
-  }
-  return false;
-}
-
-/// "pid,uts" to flags.
-inline UsageError parse_namespaces(const char* text, ch::NamespaceFlags& flags) noexcept {
-  for (std::string_view rest(text);;) {
-    const auto comma = rest.find(',');
-    const auto name = ch::head(rest, comma);
-    const ch::NamespaceKind* found = nullptr;
-    for (const ch::NamespaceKind& kind : ch::namespace_kinds)
-      if (name == kind.name || (name == "mount" && std::string_view(kind.name) == "mnt"))
-        found = &kind;
-    if (found == nullptr)
-      return {"--namespaces takes names of pid, ipc, uts, net, cgroup, time, with commas", text};
-    flags = flags | found->flag;
-    if (comma == std::string_view::npos) return {};
-    rest.remove_prefix(comma + 1);
-  }
-}
-
 inline UsageError add_environment(const ch::cli::Item& item, EnvironmentOption::Separator separator,
-                                  Options& o) noexcept {
+                                  Options& o, ch::Arena& arena) noexcept {
   using Kind = EnvironmentOption::Kind;
   EnvironmentOption option{Kind::image_file, separator, {}};
   if (item.id == opt_unset_env) {
@@ -164,7 +92,7 @@ inline UsageError add_environment(const ch::cli::Item& item, EnvironmentOption::
     option.kind = assigns ? Kind::assignment : Kind::host_file;
     if (option.text.empty()) return {"--set-env= needs a file or NAME=VALUE", {}};
   }
-  return o.environment.push_back(option) ? UsageError{}
+  return arena.push_back(o.environment, option) ? UsageError{}
                                          : UsageError{"too many options", option.text.view()};
 }
 
@@ -178,7 +106,7 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       const auto number = static_cast<unsigned>(o.binds.size() - o.configured_binds);
       const auto problem = parse_bind(item.value, number, arena, bind);
       if (problem.problem != nullptr) return problem;
-      return o.binds.push_back(bind) ? UsageError{} : UsageError{"too many binds", item.value};
+      return arena.push_back(o.binds, bind) ? UsageError{} : UsageError{"too many binds", item.value};
     }
     case opt_cd:
       if (item.value[0] == '\0') return {"--cd needs a directory", item.value};
@@ -186,6 +114,30 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       return {};
     case opt_ch_ssh:
       o.ch_ssh = true;
+      return {};
+    case opt_cdi_dirs:
+      o.cdi_dirs = item.value;
+      return {};
+    case opt_copy: {
+      CopyOption copy;
+      const auto problem = parse_pair(item.value, arena, copy.source, copy.destination);
+      if (problem.problem != nullptr) return problem;
+      return arena.push_back(o.copies, copy) ? UsageError{} : UsageError{"too many options", item.value};
+    }
+    case opt_symlink: {
+      ch::UserLink link;
+      const auto problem = parse_pair(item.value, arena, link.target, link.destination);
+      if (problem.problem != nullptr) return problem;
+      return arena.push_back(o.links, link) ? UsageError{} : UsageError{"too many options", item.value};
+    }
+    case opt_device:
+      return arena.push_back(o.devices, item.value) ? UsageError{}
+                                             : UsageError{"too many options", item.value};
+    case opt_device_file:
+      o.device_file = item.value;
+      return {};
+    case opt_no_device:
+      o.device = false;
       return {};
     case opt_home:
       o.home = true;
@@ -205,7 +157,8 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
     case opt_write_fake:
       o.overlay = ch::OverlayKind::scratch;
       o.overlay_size = item.value == nullptr ? "12%" : item.value;
-      if (o.overlay_size.empty()) return {"--write-fake= needs a size", {}};
+      if (!is_tmpfs_size(o.overlay_size.view()))
+        return {"--write-fake takes a size, such as 500m, 2g or 12%", o.overlay_size.view()};
       return {};
     case opt_overlay:
       o.overlay = ch::OverlayKind::directory;
@@ -213,11 +166,11 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       if (o.overlay_directory.empty()) return {"--overlay needs a directory", {}};
       return {};
     case opt_set_env:
-      return add_environment(item, EnvironmentOption::Separator::newline, o);
+      return add_environment(item, EnvironmentOption::Separator::newline, o, arena);
     case opt_set_env0:
-      return add_environment(item, EnvironmentOption::Separator::nul, o);
+      return add_environment(item, EnvironmentOption::Separator::nul, o, arena);
     case opt_unset_env:
-      return add_environment(item, EnvironmentOption::Separator::newline, o);
+      return add_environment(item, EnvironmentOption::Separator::newline, o, arena);
     case opt_env_no_expand:
       o.expand = false;
       return {};
@@ -238,11 +191,18 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       if (o.hostname.empty() || o.hostname.size() > 64)
         return {"a host name has 1 to 64 bytes", item.value};
       return {};
+    case opt_join:
+    case opt_join_ct:
+    case opt_join_pid:
+    case opt_join_tag:
+    case opt_join_timeout:
+      if (const char* problem = apply_join(item, o.join)) return {problem, item.value};
+      return {};
     case opt_keep_fd: {
       std::uint64_t fd = 0;
       if (!ch::parse_number(item.value, 1048575, fd))
         return {"--keep-fd takes the number of a descriptor", item.value};
-      return o.keep_fds.push_back(static_cast<int>(fd)) ? UsageError{}
+      return arena.push_back(o.keep_fds, static_cast<int>(fd)) ? UsageError{}
                                                         : UsageError{"too many options", item.value};
     }
     case opt_namespaces:
@@ -310,19 +270,15 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
   }
 }
 
-/// Room for everything that `words` words can ask for.
-inline bool reserve(Options& o, std::size_t words, ch::Arena& arena) noexcept {
-  o.binds = {arena.make<ch::UserBind>(words), words};
-  o.environment = {arena.make<EnvironmentOption>(words), words};
-  o.keep_fds = {arena.make<int>(words), words};
-  return o.binds.capacity() != 0 && o.environment.capacity() != 0 && o.keep_fds.capacity() != 0;
-}
-
 /// Combinations that contradict themselves.
 inline UsageError check_together(const Options& o) noexcept {
   if (o.quietness > 0 && o.verbosity > 0) return {"--quiet contradicts --verbose", {}};
   if (o.image_access == ch::Access::read_write && o.overlay != ch::OverlayKind::if_needed)
     return {"--write changes the image, --write-fake and --overlay spare it: choose one", {}};
+  if (o.join.wanted && o.join.pid != ch::Pid::none)
+    return {"--join-pid names a container, --join a group that makes one: choose one", {}};
+  if (o.join.wanted && ch::takes_child(o.namespaces))
+    return {"a pid or time namespace can't be shared with --join: it ends with one process", {}};
   return {};
 }
 
@@ -331,6 +287,7 @@ inline UsageError check_together(const Options& o) noexcept {
 inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Options& o) noexcept {
   auto** command = arena.make<const char*>(static_cast<std::size_t>(argc) + 1);
   if (command == nullptr) return {"too many arguments for ch-run's memory", {}};
+  std::size_t words = 0;
   ch::cli::Parser parser(table, argc, argv);
   for (;;) {
     const ch::cli::Item item = parser.next();
@@ -343,13 +300,14 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
       if (item.value[0] == '\0') return {"the image's path is empty", {}};
       o.image = ch::HostPath(item.value);
     } else {
-      command[o.command_words++] = item.value;
+      command[words++] = item.value;
     }
   }
-  command[o.command_words] = nullptr;
+  command[words] = nullptr;
   o.command = command;
+  o.command_words = words;
   if (o.image.empty()) return {"no image given", {}};
-  if (o.command_words > 0 && o.command[0][0] == '\0') return {"the command is empty", {}};
+  if (words > 0 && command[0][0] == '\0') return {"the command is empty", {}};
   return check_together(o);
 }
 

@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. --device: this process becomes ch-device, which reads the host's descriptions of
+// devices (JSON and YAML need a hosted program) and becomes ch-run again, with the same
+// command line and --device-file. Nothing stays in between.
+#pragma once
+
+#include "apps/ch-run/options.hpp"
+#include "ch/kernel/fd.hpp"
+#include "ch/kernel/process.hpp"
+
+namespace ch_run {
+
+/// The path of this program, in the arena; empty if /proc does not show it.
+template <ch::kernel::Kernel K>
+std::string_view own_path(K& k, ch::Arena& arena) noexcept {
+  char self[4096];
+  const auto n = ch::kernel::readlinkat(k, ch::Fd::cwd, "/proc/self/exe", self, sizeof self);
+  const char* kept = arena.join(std::string_view(self, n.ok() ? n.value() : 0));
+  return kept == nullptr ? "" : kept;
+}
+
+/// Becomes ch-device, which lies beside this program or in ../libexec/charlie. Returns only
+/// on failure, and says why.
+template <ch::kernel::Kernel K>
+ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv,
+                          const char* const* envp, ch::Arena& arena) noexcept {
+  std::size_t words = 0;
+  while (argv[words] != nullptr) ++words;
+  const std::size_t room = words + 2 * o.devices.size() + 16;
+  ch::Sequence<const char*> line(arena.make<const char*>(room), room);
+  const std::string_view self = own_path(k, arena);
+  const std::string_view directory = ch::head(self, self.rfind('/'));
+  const char* beside = arena.join(directory, "/ch-device");
+  const char* libexec = arena.join(directory, "/../libexec/charlie/ch-device");
+  if (line.capacity() < room || beside == nullptr || libexec == nullptr) return ch::Errno::enomem;
+  if (self.empty()) return ch::Errno::enoent;
+
+  const auto add = [&](const char* word) { (void)line.push_back(word); };
+  for (const char* word : {"ch-device", "--run", self.data(), "--image", o.image.c_str()})
+    add(word);
+  if (o.cdi_dirs != nullptr) {
+    add("--cdi-dirs");
+    add(o.cdi_dirs);
+  }
+  if (o.quietness > 0) add("--quiet");
+  for (const char* device : o.devices) {
+    add("--device");
+    add(device);
+  }
+  add("--");
+  for (std::size_t i = 0; i <= words; ++i) add(argv[i]);
+  const ch::Errno code = ch::kernel::execve(k, beside, line.span().data(), envp).error();
+  if (code != ch::Errno::enoent) return code;
+  return ch::kernel::execve(k, libexec, line.span().data(), envp).error();
+}
+
+}  // namespace ch_run
