@@ -22,6 +22,22 @@ function(charlie_freestanding_flags target)
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection=none>)
 endfunction()
 
+# Returns of x86-64 by pop and jump instead of `ret`, if the compiler can. The kernel leaves
+# nothing of the processor's return predictions, so that the first returns after a system
+# call are guessed wrong; on processors where the kernel has to guard its own returns (AMD
+# with "Safe RET") such a miss makes the next system call a third of a microsecond slower,
+# and a launch has sixty. docs/performance.md has the figures.
+set(charlie_return_flags "")
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64)$")
+  include(CheckCXXCompilerFlag)
+  set(CMAKE_TRY_COMPILE_TARGET_TYPE STATIC_LIBRARY)  # the thunk is ours, so don't link
+  check_cxx_compiler_flag(-mfunction-return=thunk-extern charlie_has_return_thunk)
+  unset(CMAKE_TRY_COMPILE_TARGET_TYPE)
+  if(charlie_has_return_thunk)
+    set(charlie_return_flags -mfunction-return=thunk-extern)
+  endif()
+endif()
+
 function(charlie_add_freestanding_tool name)
   add_executable(${name} ${ARGN})
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
@@ -33,6 +49,7 @@ function(charlie_add_freestanding_tool name)
   endif()
   target_link_libraries(${name} PRIVATE charlie_warnings)
   charlie_freestanding_flags(${name})
+  target_compile_options(${name} PRIVATE ${charlie_return_flags})
   target_link_options(${name} PRIVATE
     -nostdlib -static $<$<CXX_COMPILER_ID:GNU>:-no-pie>
     LINKER:--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro
@@ -42,7 +59,7 @@ function(charlie_add_freestanding_tool name)
     add_library(charlie_start OBJECT ${charlie_freestanding_dir}/start.cpp)
     target_link_libraries(charlie_start PRIVATE charlie_core charlie_warnings)
     charlie_freestanding_flags(charlie_start)
-    target_compile_options(charlie_start PRIVATE -fno-builtin
+    target_compile_options(charlie_start PRIVATE ${charlie_return_flags} -fno-builtin
       $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
   endif()
   target_sources(${name} PRIVATE $<TARGET_OBJECTS:charlie_start>)

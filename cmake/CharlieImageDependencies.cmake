@@ -10,10 +10,13 @@ macro(charlie_find_image_dependencies missing)
   find_package(LibArchive QUIET)
   find_package(Nettle QUIET)
   find_package(ISAL QUIET)
+  find_package(Zstd QUIET)
+  find_package(LibLZMA QUIET)
   find_package(nlohmann_json CONFIG QUIET)
   find_package(Threads QUIET)
   set(${missing} "")
   set(charlie_image_libraries LibArchive::LibArchive Nettle::Nettle ISAL::ISAL
+    Zstd::Zstd LibLZMA::LibLZMA
     nlohmann_json::nlohmann_json Threads::Threads)
   foreach(charlie_library IN LISTS charlie_image_libraries)
     if(NOT TARGET ${charlie_library})

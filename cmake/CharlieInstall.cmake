@@ -14,6 +14,9 @@ set(charlie_components core)
 if(TARGET charlie_image)
   list(APPEND charlie_components image)
 endif()
+if(TARGET charlie_inject)
+  list(APPEND charlie_components inject)
+endif()
 foreach(component IN LISTS charlie_components ITEMS charlie)
   install(TARGETS charlie_${component} EXPORT Charlie-${component})
   install(EXPORT Charlie-${component} NAMESPACE charlie:: DESTINATION ${charlie_package_dir})
@@ -27,8 +30,11 @@ install(FILES
   ${PROJECT_BINARY_DIR}/CharlieConfig.cmake
   ${PROJECT_BINARY_DIR}/CharlieConfigVersion.cmake
   cmake/CharlieImageDependencies.cmake
+  cmake/CharlieInjectDependencies.cmake
+  cmake/FindLibElf.cmake
   cmake/FindNettle.cmake
   cmake/FindISAL.cmake
+  cmake/FindZstd.cmake
   DESTINATION ${charlie_package_dir})
 install(FILES LICENSE DESTINATION ${CMAKE_INSTALL_DOCDIR})
 if(CHARLIE_BUILD_APPS)

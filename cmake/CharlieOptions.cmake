@@ -8,8 +8,13 @@ option(CHARLIE_BUILD_APPS "Build the tools (ch-run, ch-tar2dir, ...)" ${PROJECT_
 option(CHARLIE_BUILD_TESTS "Build the tests" ${PROJECT_IS_TOP_LEVEL})
 option(CHARLIE_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(CHARLIE_BUILD_BENCHMARKS "Build the benchmarks" OFF)
+option(CHARLIE_LAUNCH_ONLY "Just the launch path and its tools, without manual pages: needs no
+library and can be compiled for another machine" OFF)
 option(CHARLIE_INSTALL "Have an install target" ${PROJECT_IS_TOP_LEVEL})
 option(CHARLIE_WERROR "Treat warnings as errors" OFF)
+if(CHARLIE_LAUNCH_ONLY)
+  set(CHARLIE_BUILD_TESTS OFF)
+endif()
 set(CHARLIE_SANITIZE "" CACHE STRING "Sanitizers for everything built here, e.g. address,undefined")
 
 # The entry of a program without libc is assembly, for these machines; a sanitizer's
