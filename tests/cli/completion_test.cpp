@@ -59,7 +59,6 @@ TEST_CASE("every word that is offered is one that ch-run takes", "[pure]") {
       const char* argv[] = {"ch-run", text.c_str(), "image"};
       ch::ArenaOf<65536> arena;
       ch_run::Options chosen;
-      REQUIRE(ch_run::reserve(chosen, 8, arena));
       const auto wrong = ch_run::parse(3, argv, arena, chosen);
       CHECK((wrong.problem == nullptr ? "" : std::string(wrong.problem)).empty());
       // The help must mention it, or nobody knows what it means.

@@ -15,7 +15,6 @@ using test::Tar;
 
 /// Everything an archive says: names, modes, content. Throws UnpackError.
 std::string reading(const std::string& bytes) {
-  InputWatch watch;
   Compression compression = Compression::none;
   BlockStream stream(decompress(std::make_unique<MemorySource>(bytes), compression));
   ArchiveReader reader(stream, Xattrs::drop);
@@ -38,6 +37,36 @@ Tar small_tar() {
   return tar;
 }
 
+/// As `xz -T --block-size=2KiB` writes it: blocks that several threads can read.
+std::string xz_in_blocks(const std::string& text) {
+  lzma_stream stream = LZMA_STREAM_INIT;
+  lzma_mt options{};
+  options.threads = 2;
+  options.block_size = 2048;
+  options.preset = 1;
+  options.check = LZMA_CHECK_CRC64;
+  REQUIRE(lzma_stream_encoder_mt(&stream, &options) == LZMA_OK);
+  std::string out(text.size() * 2 + 65536, '\0');
+  stream.next_in = reinterpret_cast<const std::uint8_t*>(text.data());
+  stream.avail_in = text.size();
+  stream.next_out = reinterpret_cast<std::uint8_t*>(out.data());
+  stream.avail_out = out.size();
+  REQUIRE(lzma_code(&stream, LZMA_FINISH) == LZMA_STREAM_END);
+  out.resize(out.size() - stream.avail_out);
+  lzma_end(&stream);
+  return out;
+}
+
+/// As `zstd` writes it (checksum 1), or libarchive (0).
+std::string zstd(const std::string& text, int checksum) {
+  ZSTD_CCtx* context = ZSTD_createCCtx();
+  ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, checksum);
+  std::string out(ZSTD_compressBound(text.size()), '\0');
+  out.resize(ZSTD_compress2(context, out.data(), out.size(), text.data(), text.size()));
+  ZSTD_freeCCtx(context);
+  return out;
+}
+
 }  // namespace
 
 TEST_CASE("every compression is known by its content and read in full", "[image][pure]") {
@@ -52,9 +81,13 @@ TEST_CASE("every compression is known by its content and read in full", "[image]
 
 TEST_CASE("a cut at every byte is noticed, in every compression", "[image][pure]") {
   const std::string tar = small_tar().bytes();
-  for (const std::string& filter : test::all_filters()) {
-    const std::string whole = test::compress(tar, filter);
-    CAPTURE(filter, whole.size());
+  std::vector<std::pair<std::string, std::string>> streams = {{"xz in blocks", xz_in_blocks(tar)},
+                                                              {"zstd, checked", zstd(tar, 1)}};
+  for (const std::string& filter : test::all_filters())
+    streams.emplace_back(filter, test::compress(tar, filter));
+  for (const auto& stream : streams) {
+    const std::string& whole = stream.second;
+    CAPTURE(stream.first, whole.size());
     for (std::size_t size = 0; size < whole.size(); ++size) {
       const auto failure = test::failure_of([&] { reading(whole.substr(0, size)); });
       if (!failure) FAIL("accepted when cut to " << size);
@@ -73,10 +106,12 @@ TEST_CASE("a cut in the zeros that pad a tar loses nothing and is no damage", "[
 TEST_CASE("every flipped bit of a compressed tar is found, or changes nothing", "[image][pure]") {
   const std::string tar = small_tar().bytes();
   const std::string expected = reading(tar);
-  // Of each: what carries a checksum of the content. lzma has none at all.
-  for (const auto& [filter, options] :
-       {std::pair<std::string, std::string>{"gzip", ""}, {"bzip2", ""}, {"xz", ""}, {"lz4", ""}}) {
-    const std::string whole = test::compress(tar, filter, options);
+  // All that can carry a checksum of the content; lzma has none, zstd only if asked.
+  const std::pair<std::string, std::string> streams[] = {
+      {"gzip", test::compress(tar, "gzip")}, {"bzip2", test::compress(tar, "bzip2")},
+      {"xz", test::compress(tar, "xz")},     {"xz in blocks", xz_in_blocks(tar)},
+      {"lz4", test::compress(tar, "lz4")},   {"zstd", zstd(tar, 1)}};
+  for (const auto& [filter, whole] : streams) {
     std::size_t found = 0, without_effect = 0;
     for (std::size_t bit = 0; bit < whole.size() * 8; ++bit) {
       std::string altered = whole;
@@ -95,25 +130,42 @@ TEST_CASE("every flipped bit of a compressed tar is found, or changes nothing", 
   }
 }
 
-TEST_CASE("a zstd frame with a checksum has every flipped bit found", "[image][pure]") {
-  // libarchive writes no checksums for zstd; this is `printf ... | zstd --check`, by hand: a
-  // frame header with the checksum flag, and the content in one raw block.
+TEST_CASE("zstd: frames may follow each other, other bytes may not", "[image][pure]") {
   const std::string tar = small_tar().bytes();
-  const auto frame = [&](std::uint32_t checksum) {
-    std::string f("\x28\xb5\x2f\xfd\x64", 5);  // single segment, 2 bytes of size, checksum
-    const auto put = [&f](std::uint64_t value, int bytes) {
-      for (int i = 0; i < bytes; ++i) f += static_cast<char>(value >> (8 * i));
-    };
-    put(tar.size() - 256, 2);
-    put(static_cast<std::uint64_t>(tar.size()) << 3 | 1, 3);  // last block, raw
-    f += tar;
-    put(checksum, 4);
-    return f;
-  };
-  // The checksum is XXH64; rather than bring another implementation, take any and see that
-  // it is compared.
-  CHECK(test::failure_of([&] { reading(frame(0)); }));
-  CHECK(test::failure_of([&] { reading(frame(0x12345678)); }));
+  const std::string expected = reading(tar);
+  for (std::size_t at = 1; at < tar.size(); at += 97)
+    CHECK(reading(zstd(tar.substr(0, at), 0) + zstd(tar.substr(at), 1)) == expected);
+  const std::string skippable("\x50\x2a\x4d\x18\x03\0\0\0abc", 11);  // pzstd begins with one
+  CHECK(reading(skippable + zstd(tar, 1) + skippable) == expected);
+  for (const std::string& junk : {std::string("x"), std::string(5000, '\0'),
+                                  std::string("junk junk junk"), zstd(tar, 1).substr(0, 3)}) {
+    CAPTURE(junk);
+    CHECK(test::failure_of([&] { reading(zstd(tar, 1) + junk); }));
+  }
+}
+
+TEST_CASE("a zstd window beyond the bound on memory is refused", "[image][pure]") {
+  // A frame header that asks for a window of 2 GiB (RFC 8878, 3.1.1.1.2).
+  const auto failure =
+      test::failure_of([] { reading(std::string("\x28\xb5\x2f\xfd\x00\xa8", 6) + "xxxxxx"); });
+  REQUIRE(failure);
+  CHECK(failure->kind() == Failure::unsupported);
+  CHECK(failure->remedy().find("--long") != std::string::npos);
+}
+
+TEST_CASE("xz in blocks, in streams one after the other, and padded", "[image][pure]") {
+  Tar large;
+  for (int i = 0; i < 200; ++i)
+    large.file("f" + std::to_string(i), std::string(i * 53, static_cast<char>('a' + i % 26)));
+  const std::string tar = large.bytes();
+  const std::string expected = reading(tar);
+  CHECK(reading(xz_in_blocks(tar)) == expected);
+  const std::string two =
+      xz_in_blocks(tar.substr(0, 5000)) + std::string(8, '\0') + xz_in_blocks(tar.substr(5000));
+  CHECK(reading(two) == expected);
+  CHECK(reading(two + std::string(4, '\0')) == expected);
+  CHECK(test::failure_of([&] { reading(two + std::string(3, '\0')); }));
+  CHECK(test::failure_of([&] { reading(two + "junk"); }));
 }
 
 TEST_CASE("gzip: members may follow each other, other bytes may not", "[image][pure]") {

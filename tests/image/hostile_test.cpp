@@ -378,28 +378,40 @@ TEST_CASE("memory does not grow with what an archive claims or holds", "[image][
     };
     return options;
   };
-  // 600 MiB of zeros in one member, from 600 KiB; and 300 000 members.
+#if defined(__SANITIZE_ADDRESS__)
+  return;  // which takes terabytes of addresses for itself
+#endif
+  // 300 MiB of zeros in one member, from 300 KiB; and 200 000 members.
   Tar large;
-  large.header("f", '0', 600ULL << 20, "", 0644, 0);
+  large.header("f", '0', 300ULL << 20, "", 0644, 0);
   std::string huge = large.open_bytes();
-  huge.append(600ULL << 20, '\0');
+  huge.append(300ULL << 20, '\0');
   huge.append(1024, '\0');
   test::write_file(dir / "huge.tar.gz", test::compress(huge, "gzip"));
   huge.clear();
   huge.shrink_to_fit();
   Tar many;
-  for (int i = 0; i < 300000; ++i) many.symlink("l" + std::to_string(i), "t");
+  for (int i = 0; i < 200000; ++i) many.symlink("l" + std::to_string(i), "t");
   test::write_file(dir / "many.tar", many.bytes());
-  for (const char* name : {"huge.tar.gz", "many.tar"}) {
+  test::write_file(dir / "many.tar.xz",
+                   test::compress(test::read_file(dir / "many.tar"), "xz", "compression-level=0"));
+  for (const char* name : {"huge.tar.gz", "many.tar", "many.tar.xz"}) {
     // Address space, so with libraries and a stack of 8 MiB for each thread.
-    const auto ran = run({ch_tar2dir(), "--check", (dir / name).string()}, limited(512ULL << 20));
-    CAPTURE(name, ran.err);
+    CAPTURE(name);
+    const auto check = run({ch_tar2dir(), "--check", (dir / name).string()}, limited(256ULL << 20));
+    CHECK(check.err.empty());
+    CHECK(check.status == 0);
+    if (name != std::string("huge.tar.gz")) continue;
+    const auto ran = run({ch_tar2dir(), "--max-size=1G", "-j8", "--no-sync", (dir / name).string(),
+                          (dir / "i").string()},
+                         limited(256ULL << 20));
+    CHECK(ran.err.empty());
     CHECK(ran.status == 0);
   }
   test::write_file(dir / "name.tar",
                    Tar().header("././@LongLink", 'L', 1ULL << 33, "", 0644, 0).bytes());
   const auto ran =
-      run({ch_tar2dir(), "--check", (dir / "name.tar").string()}, limited(512ULL << 20));
+      run({ch_tar2dir(), "--check", (dir / "name.tar").string()}, limited(256ULL << 20));
   CHECK(ran.status == 1);
   CHECK(contains(ran.err, "ch-tar2dir: error:"));
 }

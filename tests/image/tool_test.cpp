@@ -102,7 +102,8 @@ TEST_CASE("errors name the archive, the cause and a remedy", "[image][tool]") {
   const Fixture f;
   const Ran missing = run({ch_tar2dir(), f.dir.path().string() + "/none", f.image});
   CHECK(missing.status == 1);
-  CHECK(contains(missing.err, "/none: can't open: No such file or directory"));
+  CHECK(missing.err == "ch-tar2dir: error: " + f.dir.path().string() +
+                           "/none: can't open: No such file or directory\n");
   const std::string whole = test::read_file(f.archive);
   test::write_file(f.archive, whole.substr(0, whole.size() - 1));
   const Ran cut = f.unpack();
@@ -113,7 +114,8 @@ TEST_CASE("errors name the archive, the cause and a remedy", "[image][tool]") {
   CHECK(f.beside().empty());
   const Ran nowhere = run({ch_tar2dir(), f.archive, (f.dir / "no/such/image").string()});
   CHECK(nowhere.status == 1);
-  CHECK(contains(nowhere.err, "No such file or directory"));
+  CHECK(contains(nowhere.err, "/no/such: there is no such directory"));
+  CHECK(contains(nowhere.err, "remedy: make it: mkdir -p "));
 }
 
 TEST_CASE("an image is replaced whole; what is not an image stays", "[image][tool]") {
@@ -151,6 +153,16 @@ TEST_CASE("an image is replaced whole; what is not an image stays", "[image][too
   fs::remove(f.image);
   fs::create_symlink("nowhere", f.image);
   refused("this is a link");
+}
+
+TEST_CASE("a directory of another user is not replaced, not even by force", "[image][tool]") {
+  if (geteuid() == 0) return;  // to whom all belong
+  const Fixture f;
+  for (const char* name : {"/usr", "/etc/"}) {
+    const Ran ran = run({ch_tar2dir(), "--force", f.archive, name});
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.err, "this exists and belongs to another user"));
+  }
 }
 
 TEST_CASE("names of the destination: trailing slashes, relative, none", "[image][tool]") {

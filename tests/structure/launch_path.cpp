@@ -23,6 +23,7 @@ int launch_in(const char* const* argv, ch::Arena& arena) noexcept {
 int launch(const char* const* argv, ch::Arena& arena) noexcept;
 int launch(const char* const* argv, ch::Arena& arena) noexcept {
   return launch_in<ch::presets::HostIntegrated>(argv, arena) +
+         launch_in<ch::presets::HostIntegratedPeers>(argv, arena) +
          launch_in<ch::presets::Bare>(argv, arena) +
          launch_in<ch::presets::DirectoryOnly>(argv, arena) +
          launch_in<ch::presets::Maintenance>(argv, arena) +

@@ -21,8 +21,7 @@ namespace fs = std::filesystem;
 /// has set in it.
 class TempDir {
  public:
-  TempDir() {
-    const char* base = std::getenv("TMPDIR");
+  explicit TempDir(const char* base = std::getenv("TMPDIR")) {
     std::string name = std::string(base != nullptr ? base : "/tmp") + "/charlie-test.XXXXXX";
     REQUIRE(mkdtemp(name.data()) != nullptr);
     path_ = fs::canonical(name);

@@ -30,6 +30,7 @@ struct Traced {
   int status = 0;         // of exit, or 128 + signal
   std::size_t calls = 0;  // made before the program changed (execve that succeeded)
   long number = -1;       // of the call that was interfered with
+  std::vector<long> numbers;  // of those `calls`, in order
   std::string out;
   std::string err;
 };
@@ -82,6 +83,7 @@ inline Traced trace(const std::vector<std::string>& argv, const RunOptions& opti
       ptrace(PTRACE_SETREGS, pid, nullptr, &registers);
       failing = false;
     } else if (entering && !changed) {
+      traced.numbers.push_back(static_cast<long>(registers.orig_rax));
       if (traced.calls++ == interference.at) {
         traced.number = static_cast<long>(registers.orig_rax);
         if (interference.error == 0) {

@@ -98,7 +98,7 @@ TEST_CASE("nothing is made in what a bind shows of the host", "[tool]") {
 
 TEST_CASE("with --write, missing mount points are made in the image", "[tool]") {
   const Fixture f;
-  CHECK(f.script("ls /new", {"-w", "-b", f.home + ":/new", "-b", "/etc/hosts:/newfile"}).status ==
+  CHECK(f.script("ls /new", {"-w", "-b", f.home + ":/new", "-b", "/etc/passwd:/newfile"}).status ==
         0);
   CHECK(test::fs::is_directory(f.image + "/new"));
   CHECK(test::fs::is_regular_file(f.image + "/newfile"));
@@ -124,9 +124,12 @@ TEST_CASE("--write-fake lets the command write, and forgets it", "[tool]") {
   const Ran full = f.script("dd if=/dev/zero of=/big bs=1M count=20 2>&1", {"--write-fake=4m"});
   CHECK(full.status != 0);
   CHECK(contains(full.out + full.err, "No space left on device"));
-  const Ran bad = f.script("true", {"--write-fake=lots"});
-  CHECK(bad.status == 31);
-  CHECK(contains(bad.err, "can't make scratch tmpfs lots: Invalid argument"));
+  for (const char* size : {"lots", "", "12x", "5%%", "-1", "m"}) {
+    const Ran bad = f.script("true", {"--write-fake=" + std::string(size)});
+    CHECK(bad.status == 64);
+    CHECK(contains(bad.err, "takes a size, such as 500m"));
+  }
+  CHECK(f.script("true", {"--write-fake=64k"}).status == 0);
 }
 
 TEST_CASE("--overlay keeps what was written, outside of the image", "[tool]") {
@@ -229,6 +232,7 @@ TEST_CASE("--set-env reads files of the host", "[tool]") {
   const Ran missing = f.script("true", {"--set-env=" + std::string(f.dir / "none")});
   CHECK(missing.status == 31);
   CHECK(contains(missing.err, "can't read " + std::string(f.dir / "none")));
+  CHECK(contains(missing.err, "remedy: --set-env takes NAME=VALUE, or a file of the host"));
   test::write_file(lines, "A=1\nnonsense\n");
   const Ran bad = f.script("true", {"--set-env=" + lines});
   CHECK(bad.status == 31);
@@ -464,7 +468,9 @@ TEST_CASE("--feature answers by exit status", "[tool]") {
   for (const char* yes : {"extglob", "overlayfs", "seccomp", "tmpfs-xattrs"})
     CHECK(f.ch_run({"--feature", yes}).status == 0);
   CHECK(f.ch_run({"--feature=squash"}).status == 1);
-  CHECK(f.ch_run({"--feature=warp"}).status == 64);
+  const Ran unknown = f.ch_run({"--feature=warp"});
+  CHECK(unknown.status == 64);
+  CHECK(contains(unknown.err, "unknown feature"));
 }
 
 TEST_CASE("--check says whether this host runs containers", "[tool]") {

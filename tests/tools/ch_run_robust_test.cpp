@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
+#include <chrono>
 #include <cstddef>
 #include <set>
 
@@ -132,6 +133,33 @@ TEST_CASE("whichever system call fails, the command runs rightly or not at all",
 }
 
 #endif
+
+TEST_CASE("killed at any moment, a ch-run that supervises takes its container along", "[tool]") {
+  const Fixture f;
+  std::vector<char*> words;
+  std::vector<char*> variables;
+  const std::vector<std::string> argv = {test::ch_run_path(), "--namespaces=pid", "--no-home",
+                                         f.image, "--", "sleep", "60"};
+  for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
+  for (const auto& v : f.options.environment) variables.push_back(const_cast<char*>(v.c_str()));
+  words.push_back(nullptr);
+  variables.push_back(nullptr);
+  const Traces before(f);
+  for (int microseconds = 0; microseconds < 2500; microseconds += 5) {
+    const pid_t pid = fork();
+    if (pid == 0) {
+      execve(words[0], words.data(), variables.data());
+      _exit(127);
+    }
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(microseconds);
+    while (std::chrono::steady_clock::now() < until) continue;
+    kill(pid, SIGKILL);
+    waitpid(pid, nullptr, 0);
+  }
+  for (int wait = 0; wait < 100 && Traces(f).processes != before.processes; ++wait)
+    usleep(20'000);
+  CHECK(Traces(f) == before);
+}
 
 TEST_CASE("calls that an old kernel or a filter lacks are done without", "[tool]") {
   Fixture f;

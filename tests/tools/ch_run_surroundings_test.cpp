@@ -38,6 +38,17 @@ TEST_CASE("a user without a name gets one inside", "[tool]") {
   CHECK(test::fs::exists(f.home + "/x"));
 }
 
+TEST_CASE("the image's root never honours set-uid bits", "[tool]") {
+  const Fixture f;
+  for (const auto& options : std::vector<std::vector<std::string>>{
+           {}, {"-w"}, {"-W"}, {"-b", f.home + ":/new"}, {"--assembly=classic"},
+           {"--assembly=attached"}}) {
+    const Ran ran = f.script("grep -cE '^([^ ]+ ){4}/ r[ow],nosuid' /proc/self/mountinfo", options);
+    INFO(f.script("cat /proc/self/mountinfo", options).out);
+    CHECK(ran.out == "1\n");
+  }
+}
+
 TEST_CASE("names that /etc/passwd does not know come from getent", "[tool]") {
   STATIC_TOOLS_ONLY();
   // A site's directory service, played by a getent in an outer container.

@@ -88,6 +88,7 @@ TEST_CASE("what is read-only stays as it is, and home is writable", "[tool]") {
   const std::string mounts = f.script("cat /proc/self/mounts").out;
   for (const char* path : {"/", "/etc/hosts", "/etc/resolv.conf", "/etc/passwd", "/etc/group"}) {
     INFO(path);
+    if (!test::fs::exists(path)) continue;  // a host may lack /etc/hosts
     const auto at = mounts.find(std::string(" ") + path + " ");
     REQUIRE(at != std::string::npos);
     const std::string line = mounts.substr(at, mounts.find('\n', at) - at);
@@ -101,7 +102,8 @@ TEST_CASE("--write lets the container change the image", "[tool]") {
   const Fixture f;
   CHECK(f.script("echo x > /new", {"-w"}).status == 0);
   CHECK(test::read_file(f.image + "/new") == "x\n");
-  CHECK(f.script("echo x >> /etc/hosts", {"--write"}).status != 0);  // still the host's
+  if (test::fs::exists("/etc/hosts"))  // still the host's
+    CHECK(f.script("echo x >> /etc/hosts", {"--write"}).status != 0);
 }
 
 TEST_CASE("--bind shows host directories and files", "[tool]") {
@@ -294,7 +296,7 @@ TEST_CASE("what can't be run is explained", "[tool]") {
     CHECK(contains(ran.err, "cause: there is nothing at this path on the host"));
   }
   SECTION("a file on a directory") {
-    const Ran ran = f.script("true", {"-b", "/etc/hosts:/mnt/0"});
+    const Ran ran = f.script("true", {"-b", "/etc/passwd:/mnt/0"});
     INFO(ran.err);
     CHECK(ran.status == 31);
     CHECK(contains(ran.err, "cause: one is a directory and the other a file"));

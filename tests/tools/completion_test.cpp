@@ -3,11 +3,8 @@
 // The completions of ch-run in the shells they are for: what does one press of the tab
 // key offer? The same for all three, but for how each of them writes it.
 
-#include <set>
-
+#include "tests/support/completion.hpp"
 #include "apps/ch-run/option_table.hpp"
-#include "tests/support/files.hpp"
-#include "tests/support/process.hpp"
 
 #ifndef CHARLIE_CH_RUN
 #define CHARLIE_CH_RUN "ch-run"
@@ -15,11 +12,10 @@
 
 namespace {
 
+using test::Offers;
 using test::fs::path;
-using Offers = std::set<std::string>;
 
-/// The scripts lie where they would be installed, beside the built ch-run.
-path share() { return path(CHARLIE_CH_RUN).parent_path().parent_path() / "share"; }
+path share() { return test::share_beside(CHARLIE_CH_RUN); }
 
 struct Case {
   const char* line;
@@ -86,22 +82,6 @@ struct Fixture {
   }
 };
 
-/// The last part of each line, without what a shell puts around it: "--bind=" is "--bind",
-/// "hello:/mnt/" is "mnt".
-Offers normal(const std::string& lines) {
-  Offers out;
-  for (std::size_t at = 0, end; at < lines.size(); at = end + 1) {
-    end = std::min(lines.find('\n', at), lines.size());
-    std::string offer = lines.substr(at, end - at);
-    offer = offer.substr(0, offer.find('\t'));  // fish's description
-    std::erase_if(offer, [](char c) { return c == '\\' || c == '\r'; });
-    while (!offer.empty() && (offer.back() == '/' || offer.back() == '=')) offer.pop_back();
-    offer.erase(0, offer.find_last_of("=:,/") + 1);
-    if (!offer.empty()) out.insert(offer);
-  }
-  return out;
-}
-
 template <class Complete>
 void check_all(Complete complete) {
   for (const Case& c : cases) {
@@ -116,82 +96,19 @@ void check_all(Complete complete) {
   }
 }
 
-// Splits a line as readline does, and calls the function as bash does.
-constexpr const char* bash_driver = R"sh(
-. "$1"
-line=$2 word= COMP_WORDS=()
-for ((i = 0; i < ${#line}; i++)); do
-  c=${line:i:1}
-  case $c in
-    ' ') [[ -z $word ]] || COMP_WORDS+=("$word"); word= ;;
-    [=:]) [[ -z $word ]] || COMP_WORDS+=("$word"); COMP_WORDS+=("$c"); word= ;;
-    *) word+=$c ;;
-  esac
-done
-[[ -z $word && $line != *' ' ]] || COMP_WORDS+=("$word")
-COMP_LINE=$line COMP_POINT=${#line} COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
-[[ $(complete -p ch-run) == 'complete -F _ch_run ch-run' ]] || exit 1
-_ch_run
-[[ ${#COMPREPLY[@]} -eq 0 ]] || printf '%s\n' "${COMPREPLY[@]}" | sort
-)sh";
-
-// An interactive zsh on a terminal of its own, which notes what is offered; ^T answers
-// that the completion is over, ^U clears the line. All lines go to one, since it takes
-// half a second to start. The answers to each follow it.
-constexpr const char* zsh_inner = R"sh(
-PS1=RDY
-fpath=($scripts $fpath)
-autoload -Uz compinit
-compinit -u -D
-compadd() {
-  if (( ${@[1,(i)(-|--)]}[(I)-[OAD]*] )); then builtin compadd "$@"; return; fi
-  local -a matches
-  builtin compadd -O matches "$@"
-  print -rl -- "$IPREFIX"$^matches >> $offers
-  builtin compadd "$@"
-}
-over() { print -n DO; print NE }
-zle -N over
-bindkey '^T' over
-bindkey '^I' complete-word
-unsetopt beep
-)sh";
-constexpr const char* zsh_outer = R"sh(
-zmodload zsh/zpty || exit 1
-zpty shell zsh -f -i
-zpty -w shell ". $inner"
-zpty -r -m shell seen '*RDY*'
-for line; do
-  : > $offers
-  zpty -w -n shell "$line"$'\t\x14\x15'
-  zpty -r -m shell seen '*DONE*'
-  print -r -- "<$line>"
-  cat $offers
-done
-zpty -d shell
-)sh";
-
 }  // namespace
 
 TEST_CASE("bash completes ch-run", "[tool]") {
   const Fixture f;
-  const std::string script = share() / "bash-completion/completions/ch-run";
-  REQUIRE(test::fs::exists(script));
   SKIP_UNLESS(test::run({"bash", "--version"}).status == 0, "bash is not installed");
-  check_all([&](const char* line) {
-    const auto ran =
-        test::run({"bash", "--norc", "-c", bash_driver, "bash", script, line}, f.options);
-    CHECK(ran.err.empty());
-    CHECK(ran.status == 0);
-    return normal(ran.out);
+  check_all([&](const std::string& line) {
+    return test::normal(test::bash_offers("ch-run", share(), line, f.options));
   });
 }
 
 TEST_CASE("what bash has completed can be typed on", "[tool]") {
   const Fixture f;
-  const std::string script = share() / "bash-completion/completions/ch-run";
   SKIP_UNLESS(test::run({"bash", "--version"}).status == 0, "bash is not installed");
-  // Just what replaces the part of the word that readline has not split off.
   const std::pair<const char*, const char*> exact[] = {
       {"ch-run --explain=j", "json\n"},
       {"ch-run --bi", "--bind=\n"},
@@ -203,46 +120,23 @@ TEST_CASE("what bash has completed can be typed on", "[tool]") {
   };
   for (const auto& [line, offers] : exact) {
     INFO(line);
-    const auto ran =
-        test::run({"bash", "--norc", "-c", bash_driver, "bash", script, line}, f.options);
-    CHECK(ran.out == offers);
+    CHECK(test::bash_offers("ch-run", share(), line, f.options) == offers);
   }
 }
 
 TEST_CASE("zsh completes ch-run", "[tool]") {
-  Fixture f;
-  REQUIRE(test::fs::exists(share() / "zsh/site-functions/_ch-run"));
+  const Fixture f;
   SKIP_UNLESS(test::run({"zsh", "--version"}).status == 0, "zsh is not installed");
-  test::write_file(f.dir / "home/inner", zsh_inner);
-  f.options.environment.push_back("scripts=" + (share() / "zsh/site-functions").string());
-  f.options.environment.push_back("inner=" + (f.dir / "home/inner").string());
-  f.options.environment.push_back("offers=" + (f.dir / "home/offers").string());
-  std::vector<std::string> command = {"timeout", "60", "zsh", "-f", "-c", zsh_outer, "zsh"};
-  for (const Case& c : cases) command.push_back(c.line);
-  command.push_back("ch-run --");
-  const auto ran = test::run(command, f.options);
-  CHECK(ran.err.empty());
-  CHECK(ran.status == 0);
-  check_all([&](const char* line) {
-    const std::string title = std::string("<") + line + ">\n";
-    const auto at = ran.out.find(title);
-    REQUIRE(at != std::string::npos);
-    const auto from = at + title.size();
-    return normal(ran.out.substr(from, ran.out.find('<', from) - from));
-  });
+  std::vector<std::string> lines = {"ch-run --"};
+  for (const Case& c : cases) lines.emplace_back(c.line);
+  const auto offers = test::zsh_offers("ch-run", share(), lines, f.dir / "home", f.options);
+  check_all([&](const std::string& line) { return offers.at(line); });
 }
 
 TEST_CASE("fish completes ch-run", "[tool]") {
   const Fixture f;
-  const std::string script = share() / "fish/vendor_completions.d/ch-run.fish";
-  REQUIRE(test::fs::exists(script));
   SKIP_UNLESS(test::run({"fish", "--version"}).status == 0, "fish is not installed");
-  check_all([&](const char* line) {
-    const auto ran = test::run(
-        {"fish", "--no-config", "-c", "source $argv[1]; complete -C $argv[2]", script, line},
-        f.options);
-    CHECK(ran.err.empty());
-    CHECK(ran.status == 0);
-    return normal(ran.out);
+  check_all([&](const std::string& line) {
+    return test::fish_offers("ch-run", share(), line, f.options);
   });
 }

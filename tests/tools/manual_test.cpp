@@ -3,12 +3,9 @@
 // The manual page: groff has nothing to say against it, it knows every option, and its
 // examples do what it says they do.
 
-#include <sstream>
-
 #include "apps/ch-run/option_table.hpp"
 #include "ch/version.hpp"
-#include "tests/support/files.hpp"
-#include "tests/support/process.hpp"
+#include "tests/support/manual_page.hpp"
 
 #ifndef CHARLIE_CH_RUN
 #define CHARLIE_CH_RUN "ch-run"
@@ -16,65 +13,16 @@
 
 namespace {
 
+using test::Example;
+using test::examples;
+using test::formatted;
+using test::plain;
+using test::replace_all;
 using test::run;
 
 /// The page lies where it would be installed, beside the built ch-run.
 std::string page_path() {
   return test::fs::path(CHARLIE_CH_RUN).parent_path().parent_path() / "share/man/man1/ch-run.1";
-}
-
-std::string replace_all(std::string text, const std::string& from, const std::string& to) {
-  for (std::size_t at = 0; (at = text.find(from, at)) != std::string::npos; at += to.size())
-    text.replace(at, from.size(), to);
-  return text;
-}
-
-/// A line of roff as it is printed.
-std::string plain(std::string line) {
-  const std::pair<const char*, const char*> escapes[] = {
-      {"\\-", "-"}, {"\\(aq", "'"}, {"\\(ti", "~"}, {"\\(ha", "^"}, {"\\&", ""}, {"\\e", "\\"}};
-  for (const auto& [from, to] : escapes) line = replace_all(line, from, to);
-  return line;
-}
-
-struct Example {
-  std::string command;
-  std::string output;  // empty: the page shows none
-};
-
-/// All in EXAMPLES that stands between .EX and .EE: commands after "$ ", continued with a
-/// backslash, and the lines they print.
-std::vector<Example> examples(const std::string& page) {
-  std::istringstream in(page);
-  std::vector<Example> out;
-  bool in_section = false;
-  bool in_example = false;
-  bool continued = false;
-  for (std::string line; std::getline(in, line);) {
-    if (line.rfind(".SH", 0) == 0) in_section = line == ".SH EXAMPLES";
-    if (line == ".EX" || line == ".EE") {
-      in_example = line == ".EX";
-      continue;
-    }
-    if (!in_section || !in_example) continue;
-    line = plain(line);
-    const bool starts = line.rfind("$ ", 0) == 0;
-    REQUIRE((starts || !out.empty()));
-    if (starts)
-      out.push_back({line.substr(2), ""});
-    else if (continued)
-      out.back().command += "\n" + line;
-    else
-      out.back().output += line + "\n";
-    continued = line.back() == '\\';
-  }
-  return out;
-}
-
-/// Formatted in 80 columns, without bold and underlines.
-test::Ran formatted(const std::string& path) {
-  return run({"env", "MANWIDTH=80", "LC_ALL=C.UTF-8", "MANROFFOPT=-ww", "man", "--warnings=w",
-              "--encoding=ascii", "--local-file", path});
 }
 
 }  // namespace
@@ -87,7 +35,7 @@ TEST_CASE("the manual page is formatted without a warning", "[tool]") {
   CHECK(page.err.empty());
   for (const char* section :
        {"NAME", "SYNOPSIS", "DESCRIPTION", "OPTIONS", "MOUNTS", "ENVIRONMENT RULES",
-        "IMAGE METADATA", "CONFIGURATION", "NAMESPACES", "EXIT STATUS", "ENVIRONMENT", "FILES",
+        "IMAGE METADATA", "CONFIGURATION", "DEVICES", "NAMESPACES", "EXIT STATUS", "ENVIRONMENT", "FILES",
         "EXAMPLES", "DIFFERENCES FROM CHARLIECLOUD", "SEE ALSO"})
     CHECK(page.out.find("\n" + std::string(section) + "\n") != std::string::npos);
   CHECK(page.out.find(std::string("version ") + ch::version) != std::string::npos);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The fourth place is for who makes the namespaces.
-// expect: Charlie: the fourth argument of Container is a JoinStrategy: ch::Alone or
+// expect: Charlie: the fourth argument of Container is a JoinStrategy: ch::Alone,
 #include "ch/container.hpp"
 
 ch::Container<ch::NamespaceSet<ch::ns::user>, ch::HostMounts, ch::SameIds, ch::Pid> box;

@@ -1,0 +1,354 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// libFuzzer targets, one program; the variable CHARLIE_FUZZ names the target:
+//
+//   archive    any archive, read to its end by all that reads archives
+//   layer      members of layers, as a script, put into a tree on a memory file system
+//   docker     manifest.json of a docker archive
+//   oci        index.json, manifests and configurations of an OCI layout
+//   name       names of members, whiteouts, digests
+//   resolver   a path in an image with links: the kernel's walk and ours agree
+//
+// An UnpackError is a good answer; a crash, a leak, undefined behaviour, a hang, or a file
+// outside of the tree is not.
+
+#include <sys/mman.h>
+
+#include <cstdio>
+
+#include "ch/image/extract.hpp"
+#include "ch/image/member_lister.hpp"
+
+namespace {
+
+using namespace ch::image;
+
+[[noreturn]] void wrong(const char* what) {
+  std::fprintf(stderr, "wrong: %s\n", what);
+  std::abort();
+}
+
+/// Bytes of the input, as small choices.
+struct Bytes {
+  std::string_view left;
+  std::uint8_t one() {
+    if (left.empty()) return 0;
+    const auto first = static_cast<std::uint8_t>(left[0]);
+    left.remove_prefix(1);
+    return first;
+  }
+  std::string_view until(char end) {
+    const std::size_t at = std::min(left.find(end), left.size());
+    const std::string_view text = left.substr(0, at);
+    left.remove_prefix(std::min(at + 1, left.size()));
+    return text;
+  }
+};
+
+/// A directory on a memory file system, with a canary beside the tree.
+struct Place {
+  std::string path;
+  Descriptor fd;
+  Place() {
+    const char* given = std::getenv("CHARLIE_FUZZ_PLACE");  // who gives it removes it
+    path = std::string(given != nullptr ? given : "/dev/shm") + "/charlie-fuzz.XXXXXX";
+    if (mkdtemp(path.data()) == nullptr) wrong("no directory for the tree");
+    fd = Descriptor(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Descriptor canary(::openat(fd.get(), "canary", O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    write_all(canary.get(), "alive", 5, 0, "canary");
+  }
+  void check() const {
+    char text[8] = {};
+    const Descriptor canary(::openat(fd.get(), "canary", O_RDONLY | O_CLOEXEC));
+    if (!canary || ::read(canary.get(), text, 8) != 5 || std::string_view(text) != "alive")
+      wrong("the canary is not alive");
+    if (names_in(fd.get()).size() > 2) wrong("something new beside the tree");
+  }
+};
+Place& place() {
+  static Place one;
+  return one;
+}
+
+/// One file in memory, filled anew for each input.
+int memory_file(std::string_view bytes) {
+  static const int fd = memfd_create("fuzz", MFD_CLOEXEC);
+  if (ftruncate(fd, 0) != 0) wrong("ftruncate");
+  write_all(fd, bytes.data(), bytes.size(), 0, "input");
+  return fd;
+}
+
+/// Headers get the checksum that they should have: else hardly one would be read.
+std::string with_checksums(std::string_view bytes) {
+  std::string tar(bytes);
+  for (std::size_t at = 0; at + 512 <= tar.size(); at += 512) {
+    if (std::string_view(tar).substr(at + 257, 5) != "ustar") continue;
+    std::memset(tar.data() + at + 148, ' ', 8);
+    unsigned sum = 0;
+    for (std::size_t i = 0; i < 512; ++i) sum += static_cast<unsigned char>(tar[at + i]);
+    std::snprintf(tar.data() + at + 148, 8, "%06o", sum);
+  }
+  return tar;
+}
+
+void fuzz_archive(std::string_view input) {
+  UnpackOptions options;
+  options.max_size = 16 << 20;
+  options.max_files = 10000;
+  options.xattrs = Xattrs::keep;
+  InputWatch watch;
+  MemberLister lister([](const Member& m) { (void)listing_line(m); });
+  Input in;
+  in.stream = Descriptor(dup(memory_file(with_checksums(input))));
+  Extraction(in, place().fd.get(), options, ModeRules{}, watch).inspect(lister);
+}
+
+/// Members out of a script: kind, size, a name of few letters, a target. Few names meet
+/// often.
+class ScriptReader {
+ public:
+  explicit ScriptReader(Bytes& script) : bytes(script) {}
+  bool next(Member& m) {
+    const std::uint8_t what = bytes.one();
+    if (bytes.left.empty() || what == 0xff) return false;  // the end of a layer
+    m.kind = static_cast<MemberKind>(what % 6);
+    m.mode = static_cast<mode_t>(what) << 4;
+    m.sparse = what == 200;
+    const std::uint8_t size = bytes.one();
+    m.size = m.kind != MemberKind::file ? 0 : size < 250 ? size : (size - 248) * 700'000U;
+    m.name = bytes.until('\n');
+    normalize_member_path(m.name, m.path);
+    m.target.clear();
+    if (m.kind == MemberKind::symlink) m.target = bytes.until('\n');
+    if (m.kind == MemberKind::hard_link) normalize_member_path(bytes.until('\n'), m.target);
+    for (const char c : m.target)
+      if (c == '\0') return false;
+    if (m.kind == MemberKind::symlink && m.target.empty()) m.target = ".";
+    left_ = m.size;
+    return true;
+  }
+  bool content(Piece& piece) {
+    if (left_ == 0) return false;
+    text.assign(static_cast<std::size_t>(std::min<std::uint64_t>(left_, 300'000)), 'x');
+    piece = {text, at_, nullptr};
+    at_ = (left_ -= text.size()) == 0 ? 0 : at_ + text.size();
+    return true;
+  }
+
+ private:
+  Bytes& bytes;
+  std::string text;
+  std::uint64_t left_ = 0, at_ = 0;
+};
+
+void fuzz_layer(std::string_view input) {
+  Bytes bytes{input};
+  Place& at = place();
+  if (mkdirat(at.fd.get(), "tree", 0700) != 0) wrong("mkdir");
+  const Descriptor root = open_directory(at.fd.get(), "tree");
+  try {
+    UnpackOptions options;
+    options.max_size = 16 << 20;
+    options.max_files = 1000;
+    UnpackReport report;
+    const InputWatch watch;
+    Limits limits(options, root.get());
+    TreeWriter tree(open_directory(root.get(), "."), 1, ModeRules{0022}, SpecialBits::keep);
+    for (int layers = 0; layers < 4 && !bytes.left.empty(); ++layers) {
+      ScriptReader reader(bytes);
+      LayerApplier<TreeWriter>(tree, limits, report, watch).apply(reader, Whiteouts::oci);
+    }
+    tree.default_root({0755, {}, true});
+    empty_dev(root.get());
+    MadePaths made;
+    (void)make_mount_points(root.get(), made);
+    write_ch_file(root.get(), "environment", "A=B\n", made);
+    date_made(root.get(), made);
+    tree.finish();
+  } catch (const UnpackError& e) {
+    // The kernel may refuse what a file system can't do, but never for want of care.
+    if (e.code() == EBADF || e.code() == EFAULT) wrong(e.what());
+  }
+  at.check();
+  remove_tree(at.fd.get(), "tree");
+}
+
+/// The input is several documents; each name leads to one of them, so that references
+/// resolve. The digests in them are made true, where they can be: a name is that of the
+/// document.
+class Documents final : public Blobs {
+ public:
+  explicit Documents(std::string_view input) {
+    Bytes bytes{input};
+    for (int i = 0; i < 4; ++i) texts_.emplace_back(bytes.until('\0'));
+    std::uint64_t at = 0;
+    std::string all;
+    for (std::size_t i = texts_.size(); i-- > 0;) {  // the last is referred to by those before
+      std::string& text = texts_[i];
+      for (std::size_t later = i + 1; later < texts_.size(); ++later) {
+        Sha256 sha;
+        sha.add(texts_[later]);
+        const std::string hex = sha.finish().hex();
+        replace(text, "@" + std::to_string(later), hex);
+        replace(text, "#" + std::to_string(later), std::to_string(texts_[later].size()));
+        by_hex_[hex] = later;
+      }
+    }
+    for (const std::string& text : texts_) {
+      ranges_.push_back({-1, at, text.size()});
+      at += text.size();
+      all += text;
+    }
+    for (FileRange& range : ranges_) range.fd = memory_file(all);
+  }
+  const FileRange* find(const std::string& name) const override {
+    if (name == "oci-layout") {
+      static const int fd = [] {
+        constexpr std::string_view text = R"({"imageLayoutVersion":"1.0.0"})";
+        const int layout = memfd_create("layout", MFD_CLOEXEC);
+        write_all(layout, text.data(), text.size(), 0, "layout");
+        return layout;
+      }();
+      static const FileRange layout{fd, 0, 30};
+      return &layout;
+    }
+    for (const auto& [hex, which] : by_hex_)
+      if (name.find(hex) != std::string::npos) return &ranges_[which];
+    if (name == "nothing") return nullptr;
+    return &ranges_[0];
+  }
+
+ private:
+  static void replace(std::string& text, const std::string& mark, const std::string& by) {
+    for (std::size_t at = 0; (at = text.find(mark, at)) != std::string::npos; at += by.size())
+      text.replace(at, mark.size(), by);
+  }
+  std::vector<std::string> texts_;
+  std::vector<FileRange> ranges_;
+  std::map<std::string, std::size_t> by_hex_;
+};
+
+void use(const ImageManifest& image) {
+  std::vector<std::string> dropped;
+  const std::string environment = environment_text(image.config, dropped);
+  if (environment.find('\0') != std::string::npos) wrong("a NUL in the environment");
+  (void)process_records(image.config);
+}
+
+void fuzz_docker(std::string_view input) {
+  InputWatch watch;
+  Bytes bytes{input};
+  const std::string asked = bytes.one() % 2 == 0 ? "" : "app";
+  const Documents documents(bytes.left);
+  use(read_docker_archive(documents, asked, watch));
+}
+
+void fuzz_oci(std::string_view input) {
+  InputWatch watch;
+  UnpackOptions options;
+  Bytes bytes{input};
+  if (bytes.one() % 2 != 0) options.image_name = "app";
+  const Documents documents(bytes.left);
+  use(OciLayout(documents, options, watch).read());
+}
+
+bool leads_out(std::string_view path) {
+  const std::string framed = "/" + std::string(path) + "/";
+  return framed.find("/../") != std::string::npos || framed.find("/./") != std::string::npos ||
+         (!path.empty() && framed.find("//") != std::string::npos) ||
+         framed.find('\0') != std::string::npos;
+}
+
+void fuzz_name(std::string_view input) {
+  (void)printable(input);
+  std::string path;
+  try {
+    normalize_member_path(input, path);
+    if (leads_out(path)) wrong("a normal form with .. in it");
+    const std::string again = normal_member_path(path);
+    if (again != path) wrong("the normal form has another normal form");
+    const Whiteout whiteout = parse_whiteout(path);
+    if (leads_out(whiteout.path)) wrong("a whiteout of something outside");
+    if (whiteout.kind == Whiteout::Kind::none &&
+        std::string_view(base_of(path)).starts_with(".wh."))
+      wrong("a whiteout taken for a file");
+  } catch (const UnpackError&) {
+  }
+  const Digest digest = parse_digest(input);
+  if (digest.text() != input) wrong("a digest that is not its text");
+}
+
+/// "l" leads to the first line, "a/l" to the second; the third is the path.
+void fuzz_resolver(std::string_view input) {
+  static Descriptor root = [] {
+    Place& at = place();
+    if (mkdirat(at.fd.get(), "tree", 0700) != 0) wrong("mkdir");
+    Descriptor tree = open_directory(at.fd.get(), "tree");
+    for (const char* d : {"a", "a/b", "a/b/c"})
+      if (mkdirat(tree.get(), d, 0755) != 0) wrong("mkdir");
+    for (const char* f : {"f", "a/f"})
+      Descriptor(::openat(tree.get(), f, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
+    for (const auto& [to, name] : {std::pair("a/b", "dir"), {"/a/../..", "up"}, {"none", "gone"}})
+      if (symlinkat(to, tree.get(), name) != 0) wrong("symlink");
+    return tree;
+  }();
+  Bytes bytes{input};
+  const std::uint64_t flags =
+      bytes.one() % 2 == 0 ? std::uint64_t{O_PATH} : std::uint64_t{O_PATH | O_NOFOLLOW};
+  for (const char* name : {"l", "a/l"}) {
+    const std::string to(bytes.until('\n'));
+    ::unlinkat(root.get(), name, 0);
+    if (!to.empty()) (void)!::symlinkat(to.c_str(), root.get(), name);
+  }
+  std::string path = std::string(bytes.until('\n').substr(0, 5000)).c_str();
+  while (path.ends_with('/')) path.pop_back();
+  if (path.empty()) return;  // nobody asks that: to the kernel it is nothing, to us the root
+  ch::kernel::Linux linux;
+  const auto by_kernel = ch::kernel::open_in_root(linux, root.kernel_fd(), path.c_str(), flags);
+  ch::kernel::RootWalk walk;
+  const auto by_us =
+      walk.open(linux, root.kernel_fd(), path.c_str(), flags | std::uint64_t{O_CLOEXEC}, 0);
+  const Descriptor one(by_kernel.ok() ? static_cast<int>(by_kernel.value()) : -1);
+  const Descriptor two(by_us.ok() ? static_cast<int>(by_us.value()) : -1);
+  struct stat first {
+  }, second{}, top{};
+  if (one && fstat(one.get(), &first) != 0) wrong("fstat");
+  if (two && fstat(two.get(), &second) != 0) wrong("fstat");
+  if (one && two && (first.st_ino != second.st_ino || first.st_dev != second.st_dev))
+    wrong("the two walks come to different places");
+  // We take a link to "file/" for one to "file", the kernel does not; and hold fewer directories
+  // than it.
+  const bool allowed = by_kernel.ok() ? by_us.error() == ch::kernel::Errno::enametoolong
+                                      : by_kernel.error() == ch::kernel::Errno::enotdir;
+  if (static_cast<bool>(one) != static_cast<bool>(two) && !allowed) {
+    std::fprintf(stderr, "path '%s': %d and %d\n", path.c_str(),
+                 static_cast<int>(by_kernel.error()), static_cast<int>(by_us.error()));
+    wrong("one of the two walks arrives");
+  }
+  if (fstat(place().fd.get(), &top) != 0) wrong("fstat");
+  if (two && second.st_ino == top.st_ino) wrong("the walk leads out");
+}
+
+using Target = void (*)(std::string_view);
+Target chosen() {
+  const char* name = std::getenv("CHARLIE_FUZZ");
+  for (const auto& [known, target] : {std::pair<const char*, Target>("archive", fuzz_archive),
+                                      {"layer", fuzz_layer},
+                                      {"docker", fuzz_docker},
+                                      {"oci", fuzz_oci},
+                                      {"name", fuzz_name},
+                                      {"resolver", fuzz_resolver}})
+    if (name != nullptr && std::string_view(name) == known) return target;
+  wrong("CHARLIE_FUZZ names no target");
+}
+
+}  // namespace
+
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
+  static const Target target = chosen();
+  try {
+    target({reinterpret_cast<const char*>(data), size});
+  } catch (const UnpackError&) {
+  }
+  return 0;
+}

@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ch-fromhost when the machine lets it down: every system call that it makes after the
+// first change fails once, or kills it (ldconfig's own count for the latter only: it can
+// hang when its reads fail). The promise: after a failure the image is as it
+// was; after a kill the next run first brings that about, or completes what was decided.
+
+#include "tests/image/fault_tracer.hpp"
+#include "tests/inject/host_image.hpp"
+
+#if defined(CHARLIE_HAVE_FAULT_TRACER)
+
+using test::FromHost;
+using test::inject_fixture;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// Every call would take minutes; who has them sets CHARLIE_THOROUGH.
+int step(int usual) { return std::getenv("CHARLIE_THOROUGH") != nullptr ? 1 : usual; }
+
+bool matters(long number) {
+  switch (number) {
+    case SYS_close:  // nobody asks what it answers
+    case SYS_brk:
+    case SYS_munmap:
+    case SYS_mmap:
+    case SYS_mprotect:
+    case SYS_rt_sigreturn:
+    case SYS_exit_group:
+    case SYS_wait4:
+      return false;
+    default:
+      return true;
+  }
+}
+
+struct Fixture : FromHost {
+  std::string err_file = dir / "err";
+  std::string program = inject_fixture("bin/charlie_ask");
+  std::string library = inject_fixture("lib/libcharlie_answer.so.1.0");
+  fs::path pristine = dir / "pristine";
+  std::map<std::string, std::string> before, whole;
+  Fixture() {
+    test::write_file(image / "usr/bin/charlie_ask", "the image's own");
+    fs::copy(image, pristine, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    before = test::everything(image);
+    REQUIRE((*this)({"-p", program, "-p", library}).status == 0);
+    whole = state();
+    reset();
+  }
+  void reset() const {
+    fs::remove_all(image);
+    fs::copy(pristine, image, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  }
+  /// The image, without what is clock time in the record.
+  [[nodiscard]] std::map<std::string, std::string> state() const { return test::everything(image); }
+  [[nodiscard]] std::vector<std::string> words() const {
+    return {test::ch_fromhost(), "-p", program, "-p", library, image};
+  }
+};
+
+}  // namespace
+
+TEST_CASE("when the k-th call of an injection fails, the image is as it was", "[inject][tool]") {
+  const Fixture f;
+  for (const int error : {EIO, ENOSPC}) {
+    int points = 0, survived = 0;
+    for (int k = 0;; k += step(3)) {
+      f.reset();
+      const auto ran =
+          test::run_with_fault(f.words(), {matters, k, error, SYS_mkdirat, false}, f.err_file);
+      if (!ran.hit) break;
+      ++points;
+      const auto after = f.state();
+      CAPTURE(error, k, ran.status, ran.err);
+      if (ran.status == 0) {  // a call that only helps, has a fallback, or cleans up
+        ++survived;
+        (void)f({"-p", f.program, "-p", f.library});
+        const auto completed = f.state();
+        INFO(test::difference(f.whole, completed));
+        CHECK(completed == f.whole);
+      } else {
+        INFO(test::difference(f.before, after));
+        CHECK(ran.status == 1);
+        CHECK(ran.err.find("ch-fromhost: error: ") != std::string::npos);
+        CHECK(after == f.before);
+      }
+    }
+    INFO(points << " points, " << survived << " without effect");
+    CHECK(points > 30);
+    CHECK(survived < points / 2);
+  }
+}
+
+TEST_CASE("killed at any call, an injection is undone or completed by the next run",
+          "[inject][tool]") {
+  const Fixture f;
+  int points = 0, undone = 0;
+  for (int k = 0;; k += step(3)) {
+    f.reset();
+    const auto ran = test::run_with_fault(f.words(), {[](long) { return true; }, k, 0}, f.err_file);
+    if (!ran.hit) break;
+    ++points;
+    CAPTURE(k, ran.status);
+    // A removal recovers first; then there is nothing, or all of it, to be removed.
+    const test::Ran next = f({"--remove"});
+    CHECK(next.status == 0);
+    undone += next.out.starts_with("nothing") ? 1 : 0;
+    auto after = f.state();
+    if (!f.before.contains("ch")) after.erase("ch");  // killed between its mkdir and the journal
+    INFO(test::difference(f.before, after));
+    CHECK(after == f.before);
+    CHECK(f({"-p", f.program, "-p", f.library}).status == 0);
+    const auto again = f.state();
+    INFO(test::difference(f.whole, again));
+    if (again.at("ch/injected.json") == f.whole.at("ch/injected.json")) CHECK(again == f.whole);
+    CHECK(f.inside({"charlie_ask"}).out == "the answer is 42\n");
+  }
+  INFO(points << " points, " << undone << " undone");
+  CHECK(points > 50);
+  CHECK(undone > 10);
+}
+
+TEST_CASE("when the k-th call of a removal fails, everything is still injected", "[inject][tool]") {
+  const Fixture f;
+  for (int k = 1, points = 0;; k += step(5)) {  // a file system without flock is fine
+    f.reset();
+    REQUIRE(f({"-p", f.program, "-p", f.library}).status == 0);
+    const auto injected = f.state();
+    const auto ran = test::run_with_fault({test::ch_fromhost(), "--remove", f.image},
+                                          {matters, k, EIO, SYS_flock, false}, f.err_file);
+    if (!ran.hit) {
+      CHECK(points > 20);
+      break;
+    }
+    ++points;
+    CAPTURE(k, ran.status, ran.err);
+    if (ran.status == 0) (void)f({"--remove"});
+    const auto after = f.state();
+    const auto& wanted = ran.status == 0 ? f.before : injected;
+    INFO(test::difference(wanted, after));
+    CHECK(after == wanted);
+  }
+}
+
+#endif

@@ -1,0 +1,5 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What a driver's library is to the tests: a file with a soname and a function.
+
+extern "C" int made_driver_version() { return 550; }

@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What sharing a container is for: memory of other ranks, debuggers, later arrivals. And
+// that without it the kernel refuses, or the tests would show nothing.
+
+#include <sstream>
+
+#include "tests/join/peers.hpp"
+
+using namespace test;
+
+namespace {
+
+/// A group in whose image the probe lies.
+struct Probed : Group {
+  Probed() {
+    fs::copy_file(tool("JOIN_PROBE", CHARLIE_JOIN_PROBE), image + "/bin/probe");
+    fs::permissions(image + "/bin/probe", fs::perms(0755));
+  }
+  /// "PID ADDRESS" of a holder that has started.
+  static std::vector<std::string> held(const Peer& holder) {
+    REQUIRE(holder.wait_for_output());
+    std::istringstream line(holder.out_so_far());
+    std::string pid;
+    std::string address;
+    line >> pid >> address;
+    return {pid, address};
+  }
+};
+
+const std::string greeting = "hello from another address space\n";
+
+}  // namespace
+
+TEST_CASE("peers read one another's memory; processes of separate containers may not", "[tool]") {
+  Probed g;
+  Peer& holder = g.start({"--join-ct=2"}, {"probe", "hold"});
+  Peer& reader = g.start({"--join-ct=2"}, {"sh", "-c", "sleep 3"});
+  const auto at = Probed::held(holder);
+  CHECK(at[0] == std::to_string(holder.pid()));  // no process in between
+  const Ran apart = g.ch_run({g.image, "--", "probe", "read", at[0], at[1]});
+  CHECK(apart.out == "Operation not permitted\n");
+  const Ran joined = g.ch_run(
+      {"--join-pid=" + std::to_string(reader.pid()), g.image, "--", "probe", "read", at[0], at[1]});
+  INFO(joined.err);
+  CHECK(joined.out == greeting);
+}
+
+TEST_CASE("a debugger that is started with --join-pid attaches to a peer", "[tool]") {
+  const std::string scope = read_file("/proc/sys/kernel/yama/ptrace_scope");
+  SKIP_UNLESS(scope.empty() || scope[0] == '0', "Yama restricts ptrace on this host");
+  Probed g;
+  Peer& a = g.start({"--join-ct=2"}, {"probe", "hold"});
+  Peer& b = g.start({"--join-ct=2"}, {"probe", "hold"});
+  for (const Peer* peer : {&a, &b}) {
+    const auto at = Probed::held(*peer);
+    const Ran traced =
+        g.ch_run({"--join-pid=" + at[0], g.image, "--", "probe", "trace", at[0], at[1]});
+    INFO(traced.err);
+    CHECK(traced.out == "attached, reads hello\n");
+    const Ran apart = g.ch_run({g.image, "--", "probe", "trace", at[0], at[1]});
+    CHECK(apart.out == "Operation not permitted\n");
+  }
+}
+
+TEST_CASE("--join-pid enters any container of ours, with all its namespaces", "[tool]") {
+  Group g;
+  const std::string look = "for n in user mnt pid uts ipc; do readlink /proc/self/ns/$n; done";
+  for (const std::vector<std::string>& more :
+       {std::vector<std::string>{}, {"--hostname=box"}, {"--namespaces=pid,ipc"}}) {
+    g.peers.clear();
+    std::vector<std::string> argv = {ch_run_path()};
+    argv.insert(argv.end(), more.begin(), more.end());
+    argv.insert(argv.end(), {g.image, "--", "sh", "-c", look + "; sleep 20"});
+    RunOptions o = g.options;
+    Peer target(argv, o, g.dir / "target");
+    REQUIRE(target.wait_for_output(5));
+    pid_t inside = target.pid();
+    if (contains(more.empty() ? "" : more[0], "pid")) {  // the process behind the supervisor
+      const auto children =
+          "/proc/" + std::to_string(inside) + "/task/" + std::to_string(inside) + "/children";
+      inside = std::stoi(read_file(children));
+    }
+    const Ran ran = g.ch_run({"--join-pid=" + std::to_string(inside), g.image, "--", "sh", "-c",
+                              look + "; pwd; ls /boot"});
+    INFO(ran.err);
+    CHECK(ran.out == target.out_so_far() + "/\n");
+  }
+}
+
+TEST_CASE("--join-pid refuses what is no container of ours", "[tool]") {
+  Group g;
+  const auto refusal = [&](const std::string& pid) {
+    const Ran ran = g.ch_run({"--join-pid=" + pid, g.image, "--", "true"});
+    INFO(ran.err);
+    CHECK(ran.status == 31);
+    CHECK(ran.out.empty());
+    return ran.err;
+  };
+  Peer ended({ch_run_path(), g.image, "--", "true"}, g.options, g.dir / "ended");
+  (void)ended.wait();
+  CHECK(contains(refusal(std::to_string(ended.pid())), "there is no process with this number"));
+  CHECK(contains(refusal(std::to_string(getpid())), "it is in no container"));
+  if (geteuid() != 0) CHECK(contains(refusal("1"), "is it another user's?"));
+  for (const std::string bad : {"0", "-1", "x", "", "99999999999"})
+    CHECK(g.ch_run({"--join-pid=" + bad, g.image, "--", "true"}).status == 64);
+  CHECK(g.ch_run({"--join", "--join-pid=1", g.image, "--", "true"}).status == 64);
+}
+
+TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it anew", "[tool]") {
+  Group g;
+  const std::vector<std::string> say_and_stay = {"sh", "-c",
+                                                 "readlink /proc/self/ns/mnt; sleep 30"};
+  Peer& first = g.start({"--join-ct=0"}, say_and_stay);
+  REQUIRE(first.wait_for_output());
+  Peer& second = g.start({"--join-ct=0"}, say_and_stay);
+  REQUIRE(second.wait_for_output());
+  const std::string container = first.out_so_far();
+  CHECK(second.out_so_far() == container);
+  CHECK(names_held(g.tag).size() == 2);
+  // Held open, or the next namespace may get the number of this one when it is gone.
+  const int held = open(("/proc/" + std::to_string(first.pid()) + "/ns/mnt").c_str(), O_RDONLY);
+  REQUIRE(held >= 0);
+
+  first.kill_now();  // who made it need not live
+  (void)first.wait();
+  Peer& third = g.start({"--join-ct=0"}, say_and_stay);
+  REQUIRE(third.wait_for_output());
+  CHECK(third.out_so_far() == container);
+
+  for (Peer* peer : {&second, &third}) {
+    peer->kill_now();
+    (void)peer->wait();
+  }
+  while (g.processes() > 0) {  // the sleepers that the shells have left
+    for (const auto& e : fs::directory_iterator("/proc"))
+      if (contains(read_file(e.path() / "environ"), "CHARLIE_TEST=" + g.tag))
+        kill(std::stoi(e.path().filename()), SIGKILL);
+    std::this_thread::sleep_for(1ms);
+  }
+  Peer& anew = g.start({"--join-ct=0"}, {"readlink", "/proc/self/ns/mnt"});
+  CHECK(anew.wait().status == 0);
+  CHECK(anew.wait().out != container);
+  close(held);
+  g.check_nothing_left();
+}
+
+TEST_CASE("many that come at once by --join-ct=0 make one container", "[tool]") {
+  Group g;
+  for (int i = 0; i < 16; ++i)
+    g.start({"--join-ct=0"}, {"sh", "-c", "readlink /proc/self/ns/mnt; sleep 1"});
+  std::set<std::string> seen;
+  for (auto& peer : g.peers) {
+    const Ran& ran = peer->wait();
+    INFO(ran.err);
+    CHECK(ran.status == 0);
+    seen.insert(ran.out);
+  }
+  CHECK(seen.size() == 1);
+  g.check_nothing_left();
+}

@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// --join from outside: one container for all peers, or one clear word for each.
+
+#include "tests/join/peers.hpp"
+
+using namespace test;
+
+TEST_CASE("peers share one container", "[tool]") {
+  Group g;
+  g.start_ranks(4, 4, show_namespaces);
+  std::set<std::string> seen;
+  for (auto& peer : g.peers) {
+    const Ran& ran = peer->wait();
+    INFO(ran.err);
+    CHECK(ran.status == 0);
+    CHECK(ran.err.empty());
+    seen.insert(ran.out);
+  }
+  CHECK(seen.size() == 1);
+  CHECK_FALSE(contains(*seen.begin(), user_namespace(getpid())));
+  g.check_nothing_left();
+}
+
+TEST_CASE("a joiner finds the mounts, the directory, the ids and the descriptors of a container",
+          "[tool]") {
+  Group g;
+  fs::create_directory(g.image + "/work");
+  const std::string look =
+      "pwd; id -u; test -e /boot || echo no-host; ls /proc/self/fd | wc -l; ls /mnt/0; "
+      "grep NoNewPrivs /proc/self/status; grep CapEff /proc/self/status; echo $HOME";
+  write_file(g.home + "/mark", "");
+  g.start_ranks(2, 2, {"sh", "-c", look}, {"--cd=/work", "-b", g.home, "--uid=7"});
+  const std::string first = g.peers[0]->wait().out;
+  CHECK(first == g.peers[1]->wait().out);
+  INFO(first);
+  CHECK(first.rfind("/work\n7\nno-host\n4\nmark\n", 0) == 0);
+  CHECK(contains(first, "NoNewPrivs:\t1"));
+  CHECK(contains(first, "CapEff:\t0000000000000000"));
+}
+
+TEST_CASE("the first peer's command may end before the others start theirs", "[tool]") {
+  for (int round = 0; round < 20; ++round) {
+    Group g;
+    for (int rank = 0; rank < 4; ++rank) g.start({"--join-ct=4"}, {"/bin/true"}, rank);
+    for (auto& peer : g.peers) {
+      const Ran& ran = peer->wait();
+      INFO(ran.err);
+      CHECK(ran.status == 0);
+    }
+  }
+}
+
+TEST_CASE("a group of one needs no meeting", "[tool]") {
+  Group g;
+  const Ran ran = g.ch_run({"--join", "--join-ct=1", "-vv", g.image, "--", "true"});
+  CHECK(ran.status == 0);
+  CHECK_FALSE(contains(ran.err, "socket("));
+}
+
+TEST_CASE("too few peers get one error that says who came and who is missing", "[tool]") {
+  Group g;
+  for (const int rank : {0, 2}) g.start({"--join-ct=4", "--join-timeout=1"}, {"true"}, rank);
+  for (auto& peer : g.peers) {
+    const Ran& ran = peer->wait();
+    INFO(ran.err);
+    CHECK_FALSE(peer->hung());
+    CHECK(ran.status == 31);
+    CHECK(contains(ran.err, "within 1 s, 2 of 4 peers came: ranks 0, 2; missing: ranks 1, 3"));
+    CHECK(contains(ran.err, "remedy: start as many peers as --join-ct says"));
+  }
+  g.check_nothing_left();
+}
+
+TEST_CASE("where ranks are not known, processes are named", "[tool]") {
+  Group g;
+  Peer& a = g.start({"--join-ct=3", "--join-timeout=1"}, {"true"});
+  Peer& b = g.start({"--join-ct=3", "--join-timeout=1"}, {"true"});
+  const std::string err = a.wait().err;
+  CHECK(contains(err, "2 of 3 peers came: processes "));
+  CHECK(contains(err, std::to_string(a.pid())));
+  CHECK(contains(err, std::to_string(b.pid())));
+}
+
+TEST_CASE("one too many gets an error, and the group is unharmed", "[tool]") {
+  for (int round = 0; round < 10; ++round) {
+    Group g;
+    g.start_ranks(5, 4, show_namespaces, {"--join-timeout=1"});
+    std::multiset<std::string> said;
+    int refused = 0;
+    for (auto& peer : g.peers) {
+      const Ran& ran = peer->wait();
+      CHECK_FALSE(peer->hung());
+      if (ran.status == 0) {
+        said.insert(ran.out);
+        continue;
+      }
+      ++refused;
+      INFO(ran.err);
+      CHECK(ran.status == 31);
+      CHECK((contains(ran.err, "was complete without this process") ||
+             contains(ran.err, "1 of 4 peers came")));
+    }
+    CHECK(refused == 1);
+    CHECK(said.size() == 4);
+    CHECK((!said.empty() && said.count(*said.begin()) == 4));
+    g.check_nothing_left();
+  }
+}
+
+TEST_CASE("a peer that counts otherwise is told so, and the group goes on", "[tool]") {
+  Group g;
+  Peer& first = g.start({"--join-ct=2"}, {"true"});
+  while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+  Peer& odd = g.start({"--join-ct=3"}, {"true"});
+  CHECK(odd.wait().status == 31);
+  CHECK(contains(odd.wait().err, "the group has 2 peers, and this process counts 3"));
+  Peer& second = g.start({"--join-ct=2"}, {"true"});
+  CHECK(first.wait().status == 0);
+  CHECK(second.wait().status == 0);
+}
+
+TEST_CASE("what a joiner asked for in vain is named in a warning", "[tool]") {
+  Group g;
+  const std::string other = g.dir / "other";
+  make_image(other);
+  struct {
+    std::vector<std::string> options;
+    std::string difference;
+  } const cases[] = {
+      {{"-b", g.home}, "asked for: mounts\n"},
+      {{"--uid=7"}, "user or group ids"},
+      {{"--hostname=box"}, "namespaces or host name\n"},
+      {{"--write"}, "image ("},
+      {{}, ""},
+  };
+  for (const auto& c : cases) {
+    g.peers.clear();
+    std::vector<std::string> options = {"--join-ct=2"};
+    Peer& creator = g.start(options, {"true"});
+    while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+    options.insert(options.end(), c.options.begin(), c.options.end());
+    Peer& joiner = g.start(options, {"true"});
+    CHECK(creator.wait().err.empty());
+    const Ran& ran = joiner.wait();
+    INFO(ran.err);
+    CHECK(ran.status == 0);
+    CHECK(contains(ran.err, c.difference));
+    CHECK(ran.err.empty() == c.difference.empty());
+  }
+  g.peers.clear();
+  Peer& creator = g.start({"--join-ct=2"}, {"true"});
+  while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+  const Ran ran = g.ch_run({"--join-tag=" + g.tag, "--join-ct=2", other, "--", "true"});
+  CHECK(creator.wait().status == 0);
+  CHECK(contains(ran.err, "image (" + g.image + " instead of " + other + ")"));
+}
+
+TEST_CASE("a link to the same image is the same image", "[tool]") {
+  Group g;
+  const std::string link = g.dir / "link";
+  fs::create_directory_symlink(g.image, link);
+  Peer& creator = g.start({"--join-ct=2"}, {"true"});
+  const Ran ran = g.ch_run({"--join-tag=" + g.tag, "--join-ct=2", link, "--", "true"});
+  CHECK(creator.wait().status == 0);
+  CHECK(ran.status == 0);
+  CHECK(ran.err.empty());
+}
+
+TEST_CASE("a creator that can't make the container says why, and its peers name it", "[tool]") {
+  Group g;
+  g.start_ranks(3, 3, {"true"}, {"--join-timeout=10", "-b", "/nowhere:/mnt/0"});
+  int own = 0;
+  for (auto& peer : g.peers) {
+    const Ran& ran = peer->wait();
+    INFO(ran.err);
+    CHECK_FALSE(peer->hung());
+    CHECK(ran.status == 31);
+    const bool met_it = contains(ran.err, "can't bind /nowhere");
+    own += met_it ? 1 : 0;
+    CHECK((met_it || contains(ran.err, "could not make the container for the group")));
+  }
+  CHECK(own >= 1);
+  g.check_nothing_left();
+}
+
+TEST_CASE("a creator that dies is noticed at once", "[tool]") {
+  Group g;
+  g.start_ranks(3, 4, {"true"}, {"--join-timeout=60"});
+  // The name that the creator listens at, and its end of each joiner's connection.
+  while (names_held(g.tag).size() < 3) std::this_thread::sleep_for(1ms);
+  // The creator is who holds the name; the others say who that was.
+  const auto before = std::chrono::steady_clock::now();
+  for (std::size_t i = 0; i < 3; ++i) {
+    // Whichever it is: killing a joiner ends the group as well.
+    if (i == 0) g.peers[0]->kill_now();
+    if (i == 0) continue;
+    const Ran& ran = g.peers[i]->wait();
+    INFO(ran.err);
+    CHECK_FALSE(g.peers[i]->hung());
+    CHECK(ran.status == 31);
+    CHECK((contains(ran.err, "which was to make the container, died before it was ready") ||
+           contains(ran.err, "died while the group gathered")));
+  }
+  CHECK(std::chrono::steady_clock::now() - before < 10s);  // a hang would be 60
+  (void)g.peers[0]->wait();
+  g.check_nothing_left();
+}
+
+TEST_CASE("a tag can be used again at once, whatever happened to it", "[tool]") {
+  Group g;
+  for (int round = 0; round < 10; ++round) {
+    g.peers.clear();
+    g.start_ranks(2, 3, {"true"}, {"--join-timeout=60"});
+    while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+    for (auto& peer : g.peers) peer->kill_now();
+    for (auto& peer : g.peers) (void)peer->wait();
+    g.peers.clear();
+    g.start_ranks(3, 3, show_namespaces);
+    std::set<std::string> seen;
+    for (auto& peer : g.peers) seen.insert(peer->wait().out);
+    CHECK(seen.size() == 1);
+  }
+}
+
+TEST_CASE("groups with different tags don't meet", "[tool]") {
+  Group a;
+  Group b;
+  a.start_ranks(2, 2, show_namespaces);
+  b.start_ranks(2, 2, show_namespaces);
+  CHECK(a.peers[0]->wait().out == a.peers[1]->wait().out);
+  CHECK(b.peers[0]->wait().out == b.peers[1]->wait().out);
+  CHECK(a.peers[0]->wait().out != b.peers[0]->wait().out);
+}
+
+TEST_CASE("more namespaces are shared, too", "[tool]") {
+  Group g;
+  g.start_ranks(2, 2,
+                {"sh", "-c",
+                 "readlink /proc/self/ns/uts; readlink /proc/self/ns/ipc; "
+                 "readlink /proc/self/ns/net; cat /proc/sys/kernel/hostname"},
+                {"--namespaces=ipc,net", "--hostname=box"});
+  const std::string out = g.peers[0]->wait().out;
+  CHECK(contains(out, "\nbox\n"));
+  CHECK(out == g.peers[1]->wait().out);
+  const Ran refused = g.ch_run({"--join-ct=2", "--namespaces=pid", g.image, "--", "true"});
+  CHECK(refused.status == 64);
+  CHECK(contains(refused.err, "a pid or time namespace can't be shared with --join"));
+}
+
+TEST_CASE("an id that every stranger has is refused", "[tool]") {
+  Group g;
+  const Ran ran =
+      g.ch_run({"--join-tag=" + g.tag, "--join-ct=2", "--uid=65534", g.image, "--", "true"});
+  CHECK(ran.status == 31);
+  CHECK(contains(ran.err, "user 65534 is what every stranger looks like"));
+}

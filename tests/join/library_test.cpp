@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// A peer group without ch-run: two threads of one program each start a child, and the two
+// children meet.
+
+#include <thread>
+
+#include "ch/launch.hpp"
+#include "ch/presets.hpp"
+#include "tests/support/files.hpp"
+
+using namespace ch;
+
+namespace {
+
+Result<ExitStatus> run_peer(const test::TempDir& dir, int rank) {
+  kernel::Linux k;
+  ArenaOf<std::size_t{512} * 1024> arena;
+  const std::string image = dir / "image";
+  const std::string share = dir / "share";
+  const std::string tag = dir.path().filename();
+  const std::string script = "readlink /proc/self/ns/mnt > /mnt/0/" + std::to_string(rank);
+  const UserBind binds[] = {{HostPath(share.c_str()), ImagePath("/mnt/0"), Access::read_write}};
+  presets::HostIntegratedPeers container;
+  container.ids = {static_cast<Uid>(geteuid()), static_cast<Gid>(getegid())};
+  container.mounts.get<ImageRoot<>>() = {HostPath(image.c_str()), Access::read_only};
+  container.mounts.get<Accounts>() = {"alice", "users", "/"};
+  container.mounts.get<UserBinds>() = {binds};
+  container.join = {tag.c_str(), 2, rank, 10};
+  const char* argv[] = {"sh", "-c", script.c_str(), nullptr};
+  const char* envp[] = {nullptr};
+  return run(k, container, {"sh", argv, envp}, arena);
+}
+
+}  // namespace
+
+TEST_CASE("two threads of a program start two peers of one container", "[userns]") {
+  const test::TempDir dir;
+  test::make_image(dir / "image");
+  test::fs::create_directory(dir / "share");
+  Result<ExitStatus> other;
+  std::thread thread([&] { other = run_peer(dir, 1); });
+  const auto own = run_peer(dir, 0);
+  thread.join();
+  REQUIRE(own);
+  REQUIRE(other);
+  CHECK(*own == ExitStatus{});
+  CHECK(*other == ExitStatus{});
+  const std::string first = test::read_file(dir / "share/0");
+  CHECK(first.rfind("mnt:[", 0) == 0);
+  CHECK(first == test::read_file(dir / "share/1"));
+}
+
+TEST_CASE("a peer whose group does not come is told in time, and its parent lives on", "[userns]") {
+  const test::TempDir dir;
+  test::make_image(dir / "image");
+  test::fs::create_directory(dir / "share");
+  kernel::Linux k;
+  ArenaOf<std::size_t{512} * 1024> arena;
+  const std::string image = dir / "image";
+  const std::string tag = dir.path().filename();
+  presets::HostIntegratedPeers container;
+  container.ids = {static_cast<Uid>(geteuid()), static_cast<Gid>(getegid())};
+  container.mounts.get<ImageRoot<>>() = {HostPath(image.c_str()), Access::read_only};
+  container.join = {tag.c_str(), 2, 0, 1};
+  const char* argv[] = {"true", nullptr};
+  const char* envp[] = {nullptr};
+  const auto ended = run(k, container, {"true", argv, envp}, arena);
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == Errno::etimedout);
+}
