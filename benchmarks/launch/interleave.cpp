@@ -1,0 +1,283 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// How long commands take from start to end, measured so that they can be compared on a
+// machine that also does other things: one after the other in rounds, all on one core,
+// started by vfork and exec, which cost the same for all of them. What disturbs one round
+// disturbs one run of each; minimum and median don't see it.
+// Source: man 2 vfork, sched_setaffinity, clock_gettime.
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <sched.h>
+#include <spawn.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <ctime>
+#include <string>
+#include <utility>
+#include <vector>
+
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
+extern char** environ;
+
+namespace {
+
+constexpr const char* usage =
+    "usage: interleave [--rounds N] [--warm N] [--cpu N] [--at-once N] [--json FILE]\n"
+    "                  --case NAME COMMAND [ARG...] [--case ...]\n"
+    "The first case is the base: overhead is time minus its time. --at-once N measures\n"
+    "launches a second on all cores, N in flight. CPU -1: not pinned.\n";
+
+struct Case {
+  std::string name;
+  std::vector<char*> argv;
+  std::vector<double> microseconds;
+  long faults = 0;
+  double per_second = 0;
+};
+
+double now_us() {
+  timespec t{};
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) / 1e3;
+}
+
+/// posix_spawn is vfork and exec in glibc. Standard output goes nowhere (set up once).
+pid_t start(const Case& c) {
+  pid_t pid = -1;
+  const int error = posix_spawn(&pid, c.argv[0], nullptr, nullptr, c.argv.data(), environ);
+  if (error != 0) {
+    std::fprintf(stderr, "interleave: can't start %s: %s\n", c.argv[0], std::strerror(error));
+    std::exit(1);
+  }
+  return pid;
+}
+
+void must_succeed(const Case& c, int status) {
+  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return;
+  std::fprintf(stderr, "interleave: %s ended with wait status %#x; by hand:", c.name.c_str(),
+               static_cast<unsigned>(status));
+  for (const char* word : c.argv)
+    if (word != nullptr) std::fprintf(stderr, " %s", word);
+  std::fprintf(stderr, "\n");
+  std::exit(1);
+}
+
+double once(Case& c) {
+  rusage used{};
+  int status = 0;
+  const double before = now_us();
+  const pid_t pid = start(c);
+  wait4(pid, &status, 0, &used);
+  const double after = now_us();
+  must_succeed(c, status);
+  c.faults = used.ru_minflt;
+  return after - before;
+}
+
+/// Launches a second in groups: all of one are started, then all are waited for. The words
+/// {size} and {group} of the command become the number of members and a number that no
+/// other group has, as ch-run --join needs them.
+double group_throughput(const Case& c, int size, int total) {
+  static int group = static_cast<int>(getpid()) * 100;
+  const double before = now_us();
+  int started = 0;
+  for (; started < total; started += size) {
+    ++group;
+    Case member{c.name, {}, {}};
+    std::vector<std::string> words;
+    for (const char* word : c.argv)
+      if (word != nullptr) {
+        std::string text = word;
+        for (const auto& [mark, number] : {std::pair("{size}", size), std::pair("{group}", group)})
+          if (const auto at = text.find(mark); at != std::string::npos)
+            text.replace(at, std::strlen(mark), std::to_string(number));
+        words.push_back(text);
+      }
+    for (std::string& word : words) member.argv.push_back(word.data());
+    member.argv.push_back(nullptr);
+    for (int i = 0; i < size; ++i) start(member);
+    for (int i = 0; i < size; ++i) {
+      int status = 0;
+      wait(&status);
+      must_succeed(member, status);
+    }
+  }
+  return started / (now_us() - before) * 1e6;
+}
+
+/// Launches a second with `at_once` in flight, over about `total` launches.
+double throughput(const Case& c, int at_once, int total) {
+  for (const char* word : c.argv)
+    if (word != nullptr && std::strstr(word, "{group}") != nullptr)
+      return group_throughput(c, at_once, total);
+  int running = 0;
+  const double before = now_us();
+  for (int started = 0; started < total || running > 0;) {
+    if (started < total && running < at_once) {
+      start(c);
+      ++started;
+      ++running;
+      continue;
+    }
+    int status = 0;
+    wait(&status);
+    must_succeed(c, status);
+    --running;
+  }
+  return total / (now_us() - before) * 1e6;
+}
+
+double quantile(const std::vector<double>& sorted, double q) {
+  const auto at = static_cast<std::size_t>(q * static_cast<double>(sorted.size() - 1) + 0.5);
+  return sorted[at];
+}
+
+/// Nanoseconds of one CPUID, which a hypervisor traps: a glibc program executes dozens of
+/// them before main, so that its start costs more in a virtual machine. 0: no such thing.
+double cpuid_ns() {
+#if defined(__x86_64__)
+  double best = 1e9;
+  for (int i = 0; i < 200; ++i) {
+    unsigned a = 0;
+    unsigned b = 0;
+    unsigned c = 0;
+    unsigned d = 0;
+    const double before = now_us();
+    for (int n = 0; n < 10; ++n) __cpuid_count(0, 0, a, b, c, d);
+    best = std::min(best, (now_us() - before) * 100);
+  }
+  return best;
+#else
+  return 0;
+#endif
+}
+
+[[noreturn]] void refuse() {
+  std::fputs(usage, stderr);
+  std::exit(64);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  int rounds = 500;
+  int warm = 5;
+  int cpu = 0;
+  int at_once = 0;
+  const char* json = nullptr;
+  std::vector<Case> cases;
+  for (int i = 1; i < argc; ++i) {
+    const std::string word = argv[i];
+    if (word == "--case") {
+      if (i + 2 >= argc) refuse();
+      cases.push_back({argv[i + 1], {}, {}});
+      for (i += 2; i < argc && std::strcmp(argv[i], "--case") != 0; ++i)
+        cases.back().argv.push_back(argv[i]);
+      cases.back().argv.push_back(nullptr);
+      --i;
+    } else if (i + 1 < argc && word == "--rounds") {
+      rounds = std::atoi(argv[++i]);
+    } else if (i + 1 < argc && word == "--warm") {
+      warm = std::atoi(argv[++i]);
+    } else if (i + 1 < argc && word == "--cpu") {
+      cpu = std::atoi(argv[++i]);
+    } else if (i + 1 < argc && word == "--at-once") {
+      at_once = std::atoi(argv[++i]);
+    } else if (i + 1 < argc && word == "--json") {
+      json = argv[++i];
+    } else {
+      refuse();
+    }
+  }
+  if (cases.empty() || rounds < 1) refuse();
+
+  if (cpu >= 0 && at_once == 0) {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<std::size_t>(cpu), &one);
+    if (sched_setaffinity(0, sizeof one, &one) != 0) {
+      std::perror("interleave: can't pin to the core that --cpu names");
+      return 1;
+    }
+  }
+  const double cpuid = cpuid_ns();
+  close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // all start with the same descriptors
+  // The programs' output is not wanted; ours goes where theirs would have gone.
+  const int out = fcntl(1, F_DUPFD_CLOEXEC, 3);
+  const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
+  dup2(nowhere, 1);
+  std::FILE* report = fdopen(out, "w");
+
+  if (at_once > 0) {
+    // The best of a few: what else runs only ever takes away.
+    for (int repeat = 0; repeat < 5; ++repeat)
+      for (Case& c : cases) c.per_second = std::max(c.per_second, throughput(c, at_once, rounds));
+  } else {
+    for (int round = -warm; round < rounds; ++round)
+      for (Case& c : cases) {
+        const double taken = once(c);
+        if (round >= 0) c.microseconds.push_back(taken);
+      }
+    for (Case& c : cases) std::sort(c.microseconds.begin(), c.microseconds.end());
+  }
+
+  std::FILE* machine = json == nullptr ? nullptr : std::fopen(json, "we");
+  if (json != nullptr && machine == nullptr) {
+    std::perror("interleave: can't write the JSON file");
+    return 1;
+  }
+  if (machine != nullptr)
+    std::fprintf(machine,
+                 "{\"rounds\": %d, \"cpu\": %d, \"at_once\": %d, \"cpuid_ns\": %.0f, \"cases\": [",
+                 rounds, at_once > 0 ? -1 : cpu, at_once, cpuid);
+  if (at_once == 0) {
+    std::fprintf(report, "%d interleaved rounds on core %d; microseconds; one CPUID %.1f us\n",
+                 rounds, cpu, cpuid / 1000);
+    std::fprintf(report, "%-26s %9s %9s %9s   %-19s %7s\n", "", "minimum", "median", "p99",
+                 "overhead min/median", "faults");
+  } else {
+    std::fprintf(report, "%d at once, launches a second\n", at_once);
+  }
+  const char* separator = "";
+  for (const Case& c : cases) {
+    if (at_once > 0) {
+      std::fprintf(report, "%-26s %9.0f\n", c.name.c_str(), c.per_second);
+      if (machine != nullptr)
+        std::fprintf(machine, "%s\n {\"name\": \"%s\", \"per_second\": %.1f}", separator,
+                     c.name.c_str(), c.per_second);
+      separator = ",";
+      continue;
+    }
+    const auto& t = c.microseconds;
+    const auto& base = cases[0].microseconds;
+    const double minimum = t.front();
+    const double median = quantile(t, 0.5);
+    const double p99 = quantile(t, 0.99);
+    std::fprintf(report, "%-26s %9.1f %9.1f %9.1f   %8.1f %8.1f   %7ld\n", c.name.c_str(), minimum,
+                 median, p99, minimum - base.front(), median - quantile(base, 0.5), c.faults);
+    if (machine != nullptr)
+      std::fprintf(machine,
+                   "%s\n {\"name\": \"%s\", \"minimum\": %.2f, \"median\": %.2f, \"p99\": %.2f, "
+                   "\"overhead_minimum\": %.2f, \"overhead_median\": %.2f, \"faults\": %ld}",
+                   separator, c.name.c_str(), minimum, median, p99, minimum - base.front(),
+                   median - quantile(base, 0.5), c.faults);
+    separator = ",";
+  }
+  if (machine != nullptr) {
+    std::fprintf(machine, "\n]}\n");
+    std::fclose(machine);
+  }
+  std::fclose(report);
+  return 0;
+}
