@@ -35,13 +35,14 @@ const std::string greeting = "hello from another address space\n";
 TEST_CASE("peers read one another's memory; processes of separate containers may not", "[tool]") {
   Probed g;
   Peer& holder = g.start({"--join-ct=2"}, {"probe", "hold"});
-  Peer& reader = g.start({"--join-ct=2"}, {"sh", "-c", "sleep 3"});
+  Peer& other = g.start({"--join-ct=2"}, {"probe", "hold"});
   const auto at = Probed::held(holder);
+  REQUIRE(other.wait_for_output());              // before, it may not be in yet
   CHECK(at[0] == std::to_string(holder.pid()));  // no process in between
   const Ran apart = g.ch_run({g.image, "--", "probe", "read", at[0], at[1]});
   CHECK(apart.out == "Operation not permitted\n");
   const Ran joined = g.ch_run(
-      {"--join-pid=" + std::to_string(reader.pid()), g.image, "--", "probe", "read", at[0], at[1]});
+      {"--join-pid=" + std::to_string(other.pid()), g.image, "--", "probe", "read", at[0], at[1]});
   INFO(joined.err);
   CHECK(joined.out == greeting);
 }
@@ -71,7 +72,7 @@ TEST_CASE("--join-pid enters any container of ours, with all its namespaces", "[
     g.peers.clear();
     std::vector<std::string> argv = {ch_run_path()};
     argv.insert(argv.end(), more.begin(), more.end());
-    argv.insert(argv.end(), {g.image, "--", "sh", "-c", look + "; sleep 20"});
+    argv.insert(argv.end(), {g.image, "--", "sh", "-c", look + "; exec sleep 1000"});
     RunOptions o = g.options;
     Peer target(argv, o, g.dir / "target");
     REQUIRE(target.wait_for_output(5));
@@ -110,7 +111,7 @@ TEST_CASE("--join-pid refuses what is no container of ours", "[tool]") {
 TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it anew", "[tool]") {
   Group g;
   const std::vector<std::string> say_and_stay = {"sh", "-c",
-                                                 "readlink /proc/self/ns/mnt; sleep 30"};
+                                                 "readlink /proc/self/ns/mnt; exec sleep 1000"};
   Peer& first = g.start({"--join-ct=0"}, say_and_stay);
   REQUIRE(first.wait_for_output());
   Peer& second = g.start({"--join-ct=0"}, say_and_stay);
@@ -132,12 +133,6 @@ TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it a
     peer->kill_now();
     (void)peer->wait();
   }
-  while (g.processes() > 0) {  // the sleepers that the shells have left
-    for (const auto& e : fs::directory_iterator("/proc"))
-      if (contains(read_file(e.path() / "environ"), "CHARLIE_TEST=" + g.tag))
-        kill(std::stoi(e.path().filename()), SIGKILL);
-    std::this_thread::sleep_for(1ms);
-  }
   Peer& anew = g.start({"--join-ct=0"}, {"readlink", "/proc/self/ns/mnt"});
   CHECK(anew.wait().status == 0);
   CHECK(anew.wait().out != container);
@@ -148,14 +143,13 @@ TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it a
 TEST_CASE("many that come at once by --join-ct=0 make one container", "[tool]") {
   Group g;
   for (int i = 0; i < 16; ++i)
-    g.start({"--join-ct=0"}, {"sh", "-c", "readlink /proc/self/ns/mnt; sleep 1"});
+    g.start({"--join-ct=0"}, {"sh", "-c", "readlink /proc/self/ns/mnt; exec sleep 1000"});
   std::set<std::string> seen;
-  for (auto& peer : g.peers) {
-    const Ran& ran = peer->wait();
-    INFO(ran.err);
-    CHECK(ran.status == 0);
-    seen.insert(ran.out);
+  for (const auto& peer : g.peers) {
+    CHECK(peer->wait_for_output());
+    seen.insert(peer->out_so_far());
   }
   CHECK(seen.size() == 1);
+  g.peers.clear();  // which ends them
   g.check_nothing_left();
 }

@@ -59,51 +59,64 @@ TEST_CASE("a group of one needs no meeting", "[tool]") {
 }
 
 TEST_CASE("too few peers get one error that says who came and who is missing", "[tool]") {
+  // Time enough for those that do come to meet, or each would miss the other as well.
   Group g;
-  for (const int rank : {0, 2}) g.start({"--join-ct=4", "--join-timeout=1"}, {"true"}, rank);
+  for (const int rank : {0, 2}) g.start({"--join-ct=4", "--join-timeout=8"}, {"true"}, rank);
+  Group unranked;
+  Peer& a = unranked.start({"--join-ct=3", "--join-timeout=8"}, {"true"});
+  Peer& b = unranked.start({"--join-ct=3", "--join-timeout=8"}, {"true"});
   for (auto& peer : g.peers) {
     const Ran& ran = peer->wait();
     INFO(ran.err);
     CHECK_FALSE(peer->hung());
     CHECK(ran.status == 31);
-    CHECK(contains(ran.err, "within 1 s, 2 of 4 peers came: ranks 0, 2; missing: ranks 1, 3"));
+    CHECK(contains(ran.err, "within 8 s, 2 of 4 peers came: ranks 0, 2; missing: ranks 1, 3"));
     CHECK(contains(ran.err, "remedy: start as many peers as --join-ct says"));
   }
   g.check_nothing_left();
-}
-
-TEST_CASE("where ranks are not known, processes are named", "[tool]") {
-  Group g;
-  Peer& a = g.start({"--join-ct=3", "--join-timeout=1"}, {"true"});
-  Peer& b = g.start({"--join-ct=3", "--join-timeout=1"}, {"true"});
+  // Where ranks are not known, processes are named.
   const std::string err = a.wait().err;
   CHECK(contains(err, "2 of 3 peers came: processes "));
   CHECK(contains(err, std::to_string(a.pid())));
   CHECK(contains(err, std::to_string(b.pid())));
 }
 
-TEST_CASE("one too many gets an error, and the group is unharmed", "[tool]") {
+TEST_CASE("one too many is refused or begins a group of its own; the group is unharmed", "[tool]") {
   for (int round = 0; round < 10; ++round) {
     Group g;
-    g.start_ranks(5, 4, show_namespaces, {"--join-timeout=1"});
+    g.start_ranks(5, 4, show_namespaces);
+    std::size_t ended = 0;
+    std::size_t good = 0;
+    REQUIRE(eventually([&] {
+      ended = good = 0;
+      for (auto& peer : g.peers) {
+        if (!peer->ended()) continue;
+        ++ended;
+        good += peer->wait().status == 0 ? 1 : 0;
+      }
+      return good == 4 || ended == 5;
+    }));
+    // With the group gone, the name is free: the fifth may take it and wait for three more.
+    const auto fifth = std::find_if(g.peers.begin(), g.peers.end(),
+                                    [](auto& p) { return !p->ended() || p->wait().status != 0; });
+    REQUIRE(fifth != g.peers.end());
+    REQUIRE(eventually([&] { return (*fifth)->ended() || !names_held(g.tag).empty(); }));
+    if (!(*fifth)->ended()) g.start_ranks(3, 4, show_namespaces);
     std::multiset<std::string> said;
-    int refused = 0;
     for (auto& peer : g.peers) {
       const Ran& ran = peer->wait();
       CHECK_FALSE(peer->hung());
+      INFO(ran.err);
       if (ran.status == 0) {
         said.insert(ran.out);
         continue;
       }
-      ++refused;
-      INFO(ran.err);
+      CHECK(g.peers.size() == 5);
       CHECK(ran.status == 31);
-      CHECK((contains(ran.err, "was complete without this process") ||
-             contains(ran.err, "1 of 4 peers came")));
+      CHECK(contains(ran.err, "was complete without this process"));
     }
-    CHECK(refused == 1);
-    CHECK(said.size() == 4);
-    CHECK((!said.empty() && said.count(*said.begin()) == 4));
+    CHECK(said.size() == (g.peers.size() == 5 ? 4 : 8));
+    for (const std::string& container : said) CHECK(said.count(container) % 4 == 0);
     g.check_nothing_left();
   }
 }
@@ -111,7 +124,7 @@ TEST_CASE("one too many gets an error, and the group is unharmed", "[tool]") {
 TEST_CASE("a peer that counts otherwise is told so, and the group goes on", "[tool]") {
   Group g;
   Peer& first = g.start({"--join-ct=2"}, {"true"});
-  while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+  REQUIRE(g.wait_for_names());
   Peer& odd = g.start({"--join-ct=3"}, {"true"});
   CHECK(odd.wait().status == 31);
   CHECK(contains(odd.wait().err, "the group has 2 peers, and this process counts 3"));
@@ -138,7 +151,7 @@ TEST_CASE("what a joiner asked for in vain is named in a warning", "[tool]") {
     g.peers.clear();
     std::vector<std::string> options = {"--join-ct=2"};
     Peer& creator = g.start(options, {"true"});
-    while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+    REQUIRE(g.wait_for_names());
     options.insert(options.end(), c.options.begin(), c.options.end());
     Peer& joiner = g.start(options, {"true"});
     CHECK(creator.wait().err.empty());
@@ -150,7 +163,7 @@ TEST_CASE("what a joiner asked for in vain is named in a warning", "[tool]") {
   }
   g.peers.clear();
   Peer& creator = g.start({"--join-ct=2"}, {"true"});
-  while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+  REQUIRE(g.wait_for_names());
   const Ran ran = g.ch_run({"--join-tag=" + g.tag, "--join-ct=2", other, "--", "true"});
   CHECK(creator.wait().status == 0);
   CHECK(contains(ran.err, "image (" + g.image + " instead of " + other + ")"));
@@ -169,7 +182,7 @@ TEST_CASE("a link to the same image is the same image", "[tool]") {
 
 TEST_CASE("a creator that can't make the container says why, and its peers name it", "[tool]") {
   Group g;
-  g.start_ranks(3, 3, {"true"}, {"--join-timeout=10", "-b", "/nowhere:/mnt/0"});
+  g.start_ranks(3, 3, {"true"}, {"-b", "/nowhere:/mnt/0"});
   int own = 0;
   for (auto& peer : g.peers) {
     const Ran& ran = peer->wait();
@@ -184,17 +197,12 @@ TEST_CASE("a creator that can't make the container says why, and its peers name 
   g.check_nothing_left();
 }
 
-TEST_CASE("a creator that dies is noticed at once", "[tool]") {
+TEST_CASE("a peer that dies is noticed at once, and who it was", "[tool]") {
   Group g;
-  g.start_ranks(3, 4, {"true"}, {"--join-timeout=60"});
-  // The name that the creator listens at, and its end of each joiner's connection.
-  while (names_held(g.tag).size() < 3) std::this_thread::sleep_for(1ms);
-  // The creator is who holds the name; the others say who that was.
-  const auto before = std::chrono::steady_clock::now();
-  for (std::size_t i = 0; i < 3; ++i) {
-    // Whichever it is: killing a joiner ends the group as well.
-    if (i == 0) g.peers[0]->kill_now();
-    if (i == 0) continue;
+  g.start_ranks(3, 4, {"true"}, {"--join-timeout=3600"});
+  REQUIRE(g.wait_for_names(3));  // all have met
+  g.peers[0]->kill_now();        // whichever it is, creator or joiner, ends the group
+  for (const std::size_t i : {1U, 2U}) {
     const Ran& ran = g.peers[i]->wait();
     INFO(ran.err);
     CHECK_FALSE(g.peers[i]->hung());
@@ -202,7 +210,6 @@ TEST_CASE("a creator that dies is noticed at once", "[tool]") {
     CHECK((contains(ran.err, "which was to make the container, died before it was ready") ||
            contains(ran.err, "died while the group gathered")));
   }
-  CHECK(std::chrono::steady_clock::now() - before < 10s);  // a hang would be 60
   (void)g.peers[0]->wait();
   g.check_nothing_left();
 }
@@ -211,8 +218,8 @@ TEST_CASE("a tag can be used again at once, whatever happened to it", "[tool]") 
   Group g;
   for (int round = 0; round < 10; ++round) {
     g.peers.clear();
-    g.start_ranks(2, 3, {"true"}, {"--join-timeout=60"});
-    while (names_held(g.tag).empty()) std::this_thread::sleep_for(1ms);
+    g.start_ranks(2, 3, {"true"});
+    REQUIRE(g.wait_for_names());
     for (auto& peer : g.peers) peer->kill_now();
     for (auto& peer : g.peers) (void)peer->wait();
     g.peers.clear();

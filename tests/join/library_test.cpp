@@ -26,7 +26,7 @@ Result<ExitStatus> run_peer(const test::TempDir& dir, int rank) {
   container.mounts.get<ImageRoot<>>() = {HostPath(image.c_str()), Access::read_only};
   container.mounts.get<Accounts>() = {"alice", "users", "/"};
   container.mounts.get<UserBinds>() = {binds};
-  container.join = {tag.c_str(), 2, rank, 10};
+  container.join = {tag.c_str(), 2, rank, 100};
   const char* argv[] = {"sh", "-c", script.c_str(), nullptr};
   const char* envp[] = {nullptr};
   return run(k, container, {"sh", argv, envp}, arena);

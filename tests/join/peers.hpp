@@ -24,14 +24,30 @@ namespace test {
 
 using namespace std::chrono_literals;
 
+/// What has not happened by then never will, however busy the machine is.
+inline constexpr std::chrono::seconds patience = 120s;
+
+/// Waits until `holds()`. False: it never does.
+template <class Condition>
+bool eventually(Condition holds) {
+  const auto until = std::chrono::steady_clock::now() + patience;
+  while (!holds()) {
+    if (std::chrono::steady_clock::now() > until) return false;
+    std::this_thread::sleep_for(1ms);
+  }
+  return true;
+}
+
 /// A started program, whose output goes to files.
 class Peer {
  public:
   Peer(const std::vector<std::string>& argv, const RunOptions& options, std::string output)
       : output_(std::move(output)) {
     // Emptied before the fork: nobody may read an earlier program's output as this one's.
-    const int out = open((output_ + ".out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-    const int err = open((output_ + ".err").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int out =
+        open((output_ + ".out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    const int err =
+        open((output_ + ".err").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     pid_ = fork();
     REQUIRE(pid_ >= 0);
     if (pid_ != 0) {
@@ -68,11 +84,9 @@ class Peer {
     if (!ended_ && waitpid(pid_, &status, WNOHANG) == pid_) note(status);
     return ended_;
   }
-  /// Waits at most so long; what still runs then is killed and counts as hanging.
-  const Ran& wait(std::chrono::seconds limit = 20s) {
-    const auto until = std::chrono::steady_clock::now() + limit;
-    while (!ended() && std::chrono::steady_clock::now() < until) std::this_thread::sleep_for(1ms);
-    hung_ = !ended();
+  /// Waits for the end; what never ends is killed and counts as hanging.
+  const Ran& wait() {
+    hung_ = !eventually([&] { return ended(); });
     if (hung_) kill(pid_, SIGKILL);
     int status = 0;
     if (!ended_ && waitpid(pid_, &status, 0) == pid_) note(status);
@@ -82,14 +96,11 @@ class Peer {
   }
   [[nodiscard]] bool hung() const { return hung_; }
   /// Waits until the program has printed so many lines.
-  bool wait_for_output(int lines = 1, std::chrono::seconds limit = 20s) const {
-    const auto until = std::chrono::steady_clock::now() + limit;
-    while (std::chrono::steady_clock::now() < until) {
+  [[nodiscard]] bool wait_for_output(int lines = 1) const {
+    return eventually([&] {
       const std::string out = out_so_far();
-      if (std::count(out.begin(), out.end(), '\n') >= lines) return true;
-      std::this_thread::sleep_for(1ms);
-    }
-    return false;
+      return std::count(out.begin(), out.end(), '\n') >= lines;
+    });
   }
   [[nodiscard]] std::string out_so_far() const { return read_file(output_ + ".out"); }
 
@@ -125,7 +136,8 @@ struct Group : ChRun {
     RunOptions o = options;
     o.environment.push_back("CHARLIE_TEST=" + tag);
     if (rank >= 0) o.environment.push_back("SLURM_LOCALID=" + std::to_string(rank));
-    std::vector<std::string> argv = {ch_run_path(), "--join-tag=" + tag};
+    // A group that is to come about has time to, beside whatever else the machine does.
+    std::vector<std::string> argv = {ch_run_path(), "--join-tag=" + tag, "--join-timeout=100"};
     argv.insert(argv.end(), before.begin(), before.end());
     argv.insert(argv.end(), {image, "--"});
     argv.insert(argv.end(), command.begin(), command.end());
@@ -141,6 +153,11 @@ struct Group : ChRun {
       start(before, command, rank);
     }
   }
+  /// Waits until the group has so many names: its creator's, and one more for each peer
+  /// that has connected to it.
+  [[nodiscard]] bool wait_for_names(std::size_t count = 1) const {
+    return eventually([&] { return names_held(tag).size() >= count; });
+  }
   /// Processes that carry our mark: peers, and whatever they may have left.
   [[nodiscard]] int processes() const {
     int count = 0;
@@ -151,11 +168,8 @@ struct Group : ChRun {
   /// What is left of the group for good, once all its processes have been waited for: a
   /// killed shell's own child, or a descriptor in flight, may outlive it by a moment.
   [[nodiscard]] std::string left_behind() const {
-    std::string left = found_now();
-    for (int i = 0; i < 100 && !left.empty(); ++i) {
-      std::this_thread::sleep_for(30ms);
-      left = found_now();
-    }
+    std::string left;
+    (void)eventually([&] { return (left = found_now()).empty(); });
     return left;
   }
   void check_nothing_left() const { CHECK(left_behind() == ""); }
