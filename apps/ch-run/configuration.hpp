@@ -6,6 +6,8 @@
 // options that describe the container; the command line has the last word.
 #pragma once
 
+#include <initializer_list>
+
 #include "apps/ch-run/options.hpp"
 #include "apps/ch-run/read_file.hpp"
 
@@ -53,14 +55,17 @@ inline UsageError apply_configuration(std::string_view text, Options& o,
   return {};
 }
 
-/// Does the command line have the option, before any "--"? Then `value` is its argument.
-inline bool mentions(int argc, const char* const* argv, Id id,
+/// Does the command line have one of the options, before any "--"? Then `value` is its argument.
+inline bool mentions(int argc, const char* const* argv, std::initializer_list<Id> ids,
                      const char** value = nullptr) noexcept {
   ch::cli::Parser parser(table, argc, argv);
   for (auto item = parser.next(); item.kind != ch::cli::Item::Kind::end; item = parser.next()) {
-    if (item.kind != ch::cli::Item::Kind::option || item.id != id) continue;
-    if (value != nullptr) *value = item.value;
-    return true;
+    if (item.kind != ch::cli::Item::Kind::option) continue;
+    for (const Id id : ids) {
+      if (item.id != id) continue;
+      if (value != nullptr) *value = item.value;
+      return true;
+    }
   }
   return false;
 }

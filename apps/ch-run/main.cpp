@@ -141,7 +141,7 @@ int configure(Launch& l) noexcept {
 /// Applies what ch-device has written, if the command line names that. Answers as configure.
 int configure_devices(Launch& l, int argc, char** argv) noexcept {
   const char* path = nullptr;
-  if (!ch_run::mentions(argc, argv, ch_run::opt_device_file, &path) || path == nullptr) return 0;
+  if (!ch_run::mentions(argc, argv, {ch_run::opt_device_file}, &path) || path == nullptr) return 0;
   const auto text = ch_run::read_file(l.k, Fd::cwd, path, l.arena);
   if (!text) {
     l.problem << "can't read the device file " << path << ": " << text.error().code;
@@ -395,10 +395,10 @@ int ch_main(int argc, char** argv, char** envp) {
 
   // The configuration comes first and the command line has the last word; so this looks
   // whether the configuration is wanted, before anything else is taken from the line.
-  bool wanted = true;
-  for (const ch_run::Id without : {ch_run::opt_no_conf, ch_run::opt_help, ch_run::opt_usage,
-                                   ch_run::opt_version, ch_run::opt_check, ch_run::opt_feature})
-    wanted = wanted && !ch_run::mentions(argc, argv, without);
+  const bool wanted =
+      !ch_run::mentions(argc, argv,
+                        {ch_run::opt_no_conf, ch_run::opt_help, ch_run::opt_usage,
+                         ch_run::opt_version, ch_run::opt_check, ch_run::opt_feature});
   if (const int status = wanted ? configure(l) : 0; status != 0) {
     l.messages().error(l.problem.view());
     l.messages().remedy("correct the file, or leave it out with --no-conf");

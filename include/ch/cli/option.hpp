@@ -31,10 +31,10 @@ struct Option {
 struct Item {
   enum class Kind : std::uint8_t { option, operand, end, error };
   Kind kind = Kind::end;
-  int id = 0;                       // option
-  const char* value = nullptr;      // operand, or an option's argument; null if none given
-  const char* problem = nullptr;    // error: "unknown option", ...
-  std::string_view subject{};       // error: as the user wrote it
+  int id = 0;                     // option
+  const char* value = nullptr;    // operand, or an option's argument; null if none given
+  const char* problem = nullptr;  // error: "unknown option", ...
+  std::string_view subject{};     // error: as the user wrote it
 };
 
 /// Walks argv from its second word.
@@ -69,6 +69,14 @@ class Parser {
     return {.kind = Item::Kind::error, .problem = what, .subject = subject};
   }
 
+  /// What follows `prefix` in `text`; null if it does not begin so. Most rows of a table
+  /// differ in the first letter: their lengths are never asked for.
+  static const char* behind(std::string_view prefix, const char* text) noexcept {
+    for (const char c : prefix)
+      if (*text++ != c) return nullptr;
+    return text;
+  }
+
   Item letter() noexcept {
     const char c = *cluster_++;
     for (const Option& o : table_) {
@@ -94,9 +102,9 @@ class Parser {
     const Option* found = nullptr;
     bool several = false;
     for (const Option& o : table_) {
-      const std::string_view full(o.name);
-      if (full.empty() || head(full, name.size()) != name) continue;
-      if (full.size() == name.size()) {  // a whole name beats any prefix
+      const char* const rest = behind(name, o.name);
+      if (rest == nullptr || o.name[0] == '\0') continue;
+      if (*rest == '\0') {  // a whole name beats any prefix
         found = &o;
         several = false;
         break;

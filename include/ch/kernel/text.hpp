@@ -40,7 +40,14 @@ class TextWriter {
     return *this;
   }
   constexpr TextWriter& operator<<(std::string_view text) noexcept {
-    for (const char c : text) *this << c;
+    const std::string_view part = head(text, capacity_ > size_ ? capacity_ - size_ - 1 : 0);
+    if (!part.empty()) {
+      char* to = buffer_ + size_;
+      for (const char c : part) *to++ = c;
+      *to = '\0';
+      size_ += part.size();
+    }
+    truncated_ = truncated_ || part.size() < text.size();
     return *this;
   }
   constexpr TextWriter& operator<<(const char* text) noexcept {

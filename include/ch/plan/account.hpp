@@ -53,18 +53,20 @@ void each_line(K& k, const char* path, Use use,
   char buffer[8192];
   std::size_t held = 0;
   bool skipping = false;
-  for (bool done = false; !done;) {
+  for (bool done = false;;) {
     const auto n = kernel::read(k, fd.value(), buffer + held, sizeof buffer - held);
     if (!n.ok() || n.value() == 0) {
       if (held > 0 && !skipping) (void)use(std::string_view(buffer, held));
       break;
     }
     std::string_view text(buffer, held + n.value());
-    for (auto end = text.find('\n'); end != std::string_view::npos && !done; end = text.find('\n')) {
+    for (auto end = text.find('\n'); end != std::string_view::npos && !done;
+         end = text.find('\n')) {
       if (!skipping) done = use(head(text, end));
       skipping = false;
       text.remove_prefix(end + 1);
     }
+    if (done) break;  // nothing of the rest is wanted
     if (text.size() == sizeof buffer) {
       skipping = true;
       text = {};

@@ -50,7 +50,7 @@ struct Gathering {
   std::size_t present = 0;  // seats taken
   std::uint64_t deadline = 0;
   std::uint32_t uid = 0;
-  Pid self{};
+  Pid self{};  // known to whoever holds the name
   Fingerprint made_of{};
 
   // what to report

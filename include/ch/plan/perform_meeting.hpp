@@ -71,17 +71,21 @@ template <kernel::Kernel K>
                                      std::uint64_t patience) noexcept {
   Gathering& g = *s.notes;
   const kernel::UnixName name = meeting::group_name(g.uid, s.tag, n);
-  const std::uint64_t until = kernel::monotonic_ns(k) + patience;
+  std::uint64_t until = 0;
   for (std::uint64_t nap = 50'000;; nap = nap < 2'000'000 ? nap * 2 : nap) {
-    const auto bound = kernel::bind(k, socket, name);
-    if (bound.ok()) return Found::free;
-    if (bound.error() != Errno::eaddrinuse) return failure(lift(bound, s.tag).error());
+    // In this order, since one creates and all others join.
     const auto connected = kernel::connect(k, socket, name);
     if (connected.ok()) return is_own(k, g, socket, g.creator) ? Found::ours : Found::foreign;
     const Errno code = connected.error();
-    if (code != Errno::econnrefused && code != Errno::eagain && code != Errno::eintr)
+    if (code == Errno::eagain) return Found::silent;
+    if (code != Errno::econnrefused && code != Errno::eintr)
       return failure(lift(connected, s.tag).error());
-    if (code == Errno::eagain || kernel::monotonic_ns(k) > until) return Found::silent;
+    const auto bound = kernel::bind(k, socket, name);
+    if (bound.ok()) return Found::free;
+    if (bound.error() != Errno::eaddrinuse) return failure(lift(bound, s.tag).error());
+    const std::uint64_t now = kernel::monotonic_ns(k);
+    if (until == 0) until = now + patience;
+    if (now > until) return Found::silent;
     pause(k, nap);
   }
 }
@@ -94,6 +98,7 @@ template <kernel::Kernel K>
                                      unsigned n) noexcept {
   Gathering& g = *s.notes;
   g.socket = socket;
+  g.self = kernel::getpid(k).value();
   CHARLIE_TRY(lift(kernel::listen(k, socket, 4096), s.tag));
   CHARLIE_TRY(lift(kernel::set_nonblocking(k, socket), s.tag));
   Fd probe = Fd::none;
@@ -158,6 +163,13 @@ template <kernel::Kernel K>
   Gathering& g = *s.notes;
   const auto creator = static_cast<int>(g.creator);
   for (bool reset = false;;) {
+    const std::uint64_t now = kernel::monotonic_ns(k);
+    if (now >= g.deadline + second) {
+      g.why << "process " << creator << ", which is to make the container, does not get ready";
+      return no_meeting(s, Errno::etimedout, kernel::Call::ppoll);
+    }
+    kernel::PollFd socket{g.socket, kernel::pollin, 0};
+    (void)kernel::poll(k, &socket, 1, g.deadline + second - now);
     const auto got = kernel::receive(k, g.socket, &answer, sizeof answer, fds, 8);
     if (got.ok() && got.value() > 0) {
       if (got.value() == sizeof answer && answer.protocol == meeting::magic) return {};
@@ -173,13 +185,6 @@ template <kernel::Kernel K>
             << ", which was to make the container, died before it was ready";
       return no_meeting(s, Errno::econnreset, got.call);
     }
-    const std::uint64_t now = kernel::monotonic_ns(k);
-    if (now >= g.deadline + second) {
-      g.why << "process " << creator << ", which is to make the container, does not get ready";
-      return no_meeting(s, Errno::etimedout, kernel::Call::ppoll);
-    }
-    kernel::PollFd socket{g.socket, kernel::pollin, 0};
-    (void)kernel::poll(k, &socket, 1, g.deadline + second - now);
   }
 }
 

@@ -189,7 +189,6 @@ Result<void> perform(K& k, Assembling& a, const step::MeetPeers& s) noexcept {
   g.creator = Pid::none;
   g.why.clear();
   g.image.clear();
-  g.self = kernel::getpid(k).value();
   g.uid = kernel::geteuid(k).value();
   if (detail::confuses_users(g, a.steps)) {
     g.why << "user 65534 is what every stranger looks like, so a group can't tell its own";
