@@ -11,20 +11,14 @@
 
 namespace {
 
-using test::Offers;
 using test::Tar;
 namespace fs = std::filesystem;
 
 fs::path share() { return test::share_beside(CHARLIE_CH_TAR2DIR); }
 std::string page_path() { return share() / "man/man1/ch-tar2dir.1"; }
 
-struct Case {
-  const char* line;
-  Offers offers;
-};
-
 /// In a directory with a file "app.tar" and a directory "my dir".
-const Case cases[] = {
+const test::CompletionCase cases[] = {
     {"ch-tar2dir --pla", {"--platform"}},
     {"ch-tar2dir --max", {"--max-files", "--max-size"}},
     {"ch-tar2dir --contain=", {"always", "auto", "never"}},
@@ -37,32 +31,9 @@ const Case cases[] = {
     {"ch-tar2dir app.tar my --subi", {"--subids"}},
 };
 
-struct Fixture {
-  test::TempDir dir;
-  test::RunOptions options;
-  Fixture() {
-    fs::create_directory(dir / "my dir");
-    fs::create_directory(dir / "home");
-    test::write_file(dir / "app.tar", "");
-    options.directory = dir.path();
-    options.environment = {"PATH=/usr/bin:/bin", "HOME=" + (dir / "home").string(),
-                           "LC_ALL=C.UTF-8", "TERM=dumb"};
-  }
+struct Fixture : test::CompletionPlace {
+  Fixture() { test::write_file(dir / "app.tar", ""); }
 };
-
-template <class Complete>
-void check_all(Complete complete) {
-  for (const Case& c : cases) {
-    INFO(c.line);
-    CHECK(complete(c.line) == c.offers);
-  }
-  const Offers all = complete("ch-tar2dir --");
-  for (const auto& option : ch_tar2dir::table) {
-    const std::string name = std::string("--") + option.name;
-    INFO(name);
-    if (option.help[0] != '\0') CHECK(all.count(name) == 1);
-  }
-}
 
 }  // namespace
 
@@ -202,26 +173,16 @@ TEST_CASE("the examples of the manual page of ch-tar2dir do what it says", "[ima
 }
 
 TEST_CASE("bash completes ch-tar2dir", "[image][tool]") {
-  const Fixture f;
-  SKIP_UNLESS(test::run({"bash", "--version"}).status == 0, "bash is not installed");
-  check_all([&](const std::string& line) {
-    return test::normal(test::bash_offers("ch-tar2dir", share(), line, f.options));
-  });
+  SKIP_UNLESS(test::have_shell("bash"), "bash is not installed");
+  test::check_completion("bash", "ch-tar2dir", share(), cases, ch_tar2dir::table, Fixture());
 }
 
 TEST_CASE("zsh completes ch-tar2dir", "[image][tool]") {
-  const Fixture f;
-  SKIP_UNLESS(test::run({"zsh", "--version"}).status == 0, "zsh is not installed");
-  std::vector<std::string> lines = {"ch-tar2dir --"};
-  for (const Case& c : cases) lines.emplace_back(c.line);
-  const auto offers = test::zsh_offers("ch-tar2dir", share(), lines, f.dir / "home", f.options);
-  check_all([&](const std::string& line) { return offers.at(line); });
+  SKIP_UNLESS(test::have_shell("zsh"), "zsh is not installed");
+  test::check_completion("zsh", "ch-tar2dir", share(), cases, ch_tar2dir::table, Fixture());
 }
 
 TEST_CASE("fish completes ch-tar2dir", "[image][tool]") {
-  const Fixture f;
-  SKIP_UNLESS(test::run({"fish", "--version"}).status == 0, "fish is not installed");
-  check_all([&](const std::string& line) {
-    return test::fish_offers("ch-tar2dir", share(), line, f.options);
-  });
+  SKIP_UNLESS(test::have_shell("fish"), "fish is not installed");
+  test::check_completion("fish", "ch-tar2dir", share(), cases, ch_tar2dir::table, Fixture());
 }

@@ -144,4 +144,57 @@ inline Offers fish_offers(const std::string& tool, const fs::path& share, const 
   return normal(ran.out);
 }
 
+/// A line, and what the tab key must offer after it.
+struct CompletionCase {
+  const char* line;
+  Offers offers;
+};
+
+/// A directory to complete names of, with "my dir" in it, and an empty home in which the
+/// shells find nothing of the user's.
+struct CompletionPlace {
+  TempDir dir;
+  RunOptions options;
+
+  CompletionPlace() {
+    fs::create_directory(dir / "my dir");
+    fs::create_directory(dir / "home");
+    options.directory = dir.path();
+    options.environment = {"PATH=/usr/bin:/bin", "HOME=" + (dir / "home").string(),
+                           "LC_ALL=C.UTF-8", "TERM=dumb"};
+  }
+};
+
+/// Checks in bash, zsh or fish that `tool` is completed as `cases` say, and that each option
+/// of its table that has a help text is offered.
+template <class Cases, class Table>
+void check_completion(const std::string& shell, const std::string& tool, const fs::path& share,
+                      const Cases& cases, const Table& table, const CompletionPlace& place) {
+  const std::string any_option = tool + " --";
+  std::map<std::string, Offers> zsh;
+  if (shell == "zsh") {
+    std::vector<std::string> lines = {any_option};
+    for (const CompletionCase& c : cases) lines.emplace_back(c.line);
+    zsh = zsh_offers(tool, share, lines, place.dir / "home", place.options);
+  }
+  const auto offers = [&](const std::string& line) {
+    if (shell == "zsh") return zsh.at(line);
+    if (shell == "fish") return fish_offers(tool, share, line, place.options);
+    return normal(bash_offers(tool, share, line, place.options));
+  };
+  for (const CompletionCase& c : cases) {
+    INFO(c.line);
+    CHECK(offers(c.line) == c.offers);
+  }
+  const Offers all = offers(any_option);
+  for (const auto& option : table) {
+    const std::string name = std::string("--") + option.name;
+    INFO(name);
+    if (option.help[0] != '\0') CHECK(all.count(name) == 1);
+  }
+}
+
+/// Is the shell installed?
+inline bool have_shell(const std::string& shell) { return run({shell, "--version"}).status == 0; }
+
 }  // namespace test

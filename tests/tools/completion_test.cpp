@@ -12,18 +12,12 @@
 
 namespace {
 
-using test::Offers;
 using test::fs::path;
 
 path share() { return test::share_beside(CHARLIE_CH_RUN); }
 
-struct Case {
-  const char* line;
-  Offers offers;
-};
-
 /// In a directory with an image "hello", a file "job.env" and a directory "my dir".
-const Case cases[] = {
+const test::CompletionCase cases[] = {
     {"ch-run --bi", {"--bind"}},
     {"ch-run --no-p", {"--no-passwd"}},
     {"ch-run hello --over", {"--overlay"}},
@@ -63,47 +57,32 @@ const Case cases[] = {
     {"ch-run hello --wr", {"--write", "--write-fake"}},
 };
 
-struct Fixture {
-  test::TempDir dir;
-  test::RunOptions options;
-
+struct Fixture : test::CompletionPlace {
   Fixture() {
     test::make_image(dir / "hello");
     test::fs::create_directories(dir / "hello/onlyinside");
-    test::fs::create_directory(dir / "my dir");
-    test::fs::create_directory(dir / "home");
     test::write_file(dir / "job.env", "");
     test::write_file(dir / "hello/bin/notes", "");
     test::write_file(dir / "hello/bin/solve", "");
     test::fs::permissions(dir / "hello/bin/solve", test::fs::perms(0755));
-    options.directory = dir.path();
-    options.environment = {"PATH=/usr/bin:/bin", "HOME=" + (dir / "home").string(),
-                           "LC_ALL=C.UTF-8", "TERM=dumb"};
   }
 };
-
-template <class Complete>
-void check_all(Complete complete) {
-  for (const Case& c : cases) {
-    INFO(c.line);
-    CHECK(complete(c.line) == c.offers);
-  }
-  const Offers all = complete("ch-run --");
-  for (const auto& option : ch_run::table) {
-    const std::string name = std::string("--") + option.name;
-    INFO(name);
-    if (option.help[0] != '\0') CHECK(all.count(name) == 1);
-  }
-}
 
 }  // namespace
 
 TEST_CASE("bash completes ch-run", "[tool]") {
-  const Fixture f;
-  SKIP_UNLESS(test::run({"bash", "--version"}).status == 0, "bash is not installed");
-  check_all([&](const std::string& line) {
-    return test::normal(test::bash_offers("ch-run", share(), line, f.options));
-  });
+  SKIP_UNLESS(test::have_shell("bash"), "bash is not installed");
+  test::check_completion("bash", "ch-run", share(), cases, ch_run::table, Fixture());
+}
+
+TEST_CASE("zsh completes ch-run", "[tool]") {
+  SKIP_UNLESS(test::have_shell("zsh"), "zsh is not installed");
+  test::check_completion("zsh", "ch-run", share(), cases, ch_run::table, Fixture());
+}
+
+TEST_CASE("fish completes ch-run", "[tool]") {
+  SKIP_UNLESS(test::have_shell("fish"), "fish is not installed");
+  test::check_completion("fish", "ch-run", share(), cases, ch_run::table, Fixture());
 }
 
 TEST_CASE("what bash has completed can be typed on", "[tool]") {
@@ -122,21 +101,4 @@ TEST_CASE("what bash has completed can be typed on", "[tool]") {
     INFO(line);
     CHECK(test::bash_offers("ch-run", share(), line, f.options) == offers);
   }
-}
-
-TEST_CASE("zsh completes ch-run", "[tool]") {
-  const Fixture f;
-  SKIP_UNLESS(test::run({"zsh", "--version"}).status == 0, "zsh is not installed");
-  std::vector<std::string> lines = {"ch-run --"};
-  for (const Case& c : cases) lines.emplace_back(c.line);
-  const auto offers = test::zsh_offers("ch-run", share(), lines, f.dir / "home", f.options);
-  check_all([&](const std::string& line) { return offers.at(line); });
-}
-
-TEST_CASE("fish completes ch-run", "[tool]") {
-  const Fixture f;
-  SKIP_UNLESS(test::run({"fish", "--version"}).status == 0, "fish is not installed");
-  check_all([&](const std::string& line) {
-    return test::fish_offers("ch-run", share(), line, f.options);
-  });
 }
