@@ -6,19 +6,11 @@
 #pragma once
 
 #include "apps/ch-run/options.hpp"
+#include "apps/ch-run/own_path.hpp"
 #include "ch/kernel/fd.hpp"
 #include "ch/kernel/process.hpp"
 
 namespace ch_run {
-
-/// The path of this program, in the arena; empty if /proc does not show it.
-template <ch::kernel::Kernel K>
-std::string_view own_path(K& k, ch::Arena& arena) noexcept {
-  char self[4096];
-  const auto n = ch::kernel::readlinkat(k, ch::Fd::cwd, "/proc/self/exe", self, sizeof self);
-  const char* kept = arena.join(std::string_view(self, n.ok() ? n.value() : 0));
-  return kept == nullptr ? "" : kept;
-}
 
 /// Becomes ch-device, which lies beside this program or in ../libexec/charlie. Returns only
 /// on failure, and says why.

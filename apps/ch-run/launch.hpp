@@ -1,0 +1,47 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. One launch: what its parts are made in and hand to one another.
+#pragma once
+
+#include "apps/ch-run/messages.hpp"
+#include "apps/ch-run/options.hpp"
+#include "ch/environment.hpp"
+#include "ch/plan/host_facts.hpp"
+#include "ch/presets.hpp"
+
+namespace ch_run {
+
+using namespace ch;
+
+/// All that one launch works with.
+struct Launch {
+  Arena& arena;
+  const char* const* envp;
+  kernel::Linux k{};
+  Options options{};
+  HostFacts facts{};
+  Environment environment;
+  presets::HostIntegratedChosen container{};
+  TextBuffer<1024> problem{};          // what went wrong while preparing, if anything
+  const char* remedy = nullptr;        // and what to do about it
+  const char* configurations[2] = {};  // the files that gave options
+
+  Launch(Arena& a, const char* const* e) noexcept : arena(a), envp(e), environment(a, e) {}
+  [[nodiscard]] Messages messages() const noexcept {
+    const char* no_color = environment.get("NO_COLOR");
+    return {options.color, options.quietness, no_color != nullptr && no_color[0] != '\0'};
+  }
+  /// Options that come to nothing, since another process has made the container.
+  void on_joined(const Gathering& group) const noexcept {
+    if (group.theirs == group.made_of) return;
+    TextBuffer<640> text;
+    text << "joined the container of process " << static_cast<int>(group.creator)
+         << ", which differs from what this one was asked for: ";
+    write_differences(text, group.made_of, group.theirs);
+    if (group.theirs.image != group.made_of.image)
+      text << " (" << group.image.view() << " instead of " << options.image.text << ')';
+    messages().warning(text.view());
+  }
+};
+
+}  // namespace ch_run
