@@ -59,26 +59,44 @@ TEST_CASE("a group of one needs no meeting", "[tool]") {
 }
 
 TEST_CASE("too few peers get one error that says who came and who is missing", "[tool]") {
-  // Time enough for those that do come to meet, or each would miss the other as well.
-  Group g;
-  for (const int rank : {0, 2}) g.start({"--join-ct=4", "--join-timeout=8"}, {"true"}, rank);
-  Group unranked;
-  Peer& a = unranked.start({"--join-ct=3", "--join-timeout=8"}, {"true"});
-  Peer& b = unranked.start({"--join-ct=3", "--join-timeout=8"}, {"true"});
-  for (auto& peer : g.peers) {
-    const Ran& ran = peer->wait();
-    INFO(ran.err);
-    CHECK_FALSE(peer->hung());
-    CHECK(ran.status == 31);
-    CHECK(contains(ran.err, "within 8 s, 2 of 4 peers came: ranks 0, 2; missing: ranks 1, 3"));
-    CHECK(contains(ran.err, "remedy: start as many peers as --join-ct says"));
+  // Who is started so late, on a machine that has other work, that the first has given up
+  // has not met it: then again.
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    Group g;
+    for (const int rank : {0, 2}) g.start({"--join-ct=4", "--join-timeout=2"}, {"true"}, rank);
+    bool met = true;
+    for (auto& peer : g.peers) {
+      CHECK(peer->wait().status == 31);
+      CHECK_FALSE(peer->hung());
+      met = met && !contains(peer->wait().err, "1 of 4 peers came");
+    }
+    g.check_nothing_left();
+    if (!met) continue;
+    for (auto& peer : g.peers) {
+      INFO(peer->wait().err);
+      CHECK(contains(peer->wait().err,
+                     "within 2 s, 2 of 4 peers came: ranks 0, 2; missing: ranks 1, 3"));
+      CHECK(contains(peer->wait().err, "remedy: start as many peers as --join-ct says"));
+    }
+    return;
   }
-  g.check_nothing_left();
-  // Where ranks are not known, processes are named.
-  const std::string err = a.wait().err;
-  CHECK(contains(err, "2 of 3 peers came: processes "));
-  CHECK(contains(err, std::to_string(a.pid())));
-  CHECK(contains(err, std::to_string(b.pid())));
+  FAIL("two peers never met within 2 s");
+}
+
+TEST_CASE("where ranks are not known, processes are named", "[tool]") {
+  for (int attempt = 0; attempt < 5; ++attempt) {
+    Group g;
+    Peer& a = g.start({"--join-ct=3", "--join-timeout=2"}, {"true"});
+    Peer& b = g.start({"--join-ct=3", "--join-timeout=2"}, {"true"});
+    const std::string err = a.wait().err;
+    (void)b.wait();
+    if (contains(err, "1 of 3 peers came")) continue;
+    CHECK(contains(err, "2 of 3 peers came: processes "));
+    CHECK(contains(err, std::to_string(a.pid())));
+    CHECK(contains(err, std::to_string(b.pid())));
+    return;
+  }
+  FAIL("two peers never met within 2 s");
 }
 
 TEST_CASE("one too many is refused or begins a group of its own; the group is unharmed", "[tool]") {

@@ -46,7 +46,7 @@ namespace {
 std::string kill_one(int place, std::size_t call) {
   Group g;
   // Who dies before it has met the others costs these the whole time.
-  const std::vector<std::string> join = {"--join-ct=3", "--join-timeout=2"};
+  const std::vector<std::string> join = {"--join-ct=3", "--join-timeout=1"};
   const auto start_others = [&](int count) {
     for (int i = 0; i < count; ++i) g.start(join, show_namespaces);
   };

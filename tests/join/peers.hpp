@@ -31,9 +31,9 @@ inline constexpr std::chrono::seconds patience = 120s;
 template <class Condition>
 bool eventually(Condition holds) {
   const auto until = std::chrono::steady_clock::now() + patience;
-  while (!holds()) {
+  for (auto nap = 1ms; !holds(); nap = std::min(2 * nap, 16ms)) {  // many look at a time
     if (std::chrono::steady_clock::now() > until) return false;
-    std::this_thread::sleep_for(1ms);
+    std::this_thread::sleep_for(nap);
   }
   return true;
 }

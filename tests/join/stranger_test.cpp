@@ -96,7 +96,7 @@ TEST_CASE("a stranger who holds the first names delays nobody for long", "[tool]
       for (unsigned n = 0; n < 3; ++n) hold(Name(0, n, g.tag), backlog);
       ready();
     });
-    g.start_ranks(4, 4, show_namespaces, {"--join-timeout=20"});
+    g.start_ranks(4, 4, show_namespaces);
     check_complete(g);
   }
 }
