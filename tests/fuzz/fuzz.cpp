@@ -278,55 +278,77 @@ void fuzz_name(std::string_view input) {
   if (digest.text() != input) wrong("a digest that is not its text");
 }
 
+/// A small tree with links. What has a size is ours, what has none was made by a walk.
+Descriptor resolver_tree() {
+  Place& at = place();
+  if (mkdirat(at.fd.get(), "tree", 0700) != 0) wrong("mkdir");
+  Descriptor tree = open_directory(at.fd.get(), "tree");
+  for (const char* d : {"a", "a/b", "a/b/c"})
+    if (mkdirat(tree.get(), d, 0755) != 0) wrong("mkdir");
+  for (const char* f : {"f", "a/f"})
+    write_all(Descriptor(::openat(tree.get(), f, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)).get(), "x",
+              1, 0, f);
+  for (const auto& [to, name] : {std::pair("a/b", "dir"), {"/a/../..", "up"}, {"none", "gone"}})
+    if (symlinkat(to, tree.get(), name) != 0) wrong("symlink");
+  return tree;
+}
+
+/// Where a walk came to, as the kernel calls it; a file that it has made goes.
+struct Arrival {
+  ch::kernel::Errno error;
+  std::string at;
+  explicit Arrival(const ch::kernel::Returned<ch::kernel::Fd>& walk) : error(walk.error()) {
+    if (!walk.ok()) return;
+    const Descriptor fd(static_cast<int>(walk.value()));
+    char name[4096];
+    const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
+    const ssize_t length = ::readlink(link.c_str(), name, sizeof name);
+    struct stat status {};
+    if (length < 0 || fstat(fd.get(), &status) != 0) wrong("fstat");
+    at.assign(name, static_cast<std::size_t>(length));
+    if (at != tree() && !at.starts_with(tree() + "/")) wrong("the walk leads out");
+    if (S_ISREG(status.st_mode) && status.st_size == 0) ::unlink(at.c_str());
+  }
+  static const std::string& tree() {
+    static const std::string path = place().path + "/tree";
+    return path;
+  }
+};
+
 /// "l" leads to the first line, "a/l" to the second; the third is the path.
 void fuzz_resolver(std::string_view input) {
-  static Descriptor root = [] {
-    Place& at = place();
-    if (mkdirat(at.fd.get(), "tree", 0700) != 0) wrong("mkdir");
-    Descriptor tree = open_directory(at.fd.get(), "tree");
-    for (const char* d : {"a", "a/b", "a/b/c"})
-      if (mkdirat(tree.get(), d, 0755) != 0) wrong("mkdir");
-    for (const char* f : {"f", "a/f"})
-      Descriptor(::openat(tree.get(), f, O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
-    for (const auto& [to, name] : {std::pair("a/b", "dir"), {"/a/../..", "up"}, {"none", "gone"}})
-      if (symlinkat(to, tree.get(), name) != 0) wrong("symlink");
-    return tree;
-  }();
+  static const Descriptor root = resolver_tree();
   Bytes bytes{input};
-  const std::uint64_t flags =
-      bytes.one() % 2 == 0 ? std::uint64_t{O_PATH} : std::uint64_t{O_PATH | O_NOFOLLOW};
+  constexpr std::uint64_t ways[] = {O_PATH,
+                                    O_PATH | O_NOFOLLOW,
+                                    O_PATH | O_DIRECTORY,
+                                    O_PATH | O_DIRECTORY | O_NOFOLLOW,
+                                    O_RDONLY,
+                                    O_RDONLY | O_NOFOLLOW,
+                                    O_RDONLY | O_DIRECTORY,
+                                    O_RDONLY | O_DIRECTORY | O_NOFOLLOW,
+                                    O_WRONLY | O_CREAT,
+                                    O_WRONLY | O_CREAT | O_NOFOLLOW,
+                                    O_WRONLY | O_CREAT | O_EXCL};
+  const std::uint64_t flags = ways[bytes.one() % std::size(ways)];
   for (const char* name : {"l", "a/l"}) {
     const std::string to(bytes.until('\n'));
     ::unlinkat(root.get(), name, 0);
     if (!to.empty()) (void)!::symlinkat(to.c_str(), root.get(), name);
   }
-  std::string path = std::string(bytes.until('\n').substr(0, 5000)).c_str();
-  while (path.ends_with('/')) path.pop_back();
-  if (path.empty()) return;  // nobody asks that: to the kernel it is nothing, to us the root
+  const std::string path = std::string(bytes.until('\n').substr(0, 5000)).c_str();
+  const unsigned mode = (flags & O_CREAT) != 0 ? 0600 : 0;
   ch::kernel::Linux linux;
-  const auto by_kernel = ch::kernel::open_in_root(linux, root.kernel_fd(), path.c_str(), flags);
   ch::kernel::RootWalk walk;
-  const auto by_us =
-      walk.open(linux, root.kernel_fd(), path.c_str(), flags | std::uint64_t{O_CLOEXEC}, 0);
-  const Descriptor one(by_kernel.ok() ? static_cast<int>(by_kernel.value()) : -1);
-  const Descriptor two(by_us.ok() ? static_cast<int>(by_us.value()) : -1);
-  struct stat first {
-  }, second{}, top{};
-  if (one && fstat(one.get(), &first) != 0) wrong("fstat");
-  if (two && fstat(two.get(), &second) != 0) wrong("fstat");
-  if (one && two && (first.st_ino != second.st_ino || first.st_dev != second.st_dev))
-    wrong("the two walks come to different places");
-  // We take a link to "file/" for one to "file", the kernel does not; and hold fewer directories
-  // than it.
-  const bool allowed = by_kernel.ok() ? by_us.error() == ch::kernel::Errno::enametoolong
-                                      : by_kernel.error() == ch::kernel::Errno::enotdir;
-  if (static_cast<bool>(one) != static_cast<bool>(two) && !allowed) {
-    std::fprintf(stderr, "path '%s': %d and %d\n", path.c_str(),
-                 static_cast<int>(by_kernel.error()), static_cast<int>(by_us.error()));
-    wrong("one of the two walks arrives");
-  }
-  if (fstat(place().fd.get(), &top) != 0) wrong("fstat");
-  if (two && second.st_ino == top.st_ino) wrong("the walk leads out");
+  const Arrival by_kernel(
+      ch::kernel::open_in_root(linux, root.kernel_fd(), path.c_str(), flags, mode));
+  const Arrival by_us(walk.open(linux, root.kernel_fd(), path.c_str(), flags, mode));
+  if (by_us.error == ch::kernel::Errno::enametoolong) return;  // we hold fewer directories
+  if (by_kernel.error == by_us.error && by_kernel.at == by_us.at) return;
+  std::fprintf(stderr, "path '%s', flags %llo: %d '%s' and %d '%s'\n", path.c_str(),
+               static_cast<unsigned long long>(flags), static_cast<int>(by_kernel.error),
+               by_kernel.at.c_str(), static_cast<int>(by_us.error), by_us.at.c_str());
+  wrong("the two walks come to different places");
 }
 
 using Target = void (*)(std::string_view);

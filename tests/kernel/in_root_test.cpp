@@ -109,14 +109,65 @@ template <class K>
 void files_are_made_where_asked(K k) {
   Image image;
   create_symlink("/outside", image.dir / "image/absolute");
-  const auto made =
-      open_in_root(k, image.root, "absolute/new", o_wronly | o_creat | o_excl, 0600);
+  const auto made = open_in_root(k, image.root, "absolute/new", o_wronly | o_creat | o_excl, 0600);
   REQUIRE(made.ok());
   (void)close(k, made.value());
   CHECK(test::fs::exists(image.dir / "image/outside/new"));
   CHECK(!test::fs::exists(image.dir / "outside/new"));
   const auto again = open_in_root(k, image.root, "absolute/new", o_wronly | o_creat | o_excl, 0600);
   CHECK(again.error() == Errno::eexist);
+}
+
+/// What lies at `path`: 'd', 'f', 'l', or an error.
+template <class K>
+std::string kind_at(K& k, Fd root, const char* path, std::uint64_t flags) {
+  const auto opened = open_in_root(k, root, path, flags, (flags & o_creat) != 0 ? 0600 : 0);
+  if (!opened.ok()) return "error " + std::to_string(static_cast<int>(opened.error()));
+  struct stat status {};
+  REQUIRE(fstat(static_cast<int>(opened.value()), &status) == 0);
+  (void)close(k, opened.value());
+  return S_ISDIR(status.st_mode) ? "d" : S_ISLNK(status.st_mode) ? "l" : "f";
+}
+
+template <class K>
+void the_end_of_a_path_counts(K k) {
+  Image image;
+  create_symlink("/real", image.dir / "image/link");
+  create_symlink("link", image.dir / "image/link2");
+  create_symlink("real/file/", image.dir / "image/slash");
+  create_symlink("none", image.dir / "image/dangling");
+  create_symlink("none/", image.dir / "image/dangling_slash");
+  const auto kind = [&](const char* path, std::uint64_t flags) {
+    return kind_at(k, image.root, path, flags);
+  };
+  for (const std::uint64_t how : {o_path, o_rdonly, o_path | o_nofollow, o_rdonly | o_directory}) {
+    INFO(how);
+    CHECK(kind("", how) == error(Errno::enoent));
+    CHECK(kind("/", how) == "d");
+    CHECK(kind("real//", how) == "d");
+    CHECK(kind("link/", how) == "d");
+    CHECK(kind("link2/", how) == "d");
+    CHECK(kind("link2/.", how) == "d");
+    CHECK(kind("real/file/", how) == error(Errno::enotdir));
+    CHECK(kind("real/file/.", how) == error(Errno::enotdir));
+    CHECK(kind("real/none/", how) == error(Errno::enoent));
+  }
+  CHECK(kind("link2", o_path) == "d");
+  CHECK(kind("link2", o_path | o_directory) == "d");
+  CHECK(kind("link2", o_rdonly | o_directory) == "d");
+  CHECK(kind("link2", o_path | o_nofollow) == "l");
+  CHECK(kind("link2", o_path | o_directory | o_nofollow) == error(Errno::enotdir));
+  CHECK(kind("link2", o_rdonly | o_nofollow) == error(Errno::eloop));
+  CHECK(kind("link2", o_rdonly | o_directory | o_nofollow) == error(Errno::enotdir));
+  CHECK(kind("slash", o_path) == error(Errno::enotdir));
+  CHECK(kind("slash", o_rdonly) == error(Errno::enotdir));
+  CHECK(kind("real/file", o_path | o_directory) == error(Errno::enotdir));
+  CHECK(kind("real/file", o_rdonly | o_directory) == error(Errno::enotdir));
+  CHECK(kind("real/new/", o_wronly | o_creat) == error(Errno::eisdir));
+  CHECK(kind("dangling_slash", o_wronly | o_creat) == error(Errno::eisdir));
+  CHECK(kind("dangling", o_wronly | o_creat | o_excl) == error(Errno::eexist));
+  CHECK(kind("dangling", o_wronly | o_creat) == "f");
+  CHECK(test::fs::exists(image.dir / "image/none"));
 }
 
 int open_descriptors() {
@@ -138,6 +189,11 @@ TEST_CASE("links in an image lead to places in the image", "[pure]") {
   SECTION("by hand, openat2 forbidden") {
     every_link_stays_inside(test::HidingKernel{Call::openat2, Errno::eperm});
   }
+}
+
+TEST_CASE("by hand a path ends where openat2 says it ends", "[pure]") {
+  SECTION("by openat2") { the_end_of_a_path_counts(Linux{}); }
+  SECTION("by hand") { the_end_of_a_path_counts(test::HidingKernel{Call::openat2}); }
 }
 
 TEST_CASE("directories on the way need search permission, not read permission", "[pure]") {

@@ -24,10 +24,12 @@ template <Kernel K>
 
 /// Opens `path` as a process whose root directory is `root` would: absolute links
 /// start at `root`, ".." stops there. `flags` as in man 2 open, close-on-exec always;
-/// `mode` for o_creat. Errors: ENOENT (also for a link that dangles inside the image),
-/// ENOTDIR, EACCES, ELOOP (too many links, or a magic link). Allocates nothing; safe
-/// between clone and exec. openat2 is of kernel 5.6; where it is missing or refused
-/// (seccomp filters of an outer container do so on new kernels) we walk by hand.
+/// `mode` for o_creat. Errors: ENOENT (also for a link that dangles inside the image, and
+/// for the empty path), ENOTDIR, EACCES, ELOOP (too many links, or a magic link), EISDIR
+/// (o_creat and a slash at the end). Allocates nothing; safe between clone and exec. openat2
+/// is of kernel 5.6; where it is missing or refused (seccomp filters of an outer container do
+/// so on new kernels) we walk by hand, to the same answers but for these: a path of more than
+/// 127 directories at once is ENAMETOOLONG, and a magic link is text like any link.
 template <Kernel K>
 Returned<Fd> open_in_root(K& k, Fd root, const char* path, std::uint64_t flags,
                           unsigned mode = 0) noexcept {

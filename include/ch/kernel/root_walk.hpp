@@ -24,17 +24,24 @@ class RootWalk {
   template <Kernel K>
   Returned<Fd> open(K& k, Fd root, const char* path, std::uint64_t flags,
                     unsigned mode = 0) noexcept {
+    if (*path == '\0') return problem<Fd>(Errno::enoent);
     Returned<void> done = begin(root, path);
     while (done.ok() && next_component(k)) {
       const bool last = *rest_ == '\0';
+      const Enter how{.keep_link = last && !slash_ && (flags & o_nofollow) != 0,
+                      .only_directory = slash_ || (flags & o_directory) != 0};
       if (last && (flags & o_path) == 0) {
-        const auto opened = openat(k, held_[depth_], name_, flags | o_nofollow, mode);
-        if (opened.ok() || opened.error() != Errno::eloop) return release(k, opened);
+        if (slash_ && (flags & o_creat) != 0) return release(k, problem<Fd>(Errno::eisdir));
+        const std::uint64_t only = how.only_directory ? o_directory : 0;
+        const auto opened = openat(k, held_[depth_], name_, flags | only | o_nofollow, mode);
+        // A link is what the kernel calls too many links, or no directory.
+        const bool link = opened.error() == Errno::eloop || opened.error() == Errno::enotdir;
+        if (!link || how.keep_link) return release(k, opened);
       }
-      done = enter(k, last && (flags & o_nofollow) != 0, IfAbsent::fail);
+      done = enter(k, how);
     }
     if (!done.ok()) return release(k, {done.raw, done.call});
-    if (depth_ > 0 && (flags & o_path) != 0 && (flags & o_directory) == 0) {
+    if (depth_ > 0 && (flags & o_path) != 0) {
       const Returned<Fd> answer{static_cast<long>(held_[depth_--]), Call::openat2};
       return release(k, answer);
     }
@@ -49,7 +56,7 @@ class RootWalk {
     Returned<void> done = statx(k, root, "", at_empty_path, top);
     if (done.ok()) done = begin(root, path);
     while (done.ok() && next_component(k)) {
-      done = enter(k, false, IfAbsent::imagine);
+      done = enter(k, {.only_directory = slash_, .imagine_absent = true});
       Statx here;
       if (!done.ok() || held_[depth_] == Fd::none || depth_ == 0) continue;
       done = statx(k, held_[depth_], "", at_empty_path, here);
@@ -61,9 +68,16 @@ class RootWalk {
   }
 
  private:
-  enum class IfAbsent : std::uint8_t { fail, imagine };
+  /// How to go on to the next name: `keep_link`, else a link is followed;
+  /// `imagine_absent`: a name that does not exist counts as a directory.
+  struct Enter {
+    bool keep_link = false;
+    bool only_directory = false;
+    bool imagine_absent = false;
+  };
 
-  static Returned<void> problem(Errno code) noexcept {
+  template <class T = void>
+  static Returned<T> problem(Errno code) noexcept {
     return {-static_cast<long>(code), Call::openat2};
   }
   static bool is(const char* a, const char* b) noexcept {
@@ -74,10 +88,11 @@ class RootWalk {
 
   Returned<void> begin(Fd root, const char* path) noexcept {
     held_[0] = root;
-    return prepend(path, "") ? Returned<void>{} : problem(Errno::enametoolong);
+    return prepend(path) ? Returned<void>{} : problem(Errno::enametoolong);
   }
 
   /// Puts the next real component into name_; "." and ".." are dealt with on the way.
+  /// slash_: one follows it, so it has to lead to a directory, also as the last one.
   template <Kernel K>
   bool next_component(K& k) noexcept {
     for (;;) {
@@ -87,6 +102,7 @@ class RootWalk {
       for (; *rest_ != '\0' && *rest_ != '/'; ++rest_)
         if (length + 1 < sizeof name_) name_[length++] = *rest_;  // 255 fit; longer is refused
       name_[length] = '\0';
+      slash_ = *rest_ == '/';
       while (*rest_ == '/') ++rest_;
       if (is(name_, "..")) pop(k);  // ".." of the root is the root
       if (!is(name_, ".") && !is(name_, "..")) return true;
@@ -95,11 +111,11 @@ class RootWalk {
 
   /// Goes to name_ below the current directory, or to where it points if it is a link.
   template <Kernel K>
-  Returned<void> enter(K& k, bool keep_link, IfAbsent if_absent) noexcept {
+  Returned<void> enter(K& k, Enter how) noexcept {
     if (std::string_view(name_).size() > 255) return problem(Errno::enametoolong);
     if (held_[depth_] == Fd::none) return push(k, Fd::none);  // below what is absent
     const auto child = openat(k, held_[depth_], name_, o_path | o_nofollow);
-    if (child.error() == Errno::enoent && if_absent == IfAbsent::imagine) return push(k, Fd::none);
+    if (child.error() == Errno::enoent && how.imagine_absent) return push(k, Fd::none);
     if (!child.ok()) return {child.raw, child.call};
     Statx status;
     if (const auto s = statx(k, child.value(), "", at_empty_path, status); !s.ok()) {
@@ -107,8 +123,8 @@ class RootWalk {
       return s;
     }
     const unsigned type = status.mode & s_ifmt;
-    if (type == s_iflnk && !keep_link) return follow(k, child.value());
-    if (type != s_ifdir && *rest_ != '\0') {
+    if (type == s_iflnk && !how.keep_link) return follow(k, child.value());
+    if (type != s_ifdir && how.only_directory) {
       (void)close(k, child.value());
       return problem(Errno::enotdir);
     }
@@ -124,7 +140,7 @@ class RootWalk {
     if (++links_ > max_links) return problem(Errno::eloop);
     target[n.value()] = '\0';
     while (target[0] == '/' && depth_ > 0) pop(k);
-    return prepend(target, rest_) ? Returned<void>{} : problem(Errno::enametoolong);
+    return prepend(target) ? Returned<void>{} : problem(Errno::enametoolong);
   }
 
   template <Kernel K>
@@ -153,11 +169,11 @@ class RootWalk {
     return answer;
   }
 
-  /// rest_ = first + "/" + second, where `second` may lie in the other buffer.
-  bool prepend(const char* first, const char* second) noexcept {
+  /// Puts `first` before what is left of the path, which lies in the other buffer.
+  bool prepend(const char* first) noexcept {
     TextWriter out(buffers_[use_ ^= 1], max_path);
     out << first;
-    if (*second != '\0') out << '/' << second;
+    if (slash_) out << '/' << rest_;
     rest_ = out.c_str();
     return !out.truncated();
   }
@@ -167,6 +183,7 @@ class RootWalk {
   int depth_ = 0;
   int links_ = 0;
   int use_ = 0;
+  bool slash_ = false;
   const char* rest_ = nullptr;
   char name_[257] = {};
   char names_[max_path] = {};
