@@ -144,9 +144,8 @@ inline std::string process_records(const Json& config) {
     if (word.find('\0') != std::string::npos) return;
     text.append(key).append(1, '=').append(word).append(1, '\0');
   };
-  if (const auto directory = inner->find("WorkingDir");
-      directory != inner->end() && *directory != "")
-    record("directory", *directory);
+  if (const std::string directory = optional_string(*inner, "WorkingDir"); !directory.empty())
+    record("directory", directory);
   for (const auto& [field, key] : {std::pair("Entrypoint", "entrypoint"), std::pair("Cmd", "cmd")})
     if (const auto words = inner->find(field); words != inner->end() && words->is_array())
       for (const Json& word : *words) record(key, word);
