@@ -1,62 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-tar2dir from outside, as its users see it: messages, what is replaced and what is
-// not, one of many at once, umasks, times, sparse files, attributes, a full disk.
+// ch-tar2dir from outside, as its users see it: messages, times, sparse files, attributes,
+// listings, the container that it works in.
 
-#include <sys/resource.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
 #include <fstream>
-#include <functional>
 
-#include "tests/image/image_archives.hpp"
-#include "tests/support/process.hpp"
+#include "tests/image/tool_fixture.hpp"
 
 namespace {
 
+using test::ch_tar2dir;
+using test::contains;
 using test::content;
 using test::Ran;
 using test::run;
+using test::small_tar;
 using test::Tar;
 using test::TempDir;
+using Fixture = test::ToolFixture;
 namespace fs = std::filesystem;
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-std::string ch_tar2dir() { return test::tool("CH_TAR2DIR", CHARLIE_CH_TAR2DIR); }
-
-Tar small_tar() {
-  Tar tar;
-  tar.dir("bin/").file("bin/sh", "#!\n", 0755).dir("dev/").dir("usr/").file("usr/f", "content");
-  return tar;
-}
-
-struct Fixture {
-  TempDir dir;
-  std::string archive = (dir / "a.tar.gz").string();
-  std::string image = (dir / "at/image").string();
-  Fixture() {
-    fs::create_directory(dir / "at");
-    test::write_file(archive, test::compress(small_tar().bytes(), "gzip"));
-  }
-  [[nodiscard]] Ran unpack(std::vector<std::string> more = {},
-                           const test::RunOptions& options = {}) const {
-    std::vector<std::string> words = {ch_tar2dir()};
-    words.insert(words.end(), more.begin(), more.end());
-    words.push_back(archive);
-    words.push_back(image);
-    return run(words, options);
-  }
-  [[nodiscard]] std::vector<std::string> beside() const {
-    std::vector<std::string> names;
-    for (const auto& entry : fs::directory_iterator(dir / "at"))
-      names.push_back(entry.path().filename().string());
-    std::sort(names.begin(), names.end());
-    return names;
-  }
-};
 
 }  // namespace
 
@@ -118,140 +83,6 @@ TEST_CASE("errors name the archive, the cause and a remedy", "[image][tool]") {
   CHECK(contains(nowhere.err, "remedy: make it: mkdir -p "));
 }
 
-TEST_CASE("an image is replaced whole; what is not an image stays", "[image][tool]") {
-  const Fixture f;
-  REQUIRE(f.unpack().status == 0);
-  test::write_file(f.image + "/usr/added", "x");
-  CHECK(f.unpack().status == 0);
-  CHECK(content(f.image + "/usr/added") == "(none)");
-  CHECK(content(f.image + "/usr/f") == "content");
-  fs::remove_all(f.image);
-
-  fs::create_directory(f.image);  // empty: nothing to lose
-  CHECK(f.unpack().status == 0);
-  fs::remove_all(f.image);
-
-  const auto refused = [&](const std::string& why) {
-    const Ran ran = f.unpack();
-    CAPTURE(why, ran.err);
-    CHECK(ran.status == 1);
-    CHECK(contains(ran.err, why));
-    CHECK(f.beside() == std::vector<std::string>{"image"});
-  };
-  fs::create_directories(f.image + "/precious");
-  refused("does not appear to be an image");
-  CHECK(f.unpack({"--force"}).status == 0);
-  CHECK_FALSE(fs::exists(f.image + "/precious"));
-  fs::remove_all(f.image);
-  test::write_file(f.image, "a file");
-  refused("not a directory");
-  CHECK(content(f.image) == "a file");
-  fs::remove(f.image);
-  fs::create_directory(f.dir / "elsewhere");
-  fs::create_symlink("../elsewhere", f.image);
-  refused("this is a link");
-  fs::remove(f.image);
-  fs::create_symlink("nowhere", f.image);
-  refused("this is a link");
-}
-
-TEST_CASE("a directory of another user is not replaced, not even by force", "[image][tool]") {
-  if (geteuid() == 0) return;  // to whom all belong
-  const Fixture f;
-  for (const char* name : {"/usr", "/etc/"}) {
-    const Ran ran = run({ch_tar2dir(), "--force", f.archive, name});
-    CHECK(ran.status == 1);
-    CHECK(contains(ran.err, "this exists and belongs to another user"));
-  }
-}
-
-TEST_CASE("names of the destination: trailing slashes, relative, none", "[image][tool]") {
-  const Fixture f;
-  test::RunOptions in;
-  in.directory = (f.dir / "at").string();
-  CHECK(run({ch_tar2dir(), f.archive, "one"}, in).status == 0);
-  CHECK(run({ch_tar2dir(), f.archive, "./two/"}, in).status == 0);
-  CHECK(run({ch_tar2dir(), f.archive, "../at/three//"}, in).status == 0);
-  CHECK(f.beside() == std::vector<std::string>{"one", "three", "two"});
-  for (const char* name : {".", "..", "/", "", "one/.."}) {
-    CAPTURE(name);
-    CHECK(run({ch_tar2dir(), f.archive, name}, in).status == 1);
-  }
-  CHECK(f.beside() == std::vector<std::string>{"one", "three", "two"});
-}
-
-TEST_CASE("a failed replacement leaves the old image", "[image][tool]") {
-  const Fixture f;
-  REQUIRE(f.unpack().status == 0);
-  test::write_file(f.image + "/usr/added", "mine");
-  const std::string whole = test::read_file(f.archive);
-  for (std::size_t size = 0; size < whole.size(); size += 29) {
-    test::write_file(f.archive, whole.substr(0, size));
-    CHECK(f.unpack().status == 1);
-    CHECK(content(f.image + "/usr/added") == "mine");
-    CHECK(f.beside() == std::vector<std::string>{"image"});
-  }
-}
-
-TEST_CASE("the image is closed to others while it grows, whatever the umask", "[image][tool]") {
-  for (const mode_t mask : {0000, 0022, 0077}) {
-    const Fixture f;
-    // A pipe that stays open holds the unpacking where we can look at it.
-    const std::string fifo = (f.dir / "fifo").string();
-    REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
-    const pid_t child = fork();
-    if (child == 0) {
-      umask(mask);
-      const int null = open("/dev/null", O_RDWR);
-      dup2(null, 1);
-      dup2(null, 2);
-      execlp(ch_tar2dir().c_str(), "ch-tar2dir", fifo.c_str(), f.image.c_str(), nullptr);
-      _exit(127);
-    }
-    const std::string tar = small_tar().file("mode", "m", 0666).bytes();
-    const int out = open(fifo.c_str(), O_WRONLY);
-    REQUIRE(write(out, tar.data(), 1024) == 1024);
-    struct stat holder {};
-    for (int tries = 0; tries < 100 && holder.st_mode == 0; ++tries) {
-      if (lstat((f.dir / "at/.ch-tar2dir.image").c_str(), &holder) != 0) usleep(20000);
-    }
-    CHECK((holder.st_mode & 07777) == 0700);
-    CHECK_FALSE(fs::exists(f.image));
-    REQUIRE(write(out, tar.data() + 1024, tar.size() - 1024) ==
-            static_cast<ssize_t>(tar.size() - 1024));
-    close(out);
-    int status = 0;
-    waitpid(child, &status, 0);
-    CHECK(status == 0);
-    struct stat s {};
-    const auto mode = [&](const char* name) {
-      REQUIRE(lstat((f.image + "/" + name).c_str(), &s) == 0);
-      return s.st_mode & 07777;
-    };
-    CAPTURE(mask);
-    CHECK(mode(".") == 0755);
-    CHECK(mode("mode") == 0666);
-    CHECK(mode("bin/sh") == 0755);
-    CHECK(mode("usr") == 0755);
-    CHECK(mode("proc") == 0755);
-    CHECK(mode("etc/hosts") == 0644);
-  }
-}
-
-TEST_CASE("the same modes without a container, whatever the umask", "[image][tool]") {
-  for (const mode_t mask : {0000, 0022, 0077}) {
-    const Fixture f;
-    test::write_file(f.archive, small_tar().file("mode", "m", 0666).dir("d/", 01777).bytes());
-    test::RunOptions options;
-    options.in_child = [mask] { umask(mask); };
-    REQUIRE(f.unpack({"--contain=never"}, options).status == 0);
-    CHECK((fs::status(f.image + "/mode").permissions() & fs::perms(07777)) == fs::perms(0666));
-    CHECK((fs::status(f.image + "/d").permissions() & fs::perms(07777)) == fs::perms(01777));
-    for (const char* made : {"", "/proc", "/etc", "/mnt/3", "/ch", "/usr"})
-      CHECK((fs::status(f.image + made).permissions() & fs::perms(07777)) == fs::perms(0755));
-  }
-}
-
 TEST_CASE("any number of threads gives the same tree", "[image][tool]") {
   Tar tar;
   for (int i = 0; i < 400; ++i) {
@@ -278,60 +109,6 @@ TEST_CASE("any number of threads gives the same tree", "[image][tool]") {
     CHECK(tree.size() == first.size());
   }
   CHECK(first.size() > 400);
-}
-
-TEST_CASE("of many unpackings to one name one wins, the others say so", "[image][tool]") {
-  const Fixture f;
-  int both = 0;
-  for (int pair = 0; pair < 50; ++pair) {
-    fs::remove_all(f.image);
-    pid_t children[2];
-    for (pid_t& child : children) {
-      child = fork();
-      if (child == 0) {
-        const int null = open("/dev/null", O_RDWR);
-        dup2(null, 1);
-        dup2(null, 2);
-        execlp(ch_tar2dir().c_str(), "ch-tar2dir", "--no-sync", f.archive.c_str(), f.image.c_str(),
-               nullptr);
-        _exit(127);
-      }
-    }
-    int good = 0;
-    for (const pid_t child : children) {
-      int status = 0;
-      waitpid(child, &status, 0);
-      REQUIRE(WIFEXITED(status));
-      REQUIRE(WEXITSTATUS(status) <= 1);
-      if (WEXITSTATUS(status) == 0) ++good;
-    }
-    CHECK(good >= 1);  // both, if the second began when the first had ended
-    both += good == 2 ? 1 : 0;
-    CHECK(content(f.image + "/usr/f") == "content");
-    CHECK(f.beside() == std::vector<std::string>{"image"});
-  }
-  INFO("pairs that ran one after the other: " << both);
-  CHECK(both < 50);
-}
-
-TEST_CASE("the temporary of a dead run is taken away, that of a live one respected",
-          "[image][tool]") {
-  const Fixture f;
-  const fs::path holder = f.dir / "at/.ch-tar2dir.image";
-  fs::create_directories(holder / "image/some/where");
-  test::write_file(holder / "image/some/file", "left over");
-  fs::permissions(holder / "image/some/where", fs::perms(0));
-  CHECK(f.unpack().status == 0);
-  CHECK(f.beside() == std::vector<std::string>{"image"});
-
-  fs::create_directory(holder);
-  const int lock = open(holder.c_str(), O_RDONLY | O_DIRECTORY);
-  REQUIRE(flock(lock, LOCK_EX | LOCK_NB) == 0);
-  const Ran ran = f.unpack();
-  CHECK(ran.status == 1);
-  CHECK(contains(ran.err, "another process is unpacking to this name"));
-  CHECK(fs::exists(holder));
-  close(lock);
 }
 
 TEST_CASE("one enclosing directory is taken off, in whatever form", "[image][tool]") {
@@ -437,91 +214,6 @@ TEST_CASE("extended attributes and set-uid bits only if asked for", "[image][too
   CHECK((fs::status(f.image + "/f").permissions() & fs::perms(07777)) == fs::perms(04755));
 }
 
-TEST_CASE("a limit on the size of files is an error, not a death", "[image][tool]") {
-  const Fixture f;
-  test::write_file(f.archive, small_tar().file("large", std::string(100000, 'x')).bytes());
-  for (const char* how : {"--contain=always", "--contain=never"}) {
-    test::RunOptions options;
-    options.in_child = [] {
-      const rlimit limit{10000, 10000};
-      setrlimit(RLIMIT_FSIZE, &limit);
-    };
-    const Ran ran = f.unpack({how}, options);
-    CAPTURE(ran.err);
-    CHECK(ran.status == 1);
-    CHECK(contains(ran.err, "File too large"));
-    CHECK(contains(ran.err, "ulimit -f"));
-    CHECK(f.beside().empty());
-  }
-}
-
-TEST_CASE("a full disk, at any fill, is one error and leaves nothing", "[image][tool]") {
-  const TempDir dir;
-  Tar tar;
-  for (int i = 0; i < 30; ++i)
-    tar.file("d" + std::to_string(i % 4) + "/f" + std::to_string(i), std::string(9000, 'x'));
-  test::write_file(dir / "a.tar", tar.bytes());
-  fs::create_directory(dir / "m");
-  const std::string script =
-      "mount -t tmpfs -o \"$1\" none \"$2/m\" || exit 77; "
-      "\"$3\" $4 --max-size=1G --max-files=1M --no-sync \"$2/a.tar\" \"$2/m/i\" >/dev/null; "
-      "status=$?; ls -A \"$2/m\"; exit $status";
-  int failed = 0, worked = 0;
-  for (const char* how : {"--contain=always", "--contain=never"}) {
-    std::vector<std::string> limits;
-    for (int kib = 4; kib <= 640; kib += 12) limits.push_back("size=" + std::to_string(kib) + "k");
-    for (int inodes = 2; inodes <= 80; inodes += 3)
-      limits.push_back("nr_inodes=" + std::to_string(inodes));
-    for (const std::string& limit : limits) {
-      const Ran ran = run({"unshare", "-Urm", "sh", "-c", script, "sh", limit, dir.path().string(),
-                           ch_tar2dir(), how});
-      SKIP_UNLESS(ran.status != 77 && !contains(ran.err, "unshare:"), "no tmpfs of our own here");
-      CAPTURE(how, limit, ran.out, ran.err);
-      if (ran.status == 0) {
-        ++worked;
-        CHECK(ran.out == "i\n");
-      } else {
-        ++failed;
-        CHECK(ran.status == 1);
-        CHECK(ran.out.empty());
-        CHECK(contains(ran.err, "No space left on device"));
-      }
-    }
-  }
-  CHECK(failed > 20);
-  CHECK(worked > 2);
-}
-
-TEST_CASE("interrupted, it takes its traces away and dies of the signal", "[image][tool]") {
-  for (const char* how : {"--contain=always", "--contain=never"})
-    for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
-      const Fixture f;
-      const std::string fifo = (f.dir / "fifo").string();
-      REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
-      const pid_t child = fork();
-      if (child == 0) {
-        const int null = open("/dev/null", O_RDWR);
-        dup2(null, 1);
-        dup2(null, 2);
-        execlp(ch_tar2dir().c_str(), "ch-tar2dir", how, fifo.c_str(), f.image.c_str(), nullptr);
-        _exit(127);
-      }
-      const int out = open(fifo.c_str(), O_WRONLY);
-      const std::string tar = small_tar().bytes();
-      REQUIRE(write(out, tar.data(), 2048) == 2048);
-      for (int tries = 0; tries < 100 && f.beside().empty(); ++tries) usleep(20000);
-      usleep(50000);
-      kill(child, signal);
-      int status = 0;
-      waitpid(child, &status, 0);
-      close(out);
-      CAPTURE(how, signal, status);
-      CHECK(WIFSIGNALED(status));
-      CHECK(WTERMSIG(status) == signal);
-      CHECK(f.beside().empty());
-    }
-}
-
 TEST_CASE("list and check look and touch nothing", "[image][tool]") {
   const Fixture f;
   const Ran list = run({ch_tar2dir(), "--list", f.archive});
@@ -576,59 +268,107 @@ TEST_CASE("an OCI layout in a directory is read in the container, too", "[image]
   }
 }
 
+TEST_CASE("an archive that becomes shorter while it is read is an error", "[image][tool]") {
+  Tar tar;
+  for (int i = 0; i < 60; ++i) tar.file("f" + std::to_string(i), std::string(1 << 20, 'x'));
+  const std::string whole = tar.bytes();
+  const TempDir dir("/dev/shm");
+  const std::string archive = (dir / "a.tar").string();
+  for (const char* how : {"--contain=always", "--contain=never"}) {
+    int status = 0;
+    for (int tries = 0; tries < 50 && status == 0; ++tries) {  // 0: it was faster than we
+      fs::remove_all(dir / "i");
+      test::write_file(archive, whole);
+      const pid_t child = fork();
+      if (child == 0) {
+        dup2(open((dir / "err").c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600), 2);
+        execlp(ch_tar2dir().c_str(), "ch-tar2dir", "-q", "--no-sync", how, archive.c_str(),
+               (dir / "i").c_str(), nullptr);
+        _exit(127);
+      }
+      const fs::path first = dir / ".ch-tar2dir.i/image/f0";
+      while (!fs::exists(first) && waitpid(child, &status, WNOHANG) == 0) usleep(100);
+      REQUIRE(truncate(archive.c_str(), 1 << 20) == 0);
+      waitpid(child, &status, 0);
+    }
+    const std::string err = test::read_file(dir / "err");
+    CAPTURE(how, status, err);
+    CHECK(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 1);
+    CHECK(contains(err, "the archive became shorter"));
+    CHECK_FALSE(fs::exists(dir / "i"));
+    CHECK_FALSE(fs::exists(dir / ".ch-tar2dir.i"));
+  }
+}
+
+TEST_CASE("without user namespaces it unpacks all the same and says so, or refuses if told to",
+          "[image][tool]") {
+  const Fixture f;
+  const auto without_namespaces = [&](const char* how) {
+    return run({"unshare", "-Ur", "sh", "-c",
+                "echo 0 > /proc/sys/user/max_user_namespaces || exit 77; exec \"$@\"", "sh",
+                ch_tar2dir(), how, f.archive, f.image});
+  };
+  const Ran refused = without_namespaces("--contain=always");
+  SKIP_UNLESS(refused.status != 77 && !contains(refused.err, "unshare:"), "no limit of our own");
+  CHECK(refused.status == 1);
+  CHECK(contains(refused.err, "can't extract in a container: "));
+  CHECK(f.beside().empty());
+  const Ran ran = without_namespaces("--contain=auto");
+  CAPTURE(ran.err);
+  CHECK(ran.status == 0);
+  CHECK(contains(ran.out, "note: extracted without a container: "));
+  CHECK(content(f.image + "/usr/f") == "content");
+}
+
 TEST_CASE("the process that extracts has the image as root, no network, no other descriptor",
           "[image][tool]") {
   if (geteuid() != 0) return;  // only root may look into a process that others may not trace
   const Fixture f;
-  const std::string fifo = (f.dir / "fifo").string();
-  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
-  const pid_t tool = fork();
-  if (tool == 0) {
-    const int null = open("/dev/null", O_RDWR);
-    for (int fd = 0; fd < 3; ++fd) dup2(null, fd);
+  test::HeldTool tool(f, small_tar().bytes(), {"--contain=always"}, [] {
     for (const int fd : {7, 20, 300}) dup2(open("/", O_RDONLY), fd);  // inherited, say
-    execlp(ch_tar2dir().c_str(), "ch-tar2dir", "--contain=always", fifo.c_str(), f.image.c_str(),
-           nullptr);
-    _exit(127);
-  }
-  const int out = open(fifo.c_str(), O_WRONLY);
-  const std::string tar = small_tar().bytes();
-  REQUIRE(write(out, tar.data(), 2048) == 2048);
+  });
   const std::string image = (f.dir / "at/.ch-tar2dir.image/image").string();
+  const std::string task = "/proc/" + std::to_string(tool.pid) + "/task/";
   std::string child;
-  for (int tries = 0; tries < 1000 && child.empty(); ++tries, usleep(20000)) {
-    std::ifstream list("/proc/" + std::to_string(tool) + "/task/" + std::to_string(tool) +
-                       "/children");
-    list >> child;
-  }
-  REQUIRE_FALSE(child.empty());
+  REQUIRE(test::in_time([&] {
+    std::ifstream list(task + std::to_string(tool.pid) + "/children");
+    return static_cast<bool>(list >> child);
+  }));
   const std::string proc = "/proc/" + child;
   struct stat root {
   }, tree{};
   REQUIRE(stat(image.c_str(), &tree) == 0);
-  for (int tries = 0; tries < 1000 && root.st_ino != tree.st_ino; ++tries, usleep(20000))
-    REQUIRE(stat((proc + "/root").c_str(), &root) == 0);
-  CHECK(root.st_ino == tree.st_ino);
-  CHECK(root.st_dev == tree.st_dev);
-  usleep(100000);
+  const auto lines_of_mounts = [&] {
+    std::ifstream mounts(proc + "/mountinfo");
+    return std::count(std::istreambuf_iterator<char>(mounts), {}, '\n');
+  };
+  CHECK(test::in_time([&] {
+    return stat((proc + "/root").c_str(), &root) == 0 && root.st_ino == tree.st_ino &&
+           root.st_dev == tree.st_dev && lines_of_mounts() == 1;
+  }));
   for (const char* space : {"user", "mnt", "net", "ipc"})
     CHECK(fs::read_symlink(proc + "/ns/" + space) !=
           fs::read_symlink(std::string("/proc/self/ns/") + space));
-  std::ifstream mounts(proc + "/mountinfo");
-  CHECK(std::count(std::istreambuf_iterator<char>(mounts), {}, '\n') == 1);
-  for (const auto& entry : fs::directory_iterator(proc + "/fd")) {
-    const std::string target = fs::read_symlink(entry.path()).string();
-    CAPTURE(entry.path().string(), target);
-    struct stat s {};
-    REQUIRE(stat(entry.path().c_str(), &s) == 0);
-    const bool ours = S_ISFIFO(s.st_mode) || target == "/dev/null" || s.st_dev == tree.st_dev;
-    CHECK(ours);
-    if (S_ISDIR(s.st_mode)) CHECK((target == "/" || fs::exists(image + target)));
-  }
-  std::ifstream status(proc + "/status");
-  const std::string text{std::istreambuf_iterator<char>(status), {}};
-  CHECK(contains(text, "NoNewPrivs:\t1"));
-  close(out);
-  int ended = 0;
-  waitpid(tool, &ended, 0);
+  std::string other;  // a descriptor of something else
+  CHECK(test::in_time([&] {
+    other.clear();
+    for (const auto& entry : fs::directory_iterator(proc + "/fd")) {
+      std::error_code gone;
+      const std::string target = fs::read_symlink(entry.path(), gone).string();
+      struct stat s {};
+      if (gone || stat(entry.path().c_str(), &s) != 0) continue;
+      const bool ours = S_ISFIFO(s.st_mode) || target == "/dev/null" || s.st_dev == tree.st_dev;
+      const bool inside = !S_ISDIR(s.st_mode) || target == "/" || fs::exists(image + target);
+      if (!ours || !inside) other = target;
+    }
+    return other.empty();
+  }));
+  CAPTURE(other);
+  CHECK(other.empty());
+  CHECK(test::in_time([&] {
+    std::ifstream status(proc + "/status");
+    const std::string text{std::istreambuf_iterator<char>(status), {}};
+    return contains(text, "NoNewPrivs:\t1");
+  }));
 }

@@ -72,7 +72,7 @@ class BytesLocale {
 /// Iterates over the members of one tar. Use from one thread.
 class ArchiveReader {
  public:
-  ArchiveReader(BlockStream& stream, Xattrs xattrs) : stream_(stream), xattrs_(xattrs) {
+  ArchiveReader(BlockSource& stream, Xattrs xattrs) : stream_(stream), xattrs_(xattrs) {
     handle_.reset(archive_read_new());
     archive* a = handle_.get();
     if (a == nullptr) throw std::bad_alloc();
@@ -116,8 +116,8 @@ class ArchiveReader {
       me.previous_ = std::move(me.current_);
       me.current_ = me.stream_.next();
       if (!me.current_) return 0;
-      *data = me.current_->bytes.get();
-      return static_cast<la_ssize_t>(me.current_->size);
+      *data = me.current_->view().data();
+      return static_cast<la_ssize_t>(me.current_->view().size());
     } catch (...) {
       me.failure_ = std::current_exception();
       archive_set_error(a, EIO, "read failed");
@@ -242,7 +242,7 @@ class ArchiveReader {
         "fetch the archive again");
   }
 
-  BlockStream& stream_;
+  BlockSource& stream_;
   Xattrs xattrs_;
   BytesLocale locale_;
   ArchiveHandle handle_;

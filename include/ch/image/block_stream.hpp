@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A thread that reads and decompresses ahead into blocks. Blocks are shared, not
-// copied: the parser looks at headers in them, writers write files straight from them,
-// a hasher reads them, and the last one out returns the block. There is a fixed number of
-// blocks, so memory is bounded and a slow writer slows the reader down.
+// Floor 6. A tar's bytes as blocks, which are shared, not copied: the parser looks at
+// headers in them, writers write files straight from them, a hasher reads them, and the last
+// one out returns the block. Here they come from a thread that reads and decompresses ahead,
+// in mapped_blocks.hpp from the file's own pages. There is a fixed number of blocks, so
+// memory is bounded and a slow writer slows the reader down.
 #pragma once
 
 #include <condition_variable>
@@ -16,14 +17,29 @@
 
 namespace ch::image {
 
-/// Some bytes of the stream. Never changed once filled.
+/// Some bytes of the stream, in memory of its own or elsewhere. Never changed once filled.
 struct Block {
   static constexpr std::size_t capacity = 256 * 1024;
-  std::unique_ptr<char[]> bytes{new char[capacity]};
-  std::size_t size = 0;
-  [[nodiscard]] std::span<const char> view() const noexcept { return {bytes.get(), size}; }
+  std::unique_ptr<char[]> memory;
+  std::span<const char> bytes;
+  [[nodiscard]] std::span<const char> view() const noexcept { return bytes; }
+
+  static Block of_size(std::size_t size) { return {std::unique_ptr<char[]>(new char[size]), {}}; }
 };
 using SharedBlock = std::shared_ptr<const Block>;
+
+/// Purpose: a stream of bytes in blocks. next() answers none at the end, where all checks of
+/// the whole take place; throws UnpackError on damage. For one thread.
+class BlockSource {
+ public:
+  virtual ~BlockSource() = default;
+  virtual SharedBlock next() = 0;
+  /// Reads to the end, for the checks that take place there.
+  void finish() {
+    while (next()) {
+    }
+  }
+};
 
 /// Hands out at most `limit` blocks at a time. take() waits; thread-safe.
 class BlockPool : public std::enable_shared_from_this<BlockPool> {
@@ -38,7 +54,7 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
     if (stopped_) return nullptr;
     if (free_.empty()) {
       ++made_;
-      return std::make_unique<Block>();
+      return std::make_unique<Block>(Block::of_size(Block::capacity));
     }
     auto block = std::move(free_.back());
     free_.pop_back();
@@ -128,47 +144,54 @@ class BlockHasher {
   std::thread thread_;
 };
 
-/// Reads `source` ahead, on a thread of its own. Not copyable; destroy to abandon.
-class BlockStream {
+/// The check of a stream's digest, if one is expected.
+class DigestCheck {
  public:
-  explicit BlockStream(std::unique_ptr<ByteSource> source)
-      : source_(std::move(source)),
-        pool_(std::make_shared<BlockPool>()),
-        thread_([this] { run(); }) {}
-  /// The same, and compares the digest of everything at the end.
-  BlockStream(std::unique_ptr<ByteSource> source, const Digest& expected)
-      : expected_(expected),
-        hasher_(std::make_unique<BlockHasher>()),
+  DigestCheck() = default;
+  explicit DigestCheck(const Digest& expected)
+      : expected_(expected), hasher_(std::make_unique<BlockHasher>()) {}
+
+  void add(const SharedBlock& block) {
+    if (hasher_) hasher_->add(block);
+  }
+  /// At the end. Throws damaged if the digest is another one.
+  void finish() {
+    const auto hasher = std::exchange(hasher_, nullptr);
+    if (!hasher) return;
+    const Digest found = hasher->finish();
+    if (found != expected_)
+      throw UnpackError(Failure::damaged, expected_.text(),
+                        "the uncompressed layer has another digest, " + found.text(),
+                        "fetch the archive again; it was damaged or altered");
+  }
+
+ private:
+  Digest expected_{};
+  std::unique_ptr<BlockHasher> hasher_;
+};
+
+/// Reads `source` ahead, on a thread of its own. Not copyable; destroy to abandon.
+class BlockStream final : public BlockSource {
+ public:
+  explicit BlockStream(std::unique_ptr<ByteSource> source, DigestCheck check = {})
+      : check_(std::move(check)),
         source_(std::move(source)),
         pool_(std::make_shared<BlockPool>()),
         thread_([this] { run(); }) {}
-  ~BlockStream() {
+  ~BlockStream() override {
     pool_->stop();
     if (thread_.joinable()) thread_.join();
   }
   BlockStream(const BlockStream&) = delete;
   BlockStream& operator=(const BlockStream&) = delete;
 
-  /// The next block, or none at the end. Throws what the source threw, and damaged if
-  /// the digest is not the expected one.
-  SharedBlock next() {
+  /// Throws what the source threw, and damaged if the digest is not the expected one.
+  SharedBlock next() override {
     if (auto block = filled_.pop()) return std::move(*block);
     if (thread_.joinable()) thread_.join();
     if (failure_) std::rethrow_exception(failure_);
-    if (hasher_) {
-      const Digest found = hasher_->finish();
-      hasher_.reset();
-      if (found != expected_)
-        throw UnpackError(Failure::damaged, expected_.text(),
-                          "the uncompressed layer has another digest, " + found.text(),
-                          "fetch the archive again; it was damaged or altered");
-    }
+    check_.finish();
     return nullptr;
-  }
-  /// Reads to the end, for the checks that take place there.
-  void finish() {
-    while (next()) {
-    }
   }
 
  private:
@@ -177,17 +200,17 @@ class BlockStream {
       for (;;) {
         auto block = pool_->take();
         if (!block) break;
-        block->size = 0;
-        while (block->size < Block::capacity) {
-          const std::size_t n =
-              source_->read({block->bytes.get() + block->size, Block::capacity - block->size});
+        std::size_t size = 0;
+        while (size < Block::capacity) {
+          const std::size_t n = source_->read({block->memory.get() + size, Block::capacity - size});
           if (n == 0) break;
-          block->size += n;
+          size += n;
         }
-        if (block->size == 0) break;
-        SharedBlock shared = pool_->share(std::move(block));
-        if (hasher_) hasher_->add(shared);
-        filled_.push(std::move(shared));
+        block->bytes = {block->memory.get(), size};
+        if (size == 0) break;
+        const SharedBlock shared = pool_->share(std::move(block));
+        check_.add(shared);
+        filled_.push(shared);
       }
     } catch (...) {
       failure_ = std::current_exception();
@@ -195,8 +218,7 @@ class BlockStream {
     filled_.close();
   }
 
-  Digest expected_{};
-  std::unique_ptr<BlockHasher> hasher_;
+  DigestCheck check_;
   std::unique_ptr<ByteSource> source_;
   std::shared_ptr<BlockPool> pool_;
   Channel<SharedBlock> filled_;

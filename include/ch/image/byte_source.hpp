@@ -62,7 +62,7 @@ class RangeSource final : public ByteSource {
     do n = ::pread(range_.fd, out.data(), want, static_cast<off_t>(range_.offset));
     while (n < 0 && errno == EINTR);
     if (n < 0) throw_errno("read", "the archive");
-    if (n == 0) throw UnpackError(Failure::damaged, {}, "the file became shorter while we read it");
+    if (n == 0) throw_archive_changed();
     range_.offset += static_cast<std::uint64_t>(n);
     range_.size -= static_cast<std::uint64_t>(n);
     watch_.bytes_read += static_cast<std::uint64_t>(n);

@@ -85,6 +85,9 @@ std::string enter_box(const std::string& image) {
 
 inline constexpr int report_fd = 4;
 
+/// The exit status that says: a mapped page of the archive could not be had.
+inline constexpr int archive_went_away = 2;
+
 /// The child: never returns. `input` and `report` become the only descriptors.
 [[noreturn]] inline void extract_in_child(Input& input, int report, const std::string& tree,
                                           const UnpackOptions& options, InputWatch& watch,
@@ -118,7 +121,9 @@ inline constexpr int report_fd = 4;
       const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!root) throw_errno("open", "the new image");
       watch.stop = options.stop;
-      answer["report"] = to_json(Extraction(input, root.get(), options, ModeRules{0}, watch).run());
+      ::signal(SIGBUS, [](int) { ::_exit(archive_went_away); });
+      answer["report"] = to_json(
+          Extraction(input, root.get(), options, ModeRules{0}, watch, Reading::mapped).run());
     }
   } catch (const UnpackError& e) {
     answer = {{"error", to_json(e)}};
@@ -176,6 +181,8 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
+  if (WIFEXITED(status) && WEXITSTATUS(status) == detail::archive_went_away)
+    throw_archive_changed();
   const nlohmann::json answer = nlohmann::json::parse(text, nullptr, false);
   if (!answer.is_object())
     throw UnpackError(Failure::system, {},

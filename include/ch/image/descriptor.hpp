@@ -98,13 +98,21 @@ inline bool status_of(int parent, const char* name, struct stat& out) {
   throw_errno("look at", name);
 }
 
-/// Writes all of it at `offset`. Throws what man 2 pwrite says; ENOSPC when 0 is written.
+[[noreturn]] inline void throw_archive_changed() {
+  throw UnpackError(Failure::damaged, {},
+                    "the archive became shorter, or could not be read, while we read it",
+                    "fetch the archive again, and let nobody write it meanwhile");
+}
+
+/// Writes all of it at `offset`. Throws what man 2 pwrite says; ENOSPC when 0 is written;
+/// damaged if `data` is of a mapped file that has become shorter.
 inline void write_all(int fd, const void* data, std::size_t size, std::uint64_t offset,
                       std::string_view name) {
   const char* from = static_cast<const char*>(data);
   while (size > 0) {
     const ssize_t n = ::pwrite(fd, from, size, static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EFAULT) throw_archive_changed();
     if (n < 0) throw_errno("write", name);
     if (n == 0) throw_errno("write", name, ENOSPC);
     from += n;

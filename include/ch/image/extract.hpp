@@ -10,6 +10,7 @@
 
 #include "ch/image/docker_archive.hpp"
 #include "ch/image/layer_applier.hpp"
+#include "ch/image/mapped_blocks.hpp"
 #include "ch/image/mount_points.hpp"
 #include "ch/image/oci_layout.hpp"
 
@@ -64,11 +65,12 @@ class Extraction {
  public:
   /// Extracts `input` into the empty directory `root`. All arguments outlive this object.
   Extraction(const Input& input, int root, const UnpackOptions& options, ModeRules rules,
-             InputWatch& watch)
+             InputWatch& watch, Reading reading = Reading::by_calls)
       : input_(input),
         options_(options),
         rules_(rules),
         watch_(watch),
+        reading_(reading),
         root_(root),
         limits_(options, root) {}
 
@@ -135,8 +137,11 @@ class Extraction {
     Compression compression = Compression::none;
     auto source = std::make_unique<PeekSource>(decompress(std::move(raw), compression));
     report_.compression = name_of(compression);
-    if (!names_image_part(first_name(source->peek(first_look))))
-      return from_plain_tar(tree, std::move(source));
+    if (!names_image_part(first_name(source->peek(first_look)))) {
+      if (seekable && compression == Compression::none) return from_plain_tar(tree, whole);
+      BlockStream stream(std::move(source));
+      return from_plain_tar(tree, stream);
+    }
 
     // An image archive is read in the order of its manifest, which may stand last.
     Descriptor spool;
@@ -158,8 +163,16 @@ class Extraction {
                         "a docker archive without manifest.json, as before Docker 1.10",
                         "load and save it with a newer Docker, Podman or skopeo");
     } else {
-      from_plain_tar(tree, std::make_unique<RangeSource>(tar, watch_));
+      from_plain_tar(tree, tar);
     }
+  }
+
+  /// The blocks of what is not compressed.
+  std::unique_ptr<BlockSource> blocks_of(const FileRange& range, DigestCheck check = {}) {
+    if (reading_ == Reading::mapped && MappedBlocks::possible(range.fd))
+      return std::make_unique<MappedBlocks>(range, watch_, std::move(check));
+    return std::make_unique<BlockStream>(std::make_unique<RangeSource>(range, watch_),
+                                         std::move(check));
   }
 
   /// The name of the first member that has one, in normal form; "" if there is none.
@@ -173,7 +186,7 @@ class Extraction {
     while (archive_read_next_header(a, &entry) == ARCHIVE_OK) {
       const char* name = archive_entry_pathname(entry);
       if (name == nullptr || std::string_view(name).find("..") != std::string_view::npos) return {};
-      if (const std::string path = normal_member_path(name); !path.empty()) return path;
+      if (std::string path = normal_member_path(name); !path.empty()) return path;
     }
     return {};
   }
@@ -196,9 +209,13 @@ class Extraction {
   }
 
   template <class Tree>
-  void from_plain_tar(Tree& tree, std::unique_ptr<ByteSource> source) {
+  void from_plain_tar(Tree& tree, const FileRange& range) {
+    watch_.bytes_read = 0;  // of the first look
+    from_plain_tar(tree, *blocks_of(range));
+  }
+  template <class Tree>
+  void from_plain_tar(Tree& tree, BlockSource& stream) {
     report_.format = "tar";
-    BlockStream stream(std::move(source));
     ArchiveReader reader(stream, options_.xattrs);
     LayerApplier<Tree>(tree, limits_, report_, watch_).apply(reader, Whiteouts::ordinary_files);
     stream.finish();
@@ -226,12 +243,23 @@ class Extraction {
 
   template <class Tree>
   void apply(Tree& tree, const Layer& layer) {
+    const std::uint64_t before = watch_.bytes_read;
     std::unique_ptr<ByteSource> source = std::make_unique<RangeSource>(layer.blob, watch_);
     // Of an uncompressed blob both digests are the same, and one check is enough.
-    if (layer.digest && *layer.digest != layer.diff_id)
-      source = std::make_unique<CheckedSource>(std::move(source), *layer.digest);
+    const bool check_blob = layer.digest && *layer.digest != layer.diff_id;
+    if (check_blob) source = std::make_unique<CheckedSource>(std::move(source), *layer.digest);
     Compression compression = Compression::none;
-    BlockStream stream(decompress(std::move(source), compression), layer.diff_id);
+    source = decompress(std::move(source), compression);
+    if (compression != Compression::none || check_blob) {
+      BlockStream stream(std::move(source), DigestCheck(layer.diff_id));
+      return apply(tree, layer, stream);
+    }
+    source.reset();
+    watch_.bytes_read = before;
+    apply(tree, layer, *blocks_of(layer.blob, DigestCheck(layer.diff_id)));
+  }
+  template <class Tree>
+  void apply(Tree& tree, const Layer& layer, BlockSource& stream) {
     ArchiveReader reader(stream, options_.xattrs);
     LayerApplier<Tree>(tree, limits_, report_, watch_)
         .apply(reader, Whiteouts::oci, printable(layer.name));
@@ -267,6 +295,7 @@ class Extraction {
   const UnpackOptions& options_;
   ModeRules rules_;
   InputWatch& watch_;
+  Reading reading_;
   int root_;
   Limits limits_;
   UnpackReport report_;

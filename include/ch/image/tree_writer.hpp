@@ -113,11 +113,11 @@ class TreeWriter {
     std::vector<Piece> pieces;
     Piece piece;
     if (m.size <= small_file && !m.sparse) {
-      while (next_piece(piece)) pieces.push_back(owned(std::move(piece)));
+      while (next_piece(piece)) pieces.push_back(owned(std::exchange(piece, {})));
       writers_.write(std::move(file), std::move(pieces));
     } else {
       const auto large = writers_.open_large(std::move(file));
-      while (next_piece(piece)) writers_.add(large, owned(std::move(piece)));
+      while (next_piece(piece)) writers_.add(large, owned(std::exchange(piece, {})));
       large->release();
     }
     if (std::exchange(settle_after_, false)) settle();
@@ -192,9 +192,9 @@ class TreeWriter {
   /// Pieces in libarchive's own buffer are copied, since the next call overwrites them.
   static Piece owned(Piece piece) {
     if (piece.block) return piece;
-    auto block = std::make_shared<Block>(
-        Block{std::unique_ptr<char[]>(new char[piece.bytes.size()]), piece.bytes.size()});
-    std::memcpy(block->bytes.get(), piece.bytes.data(), piece.bytes.size());
+    auto block = std::make_shared<Block>(Block::of_size(piece.bytes.size()));
+    std::memcpy(block->memory.get(), piece.bytes.data(), piece.bytes.size());
+    block->bytes = {block->memory.get(), piece.bytes.size()};
     piece.bytes = block->view();
     piece.block = std::move(block);
     return piece;

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The bytes of an uncompressed archive, straight from the pages that the kernel
+// has of it: no copy and no thread in between, a quarter less work than reading. The price:
+// a file that becomes shorter, or a disk that fails, is a signal (SIGBUS) and no errno. So
+// this is for a process that others watch (contained.hpp).
+// Source: man 2 mmap; man 2 posix_fadvise.
+#pragma once
+
+#include <sys/mman.h>
+
+#include "ch/image/block_stream.hpp"
+
+namespace ch::image {
+
+/// How to get at an uncompressed archive. `mapped`: SIGBUS is expected and means damage.
+enum class Reading { by_calls, mapped };
+
+/// A stretch of a file, mapped window by window. At most 32 MiB at a time are mapped, so a
+/// slow writer slows the parser down.
+class MappedBlocks final : public BlockSource {
+ public:
+  MappedBlocks(FileRange range, InputWatch& watch, DigestCheck check = {})
+      : range_(range), watch_(watch), check_(std::move(check)), room_(std::make_shared<Room>()) {}
+
+  /// Can this file be mapped? Some network and FUSE file systems have no such thing.
+  [[nodiscard]] static bool possible(int fd) {
+    void* at = ::mmap(nullptr, page, PROT_READ, MAP_PRIVATE, fd, 0);
+    return at != MAP_FAILED && ::munmap(at, page) == 0;
+  }
+
+  /// Throws what man 2 mmap says, interrupted, and what DigestCheck throws.
+  SharedBlock next() override {
+    watch_.check();
+    if (range_.size == 0) {
+      check_.finish();
+      return nullptr;
+    }
+    const std::size_t extra = range_.offset % page;  // a mapping begins with a page
+    const auto size =
+        static_cast<std::size_t>(std::min<std::uint64_t>(range_.size, window - extra));
+    room_->take();
+    void* at = ::mmap(nullptr, size + extra, PROT_READ, MAP_PRIVATE, range_.fd,
+                      static_cast<off_t>(range_.offset - extra));
+    if (at == MAP_FAILED) {
+      const int why = errno;
+      room_->give_back();
+      throw_errno("map", "the archive", why);
+    }
+    SharedBlock block(new Block{nullptr, {static_cast<const char*>(at) + extra, size}},
+                      [at, length = size + extra, room = room_](const Block* b) {
+                        delete b;
+                        ::munmap(at, length);
+                        room->give_back();
+                      });
+    range_.offset += size;
+    range_.size -= size;
+    // Let the kernel fetch the next window while this one is parsed.
+    (void)::posix_fadvise(range_.fd, static_cast<off_t>(range_.offset), window,
+                          POSIX_FADV_WILLNEED);
+    watch_.bytes_read += size;
+    check_.add(block);
+    return block;
+  }
+
+ private:
+  static constexpr std::size_t page = 64 * 1024;  // no machine has larger ones
+  static constexpr std::size_t window = 4 * 1024 * 1024;
+  /// The parser itself holds on to no more than two windows (a small file and the last
+  /// block), so the others are with those who will return them.
+  static constexpr int windows = 8;
+
+  /// Counts windows.
+  class Room {
+   public:
+    void take() {
+      std::unique_lock lock(mutex_);
+      returned_.wait(lock, [&] { return taken_ < windows; });
+      ++taken_;
+    }
+    void give_back() {
+      const std::lock_guard lock(mutex_);
+      --taken_;
+      returned_.notify_one();
+    }
+
+   private:
+    std::mutex mutex_;
+    std::condition_variable returned_;
+    int taken_ = 0;
+  };
+
+  FileRange range_;
+  InputWatch& watch_;
+  DigestCheck check_;
+  std::shared_ptr<Room> room_;
+};
+
+}  // namespace ch::image
