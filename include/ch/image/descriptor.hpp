@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A file descriptor that closes itself, and the few calls on descriptors that
-// everything here makes, with errors as exceptions. All names are relative to a held
-// directory and never pass through a link: that is what keeps us in the tree.
+// Floor 6. The few calls on descriptors that everything here makes, with errors as
+// exceptions. All names are relative to a held directory and never pass through a link:
+// that is what keeps us in the tree.
 // Source: man 2 openat, openat2, fstatat.
 #pragma once
 
@@ -14,46 +14,19 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <utility>
 
 #include "ch/image/error.hpp"
-#include "ch/kernel/fd.hpp"
+#include "ch/kernel/owned_fd.hpp"
 
 namespace ch::image {
 
-/// Owns a descriptor; -1 means none.
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-  ~Descriptor() { reset(); }
+using Descriptor = kernel::OwnedFd;
 
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] kernel::Fd kernel_fd() const noexcept { return static_cast<kernel::Fd>(fd_); }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-  [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
-  /// Closes a file that was written. Some file systems report a full quota only now. Throws
-  /// what man 2 close says.
-  void close_written(std::string_view name) {
-    if (fd_ >= 0 && ::close(std::exchange(fd_, -1)) != 0 && errno != EINTR)
-      throw_errno("write", name);
-  }
-  void reset() noexcept {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_ = -1;
-};
+/// Closes a file that was written. Some file systems report a full quota only now. Throws
+/// what man 2 close says.
+inline void close_written(Descriptor& fd, std::string_view name) {
+  if (fd && ::close(fd.release()) != 0 && errno != EINTR) throw_errno("write", name);
+}
 
 /// Opens the directory `name` below `parent`, following no link in the last component.
 /// Throws ENOENT, ENOTDIR (also for a link), EACCES.

@@ -180,7 +180,7 @@ class FileWriters::Large {
   void release() {
     if (users_.fetch_sub(1) == 1) {
       writers_.complete(fd_.get(), file_);
-      fd_.close_written(file_.path);
+      close_written(fd_, file_.path);
       file_.directory.reset();
     }
   }
@@ -216,7 +216,7 @@ inline void FileWriters::perform(Job& job) {
   for (const Piece& piece : job.pieces)
     write_all(fd.get(), piece.bytes.data(), piece.bytes.size(), piece.offset, job.file.path);
   complete(fd.get(), job.file);
-  fd.close_written(job.file.path);
+  close_written(fd, job.file.path);
 }
 
 /// A new file; what was there under its name goes. Never opens an existing one: writing

@@ -139,7 +139,7 @@ inline void write_ch_file(int root, const std::string& name, std::string_view co
   if (!file) throw_errno("make file", "/ch/" + name);
   write_all(file.get(), content.data(), content.size(), 0, "/ch/" + name);
   if (::fchmod(file.get(), 0644) != 0) throw_errno("set the mode of", "/ch/" + name);
-  file.close_written("/ch/" + name);
+  close_written(file, "/ch/" + name);
   made.push_back("ch/" + name);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A file descriptor that closes itself, and reading and writing whole files
-// through one, with errors as exceptions. Source: man 2 open, read, pwrite.
+// Floor 6. Reading and writing whole files through descriptors, with errors as exceptions.
+// Source: man 2 open, read, write; man 3 readdir.
 #pragma once
 
 #include <dirent.h>
@@ -9,40 +9,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include <utility>
 #include <vector>
 
 #include "ch/inject/error.hpp"
-#include "ch/kernel/fd.hpp"
+#include "ch/kernel/owned_fd.hpp"
 
 namespace ch::inject {
 
-/// Owns a descriptor; -1 means none.
-class Descriptor {
- public:
-  Descriptor() noexcept = default;
-  explicit Descriptor(int fd) noexcept : fd_(fd) {}
-  Descriptor(Descriptor&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Descriptor& operator=(Descriptor&& other) noexcept {
-    if (this != &other) {
-      reset();
-      fd_ = std::exchange(other.fd_, -1);
-    }
-    return *this;
-  }
-  ~Descriptor() { reset(); }
-
-  [[nodiscard]] int get() const noexcept { return fd_; }
-  [[nodiscard]] kernel::Fd kernel_fd() const noexcept { return static_cast<kernel::Fd>(fd_); }
-  explicit operator bool() const noexcept { return fd_ >= 0; }
-  void reset() noexcept {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = -1;
-  }
-
- private:
-  int fd_ = -1;
-};
+using Descriptor = kernel::OwnedFd;
 
 /// Status of what is open.
 inline struct stat status_of(const Descriptor& fd, std::string_view path) {
