@@ -22,8 +22,8 @@ struct Fixture : FromHost {
       fs::copy_file(fs::path(CHARLIE_MADE_DRIVER) / name, dir / "driver" / name);
     test::write_file(dir / "driver/made.json", "{}");
     const auto mount = [this](const std::string& name, const std::string& to) {
-      return R"({"hostPath": ")" + (dir / ("driver/" + name)).string() + R"(", "containerPath": ")" +
-             to + "/" + name + R"(", "options": ["ro"]})";
+      return R"({"hostPath": ")" + (dir / ("driver/" + name)).string() +
+             R"(", "containerPath": ")" + to + "/" + name + R"(", "options": ["ro"]})";
     };
     test::write_file(cdi / "made.json", R"({"cdiVersion": "0.5.0", "kind": "made.com/gpu",
       "devices": [{"name": "0", "containerEdits": {"deviceNodes": [{"path": "/dev/null"}]}}],
@@ -33,9 +33,11 @@ struct Fixture : FromHost {
          "../libother.so.1::/usr/lib/made-gnu/gbm/made-drm_gbm.so"]},
         {"hookName": "createContainer", "path": "/usr/bin/nvidia-cdi-hook", "args": ["nvidia-cdi-hook",
          "update-ldcache", "--folder", "/usr/lib/made-gnu"]}],
-      "mounts": [)" + mount("libmade.so.550.54.14", "/usr/lib/made-gnu") + ", " +
-        mount("libother.so.550.54.14", "/usr/lib/made-gnu") + ", " + mount("made-smi", "/usr/bin") +
-        ", " + mount("made.json", "/etc/made/icd.d") + more + "]}}");
+      "mounts": [)" + mount("libmade.so.550.54.14", "/usr/lib/made-gnu") +
+                                            ", " +
+                                            mount("libother.so.550.54.14", "/usr/lib/made-gnu") +
+                                            ", " + mount("made-smi", "/usr/bin") + ", " +
+                                            mount("made.json", "/etc/made/icd.d") + more + "]}}");
   }
 };
 
@@ -75,9 +77,27 @@ TEST_CASE("a device that is not described changes nothing", "[tool]") {
     CHECK(contains(ran.err, "ch-fromhost: error: "));
     CHECK(contains(ran.err, "ch-fromhost: remedy: "));
   }
-  const Ran none = f({"--cdi-dirs", f.dir / "nowhere", "--cdi"});
+  CHECK(before == test::everything(f.image, true));
+}
+
+TEST_CASE("--cdi on a host where nothing is described is one error with its remedy", "[tool]") {
+  const Fixture f;
+  const auto before = test::everything(f.image, true);
+  const std::string nowhere = f.dir / "nowhere";
+  const Ran none = f({"--cdi-dirs", nowhere, "--cdi"});
   CHECK(none.status == 1);
-  CHECK(contains(none.err, "nowhere"));
+  CHECK(none.out.empty());
+  CHECK(none.err == "ch-fromhost: error: no device is described in " + nowhere +
+                        "\nch-fromhost: remedy: have the host described by the driver's tool, e.g. "
+                        "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, or say where that "
+                        "is: --cdi-dirs\n");
+  fs::create_directory(nowhere);
+  test::write_file(nowhere + "/bad.json", "{");
+  const Ran bad = f({"--cdi-dirs", nowhere, "--cdi"});
+  CHECK(bad.status == 1);
+  CHECK(contains(bad.err, "error: no device is described in " + nowhere +
+                              "; not usable: " + nowhere + "/bad.json: this is not JSON"));
+  CHECK(contains(bad.err, "\nch-fromhost: remedy: have the file made again"));
   CHECK(before == test::everything(f.image, true));
 }
 

@@ -27,7 +27,7 @@ struct ImageEdits {
   }
   std::set<std::string> kinds;
   for (const auto& [name, found] : registry.devices()) kinds.insert(found.spec->kind);
-  if (kinds.empty()) return {{"*", "all"}};  // for the message that says where was looked
+  if (kinds.empty()) throw registry.nothing_described();
   std::vector<DeviceRequest> requests;
   for (const std::string& kind : kinds) requests.push_back({kind, "all"});
   return requests;
@@ -41,8 +41,8 @@ struct ImageEdits {
     struct stat status {};
     const bool is_file = ::stat(mount.host_path.c_str(), &status) == 0 && S_ISREG(status.st_mode);
     if (is_file && base_of(mount.host_path) == base_of(mount.container_path))
-      edits.requests.push_back({mount.host_path, destination, "--cdi",
-                                std::string(parent_of(mount.container_path))});
+      edits.requests.push_back(
+          {mount.host_path, destination, "--cdi", std::string(parent_of(mount.container_path))});
     else
       edits.warnings.push_back(printable(mount.host_path) +
                                " is left out: it is no regular file, or has another name inside; "

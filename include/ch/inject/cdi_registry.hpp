@@ -66,6 +66,11 @@ class Registry {
     return found;
   }
 
+  /// The error for one who wants whatever there is, where there is nothing.
+  [[nodiscard]] InjectError nothing_described() const {
+    return nothing({}, "no device is described");
+  }
+
   /// All devices by their names; those of files that precedence hides are not among them.
   [[nodiscard]] const std::map<std::string, Found>& devices() const noexcept { return devices_; }
 
@@ -117,25 +122,34 @@ class Registry {
     return name.ends_with(".json") ? spec_from_json_text(text) : spec_from_yaml_text(text);
   }
 
-  /// One message that has all that could explain it.
   [[nodiscard]] InjectError missing(const DeviceRequest& request) const {
-    std::string places;
-    for (const std::string& directory : directories_)
-      places += (places.empty() ? "" : ", ") + printable(directory);
-    std::string cause = "no such device is described in " + places;
     std::string others;
     for (const auto& [name, device] : devices_)
       if (device.spec->kind == request.kind || others.size() < 200)
         others += (others.empty() ? "" : ", ") + name;
-    if (!others.empty()) cause += "; there is " + others;
-    for (const std::string& problem : problems_) cause += "; not usable: " + problem;
-    const bool broken = !problems_.empty() && others.empty();
-    return {request.text(), cause,
-            broken ? "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"
-            : !others.empty()
-                ? "choose one of these (ch-device --list)"
-                : "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
-                  "--output=/etc/cdi/nvidia.yaml, or say where that is: --cdi-dirs"};
+    if (others.empty()) return nothing(request.text(), "no such device is described");
+    return {request.text(),
+            "no such device is described in " + places() + "; there is " + others + problem_list(),
+            "choose one of these (ch-device --list)"};
+  }
+
+  [[nodiscard]] InjectError nothing(std::string subject, const std::string& cause) const {
+    return {std::move(subject), cause + " in " + places() + problem_list(),
+            problems_.empty()
+                ? "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
+                  "--output=/etc/cdi/nvidia.yaml, or say where that is: --cdi-dirs"
+                : "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"};
+  }
+  [[nodiscard]] std::string places() const {
+    std::string text;
+    for (const std::string& directory : directories_)
+      text += (text.empty() ? "" : ", ") + printable(directory);
+    return text;
+  }
+  [[nodiscard]] std::string problem_list() const {
+    std::string text;
+    for (const std::string& problem : problems_) text += "; not usable: " + problem;
+    return text;
   }
 
   std::vector<std::string> directories_;
