@@ -38,6 +38,14 @@ object_library(object_provider libcharlie-fi.so "" lib provider.cpp)
 target_link_libraries(object_provider PRIVATE object_cxi)
 target_link_options(object_provider PRIVATE LINKER:--no-as-needed
   LINKER:-rpath,${inject_fixtures}/opt/cray)
+# What Cray's provider for Gemini and Aries is: libraries in several places below /opt/cray.
+foreach(name IN ITEMS ugni alpslli)
+  object_library(object_${name} lib${name}.so.0 lib${name}.so.0 opt/cray/${name}/lib64 empty.cpp)
+endforeach()
+object_library(object_gnix libgnix-fi.so "" lib provider.cpp)
+target_link_libraries(object_gnix PRIVATE object_ugni object_alpslli)
+target_link_options(object_gnix PRIVATE LINKER:--no-as-needed
+  LINKER:-rpath,${inject_fixtures}/opt/cray/ugni/lib64:${inject_fixtures}/opt/cray/alpslli/lib64)
 
 add_executable(object_ask ${objects}/ask.cpp)
 set_target_properties(object_ask PROPERTIES
@@ -48,7 +56,8 @@ target_link_options(object_ask PRIVATE -nodefaultlibs -Wl,--no-as-needed)
 target_link_libraries(object_ask PRIVATE c)
 
 add_custom_target(charlie_inject_objects ALL DEPENDS object_answer object_plugin object_old
-  object_new object_user object_cxi object_fabric object_image_fabric object_provider object_ask)
+  object_new object_user object_cxi object_fabric object_image_fabric object_provider object_gnix
+  object_ask)
 if(TARGET test_inject)
   add_dependencies(test_inject charlie_inject_objects)
   if(TARGET charlie_docs)

@@ -229,11 +229,12 @@ class Planner {
     for (const Incoming& i : incoming_) {
       const std::string directory(parent_of(i.path));
       const std::string name(base_of(i.path));
-      const bool searched =
-          ranges::contains(image_.directories(), directory) || (fabric_ && directory == *fabric_);
-      if (i.elf.soname.empty() || !is_plain_name(i.elf.soname) || !searched) continue;
+      const bool searched = ranges::contains(image_.directories(), directory);
+      if (i.elf.soname.empty() || !is_plain_name(i.elf.soname)) continue;
+      if (!searched && !(fabric_ && directory == *fabric_)) continue;
       // ldconfig passes over other names.
-      if (i.elf.soname.starts_with("lib") && i.elf.soname.find(".so") != std::string::npos)
+      if (searched && i.elf.soname.starts_with("lib") &&
+          i.elf.soname.find(".so") != std::string::npos)
         plan_.expected.push_back({i.elf.soname, i.path});
       const bool taken = ranges::any_of(plan_.entries, [&](const Entry& e) {
         return e.directory == directory && e.name == i.elf.soname;
