@@ -27,12 +27,22 @@ bool matters(long number) {
     case SYS_mmap:
     case SYS_mprotect:
     case SYS_rt_sigreturn:
+    case SYS_rt_sigprocmask:
+    case SYS_futex:  // threads are the C library's business, which ends where these fail
+    case SYS_set_robust_list:
+    case SYS_rseq:
+    case SYS_madvise:
     case SYS_exit_group:
     case SYS_wait4:
       return false;
     default:
       return true;
   }
+}
+
+/// Did it fail only to say that all is done?
+bool is_done(const test::Faulty& ran) {
+  return ran.status == 0 || ran.err.find("can't write to standard output") != std::string::npos;
 }
 
 struct Fixture : FromHost {
@@ -74,7 +84,7 @@ TEST_CASE("when the k-th call of an injection fails, the image is as it was", "[
       ++points;
       const auto after = f.state();
       CAPTURE(error, k, ran.status, ran.err);
-      if (ran.status == 0) {  // a call that only helps, has a fallback, or cleans up
+      if (is_done(ran)) {  // a call that only helps, has a fallback, or cleans up
         ++survived;
         (void)f({"-p", f.program, "-p", f.library});
         const auto completed = f.state();
@@ -136,9 +146,9 @@ TEST_CASE("when the k-th call of a removal fails, everything is still injected",
     }
     ++points;
     CAPTURE(k, ran.status, ran.err);
-    if (ran.status == 0) (void)f({"--remove"});
+    if (is_done(ran)) (void)f({"--remove"});
     const auto after = f.state();
-    const auto& wanted = ran.status == 0 ? f.before : injected;
+    const auto& wanted = is_done(ran) ? f.before : injected;
     INFO(test::difference(wanted, after));
     CHECK(after == wanted);
   }

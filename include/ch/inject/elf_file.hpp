@@ -9,6 +9,7 @@
 #include <gelf.h>
 #include <libelf.h>
 
+#include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
@@ -168,12 +169,17 @@ class ElfReader {
     }
   }
   void symbols(Elf_Scn* s, const GElf_Shdr& section) {
+    constexpr std::string_view wanted = "fi_prov_ini";
+    // Most files have not even a name like this among the thousands of theirs.
+    const Elf_Data* names = ::elf_getdata(::elf_getscn(elf_, section.sh_link), nullptr);
+    if (names == nullptr || names->d_buf == nullptr ||
+        ::memmem(names->d_buf, names->d_size, wanted.data(), wanted.size()) == nullptr)
+      return;
     Elf_Data* data = ::elf_getdata(s, nullptr);
     GElf_Sym symbol;
     for (int i = 0; data != nullptr && ::gelf_getsym(data, i, &symbol) != nullptr; ++i) {
       const char* name = ::elf_strptr(elf_, section.sh_link, symbol.st_name);
-      if (symbol.st_shndx != SHN_UNDEF && name != nullptr &&
-          std::string_view(name) == "fi_prov_ini")
+      if (symbol.st_shndx != SHN_UNDEF && name != nullptr && std::string_view(name) == wanted)
         out_.is_fabric_provider = true;
     }
   }

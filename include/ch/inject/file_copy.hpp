@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. Making one file, link or copy under a name in a held directory, and comparing
-// files. Copies are left to the kernel, which shares blocks where the file system can.
-// Source: man 2 copy_file_range, linkat, symlinkat, renameat.
+// files. Source: man 2 copy_file_range, sendfile, linkat, symlinkat, renameat.
 #pragma once
+
+#include <sys/sendfile.h>
 
 #include <algorithm>
 #include <memory>
@@ -12,32 +13,35 @@
 
 namespace ch::inject {
 
-/// Appends what is left of `from` to `to`.
+/// Can the kernel not copy between these files by this call, so that another one must?
+[[nodiscard]] constexpr bool must_copy_otherwise(int code) noexcept {
+  return code == EXDEV || code == EINVAL || code == ENOSYS || code == EOPNOTSUPP || code == EPERM ||
+         code == EBADF;
+}
+
+/// Appends what is left of `from` to `to`. Left to the kernel, by copy_file_range (which shares
+/// blocks where it can) or between file systems by sendfile; by hand what neither can read,
+/// such as files of /proc.
 inline void copy_bytes(int from, int to, std::string_view path) {
   constexpr std::size_t piece = std::size_t{1} << 30;
-  for (;;) {
-    const ssize_t n = ::copy_file_range(from, nullptr, to, nullptr, piece, 0);
-    if (n > 0) continue;
-    if (n == 0) break;  // the end; or a file system that can't say (proc), see below
-    if (errno == EINTR) continue;
-    if (errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP &&
-        errno != EPERM && errno != EBADF)
+  const auto by_kernel = [from, to, path](auto&& copy) {
+    for (bool any = false;;) {
+      const ssize_t n = copy(from, to);
+      if (n == 0) return any;
+      any = any || n > 0;
+      if (n > 0 || errno == EINTR) continue;
+      if (must_copy_otherwise(errno)) return false;
       throw_errno("copy", path);
-    break;
-  }
-  constexpr std::size_t size = std::size_t{256} * 1024;
-  std::unique_ptr<char[]> buffer;
-  for (;;) {
-    if (!buffer) {
-      char probe[512];  // mostly nothing is left
-      const std::size_t n = read_some(from, probe, sizeof probe, path);
-      write_all(to, {probe, n}, path);
-      if (n < sizeof probe) return;
-      buffer = std::make_unique<char[]>(size);
     }
-    const std::size_t n = read_some(from, buffer.get(), size, path);
+  };
+  if (by_kernel([](int f, int t) { return ::copy_file_range(f, nullptr, t, nullptr, piece, 0); }) ||
+      by_kernel([](int f, int t) { return ::sendfile(t, f, nullptr, piece); }))
+    return;
+  constexpr std::size_t size = std::size_t{64} * 1024;
+  const auto buffer = std::make_unique_for_overwrite<char[]>(size);
+  for (std::size_t n = size; n == size;) {
+    n = read_some(from, buffer.get(), size, path);
     write_all(to, {buffer.get(), n}, path);
-    if (n < size) return;
   }
 }
 
@@ -113,7 +117,7 @@ inline void keep_file(int from, const std::string& name, int to, const std::stri
 /// Are both the same byte by byte?
 [[nodiscard]] inline bool same_bytes(int a, int b, std::string_view path) {
   constexpr std::size_t size = std::size_t{128} * 1024;
-  const auto buffer = std::make_unique<char[]>(2 * size);
+  const auto buffer = std::make_unique_for_overwrite<char[]>(2 * size);
   for (;;) {
     const std::size_t n = read_some(a, buffer.get(), size, path);
     const std::size_t m = read_some(b, buffer.get() + size, size, path);

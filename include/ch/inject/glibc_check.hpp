@@ -44,12 +44,16 @@ namespace detail {
 template <class Missing>
 void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries& image,
                     Missing&& missing) {
-  const auto provider = [&](const std::string& soname, const Incoming& user) -> const ElfFile* {
-    const auto along = ranges::find_if(incoming, [&](const Incoming& i) {
-      return i.elf.same_machine(user.elf) && (i.elf.soname == soname || base_of(i.path) == soname);
-    });
-    if (along != incoming.end()) return &along->elf;
-    const FoundLibrary* found = image.find(soname, user.elf, {std::string(parent_of(user.path))});
+  std::multimap<std::string_view, const ElfFile*> along;  // by soname, and by file name
+  for (const Incoming& i : incoming) {
+    along.emplace(i.elf.soname, &i.elf);
+    along.emplace(base_of(i.path), &i.elf);
+  }
+  const auto provider = [&](std::string_view soname, const Incoming& user) -> const ElfFile* {
+    for (auto [at, end] = along.equal_range(soname); at != end; ++at)
+      if (at->second->same_machine(user.elf)) return at->second;
+    const FoundLibrary* found =
+        image.find(std::string(soname), user.elf, {std::string(parent_of(user.path))});
     return found != nullptr ? &found->elf : nullptr;
   };
   for (const Incoming& i : incoming) {
@@ -72,8 +76,10 @@ void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries&
       return a.file != b.file ? a.file < b.file
                               : ::strverscmp(a.version.c_str(), b.version.c_str()) > 0;
     });
+    const ElfFile* elf = nullptr;
+    std::string_view file;  // that `elf` is
     for (const NeededVersion& need : needs) {
-      const ElfFile* elf = provider(need.file, i);
+      if (need.file != file) elf = provider(file = need.file, i);
       if (elf == nullptr || ranges::contains(elf->defined_versions, need.version)) continue;
       const std::string newest = detail::newest_like(*elf, need.version);
       throw InjectError(

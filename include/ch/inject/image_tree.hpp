@@ -6,6 +6,7 @@
 // Source: kernel/in_root.hpp, kernel/root_walk.hpp.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 
@@ -56,10 +57,13 @@ class ImageTree {
   [[nodiscard]] Descriptor try_open_directory(const std::string& path) const {
     return try_open(path, kernel::o_rdonly | kernel::o_directory);
   }
-  [[nodiscard]] Descriptor open_directory(const std::string& path) const {
-    Descriptor fd = try_open_directory(path);
-    if (!fd) throw_errno("open directory of the image", path, ENOENT);
-    return fd;
+  /// The same, opened once and held from then on: what we look at, change and record in it is
+  /// in one and the same directory, whatever becomes of its name. A missing one is looked for
+  /// again each time.
+  [[nodiscard]] const Descriptor& held_directory(const std::string& path) const {
+    Descriptor& held = held_[path];
+    if (!held) held = try_open_directory(path);
+    return held;
   }
   [[nodiscard]] bool has_directory(const std::string& path) const {
     return static_cast<bool>(try_open(path, kernel::o_path | kernel::o_directory));
@@ -95,6 +99,7 @@ class ImageTree {
 
   std::string path_;
   Descriptor root_;
+  mutable std::map<std::string, Descriptor> held_;
 };
 
 }  // namespace ch::inject

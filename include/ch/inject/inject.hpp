@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. Injecting host files into an image, and taking them out again: the plan becomes
-// a transaction, ldconfig runs, the record is written, and only then it is decided.
+// a transaction, ldconfig runs, the record is written, and only then it is decided. While
+// files are copied, ldconfig's container is made; while ldconfig runs, the record is.
 //
 // Example: examples of use are apps/ch-fromhost/main.cpp and tests/inject/.
 // Source: ch-fromhost's manual page.
@@ -51,14 +52,16 @@ inline std::vector<std::string> guarded(const ImageTree& tree, bool runs_ldconfi
   return {cache, cache + '~', notes, notes + '~'};  // it writes to the second, and renames that
 }
 
-inline void run_guarded_ldconfig(const ImageTree& tree, Transaction& transaction,
-                                 std::vector<std::string>& directories,
-                                 const std::atomic<bool>* stop) {
-  (void)run_ldconfig(tree, stop);
+/// Waits until ldconfig is done, and clears away what it leaves besides the cache: answers
+/// directories that are not needed.
+inline std::vector<std::string> finish_guarded(LdconfigRun& ldconfig, const ImageTree& tree,
+                                               Transaction& transaction,
+                                               const std::atomic<bool>* stop) {
+  (void)ldconfig.finish(stop);
   const std::string notes = notes_path(tree);
   transaction.put_back(notes);
   const std::string above(parent_of(notes));
-  if (transaction.made(above)) directories.push_back(above);
+  return transaction.made(above) ? std::vector{above} : std::vector<std::string>{};
 }
 
 }  // namespace detail
@@ -69,28 +72,25 @@ inline void run_guarded_ldconfig(const ImageTree& tree, Transaction& transaction
 inline InjectReport inject(const ImageTree& tree, const Manifest& before, InjectionPlan plan,
                            const InjectOptions& options) {
   InjectReport report;
-  const bool ldconfig = plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
-  if (plan.does_nothing() && (!ldconfig || detail::cache_is_complete(tree, plan.expected)))
+  const bool needed = plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
+  if (plan.does_nothing() && (!needed || detail::cache_is_complete(tree, plan.expected)))
     return report;
   const std::size_t count = plan.entries.size();
   const std::string own = tree.locate(own_directory);
   plan.entries.push_back({own, manifest_name, action::Text{}, "the record of this injection"});
 
   Transaction transaction(tree, options.stop);
+  std::optional<LdconfigRun> ldconfig;  // goes first, so that nothing is undone beside it
+  if (needed) ldconfig.emplace(tree);
   const std::string cache = detail::cache_path(tree);
   const bool had_cache = static_cast<bool>(tree.try_open_file(cache));
-  transaction.begin(plan, detail::guarded(tree, ldconfig));
+  transaction.begin(plan, detail::guarded(tree, needed));
   transaction.put(plan, 0, count);
-  std::vector<std::string> unneeded_directories;
-  if (ldconfig) {
-    detail::run_guarded_ldconfig(tree, transaction, unneeded_directories, options.stop);
-    report.warnings = check_cache(tree, plan.expected);
-    report.has_run_ldconfig = true;
-  }
+  if (ldconfig) ldconfig->start();
 
   Manifest after = before;
   if (before.items.empty()) after.had_loader_cache = had_cache;
-  after.has_run_ldconfig = before.has_run_ldconfig || ldconfig;
+  after.has_run_ldconfig = before.has_run_ldconfig || needed;
   if (transaction.made(own)) after.directories.push_back(own);
   for (const NewDirectory& d : plan.directories) after.directories.push_back(d.path);
   std::vector<std::uint64_t> keep;
@@ -115,6 +115,12 @@ inline InjectReport inject(const ImageTree& tree, const Manifest& before, Inject
   }
   std::get<action::Text>(plan.entries[count].action).content = to_text(after);
   transaction.put(plan, count, count + 1);
+  std::vector<std::string> unneeded_directories;
+  if (ldconfig) {
+    unneeded_directories = detail::finish_guarded(*ldconfig, tree, transaction, options.stop);
+    report.warnings = check_cache(tree, plan.expected);
+    report.has_run_ldconfig = true;
+  }
   transaction.commit(keep, {}, unneeded_directories);
   report.changed = true;
   return report;
@@ -152,14 +158,17 @@ inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, Inje
                               action::Erase{}, "the image had none"});
   plan.entries.push_back(
       {tree.locate(own_directory), manifest_name, action::Erase{}, "nothing is injected any more"});
-  const bool ldconfig =
-      plan.needs_ldconfig && options.ldconfig == Ldconfig::run && find_ldconfig(tree).has_value();
   Transaction transaction(tree, options.stop);
-  transaction.begin(plan, detail::guarded(tree, ldconfig));
+  std::optional<LdconfigRun> ldconfig;
+  if (plan.needs_ldconfig && options.ldconfig == Ldconfig::run && find_ldconfig(tree))
+    ldconfig.emplace(tree);
+  transaction.begin(plan, detail::guarded(tree, ldconfig.has_value()));
   transaction.put(plan, 0, plan.entries.size());
   auto directories = manifest.directories;
   if (ldconfig) {
-    detail::run_guarded_ldconfig(tree, transaction, directories, options.stop);
+    ldconfig->start();
+    for (std::string& d : detail::finish_guarded(*ldconfig, tree, transaction, options.stop))
+      directories.push_back(std::move(d));
     report.has_run_ldconfig = true;
   }
   std::vector<std::uint64_t> unneeded;

@@ -11,11 +11,13 @@
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <atomic>
 
+#include "ch/inject/file_copy.hpp"
 #include "ch/inject/image_libraries.hpp"
 #include "ch/inject/injection_plan.hpp"
 #include "ch/kernel/seccomp.hpp"
@@ -53,13 +55,44 @@ inline void require_ldconfig(const ImageTree& tree, Libc libc) {
 
 namespace detail {
 
+/// The image is the working directory while this lives, so that a child of ours finds it as
+/// ".". By its path it might find another one there by then; and a descriptor of ours leads
+/// to a mount of this namespace, not of the child's.
+class Visit {
+ public:
+  explicit Visit(const ImageTree& tree) : back_(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)) {
+    if (!back_ || ::fchdir(tree.root().get()) != 0) throw_errno("go to image", tree.path());
+  }
+  Visit(const Visit&) = delete;
+  Visit& operator=(const Visit&) = delete;
+  ~Visit() { (void)!::fchdir(back_.get()); }
+
+ private:
+  Descriptor back_;
+};
+
 /// What the process that becomes ldconfig needs, prepared before it exists.
 struct LdconfigStart {
   const Plan& plan;
   const char* program;
   int output;  // becomes its standard output and error
-  int alive;   // end of a pipe whose other end closes when our process is gone
+  int go;      // socket: a byte comes when it is time, the end when our process is gone
 };
+
+/// A process can be born into these only. The others it makes itself: a network takes a
+/// while, in which we have other things to do.
+inline constexpr std::uint64_t born_into = kernel::clone_newuser | kernel::clone_newpid;
+
+/// Makes the container around this process.
+inline Result<void> enter_container(kernel::Linux& linux_kernel, const Plan& plan) noexcept {
+  const auto rest = static_cast<std::uint64_t>(LdconfigBox::namespace_set::flags()) & ~born_into;
+  if (const auto done = kernel::unshare(linux_kernel, rest); !done.ok()) {
+    Error error = lift(done).error();
+    error.step = static_cast<StepIndex>(0);
+    return failure(error);
+  }
+  return execute(linux_kernel, plan, Descriptors::close_at_exec, 1);
+}
 
 /// ldconfig waits for the disk, twice, and on many file systems for all that we have just
 /// copied. An injection promises nothing for a power failure; so these calls succeed at once.
@@ -83,16 +116,15 @@ inline void dont_wait_for_disk(kernel::Linux& linux_kernel) noexcept {
   (void)kernel::install_filter(linux_kernel, filter);  // without it, it only takes longer
 }
 
-/// Becomes the container, then ldconfig. Its life ends with ours: nobody else would undo
-/// what it does.
+/// Becomes the container, and when it is told to, ldconfig. Its life ends with ours: nobody
+/// else would undo what it does.
 [[noreturn]] inline void become_ldconfig(const LdconfigStart& start) noexcept {
   const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
   ::dup2(null, 0);
   ::dup2(start.output, 1);
   ::dup2(start.output, 2);
   kernel::Linux linux_kernel;
-  if (const Result<void> done = execute(linux_kernel, start.plan, Descriptors::close_at_exec, 1);
-      !done) {
+  if (const Result<void> done = enter_container(linux_kernel, start.plan); !done) {
     TextBuffer<2048> message;
     write_message(message, "ch-fromhost", done.error(), start.plan, probe_limits(linux_kernel));
     const std::string_view text = message.view();
@@ -101,8 +133,11 @@ inline void dont_wait_for_disk(kernel::Linux& linux_kernel) noexcept {
   }
   dont_wait_for_disk(linux_kernel);
   ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-  pollfd ended{start.alive, 0, 0};
-  if (::poll(&ended, 1, 0) != 0) ::_exit(126);
+  char byte = 0;
+  ssize_t told = 0;
+  while ((told = ::read(start.go, &byte, 1)) < 0 && errno == EINTR) {
+  }
+  if (told != 1) ::_exit(126);
   char name[] = "ldconfig";
   char no_links[] = "-X";
   char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
@@ -134,54 +169,100 @@ inline int wait_for(pid_t child, const std::atomic<bool>* stop) {
 
 }  // namespace detail
 
-/// Runs ldconfig in the image to its end; answers what it printed, mostly complaints that
-/// mean nothing ("Can't stat ..."). Throws InjectError where it can't run or fails, or when
-/// `stop` becomes true. Forks: for a process with one thread.
-inline std::string run_ldconfig(const ImageTree& tree, const std::atomic<bool>* stop = nullptr) {
-  const auto path = find_ldconfig(tree);
-  if (!path) throw InjectError(printable(tree.path()), "the image has no ldconfig");
-  const Descriptor output(::memfd_create("ldconfig", MFD_CLOEXEC));
-  if (!output) throw_errno("make", "a buffer");
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
-  Descriptor alive(ends[0]);
-  Descriptor ours(ends[1]);
+/// One run of ldconfig in the image. Its container is made by a process of its own while the
+/// caller does something else.
+class LdconfigRun {
+ public:
+  /// Throws InjectError where there can be no container. Forks: for a process with one thread.
+  explicit LdconfigRun(const ImageTree& tree) : tree_(tree) {
+    const auto path = find_ldconfig(tree);
+    if (!path) throw InjectError(printable(tree.path()), "the image has no ldconfig");
+    output_ = Descriptor(::memfd_create("ldconfig", MFD_CLOEXEC));
+    if (!output_) throw_errno("make", "a buffer");
+    int ends[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
+      throw_errno("make", "a socket");
+    const Descriptor theirs(ends[0]);
+    go_ = Descriptor(ends[1]);
 
-  kernel::Linux linux_kernel;
-  ArenaOf<64 * 1024> arena;
-  LdconfigBox box;
-  box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(tree.path().c_str());
-  const Result<Plan> plan = box.plan(probe(linux_kernel), arena);
-  if (!plan) throw InjectError(printable(tree.path()), "can't plan a container for ldconfig");
-  // As fork, but in new namespaces from the start; the plan's first step is done by that.
-  const auto flags = static_cast<unsigned long>(box.namespaces.flags()) | SIGCHLD;
-  const detail::LdconfigStart start{*plan, path->c_str(), output.get(), alive.get()};
-  const long child = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
-  if (child == 0) {
-    ours.reset();
-    detail::become_ldconfig(start);
+    kernel::Linux linux_kernel;
+    ArenaOf<64 * 1024> arena;
+    LdconfigBox box;
+    box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
+    const Result<Plan> plan = box.plan(probe(linux_kernel), arena);
+    if (!plan) throw InjectError(printable(tree.path()), "can't plan a container for ldconfig");
+    // As fork, but in new namespaces from the start.
+    const unsigned long flags = detail::born_into | SIGCHLD;
+    const detail::LdconfigStart start{*plan, path->c_str(), output_.get(), theirs.get()};
+    std::optional<detail::Visit> visit(std::in_place, tree);
+    const long child = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
+    const int why_not = errno;
+    if (child == 0) {
+      go_.reset();
+      detail::become_ldconfig(start);
+    }
+    visit.reset();
+    if (child < 0) {
+      const Error error{static_cast<Errno>(why_not), kernel::Call::clone,
+                        static_cast<StepIndex>(0)};
+      const Explanation why = explain(error, *plan, probe_limits(linux_kernel));
+      throw InjectError(printable(tree.path()),
+                        "can't make a container for ldconfig (" +
+                            errno_text(static_cast<int>(error.code)) + ")" +
+                            (why.cause.empty() ? "" : ": " + std::string(why.cause)),
+                        std::string(why.remedy));
+    }
+    child_ = static_cast<pid_t>(child);
   }
-  if (child < 0) {
-    const Error error{static_cast<Errno>(errno), kernel::Call::clone, static_cast<StepIndex>(0)};
-    const Explanation why = explain(error, *plan, probe_limits(linux_kernel));
-    throw InjectError(printable(tree.path()),
-                      "can't make a container for ldconfig (" +
-                          errno_text(static_cast<int>(error.code)) + ")" +
-                          (why.cause.empty() ? "" : ": " + std::string(why.cause)),
-                      std::string(why.remedy));
+  LdconfigRun(const LdconfigRun&) = delete;
+  LdconfigRun& operator=(const LdconfigRun&) = delete;
+  ~LdconfigRun() {
+    if (child_ == 0) return;
+    ::kill(child_, SIGKILL);
+    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+    }
   }
-  const int status = detail::wait_for(static_cast<pid_t>(child), stop);
-  if (::lseek(output.get(), 0, SEEK_SET) != 0) throw_errno("read", "ldconfig's output");
-  std::string said = read_all(output.get(), "ldconfig's output");
-  if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return said;
-  while (said.ends_with('\n')) said.pop_back();
-  const std::string how =
-      WIFEXITED(status) && WEXITSTATUS(status) != 126
-          ? "ldconfig error: it exited with " + std::to_string(WEXITSTATUS(status))
-          : "ldconfig error: it could not run, or was killed";
-  throw InjectError(printable(tree.path()), how + (said.empty() ? "" : "; it said: " + said),
-                    "look at the image's /etc/ld.so.conf; --no-ldconfig goes on without it");
+
+  /// Lets ldconfig run.
+  void start() { (void)::send(go_.get(), "", 1, MSG_NOSIGNAL); }  // finish() sees if it failed
+
+  /// Waits for its end; answers what it printed, mostly complaints that mean nothing ("Can't
+  /// stat ..."). Throws InjectError where it could not run or failed, or when `stop` becomes
+  /// true. Once, after start().
+  std::string finish(const std::atomic<bool>* stop = nullptr) {
+    const int status = detail::wait_for(std::exchange(child_, 0), stop);
+    if (::lseek(output_.get(), 0, SEEK_SET) != 0) throw_errno("read", "ldconfig's output");
+    std::string said = read_all(output_.get(), "ldconfig's output");
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return said;
+    while (said.ends_with('\n')) said.pop_back();
+    const std::string how =
+        WIFEXITED(status) && WEXITSTATUS(status) != 126
+            ? "ldconfig error: it exited with " + std::to_string(WEXITSTATUS(status))
+            : "ldconfig error: it could not run, or was killed";
+    throw InjectError(printable(tree_.path()), how + (said.empty() ? "" : "; it said: " + said),
+                      "look at the image's /etc/ld.so.conf; --no-ldconfig goes on without it");
+  }
+
+ private:
+  const ImageTree& tree_;
+  Descriptor output_, go_;
+  pid_t child_ = 0;
+};
+
+namespace detail {
+
+/// Are the library that the loader finds at `found` and the one at `expected`, where no name
+/// is a link, the same? Mostly the first is a link beside the second.
+inline bool leads_to(const ImageTree& tree, const std::string& found, const std::string& expected) {
+  if (found == expected) return true;
+  const std::string directory(parent_of(found));
+  if (directory == parent_of(expected))
+    if (const Descriptor& held = tree.held_directory(directory))
+      if (link_target(held.get(), std::string(base_of(found))) == base_of(expected)) return true;
+  return tree.locate(found) == expected;
 }
+
+}  // namespace detail
 
 /// Looks up each library that must be found now in the image's new cache. Answers what a
 /// person should know: that another file is found first. Throws where one is not there.
@@ -199,8 +280,9 @@ inline std::vector<std::string> check_cache(const ImageTree& tree,
           printable(e.path),
           "ldconfig ran, but the image's list of libraries has no " + printable(e.soname),
           "check the image's /etc/ld.so.conf: is the directory in it?");
-    if (ranges::none_of(entries,
-                        [&](const CachedLibrary& c) { return tree.locate(c.path) == e.path; }))
+    if (ranges::none_of(entries, [&](const CachedLibrary& c) {
+          return detail::leads_to(tree, c.path, e.path);
+        }))
       warnings.push_back(printable(e.soname) + " is found at " + printable(entries[0].path) +
                          ", not at " + printable(e.path));
   }

@@ -96,7 +96,7 @@ struct Manifest {
 
 /// Notes in `item` what is at its path now.
 inline void describe_present(const ImageTree& tree, InjectedItem& item) {
-  const Descriptor at = tree.try_open_directory(std::string(parent_of(item.path)));
+  const Descriptor& at = tree.held_directory(std::string(parent_of(item.path)));
   const std::string name(base_of(item.path));
   struct stat status {};
   if (!at || !status_of(at.get(), name, status)) return;
@@ -108,7 +108,7 @@ inline void describe_present(const ImageTree& tree, InjectedItem& item) {
 
 /// Is at `item`'s path still what was injected?
 [[nodiscard]] inline bool is_unchanged(const ImageTree& tree, const InjectedItem& item) {
-  const Descriptor at = tree.try_open_directory(std::string(parent_of(item.path)));
+  const Descriptor& at = tree.held_directory(std::string(parent_of(item.path)));
   const std::string name(base_of(item.path));
   struct stat status {};
   if (!at || !status_of(at.get(), name, status)) return false;

@@ -85,8 +85,8 @@ class Planner {
   /// Plans the link `path` to `target`. If that names something that is injected, too, the
   /// link leads there, wherever that goes; a bare name stays beside it.
   void add_link(const std::string& path, const std::string& target, const std::string& reason) {
-    links_.push_back({std::string(parent_of(path)), std::string(base_of(path)),
-                      action::Link{target}, reason});
+    links_.push_back(
+        {std::string(parent_of(path)), std::string(base_of(path)), action::Link{target}, reason});
   }
 
   /// The plan, complete. The planner is used up.
@@ -295,7 +295,7 @@ class Planner {
 
   /// Is in the image already what `e` would put there?
   [[nodiscard]] bool is_there(const Entry& e) const {
-    const Descriptor at = tree_.try_open_directory(e.directory);
+    const Descriptor& at = tree_.held_directory(e.directory);
     struct stat status {};
     if (!at || !status_of(at.get(), e.name, status)) return false;
     if (const auto* link = std::get_if<action::Link>(&e.action))

@@ -10,10 +10,10 @@
 #include <sys/file.h>
 
 #include <atomic>
-#include <map>
 #include <memory>
 
 #include "ch/inject/file_copy.hpp"
+#include "ch/inject/in_parallel.hpp"
 #include "ch/inject/injection_plan.hpp"
 #include "ch/inject/journal.hpp"
 #include "ch/types/text.hpp"
@@ -92,7 +92,7 @@ class Transaction {
           next = std::max(next, n + 1);
     const auto note = [&](const std::string& directory, const std::string& name) {
       journal_.changes.push_back({directory, name, next++, false});
-      const Descriptor at = tree_.try_open_directory(directory);
+      const Descriptor& at = tree_.held_directory(directory);
       struct stat status {};
       if (!at || !status_of(at.get(), name, status)) return;
       if (S_ISDIR(status.st_mode))
@@ -120,7 +120,7 @@ class Transaction {
     for (const Journal::Opened& o : journal_.opened)
       if (o.path == parent_of(own_) || o.path == own_) open_up(o);
     if (!tree_.has_directory(own_)) make_directory(own_);
-    write_journal();
+    write_journal(journal_);
     for (const Journal::Opened& o : journal_.opened) open_up(o);
     for (std::size_t i = 0; i < made; ++i)
       if (i >= ours || journal_.directories[i] != own_) make_directory(journal_.directories[i]);
@@ -131,18 +131,29 @@ class Transaction {
   /// Carries out the entries from `first` to before `last`: makes everything new under names
   /// of our own, which is slow and changes nothing that counts, then puts it in its place.
   void put(const InjectionPlan& plan, std::size_t first, std::size_t last) {
+    std::vector<std::pair<std::size_t, int>> copies;  // entries, and their directories
     for (std::size_t i = first; i < last; ++i) {
       check_stop();
       const Journal::Change& c = journal_.changes[i];
-      std::visit(Stage{*this, c, directory(c.directory)}, plan.entries[i].action);
+      if (std::holds_alternative<action::Copy>(plan.entries[i].action))
+        copies.emplace_back(i, directory(c.directory));
+      else if (new_link(plan.entries[i], c) == nullptr)
+        std::visit(Stage{*this, c, directory(c.directory)}, plan.entries[i].action);
     }
+    in_parallel(copies.size(), [&](std::size_t k) {
+      check_stop();
+      const auto [i, at] = copies[k];
+      std::visit(Stage{*this, journal_.changes[i], at}, plan.entries[i].action);
+    });
     for (std::size_t i = first; i < last; ++i) {
       check_stop();
       const Journal::Change& c = journal_.changes[i];
       const std::string path = c.directory + '/' + c.name;
       const int at = directory(c.directory);
       if (c.existed) keep(c, Keep::shared);
-      if (std::holds_alternative<action::Erase>(plan.entries[i].action))
+      if (const auto* link = new_link(plan.entries[i], c))
+        make_link(link->target, at, c.name, path);
+      else if (std::holds_alternative<action::Erase>(plan.entries[i].action))
         remove_name(at, c.name, path);
       else if (::renameat(at, c.staged_name().c_str(), at, c.name.c_str()) != 0)
         throw_errno("replace", path);
@@ -162,16 +173,19 @@ class Transaction {
               std::vector<std::string> directories) {
     check_stop();
     for (const Journal::Change& c : journal_.changes)
-      if (std::find(keep_originals.begin(), keep_originals.end(), c.number) == keep_originals.end())
+      if (c.existed &&
+          std::find(keep_originals.begin(), keep_originals.end(), c.number) == keep_originals.end())
         unneeded.push_back(c.number);
-    journal_.unneeded = std::move(unneeded);
-    journal_.unneeded_directories = std::move(directories);
-    journal_.unneeded_directories.push_back(kept_);
-    journal_.decided = true;
-    write_journal();
+    Journal decided;  // what to undo is of no interest any more
+    decided.decided = true;
+    decided.opened = journal_.opened;
+    decided.unneeded = std::move(unneeded);
+    decided.unneeded_directories = std::move(directories);
+    decided.unneeded_directories.push_back(kept_);
+    write_journal(decided);
     state_ = State::decided;
     try {
-      clear(tree_, journal_);
+      clear(tree_, decided);
     } catch (const InjectError&) {
       // All is injected; only what is no longer needed lies around until the next run.
     }
@@ -202,14 +216,17 @@ class Transaction {
     void operator()(const action::Erase&) const {}
   };
 
+  /// The link that `e` makes where there was nothing: that is whole at once, and not staged.
+  static const action::Link* new_link(const Entry& e, const Journal::Change& c) {
+    return c.existed ? nullptr : std::get_if<action::Link>(&e.action);
+  }
   void check_stop() const {
     if (stop_ != nullptr && stop_->load()) throw InjectError({}, "interrupted", {}, EINTR);
   }
-  int directory(const std::string& path) {
-    auto known = directories_.find(path);
-    if (known == directories_.end())
-      known = directories_.emplace(path, tree_.open_directory(path)).first;
-    return known->second.get();
+  [[nodiscard]] int directory(const std::string& path) const {
+    const Descriptor& held = tree_.held_directory(path);
+    if (!held) throw_errno("open directory of the image", path, ENOENT);
+    return held.get();
   }
   void keep(const Journal::Change& c, Keep how) {
     keep_file(directory(c.directory), c.name, directory(kept_), std::to_string(c.number),
@@ -242,12 +259,12 @@ class Transaction {
     if (::fchmod(directory(o.path), o.mode | 0700) != 0) throw_errno("make writable", o.path);
   }
 
-  void write_journal() {
+  void write_journal(const Journal& journal) const {
     const int own = directory(own_);
     const std::string staged = std::string(journal_name) + ".new";
     const std::string path = own_ + '/' + journal_name;
     remove_name(own, staged, path);
-    write_file(to_text(journal_), own, staged, 0600, path);
+    write_file(to_text(journal), own, staged, 0600, path);
     if (::renameat(own, staged.c_str(), own, journal_name) != 0) throw_errno("write", path);
   }
 
@@ -320,7 +337,6 @@ class Transaction {
   State state_ = State::idle;
   Journal journal_;
   std::size_t guards_from_ = 0;
-  std::map<std::string, Descriptor> directories_;
 };
 
 }  // namespace ch::inject

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The same work for many things, on all cores: copying files is what an injection
+// takes longest for, and each is its own. Source: man 7 pthreads.
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <exception>
+#include <system_error>
+#include <thread>
+#include <vector>
+
+namespace ch::inject {
+
+/// Calls `work(i)` for each i below `count`, in any order, and returns when all are done. After
+/// an exception no further one is begun, and the first is thrown here. Few things are not worth
+/// a thread; where none can be started, this thread does it all.
+template <class Work>
+void in_parallel(std::size_t count, const Work& work) {
+  constexpr std::size_t worth_a_thread = 4;
+  std::atomic<std::size_t> next{0};
+  std::atomic_flag failed;
+  std::exception_ptr problem;
+  const auto run = [&]() noexcept {
+    for (std::size_t i = 0; (i = next.fetch_add(1)) < count;) {
+      try {
+        work(i);
+      } catch (...) {
+        if (!failed.test_and_set()) problem = std::current_exception();
+        next = count;
+      }
+    }
+  };
+  const std::size_t cores = std::min(std::thread::hardware_concurrency(), 8U);  // 0: who knows
+  std::vector<std::thread> helpers;
+  try {
+    while (helpers.size() + 1 < std::min(cores, count / worth_a_thread)) helpers.emplace_back(run);
+  } catch (const std::system_error&) {  // as many as there are, then
+  }
+  run();
+  for (std::thread& helper : helpers) helper.join();
+  if (problem) std::rethrow_exception(problem);
+}
+
+}  // namespace ch::inject
