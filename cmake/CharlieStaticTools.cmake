@@ -1,0 +1,48 @@
+# SPDX-License-Identifier: Apache-2.0
+#
+#   charlie_add_inject_tool(<name> <source>...)
+#
+# A tool on charlie::inject. Where archives of its libraries are at hand it is linked
+# statically (and can still be loaded anywhere): one file to open instead of eight, and a
+# start in half the time, which is a tenth of what the tool takes for all its work.
+
+option(CHARLIE_STATIC_TOOLS "Link ch-fromhost and ch-device statically, where archives of their
+libraries are there" ON)
+if(CHARLIE_STATIC_TOOLS AND CHARLIE_SANITIZE STREQUAL "")
+  include(CheckCXXSourceCompiles)
+  set(charlie_archives "")
+  foreach(charlie_archive IN ITEMS yaml-cpp elf z)
+    find_library(CHARLIE_ARCHIVE_${charlie_archive} lib${charlie_archive}.a)
+    mark_as_advanced(CHARLIE_ARCHIVE_${charlie_archive})
+    list(APPEND charlie_archives ${CHARLIE_ARCHIVE_${charlie_archive}})
+  endforeach()
+  if(NOT charlie_archives MATCHES NOTFOUND)
+    set(CMAKE_REQUIRED_FLAGS -fPIE)
+    set(CMAKE_REQUIRED_LINK_OPTIONS -static-pie)
+    set(CMAKE_REQUIRED_LIBRARIES ${charlie_archives})
+    check_cxx_source_compiles("
+      #include <libelf.h>
+      #include <yaml-cpp/yaml.h>
+      int main() { return elf_version(EV_CURRENT) == EV_NONE || !YAML::Load(\"1\").IsScalar(); }"
+      charlie_links_statically)
+    unset(CMAKE_REQUIRED_FLAGS)
+    unset(CMAKE_REQUIRED_LINK_OPTIONS)
+    unset(CMAKE_REQUIRED_LIBRARIES)
+  endif()
+endif()
+
+function(charlie_add_inject_tool name)
+  add_executable(${name} ${ARGN})
+  target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
+  if(NOT charlie_links_statically)
+    target_link_libraries(${name} PRIVATE charlie_inject charlie_flags)
+    return()
+  endif()
+  target_compile_options(${name} PRIVATE -fPIE)
+  target_include_directories(${name} SYSTEM PRIVATE
+    $<TARGET_PROPERTY:LibElf::LibElf,INTERFACE_INCLUDE_DIRECTORIES>
+    $<TARGET_PROPERTY:yaml-cpp,INTERFACE_INCLUDE_DIRECTORIES>)
+  target_link_options(${name} PRIVATE -static-pie)
+  target_link_libraries(${name} PRIVATE charlie_core range-v3::range-v3
+    nlohmann_json::nlohmann_json ${charlie_archives} Threads::Threads charlie_flags)
+endfunction()
