@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test support: runs a program with all its processes and threads under ptrace, and at
-// the k-th system call of certain kinds lets that call fail, or kills the process. Calls
-// are counted over all of them, from the first mkdirat on, when a tool usually begins to
-// touch the disk. A seccomp filter picks the calls, so that only these stop: with every call a
-// stop, a loop over all k takes minutes.
+// the k-th system call of certain kinds lets that call fail, kills the process, or changes
+// files behind its back. Calls are counted over all of them, from the first mkdirat on,
+// when a tool usually begins to touch the disk. A seccomp filter picks the calls, so that
+// only these stop: with every call a stop, a loop over all k takes minutes.
 #pragma once
 
 #include <linux/filter.h>
@@ -34,6 +34,8 @@ struct Fault {
   int error = 0;                       // errno; 0: SIGKILL to the process that makes the call
   long from = SYS_mkdirat;             // counting begins with the first call of this kind
   bool in_programs = true;             // count also in programs that the tool executes
+  std::function<void()> meddle{};      // instead of all that: done while the call waits
+  std::function<void()> in_child{};    // before the tool is executed
 };
 
 struct Faulty {
@@ -73,6 +75,7 @@ inline Faulty run_with_fault(const std::vector<std::string>& argv, const Fault& 
     words.push_back(nullptr);
     ptrace(PTRACE_TRACEME, 0, nullptr, nullptr);
     raise(SIGSTOP);  // from here on the options below hold
+    if (fault.in_child) fault.in_child();
     stop_at(fault);
     execv(words[0], words.data());
     _exit(127);
@@ -104,7 +107,9 @@ inline Faulty run_with_fault(const std::vector<std::string>& argv, const Fault& 
       const bool counts = fault.in_programs || programs.count(task) == 0;
       if (counting && counts && fault.concerns(number) && result.calls++ == fault.at) {
         result.hit = true;
-        if (fault.error == 0) {
+        if (fault.meddle) {
+          fault.meddle();
+        } else if (fault.error == 0) {
           // The process, not the thread: find its number.
           pid_t group = task;
           std::string line;

@@ -4,22 +4,20 @@
 // hidden as on old kernels, a thousand launches in a row and two hundred at once. Whatever
 // happens, the command runs in the right container or not at all, and nothing is left.
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <chrono>
-#include <cstddef>
 #include <set>
 
 #include "tests/support/ch_run.hpp"
+#include "tests/support/filter_calls.hpp"
 #include "tests/support/tracer.hpp"
 
 namespace {
 
 using test::contains;
+using test::filter_calls;
 using test::Ran;
 using test::run;
 
@@ -65,21 +63,6 @@ std::vector<std::string> careful_launch(const Fixture& f) {
           "test $(grep -c . /proc/self/uid_map) = 1 && "
           "test $(cat /proc/self/setgroups) = deny && test $(ls /proc/self/fd | wc -l) -le 4 && "
           "echo right"};
-}
-
-/// From here on, the given system calls answer `answer` in this process and its children.
-void filter_calls(const std::vector<unsigned>& numbers, unsigned answer) {
-  std::vector<sock_filter> filter = {
-      BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr))};
-  for (const unsigned number : numbers) {
-    filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1));
-    filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | answer));
-  }
-  filter.push_back(BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW));
-  const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
-  if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-      prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) != 0)
-    _exit(99);
 }
 
 }  // namespace
