@@ -2,4 +2,8 @@
 //
 // What a driver's library is to the tests: a file with a soname and a function.
 
-extern "C" int made_driver_version() { return 550; }
+#ifndef VERSION
+#define VERSION 550
+#endif
+
+extern "C" int made_driver_version() { return VERSION; }
