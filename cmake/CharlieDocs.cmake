@@ -5,7 +5,7 @@
 # itself in apps/TOOL/documented.cpp is one more word in charlie_documented_tools, besides
 # its line in apps/docgen/main.cpp and its text in docs/man.
 
-set(charlie_documented_tools ch-run ch-tar2dir ch-fromhost)
+set(charlie_documented_tools ch-run ch-tar2dir ch-fromhost ch-device)
 
 add_executable(charlie-docgen ${PROJECT_SOURCE_DIR}/apps/docgen/main.cpp)
 target_include_directories(charlie-docgen PRIVATE ${PROJECT_SOURCE_DIR})

@@ -11,10 +11,9 @@ namespace ch_fromhost {
 using ch::cli::Completes;
 
 inline constexpr ch::cli::Argues argument_kinds[] = {
-    {opt_cmd, Completes::nothing},
-    {opt_dest, Completes::image_directory},
-    {opt_file, Completes::file},
-    {opt_path, Completes::file},
+    {opt_cdi, Completes::nothing}, {opt_cdi_dirs, Completes::directory},
+    {opt_cmd, Completes::nothing}, {opt_dest, Completes::image_directory},
+    {opt_file, Completes::file},   {opt_path, Completes::file},
 };
 
 inline constexpr Completes operand_kinds[] = {Completes::image};

@@ -21,11 +21,12 @@
 extern const ch::cli::Tool ch_run_documented;
 extern const ch::cli::Tool ch_tar2dir_documented;
 extern const ch::cli::Tool ch_fromhost_documented;
+extern const ch::cli::Tool ch_device_documented;
 
 namespace {
 
 const ch::cli::Tool* const tools[] = {&ch_run_documented, &ch_tar2dir_documented,
-                                      &ch_fromhost_documented};
+                                      &ch_fromhost_documented, &ch_device_documented};
 
 void print(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
