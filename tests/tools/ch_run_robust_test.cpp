@@ -56,7 +56,13 @@ struct Traces {
 /// A command that says "right" only in the container that was asked for: the image is the
 /// root and read-only, the ids are mapped, and the host's files are out of reach.
 std::vector<std::string> careful_launch(const Fixture& f) {
-  return {test::ch_run_path(), "-b", f.home + ":/mnt/1:ro", f.image, "--", "/bin/sh", "-c",
+  return {test::ch_run_path(),
+          "-b",
+          f.home + ":/mnt/1:ro",
+          f.image,
+          "--",
+          "/bin/sh",
+          "-c",
           "test -e /bin/busybox && test ! -e /usr/lib && test ! -e /boot && "
           "grep -q ' / ro,' /proc/self/mountinfo && ! touch /mnt/1/x 2>/dev/null && "
           "grep -q '^NoNewPrivs:.1' /proc/self/status && "
@@ -121,8 +127,8 @@ TEST_CASE("killed at any moment, a ch-run that supervises takes its container al
   const Fixture f;
   std::vector<char*> words;
   std::vector<char*> variables;
-  const std::vector<std::string> argv = {test::ch_run_path(), "--namespaces=pid", "--no-home",
-                                         f.image, "--", "sleep", "60"};
+  const std::vector<std::string> argv = {
+      test::ch_run_path(), "--namespaces=pid", "--no-home", f.image, "--", "sleep", "60"};
   for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
   for (const auto& v : f.options.environment) variables.push_back(const_cast<char*>(v.c_str()));
   words.push_back(nullptr);
@@ -139,17 +145,16 @@ TEST_CASE("killed at any moment, a ch-run that supervises takes its container al
     kill(pid, SIGKILL);
     waitpid(pid, nullptr, 0);
   }
-  for (int wait = 0; wait < 100 && Traces(f).processes != before.processes; ++wait)
-    usleep(20'000);
+  for (int wait = 0; wait < 100 && Traces(f).processes != before.processes; ++wait) usleep(20'000);
   CHECK(Traces(f) == before);
 }
 
 TEST_CASE("calls that an old kernel or a filter lacks are done without", "[tool]") {
   Fixture f;
   const auto argv = careful_launch(f);
-  const std::vector<unsigned> all = {__NR_openat2,   __NR_close_range,  __NR_mount_setattr,
-                                     __NR_open_tree, __NR_move_mount,   __NR_fsopen,
-                                     __NR_fsconfig,  __NR_fsmount,      __NR_clone3};
+  const std::vector<unsigned> all = {__NR_openat2,   __NR_close_range, __NR_mount_setattr,
+                                     __NR_open_tree, __NR_move_mount,  __NR_fsopen,
+                                     __NR_fsconfig,  __NR_fsmount,     __NR_clone3};
   std::vector<std::vector<unsigned>> cases;
   for (const unsigned one : all) cases.push_back({one});
   cases.push_back(all);
