@@ -65,7 +65,7 @@ inline constexpr const char* subids_remedy =
 
 inline std::vector<IdRange> ranges_in(const char* file, const std::string& name) {
   std::ifstream text(file);
-  const auto ranges = parse_subids(text, name, ::getuid());
+  auto ranges = parse_subids(text, name, ::getuid());
   if (ranges.empty())
     throw UnpackError(Failure::refused, file, "no subordinate ids for " + name, subids_remedy);
   return ranges;

@@ -29,6 +29,7 @@ struct ImageEdits {
   for (const auto& [name, found] : registry.devices()) kinds.insert(found.spec->kind);
   if (kinds.empty()) throw registry.nothing_described();
   std::vector<DeviceRequest> requests;
+  requests.reserve(kinds.size());
   for (const std::string& kind : kinds) requests.push_back({kind, "all"});
   return requests;
 }

@@ -152,7 +152,7 @@ class Planner {
 
   /// `path` in the image, which will be there: its directories are planned if missing.
   std::string needed_directory(const std::string& path, const std::string& reason) {
-    const std::string place = tree_.locate(path);
+    std::string place = tree_.locate(path);
     std::vector<NewDirectory> missing;
     for (std::string p = place; !p.empty() && !tree_.has_directory(p); p = parent_of(p))
       if (!ranges::contains(plan_.directories, p, &NewDirectory::path))

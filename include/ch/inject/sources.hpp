@@ -9,14 +9,13 @@
 #include <fcntl.h>
 #include <spawn.h>
 #include <sys/wait.h>
+#include <unistd.h>
 
 #include <cstdlib>
 #include <optional>
 #include <range/v3/all.hpp>
 
 #include "ch/inject/descriptor.hpp"
-
-extern "C" char** environ;
 
 namespace ch::inject {
 
