@@ -268,6 +268,23 @@ TEST_CASE("an OCI layout in a directory is read in the container, too", "[image]
   }
 }
 
+TEST_CASE("files that lie far apart in the archive don't use up what holds its bytes",
+          "[image][tool]") {
+  Tar tar;
+  for (int file = 0; file < 60; ++file) {
+    for (int i = 0; i < 2100; ++i) tar.add({"dev/null", '3', "", "", 0600});  // over 1 MiB
+    tar.file("f" + std::to_string(file), "small");
+  }
+  const Fixture f;
+  for (const char* filter : {"none", "gzip"}) {
+    test::write_file(f.archive, test::compress(tar.bytes(), filter));
+    const Ran ran = run({"timeout", "200", ch_tar2dir(), "--no-sync", f.archive, f.image});
+    CAPTURE(filter, ran.err);
+    CHECK(ran.status == 0);
+    CHECK(content(f.image + "/f59") == "small");
+  }
+}
+
 TEST_CASE("an archive that becomes shorter while it is read is an error", "[image][tool]") {
   Tar tar;
   for (int i = 0; i < 60; ++i) tar.file("f" + std::to_string(i), std::string(1 << 20, 'x'));

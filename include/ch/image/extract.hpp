@@ -61,6 +61,14 @@ inline Input open_input(const std::string& archive) {
   return input;
 }
 
+// The parser holds blocks that nobody else returns while it waits for the next one: at worst
+// a block for each file of a batch that is not full, a small file, and the last block.
+inline constexpr std::uint64_t blocks_held(std::size_t size) {
+  return FileWriters::batch_jobs + TreeWriter::small_file / size + 3;
+}
+static_assert(blocks_held(Block::capacity) < BlockPool::limit);
+static_assert(blocks_held(MappedBlocks::window) < MappedBlocks::windows);
+
 class Extraction {
  public:
   /// Extracts `input` into the empty directory `root`. All arguments outlive this object.

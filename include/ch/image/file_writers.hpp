@@ -63,6 +63,9 @@ inline void give_away(int directory, const char* name, const Owner& to, std::str
 
 class FileWriters {
  public:
+  /// So many small files go to a thread together.
+  static constexpr std::size_t batch_jobs = 24;
+
   FileWriters(unsigned threads, ModeRules rules) : rules_(rules) {
     for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
   }
@@ -112,7 +115,6 @@ class FileWriters {
     std::vector<Piece> pieces;
     std::shared_ptr<Large> large;
   };
-  static constexpr std::size_t batch_jobs = 24;
   static constexpr std::size_t waiting_batches = 64;
 
   void flush() {

@@ -63,12 +63,11 @@ class MappedBlocks final : public BlockSource {
     return block;
   }
 
+  static constexpr std::size_t window = 1024 * 1024;
+  static constexpr int windows = 32;
+
  private:
   static constexpr std::size_t page = 64 * 1024;  // no machine has larger ones
-  static constexpr std::size_t window = 4 * 1024 * 1024;
-  /// The parser itself holds on to no more than two windows (a small file and the last
-  /// block), so the others are with those who will return them.
-  static constexpr int windows = 8;
 
   /// Counts windows.
   class Room {

@@ -13,6 +13,9 @@ namespace ch::image {
 
 class TreeWriter {
  public:
+  /// Up to this size a file is held whole before a thread writes it.
+  static constexpr std::uint64_t small_file = 1024 * 1024;
+
   TreeWriter(Descriptor root, unsigned threads, ModeRules rules, SpecialBits special,
              Owners owners = Owners::mine)
       : rules_(rules),
@@ -160,8 +163,6 @@ class TreeWriter {
     std::string path, target, member;
     timespec modified;
   };
-  static constexpr std::uint64_t small_file = 1024 * 1024;
-
   [[nodiscard]] mode_t keep_bits() const noexcept {
     return special_ == SpecialBits::keep ? 06000 : 0;
   }

@@ -44,10 +44,10 @@ struct CacheFolder {
   }
 };
 
-using CacheBox = Container<NamespaceSet<ns::user, ns::mount>,
-                           Mounts<ImageRoot<Fixed<Access::read_only>>, WritableLayer, CacheFolder,
-                                  Additions, UserBinds>,
-                           AsRoot>;
+using CacheBox = Container<
+    NamespaceSet<ns::user, ns::mount>,
+    Mounts<ImageRoot<Fixed<Access::read_only>>, WritableLayer, CacheFolder, Additions, UserBinds>,
+    AsRoot>;
 
 /// The links in `folder` by name.
 inline std::map<std::string, std::string> links_in(const std::string& folder) {
@@ -64,7 +64,7 @@ inline std::map<std::string, std::string> links_in(const std::string& folder) {
 
 /// Where the image's newer CUDA compatibility library is, if it is newer than the driver's.
 inline std::string compatibility_folder(const std::string& driver_version) {
-  const std::string folder = "/usr/local/cuda/compat";
+  std::string folder = "/usr/local/cuda/compat";
   const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || driver_version.empty()) return {};
   constexpr std::string_view prefix = "libcuda.so.";
@@ -105,18 +105,19 @@ inline nlohmann::json make_cache_inside(std::vector<std::string> folders,
                                         const std::string& driver_version, int cache,
                                         int messages) {
   const char* program = nullptr;
-  for (const char* candidate : {"/sbin/ldconfig.real", "/usr/sbin/ldconfig.real", "/sbin/ldconfig",
-                                "/usr/sbin/ldconfig"})
+  for (const char* candidate :
+       {"/sbin/ldconfig.real", "/usr/sbin/ldconfig.real", "/sbin/ldconfig", "/usr/sbin/ldconfig"})
     if (program == nullptr && ::access(candidate, X_OK) == 0) program = candidate;
   if (program == nullptr) return {{"none", true}};
   std::vector<std::map<std::string, std::string>> before;
+  before.reserve(folders.size());
   for (const std::string& folder : folders) before.push_back(links_in(folder));
   const std::vector<std::string> watched = folders;
   if (const std::string newer = compatibility_folder(driver_version); !newer.empty())
     folders.insert(folders.begin(), newer);
   if (const int status = run_ldconfig(program, folders, messages); status != 0)
-    return {{"error", std::string(program) + " of the image failed with status " +
-                          std::to_string(status)}};
+    return {{"error",
+             std::string(program) + " of the image failed with status " + std::to_string(status)}};
   const std::string file = std::string(cache_folder) + "/ld.so.cache";
   const Descriptor made(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!made) return {{"error", std::string(program) + " of the image made no cache"}};
@@ -197,6 +198,7 @@ inline std::string content_of(const Descriptor& fd) {
   // A link in each folder, so that the layer has the folder and it is ours: else ldconfig
   // can make no links in an image of another user's.
   std::vector<std::string> marks;
+  marks.reserve(folders.size());
   for (const std::string& folder : folders) marks.push_back(folder + "/.charlie");
   for (const std::string& mark : marks) links.push_back({"charlie", ImagePath(mark.c_str())});
 
