@@ -30,6 +30,31 @@ std::string reading(const std::string& bytes) {
   return all;
 }
 
+/// Overwrites the stack below the caller, so that nothing there is left from earlier calls.
+[[gnu::noinline]] void spoil_stack() {
+  volatile char garbage[16 * 1024];
+  for (volatile char& c : garbage) c = '\xff';
+}
+
+/// The first bytes of a text one by one, the others at once.
+class Dribble final : public ByteSource {
+ public:
+  Dribble(std::string text, std::size_t slow) : text_(std::move(text)), slow_(slow) {}
+  std::size_t read(std::span<char> out) override {
+    spoil_stack();
+    const std::size_t left = text_.size() - at_;
+    const std::size_t n = std::min({out.size(), left, at_ < slow_ ? 1 : left});
+    text_.copy(out.data(), n, at_);
+    at_ += n;
+    return n;
+  }
+
+ private:
+  std::string text_;
+  std::size_t slow_;
+  std::size_t at_ = 0;
+};
+
 Tar small_tar() {
   Tar tar;
   tar.dir("etc/").file("etc/motd", "hello, world\n").symlink("etc/link", "motd");
@@ -166,6 +191,23 @@ TEST_CASE("xz in blocks, in streams one after the other, and padded", "[image][p
   CHECK(reading(two + std::string(4, '\0')) == expected);
   CHECK(test::failure_of([&] { reading(two + std::string(3, '\0')); }));
   CHECK(test::failure_of([&] { reading(two + "junk"); }));
+}
+
+TEST_CASE("gzip: a header with everything in it may come in pieces", "[image][pure]") {
+  const std::string tar = small_tar().bytes();
+  std::string gz = test::compress(tar, "gzip");
+  REQUIRE(gz[3] == '\0');  // no optional part so far
+  gz[3] = 0x04 | 0x08 | 0x10;
+  gz.insert(10, std::string("\x05\0extra", 7) + std::string("name\0a comment\0", 15));
+  for (const std::size_t first : {1, 2, 3, 9, 10, 11, 12, 16, 17, 18, 21, 22, 26, 31, 32, 33}) {
+    CAPTURE(first);
+    GzipSource source(std::make_unique<Dribble>(gz, first));
+    std::string out(tar.size() + 1, '\0');
+    std::size_t have = 0;
+    while (const std::size_t n = source.read(std::span(out).subspan(have))) have += n;
+    out.resize(have);
+    CHECK(out == tar);
+  }
 }
 
 TEST_CASE("gzip: members may follow each other, other bytes may not", "[image][pure]") {

@@ -42,7 +42,9 @@ class GzipSource final : public ByteSource {
   void start_member() {
     // Keeps the buffers' positions, which reset does not touch.
     isal_inflate_reset(state_.get());
-    state_->crc_flag = ISAL_GZIP;
+    state_->crc_flag = ISAL_GZIP_NO_HDR_VER;
+    isal_gzip_header_init(&header_);
+    in_header_ = true;
     between_members_ = false;
   }
   bool refill() {
@@ -70,7 +72,10 @@ class GzipSource final : public ByteSource {
     return true;
   }
   void step() {
-    const int answer = isal_inflate(state_.get());
+    // Read here, not by isal_inflate: that forgets the header's flags when its input ends in
+    // the middle of it, and goes on with what lies on the stack.
+    const int answer =
+        in_header_ ? isal_read_gzip_header(state_.get(), &header_) : isal_inflate(state_.get());
     if (answer == ISAL_INCORRECT_CHECKSUM)
       throw UnpackError(Failure::damaged, {},
                         "gzip's checksum or length does not match the content",
@@ -78,12 +83,17 @@ class GzipSource final : public ByteSource {
     if (answer < 0 || answer > ISAL_OUT_OVERFLOW)
       throw UnpackError(Failure::damaged, {}, "the gzip stream is damaged",
                         "fetch the archive again");
-    if (state_->block_state == ISAL_BLOCK_FINISH) between_members_ = true;
+    if (in_header_)
+      in_header_ = answer == ISAL_END_INPUT;
+    else
+      between_members_ = state_->block_state == ISAL_BLOCK_FINISH;
   }
 
   std::unique_ptr<ByteSource> from_;
   std::vector<char> input_;
   std::unique_ptr<inflate_state> state_;
+  isal_gzip_header header_{};  // of this member, as far as it has come
+  bool in_header_ = false;
   bool between_members_ = false;
   bool padding_ = false;
   bool done_ = false;
