@@ -223,8 +223,11 @@ class LdconfigRun {
     }
   }
 
-  /// Lets ldconfig run.
-  void start() { (void)::send(go_.get(), "", 1, MSG_NOSIGNAL); }  // finish() sees if it failed
+  /// Lets ldconfig run. Where that can't be said, the process that waits for it ends, which
+  /// finish() sees.
+  void start() {
+    if (::send(go_.get(), "", 1, MSG_NOSIGNAL) != 1) go_.reset();
+  }
 
   /// Waits for its end; answers what it printed, mostly complaints that mean nothing ("Can't
   /// stat ..."). Throws InjectError where it could not run or failed, or when `stop` becomes
