@@ -44,7 +44,7 @@ TEST_CASE("an account is found by its number, in files of any size", "[pure]") {
   kernel::Linux k;
   ArenaOf<4096> arena;
   const std::string path = dir / "passwd";
-  std::string text = "root:x:0:0:root:/root:/bin/bash\nbroken line\n:::\nx:x:1x:\n";
+  std::string text = "root:x:0:0:root:/root:/bin/bash\nbroken line\n:::\nx:x:1x:\n4:4\na:4\n:x:y:4:z:4\n";
   text += "long:x:5:5:" + std::string(20000, 'g') + ":/long:/bin/sh\n";
   for (int i = 1000; i < 3000; ++i)
     text += "u" + std::to_string(i) + ":x:" + std::to_string(i) + ":100:a b:/home/u" +
@@ -54,7 +54,8 @@ TEST_CASE("an account is found by its number, in files of any size", "[pure]") {
   CHECK(find_account(k, arena, 0, path.c_str()).home == ZString("/root"));
   CHECK(find_account(k, arena, 2345, path.c_str()).name == ZString("u2345"));
   CHECK(find_account(k, arena, 9999, path.c_str()).home == ZString("/last"));
-  CHECK(find_account(k, arena, 5, path.c_str()).name.empty());  // passed over: too long
+  CHECK(find_account(k, arena, 5, path.c_str()).name == ZString("long"));
+  CHECK(find_account(k, arena, 5, path.c_str()).home.empty());  // too far behind
   CHECK(find_account(k, arena, 4, path.c_str()).name.empty());
   CHECK(find_account(k, arena, 0, (dir / "none").c_str()).name.empty());
 }

@@ -480,6 +480,13 @@ TEST_CASE("many binds and long paths work", "[tool]") {
   }
   CHECK(f.script("touch /mnt/1/x", options).status == 0);
   CHECK(test::fs::exists(deep + "/x"));
+
+  test::fs::create_symlink(f.image, deep + "/image");
+  CHECK(f.ch_run({deep + "/image", "--", "echo", "deep"}).out == "deep\n");
+  const Ran ran = f.ch_run({deep + "/x", "--", "true"});
+  CHECK(ran.status == 31);
+  CHECK(contains(ran.err, "Not a directory (ENOTDIR)"));
+  CHECK(contains(ran.err, "remedy: unpack the archive first"));
 }
 
 TEST_CASE("a launch leaves no mount and no file behind", "[tool]") {

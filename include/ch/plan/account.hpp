@@ -29,52 +29,70 @@ constexpr std::string_view colon_field(std::string_view line, int n) noexcept {
   return head(line, line.find(':'));
 }
 
-/// Is field 2 of `line` the number that `digits` spells? Most lines of a large file are
-/// asked just this.
-constexpr bool has_id(std::string_view line, std::string_view digits) noexcept {
-  const char* at = line.data();
-  const char* const end = at + line.size();
-  for (int colons = 2; colons > 0; ++at) {
-    if (at == end) return false;
-    if (*at == ':') --colons;
+/// The line of `text` whose field 2 is the number that `digits` spell; empty if there is none.
+/// Looks for the digits, not at every line: most of a large file is passed over in one go.
+constexpr std::string_view line_of(std::string_view text, std::string_view digits) noexcept {
+  for (std::size_t at = 0; (at = text.find(digits, at)) != std::string_view::npos; ++at) {
+    const std::string_view behind = tail(text, at + digits.size());
+    if (at == 0 || text[at - 1] != ':' || !(behind.empty() || behind[0] == ':' || behind[0] == '\n'))
+      continue;
+    const auto before = head(text, at - 1);
+    const auto begin = before.rfind('\n') + 1;  // 0 if there is none
+    const auto colon = before.find(':', begin);
+    if (colon == std::string_view::npos || before.find(':', colon + 1) != std::string_view::npos)
+      continue;
+    const auto line = tail(text, begin);
+    return head(line, line.find('\n'));
   }
-  for (const char digit : digits)
-    if (at == end || *at++ != digit) return false;
-  return at == end || *at == ':';
+  return {};
 }
 
-/// Calls `use(line)` for each line of the file until it answers true. Lines that do
-/// not fit the buffer are passed over: no account line is that long.
+/// Calls `use(text)` with one piece of the file after the other, each of whole lines, until it
+/// answers true. The buffer is small, since each page of stack costs a launch a page fault; of
+/// a line that does not fit, as a group of hundreds has one, the fields that do.
 template <kernel::Kernel K, class Use>
-void each_line(K& k, const char* path, Use use,
-               Descriptors descriptors = Descriptors::close_now) noexcept {
+void each_piece(K& k, const char* path, Use use,
+                Descriptors descriptors = Descriptors::close_now) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_rdonly | kernel::o_nonblock);
   if (!fd.ok()) return;
-  char buffer[8192];
+  char buffer[2048];
   std::size_t held = 0;
-  bool skipping = false;
-  for (bool done = false;;) {
+  bool inside = false;  // a line that did not fit and is passed over
+  for (bool done = false; !done;) {
     const auto n = kernel::read(k, fd.value(), buffer + held, sizeof buffer - held);
-    if (!n.ok() || n.value() == 0) {
-      if (held > 0 && !skipping) (void)use(std::string_view(buffer, held));
-      break;
+    const bool ended = !n.ok() || n.value() == 0;
+    std::string_view text(buffer, held + (ended ? 0 : n.value()));
+    if (inside) {
+      const auto line = text.find('\n');
+      inside = line == std::string_view::npos;
+      text = inside ? std::string_view() : tail(text, line + 1);
     }
-    std::string_view text(buffer, held + n.value());
-    for (auto end = text.find('\n'); end != std::string_view::npos && !done;
-         end = text.find('\n')) {
-      if (!skipping) done = use(head(text, end));
-      skipping = false;
-      text.remove_prefix(end + 1);
-    }
-    if (done) break;  // nothing of the rest is wanted
-    if (text.size() == sizeof buffer) {
-      skipping = true;
+    std::size_t whole = ended ? text.size() : text.rfind('\n') + 1;  // 0 if there is no end
+    if (whole == 0 && text.size() == sizeof buffer) {
+      inside = true;
+      done = use(head(text, text.rfind(':')));
       text = {};
     }
+    if (whole > 0) done = use(head(text, whole));
+    done = done || ended;
+    text.remove_prefix(whole);
     held = text.size();
     for (std::size_t i = 0; i < held; ++i) buffer[i] = text[i];
   }
   if (descriptors == Descriptors::close_now) (void)kernel::close(k, fd.value());
+}
+
+/// The same line by line, without their ends.
+template <kernel::Kernel K, class Use>
+void each_line(K& k, const char* path, Use use) noexcept {
+  each_piece(k, path, [&](std::string_view text) {
+    while (!text.empty()) {
+      const auto end = text.find('\n');
+      if (use(head(text, end))) return true;
+      text = end == std::string_view::npos ? std::string_view() : tail(text, end + 1);
+    }
+    return false;
+  });
 }
 
 }  // namespace detail
@@ -88,15 +106,16 @@ template <kernel::Kernel K>
   Account found;
   TextBuffer<16> digits;
   digits << id;
-  const auto use = [&](std::string_view line) {
-    if (!detail::has_id(line, digits.view())) return false;
+  const auto use = [&](std::string_view text) {
+    const std::string_view line = detail::line_of(text, digits.view());
+    if (line.empty()) return false;
     const char* name = arena.join(detail::colon_field(line, 0));
     const char* home = arena.join(detail::colon_field(line, 5));
     if (name != nullptr) found.name = name;
     if (home != nullptr) found.home = home;
     return true;
   };
-  detail::each_line(k, path, use, descriptors);
+  detail::each_piece(k, path, use, descriptors);
   return found;
 }
 

@@ -181,17 +181,13 @@ Result<void> perform(K& k, Assembling&, const step::CloseDescriptors& s) noexcep
   return detail::close_between(k, first, ~0U);
 }
 
-/// Returns only on failure. As a shell does: a name without slash is tried in each
-/// directory of the search path; one that exists but may not be executed is reported
-/// (EACCES) only if no later directory has a better one.
+namespace detail {
+
+/// As a shell does: a name without slash is tried in each directory of the search path; one
+/// that exists but may not be executed is reported (EACCES) only if no later directory has a
+/// better one. By itself, since its buffer would cost every launch a page fault.
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::Execute& s) noexcept {
-  const auto fail = [&](Errno code) {
-    return failure({code, kernel::Call::execve, StepIndex::none, s.name});
-  };
-  if (s.name.empty()) return fail(Errno::enoent);
-  if (s.name.view().find('/') != std::string_view::npos)
-    return fail(kernel::execve(k, s.name.c_str(), s.argv, s.envp).error());
+[[gnu::noinline]] Errno search_and_execute(K& k, const step::Execute& s) noexcept {
   Errno worst = Errno::enoent;
   for (std::string_view rest = s.search_path;;) {
     const auto colon = rest.find(':');
@@ -203,12 +199,24 @@ Result<void> perform(K& k, Assembling&, const step::Execute& s) noexcept {
       if (code == Errno::eacces)
         worst = code;
       else if (code != Errno::enoent && code != Errno::enotdir)
-        return fail(code);
+        return code;
     }
-    if (colon == std::string_view::npos) break;
+    if (colon == std::string_view::npos) return worst;
     rest.remove_prefix(colon + 1);
   }
-  return fail(worst);
+}
+
+}  // namespace detail
+
+/// Returns only on failure.
+template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::Execute& s) noexcept {
+  Errno code = Errno::enoent;
+  if (s.name.view().find('/') != std::string_view::npos)
+    code = kernel::execve(k, s.name.c_str(), s.argv, s.envp).error();
+  else if (!s.name.empty())
+    code = detail::search_and_execute(k, s);
+  return failure({code, kernel::Call::execve, StepIndex::none, s.name});
 }
 
 }  // namespace ch

@@ -175,6 +175,23 @@ Result<void> attach_image_classic(K& k, Assembling& a, const step::OpenImage& s)
   return {};
 }
 
+/// The mounts at and below `path`, ENOTDIR for anything but a directory: the "/." behind it
+/// sees to that. The buffer is short, since its stack costs page faults; what does not fit goes
+/// by a descriptor.
+template <kernel::Kernel K>
+kernel::Returned<Fd> clone_directory(K& k, ZString path) noexcept {
+  TextBuffer<256> directory;
+  directory << path << "/.";
+  if (!directory.truncated())
+    return kernel::clone_tree(k, Fd::cwd, directory.c_str(), kernel::at_recursive);
+  const auto opened = kernel::openat(k, Fd::cwd, path.c_str(), kernel::o_path | kernel::o_directory);
+  if (!opened.ok()) return opened;
+  const auto tree =
+      kernel::clone_tree(k, opened.value(), "", kernel::at_empty_path | kernel::at_recursive);
+  (void)kernel::close(k, opened.value());
+  return tree;
+}
+
 }  // namespace detail
 
 template <kernel::Kernel K>
@@ -187,11 +204,7 @@ Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   a.image = s.image;
   a.access = s.access;
   if (a.mode == Assembly::classic) return detail::attach_image_classic(k, a, s);
-  // The trailing "/." makes anything but a directory fail right here, with ENOTDIR.
-  TextBuffer<4096> directory;
-  directory << s.image.text << "/.";
-  const char* path = directory.truncated() ? s.image.c_str() : directory.c_str();
-  const auto tree = lift(kernel::clone_tree(k, Fd::cwd, path, kernel::at_recursive), s.image.text);
+  const auto tree = lift(detail::clone_directory(k, s.image.text), s.image.text);
   if (!tree) return failure(tree.error());
   a.root = *tree;
   const kernel::MountAttr attributes{
