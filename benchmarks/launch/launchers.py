@@ -10,8 +10,11 @@ import subprocess
 
 
 class Launcher:
-    def __init__(self, name, command, version="", note=""):
+    """`like`: the name of the ch-run that comes closest to doing the same."""
+
+    def __init__(self, name, command, version="", note="", like="ch-run"):
         self.name, self.command, self.version, self.note = name, command, version, note
+        self.like = like
 
 
 def first_line(*command):
@@ -43,12 +46,13 @@ def launchers(image, program, ch_run, work):
     outside = image + program
     found = [Launcher("bare exec", [outside], note="the program itself, no container"),
              Launcher("ch-run", [ch_run, image, "--", program], first_line(ch_run, "--version"))]
-    found.append(Launcher("ch-run, peers' mounts",
-                          [ch_run, "--no-home", "--no-passwd", image, "--", program],
-                          note="--no-home --no-passwd, which the peers don't do unasked"))
+    without = ["--no-home", "--no-passwd"]
+    for options in (without[:1], without):
+        found.append(Launcher(" ".join(["ch-run", *options]),
+                              [ch_run, *options, image, "--", program]))
     missing = []
 
-    def add(name, tool, command, note="", version=()):
+    def add(name, tool, command, note="", version=(), like=found[-1].name):
         path = tool if "/" in tool else shutil.which(tool)
         if path is None or not os.path.exists(path):
             missing.append((name, "is not installed"))
@@ -59,13 +63,23 @@ def launchers(image, program, ch_run, work):
             why = (done.stderr.strip() or f"exit status {done.returncode}").split("\n")[-1]
             missing.append((name, f"does not run here: {why}"))
             return
-        found.append(Launcher(name, words, first_line(path, *(version or ["--version"])), note))
+        found.append(Launcher(name, words, first_line(path, *(version or ["--version"])), note,
+                              like))
 
     add("unshare -Urm", "unshare", ["-Urm", outside], "namespaces only: no image, no mounts")
-    add("bubblewrap", "bwrap",
-        ["--ro-bind", image, "/", "--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc",
-         "--bind", "/sys", "/sys", "--bind", "/tmp", "/tmp", "--unshare-user", program])
-    add("Charliecloud", "/usr/bin/ch-run", [image, "--", program])
+    mounts = ["--ro-bind", image, "/", "--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc",
+              "--bind", "/sys", "/sys", "--bind", "/tmp", "/tmp"]
+    add("bubblewrap", "bwrap", [*mounts, "--unshare-user", program])
+    home = os.environ.get("HOME", "/")
+    mounts += ["--tmpfs", "/home", "--bind", home, "/home/" + os.path.basename(home)]
+    for file in ("passwd", "group", "hosts", "resolv.conf", "machine-id"):
+        if os.path.exists("/etc/" + file):
+            mounts += ["--ro-bind", "/etc/" + file, "/etc/" + file]
+    add("bubblewrap, ch-run's mounts", "bwrap", [*mounts, "--unshare-user", program],
+        like="ch-run")
+    add("Charliecloud", "/usr/bin/ch-run", [image, "--", program], "accounts, but no home",
+        like="ch-run --no-home")
+    add("Charliecloud --home", "/usr/bin/ch-run", ["--home", image, "--", program], like="ch-run")
     for runtime in ("crun", "runc"):
         if shutil.which(runtime):
             place = bundle(runtime, image, program, os.path.join(work, runtime))
