@@ -34,7 +34,8 @@ constexpr std::string_view colon_field(std::string_view line, int n) noexcept {
 constexpr std::string_view line_of(std::string_view text, std::string_view digits) noexcept {
   for (std::size_t at = 0; (at = text.find(digits, at)) != std::string_view::npos; ++at) {
     const std::string_view behind = tail(text, at + digits.size());
-    if (at == 0 || text[at - 1] != ':' || !(behind.empty() || behind[0] == ':' || behind[0] == '\n'))
+    if (at == 0 || text[at - 1] != ':' ||
+        !(behind.empty() || behind[0] == ':' || behind[0] == '\n'))
       continue;
     const auto before = head(text, at - 1);
     const auto begin = before.rfind('\n') + 1;  // 0 if there is none
