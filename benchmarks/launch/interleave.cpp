@@ -3,7 +3,9 @@
 // How long commands take from start to end, measured so that they can be compared on a
 // machine that also does other things: one after the other in rounds, all on one core,
 // started by vfork and exec, which cost the same for all of them. What disturbs one round
-// disturbs one run of each; minimum and median don't see it.
+// disturbs one run of each; minimum and median don't see it. Each round has an order of its
+// own: whoever runs behind a large program pays for the caches that it has filled, and whoever
+// runs behind one that makes the same system calls finds them warm.
 // Source: man 2 vfork, sched_setaffinity, clock_gettime.
 
 #include <fcntl.h>
@@ -20,6 +22,7 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
+#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -224,11 +227,16 @@ int main(int argc, char** argv) {
     for (int repeat = 0; repeat < 5; ++repeat)
       for (Case& c : cases) c.per_second = std::max(c.per_second, throughput(c, at_once, rounds));
   } else {
-    for (int round = -warm; round < rounds; ++round)
-      for (Case& c : cases) {
-        const double taken = once(c);
-        if (round >= 0) c.microseconds.push_back(taken);
+    std::vector<Case*> order;
+    for (Case& c : cases) order.push_back(&c);
+    std::minstd_rand random;  // the same orders in every run
+    for (int round = -warm; round < rounds; ++round) {
+      std::shuffle(order.begin(), order.end(), random);
+      for (Case* c : order) {
+        const double taken = once(*c);
+        if (round >= 0) c->microseconds.push_back(taken);
       }
+    }
     for (Case& c : cases) std::sort(c.microseconds.begin(), c.microseconds.end());
   }
 
