@@ -22,7 +22,7 @@ function(charlie_freestanding_flags target)
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection=none>)
 endfunction()
 
-# Returns of x86-64 by pop and jump instead of `ret`, if the compiler can. The kernel leaves
+# Returns of x86-64 by a jump instead of `ret`, if the compiler can. The kernel leaves
 # nothing of the processor's return predictions, so that the first returns after a system
 # call are guessed wrong; on processors where the kernel has to guard its own returns (AMD
 # with "Safe RET") such a miss makes the next system call a third of a microsecond slower,
