@@ -50,9 +50,10 @@ def launchers(image, program, ch_run, work):
     for options in (without[:1], without):
         found.append(Launcher(" ".join(["ch-run", *options]),
                               [ch_run, *options, image, "--", program]))
+    least = found[-1].name
     missing = []
 
-    def add(name, tool, command, note="", version=(), like=found[-1].name):
+    def add(name, tool, command, note="", version=(), like=least):
         path = tool if "/" in tool else shutil.which(tool)
         if path is None or not os.path.exists(path):
             missing.append((name, "is not installed"))

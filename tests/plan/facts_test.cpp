@@ -44,7 +44,8 @@ TEST_CASE("an account is found by its number, in files of any size", "[pure]") {
   kernel::Linux k;
   ArenaOf<4096> arena;
   const std::string path = dir / "passwd";
-  std::string text = "root:x:0:0:root:/root:/bin/bash\nbroken line\n:::\nx:x:1x:\n4:4\na:4\n:x:y:4:z:4\n";
+  std::string text =
+      "root:x:0:0:root:/root:/bin/bash\nbroken line\n:::\nx:x:1x:\n4:4\na:4\n:x:y:4:z:4\n";
   text += "long:x:5:5:" + std::string(20000, 'g') + ":/long:/bin/sh\n";
   for (int i = 1000; i < 3000; ++i)
     text += "u" + std::to_string(i) + ":x:" + std::to_string(i) + ":100:a b:/home/u" +

@@ -184,7 +184,8 @@ kernel::Returned<Fd> clone_directory(K& k, ZString path) noexcept {
   directory << path << "/.";
   if (!directory.truncated())
     return kernel::clone_tree(k, Fd::cwd, directory.c_str(), kernel::at_recursive);
-  const auto opened = kernel::openat(k, Fd::cwd, path.c_str(), kernel::o_path | kernel::o_directory);
+  const auto opened =
+      kernel::openat(k, Fd::cwd, path.c_str(), kernel::o_path | kernel::o_directory);
   if (!opened.ok()) return opened;
   const auto tree =
       kernel::clone_tree(k, opened.value(), "", kernel::at_empty_path | kernel::at_recursive);
