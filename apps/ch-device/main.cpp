@@ -6,29 +6,18 @@
 
 #include <cstdio>
 
-#include "apps/ch-device/option_table.hpp"
+#include "apps/ch-device/options.hpp"
 #include "ch/cli/help.hpp"
 #include "ch/cli/usage.hpp"
-#include "ch/inject/cdi.hpp"
 #include "ch/version.hpp"
 
 namespace {
 
 using namespace ch::inject;
+using ch_device::Options;
 
 constexpr int exit_failure = 31;  // as ch-run's, whose place we take
 constexpr int exit_usage = 64;
-
-struct Options {
-  enum class Task { resolve, list, help, usage, version };
-  Task task = Task::resolve;
-  std::vector<std::string> directories = cdi::usual_directories;
-  std::vector<cdi::DeviceRequest> requests;
-  std::string image, cache_file, run;
-  std::vector<char*> command_line;  // of ch-run
-  bool quiet = false;
-  std::string problem;
-};
 
 void to_stdout(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
 
@@ -48,79 +37,6 @@ void print_help() {
       "      --ld-cache /tmp/job.cache > /tmp/job.devices\n"
       "  ch-run --device-file /tmp/job.devices /data/cuda -- nvidia-smi\n"
       "\nThe exit status is 0 if all went well, 31 if not, 64 for a wrong command line.\n");
-}
-
-/// Takes one option. False: `problem` says what is wrong.
-bool apply(const ch::cli::Item& item, Options& o) {
-  const std::string value = item.value != nullptr ? item.value : "";
-  switch (item.id) {
-    case ch_device::opt_cdi_dirs:
-      o.directories = cdi::split_directories(value);
-      if (o.directories.empty()) o.problem = "--cdi-dirs needs a directory";
-      break;
-    case ch_device::opt_device:
-      if (const auto request = cdi::parse_request(value))
-        o.requests.push_back(*request);
-      else
-        o.problem = "a device is VENDOR/CLASS=NAME, such as nvidia.com/gpu=0: " + printable(value);
-      break;
-    case ch_device::opt_image:
-      o.image = value;
-      break;
-    case ch_device::opt_ld_cache:
-      o.cache_file = value;
-      break;
-    case ch_device::opt_run:
-      o.run = value;
-      break;
-    case ch_device::opt_list:
-      o.task = Options::Task::list;
-      break;
-    case ch_device::opt_quiet:
-      o.quiet = true;
-      break;
-    case ch_device::opt_help:
-      o.task = Options::Task::help;
-      break;
-    case ch_device::opt_usage:
-      o.task = Options::Task::usage;
-      break;
-    case ch_device::opt_version:
-      o.task = Options::Task::version;
-      break;
-    default:
-      o.problem = "unknown option";
-  }
-  return o.problem.empty();
-}
-
-Options parse(int argc, char** argv) {
-  using Kind = ch::cli::Item::Kind;
-  Options o;
-  const char* directories = std::getenv("CH_RUN_CDI_DIRS");
-  if (directories != nullptr && *directories != '\0')
-    o.directories = cdi::split_directories(directories);
-  ch::cli::Parser parser(ch_device::table, argc, argv);
-  for (auto item = parser.next(); item.kind != Kind::end; item = parser.next()) {
-    if (item.kind == Kind::operand) {
-      o.command_line.push_back(const_cast<char*>(item.value));
-    } else if (item.kind == Kind::error) {
-      o.problem = std::string(item.problem) + ": " + std::string(item.subject);
-      return o;
-    } else if (!apply(item, o)) {
-      return o;
-    }
-  }
-  if (o.task != Options::Task::resolve) return o;
-  if (o.requests.empty())
-    o.problem = "no device is asked for";
-  else if (o.image.empty())
-    o.problem = "no image is given: --image";
-  else if (o.run.empty() && !o.command_line.empty())
-    o.problem = "too many arguments: " + std::string(o.command_line[0]);
-  else if (!o.run.empty() && o.command_line.empty())
-    o.problem = "--run needs the command line of ch-run after --";
-  return o;
 }
 
 /// People have typed "ch-run", if that has called us.
@@ -198,8 +114,9 @@ void resolve(const Options& o) {
   if (resolution.hooks.update_cache) {
     cache = cdi::make_loader_cache(o.image, resolution);
     if (cache.bytes.empty())
-      warn(o, "the image has no ldconfig, so its programs may not find the device's libraries; a "
-              "loader other than glibc's can't use most of them");
+      warn(o,
+           "the image has no ldconfig, so its programs may not find the device's libraries; a "
+           "loader other than glibc's can't use most of them");
   }
   const std::string text = cdi::device_file(resolution, cache, keep_cache(o, cache));
   if (!o.run.empty()) become_ch_run(o, text);
@@ -231,7 +148,7 @@ int run(const Options& o) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  const Options o = parse(argc, argv);
+  const Options o = ch_device::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "%s: error: %s\n%s: remedy: see %s --help\n", own_name(o),
                  o.problem.c_str(), own_name(o), own_name(o));

@@ -121,3 +121,27 @@ TEST_CASE("a record that an image brings can not name a way out", "[inject][pure
   CHECK_THROWS_AS(manifest_from_text("[]"), InjectError);
   CHECK_THROWS_AS(manifest_from_text("{"), InjectError);
 }
+
+TEST_CASE("a number in a journal or manifest that is no whole number, or too large, is refused",
+          "[pure]") {
+  const auto replaced = [](std::string text, const std::string& what, const std::string& by) {
+    const auto at = text.find(what);
+    REQUIRE(at != std::string::npos);
+    return text.replace(at, what.size(), by);
+  };
+  Journal j;
+  j.changes = {{"/lib", "a", 4711, true}};
+  j.unneeded = {4712};
+  j.opened = {{"/lib", 0123}};
+  Manifest m;
+  m.items.push_back({"/lib/a", "/a", {}, "r", 4711, 4713, 4714, 4715});
+  for (const char* bad : {"1.5", "1.84765e+19", "-1e300", "18446744073709551616", "\"1\"", "[]"}) {
+    INFO(bad);
+    for (const char* number : {"4711", "4712", "83"})
+      CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), number, bad)), InjectError);
+    for (const char* number : {"4711", "4713", "4714", "4715"})
+      CHECK_THROWS_AS(manifest_from_text(replaced(to_text(m), number, bad)), InjectError);
+  }
+  CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), "83", "4096")), InjectError);  // a mode
+  CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), "4712", "-1")), InjectError);
+}

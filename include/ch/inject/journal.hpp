@@ -5,8 +5,11 @@
 // gone at the end; one that is found belongs to a run that was killed.
 #pragma once
 
+#include <concepts>
+#include <limits>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <utility>
 
 #include "ch/inject/image_tree.hpp"
 
@@ -99,25 +102,41 @@ struct Journal {
          name.find('\0') == std::string_view::npos;
 }
 
+/// A whole number of a document, at most `most`. JSON also has fractions and numbers of any
+/// size, and to convert those is undefined. Throws InjectError.
+template <std::integral T>
+[[nodiscard]] T whole_number(const nlohmann::json& json, T most = std::numeric_limits<T>::max()) {
+  if (json.is_number_unsigned()) {
+    const auto value = json.get<std::uint64_t>();
+    if (std::cmp_less_equal(value, most)) return static_cast<T>(value);
+  } else if (json.is_number_integer()) {
+    const auto value = json.get<std::int64_t>();
+    if (std::in_range<T>(value)) return static_cast<T>(value);
+  }
+  throw InjectError({}, "a number is no whole number, or out of range");
+}
+
 /// Throws InjectError if `text` is no journal of ours: an image may bring anything.
 [[nodiscard]] inline Journal journal_from_text(const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
     Journal j;
     j.decided = json.at("decided");
-    j.unneeded = json.at("unneeded").get<std::vector<std::uint64_t>>();
+    for (const auto& number : json.at("unneeded"))
+      j.unneeded.push_back(whole_number<std::uint64_t>(number));
     for (const auto& path : json.at("directories"))
       j.directories.push_back(decoded(path.get<std::string>()));
     for (const auto& path : json.at("unneeded_directories"))
       j.unneeded_directories.push_back(decoded(path.get<std::string>()));
     for (const auto& c : json.at("changes")) {
       j.changes.push_back({decoded(c.at("directory").get<std::string>()),
-                           decoded(c.at("name").get<std::string>()), c.at("number"),
-                           c.at("existed")});
+                           decoded(c.at("name").get<std::string>()),
+                           whole_number<std::uint64_t>(c.at("number")), c.at("existed")});
       if (!is_plain_name(j.changes.back().name)) throw InjectError({}, "a name is no name");
     }
     for (const auto& o : json.at("opened"))
-      j.opened.push_back({decoded(o.at("path").get<std::string>()), o.at("mode")});
+      j.opened.push_back(
+          {decoded(o.at("path").get<std::string>()), whole_number<mode_t>(o.at("mode"), 07777)});
     return j;
   } catch (const std::exception& e) {
     throw InjectError(std::string(own_directory) + '/' + journal_name,

@@ -71,10 +71,13 @@ struct Manifest {
     m.had_loader_cache = json.at("had_loader_cache");
     for (const auto& i : json.at("items")) {
       const auto decoded_at = [&i](const char* key) { return decoded(i.value(key, "")); };
-      InjectedItem item{decoded_at("path"),   decoded_at("source"),
-                        decoded_at("target"), decoded_at("reason"),
-                        i.at("size"),         i.at("seconds"),
-                        i.at("nanoseconds"),  i.value("original", std::uint64_t{0})};
+      const auto number_at = [&i](const char* key) {
+        return whole_number<std::int64_t>(i.at(key));
+      };
+      InjectedItem item{decoded_at("path"),      decoded_at("source"), decoded_at("target"),
+                        decoded_at("reason"),    number_at("size"),    number_at("seconds"),
+                        number_at("nanoseconds")};
+      if (i.contains("original")) item.original = whole_number<std::uint64_t>(i.at("original"));
       if (!item.path.starts_with('/') || !is_plain_name(base_of(item.path)))
         throw InjectError({}, "a path is no path");
       m.items.push_back(std::move(item));

@@ -28,8 +28,8 @@ struct HostSettings {
 class Planner {
  public:
   /// `before`: what earlier injections put there, which does not count as the image's own.
-  Planner(const ImageTree& tree, const Manifest& before, HostSettings settings = settings_of_host())
-      : tree_(tree), before_(before), image_(tree), settings_(settings) {}
+  Planner(const ImageTree& tree, Manifest before, HostSettings settings = settings_of_host())
+      : tree_(tree), before_(std::move(before)), image_(tree), settings_(settings) {}
 
   [[nodiscard]] const ImageLibraries& libraries() const noexcept { return image_; }
 
@@ -327,7 +327,7 @@ class Planner {
   }
 
   const ImageTree& tree_;
-  const Manifest& before_;
+  Manifest before_;
   ImageLibraries image_;
   HostSettings settings_;
   std::optional<ImageTree> host_tree_;
