@@ -20,7 +20,7 @@
 
 namespace {
 
-using namespace ch::image;
+using namespace ch::images;
 using ch_tar2dir::Options;
 using ch_tar2dir::Talk;
 using ch_tar2dir::Task;
@@ -122,7 +122,7 @@ UnpackReport unpack(const Options& o) {
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
   if (o.unpack.containment == Containment::none) {
     InputWatch watch;
-    return ch::image::unpack(input, directory, o.unpack, watch);
+    return ch::images::unpack(input, directory, o.unpack, watch);
   }
   return unpack_contained(input, directory, o.unpack, show);
 }

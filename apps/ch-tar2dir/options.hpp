@@ -17,7 +17,7 @@ enum class Talk { quiet, usual, verbose, json };
 struct Options {
   Task task = Task::unpack;
   Talk talk = Talk::usual;
-  ch::image::UnpackOptions unpack{};
+  ch::images::UnpackOptions unpack{};
   std::string archive, destination;
   std::string problem;  // if not empty, the command line is wrong
 };
@@ -34,12 +34,12 @@ struct Options {
   }
   // The last value stands for "the free space".
   std::uint64_t value = 0;
-  if (!ch::parse_number(text, (ch::image::from_free_space - 1) >> shift, value))
+  if (!ch::parse_number(text, (ch::images::from_free_space - 1) >> shift, value))
     return std::nullopt;
   return value << shift;
 }
 
-[[nodiscard]] inline bool parse_platform(std::string_view text, ch::image::Platform& out) {
+[[nodiscard]] inline bool parse_platform(std::string_view text, ch::images::Platform& out) {
   const auto first = text.find('/');
   if (first == std::string_view::npos || first == 0) return false;
   out.os = text.substr(0, first);
@@ -52,7 +52,7 @@ struct Options {
 
 /// One option into `o`. False: its argument is no good.
 [[nodiscard]] inline bool apply(const ch::cli::Item& item, Options& o) {
-  using namespace ch::image;
+  using namespace ch::images;
   const std::string_view value = item.value != nullptr ? item.value : "";
   switch (item.id) {
     case opt_check:

@@ -16,7 +16,7 @@
 namespace fuzz {
 namespace {
 
-using namespace ch::image;
+using namespace ch::images;
 
 const MemoryFile& input_file() {
   static const MemoryFile one;

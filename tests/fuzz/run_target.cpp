@@ -14,7 +14,7 @@ void run_target(std::string_view name, std::string_view input) {
       if (name != target.name) continue;
       try {
         target.run(input);
-      } catch (const ch::image::UnpackError&) {
+      } catch (const ch::images::UnpackError&) {
       } catch (const ch::inject::InjectError&) {
       }
       return;

@@ -10,7 +10,7 @@
 
 namespace {
 
-using namespace ch::image;
+using namespace ch::images;
 using test::Tar;
 
 /// Everything an archive says: names, modes, content. Throws UnpackError.

@@ -116,7 +116,7 @@ TEST_CASE("the manual page of ch-tar2dir knows every option, and every key of --
       CHECK(page.find(std::string("\\fB-") + option.letter + "\\fR") != std::string::npos);
     CHECK(page.find(test::plain(test::replace_all(option.help, "\\", "\\e"))) != std::string::npos);
   }
-  const nlohmann::json report = ch::image::to_json(ch::image::UnpackReport());
+  const nlohmann::json report = ch::images::to_json(ch::images::UnpackReport());
   for (const auto& [key, value] : report.items()) {
     INFO(key);
     const bool alone = page.find("\n.I " + key + "\n") != std::string::npos;

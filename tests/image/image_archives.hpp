@@ -13,14 +13,14 @@ namespace test {
 using Json = nlohmann::json;
 
 inline std::string sha256(const std::string& text) {
-  ch::image::Sha256 sha;
+  ch::images::Sha256 sha;
   sha.add(text);
   return sha.finish().hex();
 }
 
 /// An image's config for these uncompressed layers.
 inline Json config_for(const std::vector<std::string>& layers) {
-  Json config = {{"architecture", ch::image::machine_architecture()},
+  Json config = {{"architecture", ch::images::machine_architecture()},
                  {"os", "linux"},
                  {"config",
                   {{"Env", {"PATH=/bin:/usr/bin", "QUOTED='x'", "EMPTY="}},

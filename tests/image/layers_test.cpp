@@ -7,7 +7,7 @@
 
 namespace {
 
-using namespace ch::image;
+using namespace ch::images;
 using test::compress;
 using test::content;
 using test::failure_of;

@@ -11,7 +11,7 @@
 
 namespace {
 
-using namespace ch::image;
+using namespace ch::images;
 using test::content;
 using test::run;
 using test::Tar;

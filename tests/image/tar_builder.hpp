@@ -135,29 +135,29 @@ inline const std::vector<std::string>& all_filters() {
 }
 
 /// A nameless file with these bytes.
-inline ch::image::Descriptor memory_file(const std::string& bytes) {
-  ch::image::Descriptor fd(memfd_create("test", MFD_CLOEXEC));
+inline ch::images::Descriptor memory_file(const std::string& bytes) {
+  ch::images::Descriptor fd(memfd_create("test", MFD_CLOEXEC));
   REQUIRE(fd);
-  ch::image::write_all(fd.get(), bytes.data(), bytes.size(), 0, "memory file");
+  ch::images::write_all(fd.get(), bytes.data(), bytes.size(), 0, "memory file");
   return fd;
 }
 
 /// Unpacks bytes to `destination` in this process. Throws UnpackError.
-inline ch::image::UnpackReport unpack_bytes(const std::string& bytes, const fs::path& destination,
-                                            ch::image::UnpackOptions options = {}) {
-  options.sync = ch::image::Sync::none;
-  const ch::image::Input input{memory_file(bytes), {}};
-  ch::image::AtomicDirectory directory(destination.string(), options.replace);
-  ch::image::InputWatch watch;
-  return ch::image::unpack(input, directory, options, watch);
+inline ch::images::UnpackReport unpack_bytes(const std::string& bytes, const fs::path& destination,
+                                            ch::images::UnpackOptions options = {}) {
+  options.sync = ch::images::Sync::none;
+  const ch::images::Input input{memory_file(bytes), {}};
+  ch::images::AtomicDirectory directory(destination.string(), options.replace);
+  ch::images::InputWatch watch;
+  return ch::images::unpack(input, directory, options, watch);
 }
 
 /// The failure of an attempt, or none.
 template <class Attempt>
-std::optional<ch::image::UnpackError> failure_of(Attempt&& attempt) {
+std::optional<ch::images::UnpackError> failure_of(Attempt&& attempt) {
   try {
     attempt();
-  } catch (const ch::image::UnpackError& e) {
+  } catch (const ch::images::UnpackError& e) {
     return e;
   }
   return std::nullopt;

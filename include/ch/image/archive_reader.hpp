@@ -14,7 +14,7 @@
 #include "ch/image/member_path.hpp"
 #include "ch/image/options.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 enum class MemberKind { directory, file, symlink, hard_link, fifo, device };
 
@@ -251,4 +251,4 @@ class ArchiveReader {
   std::exception_ptr failure_;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

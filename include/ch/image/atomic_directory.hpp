@@ -17,7 +17,7 @@
 #include "ch/image/options.hpp"
 #include "ch/image/remove_tree.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// What is under the final name before we start.
 enum class Before { nothing, empty_directory, image };
@@ -223,4 +223,4 @@ class AtomicDirectory {
   Before before_ = Before::nothing;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -13,7 +13,7 @@
 #include "ch/image/archive_reader.hpp"
 #include "ch/image/remove_tree.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// Named stretches of files.
 class Blobs {
@@ -203,4 +203,4 @@ class DirectoryBlobs final : public Blobs {
          (first.size() == 64 || first.substr(64) == ".tar" || first.substr(64) == ".json");
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -15,7 +15,7 @@
 
 #include "ch/image/byte_source.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// Some bytes of the stream, in memory of its own or elsewhere. Never changed once filled.
 struct Block {
@@ -226,4 +226,4 @@ class BlockStream final : public BlockSource {
   std::thread thread_;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

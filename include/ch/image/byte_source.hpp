@@ -19,7 +19,7 @@
 #include "ch/image/descriptor.hpp"
 #include "ch/image/digest.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// Purpose: a sequence of bytes, read once, front to back.
 /// Laws: read() answers 0 only at the end; throws UnpackError on damage or a failing read.
@@ -178,4 +178,4 @@ inline void drain(ByteSource& source) {
   }
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -9,7 +9,7 @@
 #include <span>
 #include <string_view>
 
-namespace ch::image {
+namespace ch::images {
 
 enum class Compression { none, gzip, bzip2, xz, lzma, zstd, lz4 };
 
@@ -58,4 +58,4 @@ inline constexpr std::size_t detection_size = 16;
   return Compression::none;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -23,7 +23,7 @@
 #include "ch/plan/explain.hpp"
 #include "ch/policies/mount/image_root.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// The new image, writable, and nothing else: no other mounts, no network, no shared
 /// memory of others. Root inside, so that read-only directories don't stop us.
@@ -210,4 +210,4 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
   return report;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

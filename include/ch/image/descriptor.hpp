@@ -18,7 +18,7 @@
 #include "ch/image/error.hpp"
 #include "ch/kernel/owned_fd.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 using Descriptor = kernel::OwnedFd;
 
@@ -94,4 +94,4 @@ inline void write_all(int fd, const void* data, std::size_t size, std::uint64_t 
   }
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -16,7 +16,7 @@
 
 #include "ch/image/error.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// A SHA-256 value.
 struct Digest {
@@ -76,4 +76,4 @@ class Sha256 {
   sha256_ctx state_{};
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

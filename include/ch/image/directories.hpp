@@ -14,7 +14,7 @@
 #include "ch/image/file_writers.hpp"
 #include "ch/kernel/in_root.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// Where a member belongs. `through_link`: the same place has another name too, so what
 /// we know by name about pending work does not hold.
@@ -184,4 +184,4 @@ class Directories {
   bool any_layer_ = false, lower_ = false;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

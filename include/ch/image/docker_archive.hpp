@@ -8,7 +8,7 @@
 
 #include "ch/image/image_manifest.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// A name that is "HEX.json" or "blobs/sha256/HEX" states the digest of its content.
 [[nodiscard]] inline std::optional<Digest> digest_in_name(std::string_view name) {
@@ -63,4 +63,4 @@ inline ImageManifest read_docker_archive(const Blobs& blobs, const std::string& 
   return image;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -12,7 +12,7 @@
 #include <string>
 #include <string_view>
 
-namespace ch::image {
+namespace ch::images {
 
 /// What kind of failure, for callers that act on it.
 enum class Failure {
@@ -105,4 +105,4 @@ class UnpackError : public std::exception {
   throw UnpackError(Failure::system, std::string(path), std::move(cause), remedy_for(code), code);
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

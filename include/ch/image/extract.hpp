@@ -14,7 +14,7 @@
 #include "ch/image/mount_points.hpp"
 #include "ch/image/oci_layout.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// The umask, without changing it for a moment as umask(2) would, under other threads.
 [[nodiscard]] inline ModeRules mode_rules_of_process() {
@@ -310,4 +310,4 @@ class Extraction {
   std::string config_text_, environment_, process_;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -12,7 +12,7 @@
 #include "ch/image/archive_reader.hpp"
 #include "ch/image/remove_tree.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// A directory of the image, kept open while anyone still writes into it.
 struct OpenDirectory {
@@ -254,4 +254,4 @@ inline void FileWriters::complete(int fd, const NewFile& file) const {
   if (::futimens(fd, times) != 0) throw_errno("set the time of", file.path);
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

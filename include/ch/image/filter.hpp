@@ -15,7 +15,7 @@
 #include "ch/image/xz.hpp"
 #include "ch/image/zstd.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 struct ArchiveFree {
   void operator()(archive* a) const noexcept { archive_read_free(a); }
@@ -130,4 +130,4 @@ inline std::unique_ptr<ByteSource> decompress(std::unique_ptr<ByteSource> from,
   }
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

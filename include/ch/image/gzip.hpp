@@ -10,7 +10,7 @@
 
 #include "ch/image/byte_source.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// The uncompressed bytes of a gzip stream. Holds 256 KiB of input.
 class GzipSource final : public ByteSource {
@@ -99,4 +99,4 @@ class GzipSource final : public ByteSource {
   bool done_ = false;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

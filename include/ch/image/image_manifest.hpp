@@ -12,7 +12,7 @@
 
 #include "ch/image/blobs.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 using Json = nlohmann::json;
 
@@ -178,4 +178,4 @@ inline std::string process_records(const Json& config) {
   return false;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -10,7 +10,7 @@
 #include "ch/image/tree_writer.hpp"
 #include "ch/image/whiteout.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// A plain tar has no whiteouts: there ".wh.x" is a file like any other.
 enum class Whiteouts { ordinary_files, oci };
@@ -102,4 +102,4 @@ class LayerApplier {
   const InputWatch& watch_;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

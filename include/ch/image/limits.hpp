@@ -11,7 +11,7 @@
 #include "ch/image/error.hpp"
 #include "ch/image/options.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// Counts what is unpacked against the limits. For one thread.
 class Limits {
@@ -53,4 +53,4 @@ class Limits {
   std::uint64_t size_ = 0, files_ = 0;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -11,7 +11,7 @@
 
 #include "ch/image/block_stream.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// How to get at an uncompressed archive. `mapped`: SIGBUS is expected and means damage.
 enum class Reading { by_calls, mapped };
@@ -95,4 +95,4 @@ class MappedBlocks final : public BlockSource {
   std::shared_ptr<Room> room_;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

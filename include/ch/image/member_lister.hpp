@@ -8,7 +8,7 @@
 
 #include "ch/image/archive_reader.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 class MemberLister {
  public:
@@ -65,4 +65,4 @@ class MemberLister {
   return line;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

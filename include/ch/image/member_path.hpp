@@ -12,7 +12,7 @@
 
 #include "ch/image/error.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 inline constexpr std::size_t max_name = 255;   // NAME_MAX
 inline constexpr std::size_t max_path = 4095;  // PATH_MAX without its NUL
@@ -78,4 +78,4 @@ inline void normalize_member_path(std::string_view raw, std::string& out) {
   return out;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -11,7 +11,7 @@
 #include "ch/image/remove_tree.hpp"
 #include "ch/kernel/in_root.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 enum class PointKind { directory, file };
 
@@ -152,4 +152,4 @@ inline void empty_dev(int root) {
   for (const std::string& name : names_in(dev.get())) remove_tree(dev.get(), name);
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

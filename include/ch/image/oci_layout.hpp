@@ -10,7 +10,7 @@
 
 #include "ch/image/image_manifest.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// This machine's architecture as Go, and so every image, calls it.
 [[nodiscard]] inline std::string machine_architecture() {
@@ -182,4 +182,4 @@ class OciLayout {
   std::vector<Found> found_;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -9,7 +9,7 @@
 #include <string>
 #include <vector>
 
-namespace ch::image {
+namespace ch::images {
 
 /// set-uid and set-gid bits: useless in a container of one user, a risk outside of it.
 enum class SpecialBits { drop, keep };
@@ -64,4 +64,4 @@ struct UnpackReport {
   std::vector<std::string> notes;  // one sentence each, for people
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

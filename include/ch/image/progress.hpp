@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <string>
 
-namespace ch::image {
+namespace ch::images {
 
 /// The text of a bar: `done` of `total` bytes (0: unknown) after `seconds`.
 [[nodiscard]] inline std::string progress_text(std::uint64_t done, std::uint64_t total,
@@ -61,4 +61,4 @@ class ProgressBar {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

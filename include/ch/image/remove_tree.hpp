@@ -12,7 +12,7 @@
 
 #include "ch/image/descriptor.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// Names in the directory `fd`, without "." and "..".
 inline std::vector<std::string> names_in(int fd) {
@@ -89,4 +89,4 @@ inline void remove_tree(int parent, const std::string& name) {
   }
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -10,7 +10,7 @@
 #include "ch/image/error.hpp"
 #include "ch/image/options.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// `text` with every byte that is not UTF-8 replaced, so that JSON can hold it.
 inline std::string dump_json(const nlohmann::json& json, int indent = -1) {
@@ -72,4 +72,4 @@ inline UnpackError error_from_json(const nlohmann::json& j) {
   return error;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -17,7 +17,7 @@
 
 #include "ch/image/descriptor.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// `count` ids from `first` on.
 struct IdRange {
@@ -141,4 +141,4 @@ inline void enter_subids() {
                       detail::subids_remedy);
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

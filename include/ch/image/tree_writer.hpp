@@ -9,7 +9,7 @@
 
 #include "ch/image/directories.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 class TreeWriter {
  public:
@@ -255,4 +255,4 @@ class TreeWriter {
   bool settle_after_ = false;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -8,7 +8,7 @@
 #include "ch/image/atomic_directory.hpp"
 #include "ch/image/extract.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// Unpacks `input` in this process, to `destination`.
 ///
@@ -24,4 +24,4 @@ inline UnpackReport unpack(const Input& input, AtomicDirectory& destination,
   return report;
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

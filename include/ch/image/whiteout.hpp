@@ -8,7 +8,7 @@
 
 #include "ch/image/member_path.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// What the name of a layer's member means.
 struct Whiteout {
@@ -41,4 +41,4 @@ struct Whiteout {
   return {Whiteout::Kind::hides, at.append(hidden)};
 }
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -12,7 +12,7 @@
 
 #include "ch/image/byte_source.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// The uncompressed bytes of an xz file: streams, and padding between them.
 class XzSource final : public ByteSource {
@@ -78,4 +78,4 @@ class XzSource final : public ByteSource {
   bool ended_ = false, done_ = false;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -10,7 +10,7 @@
 
 #include "ch/image/byte_source.hpp"
 
-namespace ch::image {
+namespace ch::images {
 
 /// The uncompressed bytes of a zstd stream. Holds a window of at most 128 MiB.
 class ZstdSource final : public ByteSource {
@@ -60,4 +60,4 @@ class ZstdSource final : public ByteSource {
   bool in_frame_ = false, full_ = false;
 };
 
-}  // namespace ch::image
+}  // namespace ch::images

@@ -33,10 +33,10 @@ struct Error {
 };
 
 /// An error on its way to become a Result of any type, as std::unexpected is.
-struct Failure {
+struct Unexpected {
   Error error;
 };
-[[nodiscard]] constexpr Failure failure(Error error) noexcept { return {error}; }
+[[nodiscard]] constexpr Unexpected failure(Error error) noexcept { return {error}; }
 
 /// A value, or the error that there is in its place. Plain data, so that a child that
 /// shares our memory can leave one. `*`, `->` and value() need a value, error() an error:
@@ -50,7 +50,7 @@ class [[nodiscard]] Result {
 
   constexpr Result() noexcept : value_() {}
   constexpr Result(const T& value) noexcept : value_(value) {}  // NOLINT: as std::expected
-  constexpr Result(const Failure& failed) noexcept              // NOLINT
+  constexpr Result(const Unexpected& failed) noexcept              // NOLINT
       : error_(failed.error), has_value_(false) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
@@ -82,7 +82,7 @@ class [[nodiscard]] Result<void> {
   using error_type = Error;
 
   constexpr Result() noexcept : nothing_() {}
-  constexpr Result(const Failure& failed) noexcept  // NOLINT: as std::expected
+  constexpr Result(const Unexpected& failed) noexcept  // NOLINT: as std::expected
       : error_(failed.error), has_value_(false) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
