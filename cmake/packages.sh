@@ -8,7 +8,7 @@ packages_build="g++ cmake ninja-build libarchive-dev nettle-dev nlohmann-json3-d
 packages_hello="$packages_build busybox-static"
 packages_tests="$packages_hello bsdutils catch2 clang fish fuse3 libboost-dev libclang-rt-dev
   libfabric-bin libfabric-dev libmpich-dev libopenmpi-dev libseccomp-dev man-db mmdebstrap mpich
-  openmpi-bin passwd squashfs-tools squashfuse strace uidmap util-linux zsh"
+  openmpi-bin passwd pkgconf squashfs-tools squashfuse strace uidmap util-linux zsh"
 packages_peers="bzip2 charliecloud isal libarchive-tools mmdebstrap skopeo umoci zstd"
 
 # need_packages PACKAGE...: root installs what is missing; anyone else is told. On a

@@ -1,7 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. The version, in the one place that the build system reads it from too.
+// Floor 5. The version, in the one place that the build system reads it from too, and as a
+// number for the preprocessor.
 #pragma once
+
+#include "ch/kernel/language.hpp"
+
+/// Major * 10000 + minor * 100 + patch: `#if CHARLIE_VERSION >= 100` is 0.1.0 and newer.
+#define CHARLIE_VERSION 100
 
 namespace ch {
 

@@ -6,6 +6,8 @@
 // Source: include/uapi/linux/{fcntl,mount,openat2,sched,stat}.h; man 2 intro.
 #pragma once
 
+#include "ch/kernel/language.hpp"
+
 #include <cstddef>
 #include <cstdint>
 

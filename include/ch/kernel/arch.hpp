@@ -6,6 +6,8 @@
 // and exec. Source: man 2 syscall, tables of registers; man 2 clone.
 #pragma once
 
+#include "ch/kernel/language.hpp"
+
 #if !defined(__linux__) || !(defined(__x86_64__) || defined(__aarch64__))
 #error "Charlie enters the Linux kernel directly: x86-64 and aarch64 are supported."
 #endif

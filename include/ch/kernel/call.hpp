@@ -6,6 +6,8 @@
 // Source: man 2 syscalls; asm/unistd.h.
 #pragma once
 
+#include "ch/kernel/language.hpp"
+
 #include <asm/unistd.h>
 
 #include <cstddef>

@@ -4,6 +4,8 @@
 // that paths and id maps can be made between clone and exec, and calls described.
 #pragma once
 
+#include "ch/kernel/language.hpp"
+
 #include <cstddef>
 #include <cstdint>
 #include <string_view>

@@ -5,6 +5,8 @@
 // same way; with Fixed the value costs no storage and its branch disappears.
 #pragma once
 
+#include "ch/kernel/language.hpp"
+
 #include <concepts>
 
 namespace ch {
