@@ -8,6 +8,7 @@
 
 #include "apps/ch-device/options.hpp"
 #include "ch/cli/help.hpp"
+#include "ch/cli/privilege.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/version.hpp"
 
@@ -147,7 +148,8 @@ int run(const Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv, char** envp) {
+  if (ch::cli::refuses_privilege("ch-device", envp)) return exit_failure;
   const Options o = ch_device::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "%s: error: %s\n%s: remedy: see %s --help\n", own_name(o),

@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "apps/ch-fromhost/options.hpp"
+#include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/inject/cdi_image.hpp"
@@ -223,7 +224,8 @@ int run(const Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv, char** envp) {
+  if (ch::cli::refuses_privilege("ch-fromhost", envp)) return exit_failure;
   const Options o = ch_fromhost::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-fromhost: error: %s\nch-fromhost: remedy: see ch-fromhost --help\n",

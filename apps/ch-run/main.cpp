@@ -11,6 +11,7 @@
 #include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/report.hpp"
 #include "apps/ch-run/resolve_devices.hpp"
+#include "ch/cli/privilege.hpp"
 #include "ch/init.hpp"
 #include "ch/kernel/narrating.hpp"
 #include "ch/plan/root_emulation.hpp"
@@ -120,7 +121,9 @@ bool called_as(const char* word, std::string_view name) noexcept {
 
 int ch_main(int argc, char** argv, char** envp);
 int ch_main(int argc, char** argv, char** envp) {
-  if (argc > 0 && called_as(argv[0], "ch-checkns")) return check();
+  const bool checks = argc > 0 && called_as(argv[0], "ch-checkns");
+  if (cli::refuses_privilege(checks ? "ch-checkns" : "ch-run", envp)) return exit_container;
+  if (checks) return check();
   Arena arena(storage);
   Launch l(arena, envp);
 

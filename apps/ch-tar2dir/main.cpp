@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "apps/ch-tar2dir/options.hpp"
+#include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/image/contained.hpp"
@@ -180,7 +181,8 @@ int run(Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv, char** envp) {
+  if (ch::cli::refuses_privilege("ch-tar2dir", envp)) return exit_failure;
   Options o = ch_tar2dir::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-tar2dir: error: %s\nch-tar2dir: remedy: see ch-tar2dir --help\n",

@@ -66,7 +66,8 @@ struct Container {
   IfMissing if_directory_missing = IfMissing::fail;
 
   /// The steps that make this container on a host with these facts, in `arena`; with a
-  /// program, its start too. Errors: ENOMEM (arena too small), EINVAL (validate.hpp).
+  /// program, its start too. Errors: ENOMEM (arena too small), EINVAL (validate.hpp), EPERM
+  /// (this process has a privilege that its user has not, privilege.hpp).
   /// Asks the kernel nothing; allocates only in the arena.
   [[nodiscard]] Result<Plan> plan(const HostFacts& facts, Arena& arena) const noexcept {
     return finish(describe(facts, arena), facts);
@@ -99,6 +100,9 @@ struct Container {
   }
   [[nodiscard]] static Result<Plan> finish(const PlanBuilder& builder,
                                            const HostFacts& facts) noexcept {
+    if (facts.privilege != Privilege::none)
+      return failure(
+          {Errno::eperm, kernel::Call::none, StepIndex::none, why_refused(facts.privilege)});
     Result<Plan> plan = builder.finish(facts.assembly);
     if (plan) CHARLIE_TRY(validate(*plan));
     return plan;

@@ -354,3 +354,26 @@ TEST_CASE("the child borrows memory instead of copying it", "[userns]") {
   CHECK(faults_of_writing() >= pages);  // what spawn avoids
   munmap(memory, size);
 }
+
+TEST_CASE("a process whose real and effective ids differ makes no container", "[userns]") {
+  if (getuid() != 0) return;  // who else could differ
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    if (setreuid(12345, static_cast<uid_t>(-1)) != 0) _exit(9);
+    Fixture f;
+    const auto refused = [](const auto& result) {
+      return !result && result.error().code == Errno::eperm &&
+             result.error().path.view().find("refusing to run with privilege") == 0;
+    };
+    presets::Bare bare;
+    bare.mounts.get<ImageRoot<Fixed<Access::read_only>>>().image = HostPath(f.image.c_str());
+    if (!refused(run(f.k, bare, f.shell("true"), f.arena))) _exit(1);
+    if (!refused(spawn(f.k, bare, f.shell("true"), f.arena))) _exit(2);
+    if (!refused(enter(f.k, bare, f.arena))) _exit(3);
+    _exit(0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(child, &status, 0) == child);
+  CHECK(status == 0);
+}

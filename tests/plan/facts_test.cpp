@@ -93,3 +93,24 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
         "nothing may follow Execute");
   CHECK(problem({make, image, bind, step::EnterRoot{}, step::Execute{}}).empty());
 }
+
+TEST_CASE("privilege is ids that differ, the kernel's word, or root with a strange group",
+          "[pure]") {
+  CHECK(privilege_of({1000, 1000, 100, 100, false}) == Privilege::none);
+  CHECK(privilege_of({0, 0, 0, 0, false}) == Privilege::none);
+  CHECK(privilege_of({1000, 0, 100, 100, true}) == Privilege::set_id);
+  CHECK(privilege_of({1000, 1000, 100, 0, true}) == Privilege::set_id);
+  CHECK(privilege_of({1000, 1000, 100, 100, true}) == Privilege::file);
+  CHECK(privilege_of({0, 0, 100, 100, false}) == Privilege::strange_group);
+}
+
+TEST_CASE("with privilege nothing is planned", "[pure]") {
+  ArenaOf<16384> arena;
+  HostFacts facts{static_cast<Uid>(7), static_cast<Gid>(8), {6, 18}};
+  const Container<NamespaceSet<ns::user>> box;
+  CHECK(box.plan(facts, arena));
+  facts.privilege = Privilege::set_id;
+  const auto plan = box.plan(facts, arena);
+  REQUIRE_FALSE(plan);
+  CHECK(plan.error().code == Errno::eperm);
+}

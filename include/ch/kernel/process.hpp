@@ -144,6 +144,14 @@ Returned<void> sigaction(K& k, int signal, const SigAction* set, SigAction* old)
 }
 
 template <Kernel K>
+Returned<unsigned> getuid(K& k) noexcept {
+  return detail::make<unsigned>(k, Call::getuid);
+}
+template <Kernel K>
+Returned<unsigned> getgid(K& k) noexcept {
+  return detail::make<unsigned>(k, Call::getgid);
+}
+template <Kernel K>
 Returned<unsigned> geteuid(K& k) noexcept {
   return detail::make<unsigned>(k, Call::geteuid);
 }

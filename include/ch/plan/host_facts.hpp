@@ -8,6 +8,7 @@
 #include "ch/kernel/fd.hpp"
 #include "ch/kernel/process.hpp"
 #include "ch/plan/plan.hpp"
+#include "ch/plan/privilege.hpp"
 
 namespace ch {
 
@@ -22,6 +23,7 @@ struct HostFacts {
   Gid gid{};
   KernelVersion kernel{};
   Assembly assembly = Assembly::detached;
+  Privilege privilege = Privilege::none;  // anything else: no container is planned
 };
 
 /// "6.18.44-foo" to {6, 18}; {0, 0} for anything else.
@@ -47,37 +49,33 @@ struct HostFacts {
 /// The facts about the kernel alone: one call. What it does not answer is taken for old.
 template <kernel::Kernel K>
 [[nodiscard]] HostFacts probe_kernel(K& k, Uid uid, Gid gid) noexcept {
-  HostFacts facts{uid, gid, {}, Assembly::classic};
+  HostFacts facts{uid, gid, {}, Assembly::classic, Privilege::none};
   kernel::UtsName name{};
   if (kernel::uname(k, name).ok()) facts.kernel = parse_release(name.release);
   facts.assembly = best_assembly(facts.kernel);
   return facts;
 }
 
-/// All facts: three calls, none of which can fail in practice. Allocates nothing.
+/// All facts: five calls, none of which can fail in practice. Allocates nothing.
 template <kernel::Kernel K>
 [[nodiscard]] HostFacts probe(K& k) noexcept {
-  return probe_kernel(k, static_cast<Uid>(kernel::geteuid(k).value()),
-                      static_cast<Gid>(kernel::getegid(k).value()));
+  const Identity who = identity(k);
+  HostFacts facts =
+      probe_kernel(k, static_cast<Uid>(who.effective_uid), static_cast<Gid>(who.effective_gid));
+  facts.privilege = detail::judge(k, who);
+  return facts;
 }
 
-/// The same with ids that the kernel left for a new program beyond its environment
-/// (the auxiliary vector), which spares two calls. For `main`'s own envp only. Source: man
-/// 3 getauxval.
+/// The same with the ids that the kernel left for a new program, which spares four calls. For
+/// `main`'s own envp only.
 template <kernel::Kernel K>
 [[nodiscard]] HostFacts probe(K& k, const char* const* envp) noexcept {
-  constexpr long at_null = 0;
-  constexpr long at_euid = 12;
-  constexpr long at_egid = 14;
-  while (*envp != nullptr) ++envp;
-  std::uint32_t uid = invalid_id;
-  std::uint32_t gid = invalid_id;
-  for (const auto* aux = reinterpret_cast<const long*>(envp + 1); aux[0] != at_null; aux += 2) {
-    if (aux[0] == at_euid) uid = static_cast<std::uint32_t>(aux[1]);
-    if (aux[0] == at_egid) gid = static_cast<std::uint32_t>(aux[1]);
-  }
-  if (uid == invalid_id || gid == invalid_id) return probe(k);
-  return probe_kernel(k, static_cast<Uid>(uid), static_cast<Gid>(gid));
+  Identity who;
+  if (!identity_at_start(envp, who)) return probe(k);
+  HostFacts facts =
+      probe_kernel(k, static_cast<Uid>(who.effective_uid), static_cast<Gid>(who.effective_gid));
+  facts.privilege = detail::judge(k, who);
+  return facts;
 }
 
 }  // namespace ch

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The first line of every tool's main: refuse to go on as a set-uid program.
+#pragma once
+
+#include "ch/cli/output.hpp"
+#include "ch/plan/privilege.hpp"
+
+namespace ch::cli {
+
+/// Does this process have a privilege that its user does not have (plan/privilege.hpp)? Then
+/// says so on standard error, and the caller ends with a failure, having done nothing. `envp`
+/// is main's own. No system call where all is well.
+[[nodiscard]] inline bool refuses_privilege(std::string_view program,
+                                            const char* const* envp) noexcept {
+  kernel::Linux linux_kernel;
+  const Privilege privilege = privilege_at_start(linux_kernel, envp);
+  if (privilege == Privilege::none) return false;
+  Output out(standard_error);
+  for (const auto& [label, text] :
+       {std::pair{": error: ", why_refused(privilege)}, std::pair{": remedy: ", remedy_of(privilege)}}) {
+    out(program);
+    out(label);
+    out(text);
+    out("\n");
+  }
+  return true;
+}
+
+}  // namespace ch::cli

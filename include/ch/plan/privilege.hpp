@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. Privilege that a *file* gives to whoever executes it: set-uid and set-gid bits,
+// file capabilities. Containers here need none, and a privileged process would hand its own
+// to any command of any user. So whoever has some is refused, before anything else.
+// Source: man 3 getauxval (AT_SECURE); man 7 capabilities, credentials.
+#pragma once
+
+#include "ch/kernel/process.hpp"
+#include "ch/plan/account.hpp"
+
+namespace ch {
+
+enum class Privilege : std::uint8_t {
+  none,
+  set_id,         // real and effective ids differ
+  file,           // the kernel says so: set-uid, set-gid, or capabilities of the file
+  strange_group,  // root with a group that is not root's, as a half-dropped privilege leaves it
+};
+
+/// Who a process is. `secure`: the kernel's own word, AT_SECURE.
+struct Identity {
+  std::uint32_t uid = 0, effective_uid = 0, gid = 0, effective_gid = 0;
+  bool secure = false;
+};
+
+/// Is there a privilege in it? Pure. Root is not told from root of a user namespace.
+[[nodiscard]] constexpr Privilege privilege_of(const Identity& who) noexcept {
+  if (who.uid != who.effective_uid || who.gid != who.effective_gid) return Privilege::set_id;
+  if (who.secure) return Privilege::file;
+  if (who.effective_uid == 0 && who.effective_gid != 0) return Privilege::strange_group;
+  return Privilege::none;
+}
+
+/// One sentence for each kind, and what to do; nothing for `none`.
+[[nodiscard]] constexpr ZString why_refused(Privilege privilege) noexcept {
+  switch (privilege) {
+    case Privilege::set_id:
+    case Privilege::file:
+      return "refusing to run with privilege: this program's file is set-uid or set-gid, or has "
+             "capabilities, and would hand them to any command of any user";
+    case Privilege::strange_group:
+      return "refusing to run as root with a group other than root's: a privilege that was half "
+             "dropped";
+    case Privilege::none:
+      break;
+  }
+  return {};
+}
+[[nodiscard]] constexpr ZString remedy_of(Privilege privilege) noexcept {
+  switch (privilege) {
+    case Privilege::set_id:
+    case Privilege::file:
+      return "containers need no privilege: chmod u-s,g-s FILE, and setcap -r FILE";
+    case Privilege::strange_group:
+      return "take root's group as well, or become an ordinary user";
+    case Privilege::none:
+      break;
+  }
+  return {};
+}
+
+namespace detail {
+
+/// In a user namespace of somebody's, uid 0 with another group is an ordinary user's choice.
+template <kernel::Kernel K>
+[[nodiscard]] bool is_real_root(K& k) noexcept {
+  bool all = false;
+  each_line(k, "/proc/self/uid_map", [&](std::string_view line) {
+    constexpr std::string_view every_id = " 4294967295";
+    all = line.size() > every_id.size() && tail(line, line.size() - every_id.size()) == every_id;
+    return true;
+  });
+  return all;
+}
+
+template <kernel::Kernel K>
+[[nodiscard]] Privilege judge(K& k, const Identity& who) noexcept {
+  const Privilege found = privilege_of(who);
+  return found == Privilege::strange_group && !is_real_root(k) ? Privilege::none : found;
+}
+
+}  // namespace detail
+
+/// What the kernel left for a new program beyond its environment, the auxiliary vector: ids
+/// without a system call. For `main`'s own envp only, before anything changes ids. False if
+/// some are missing there. Source: man 3 getauxval.
+[[nodiscard]] inline bool identity_at_start(const char* const* envp, Identity& who) noexcept {
+  constexpr long at_null = 0, at_uid = 11, at_euid = 12, at_gid = 13, at_egid = 14, at_secure = 23;
+  while (*envp != nullptr) ++envp;
+  unsigned found = 0;
+  for (const auto* aux = reinterpret_cast<const long*>(envp + 1); aux[0] != at_null; aux += 2) {
+    const auto id = static_cast<std::uint32_t>(aux[1]);
+    switch (aux[0]) {
+      case at_uid:
+        who.uid = id;
+        break;
+      case at_euid:
+        who.effective_uid = id;
+        break;
+      case at_gid:
+        who.gid = id;
+        break;
+      case at_egid:
+        who.effective_gid = id;
+        break;
+      case at_secure:
+        who.secure = id != 0;
+        break;
+      default:
+        continue;
+    }
+    ++found;
+  }
+  return found == 5;
+}
+
+/// The same by system calls, at any time: four of them. AT_SECURE is then not known, but ids
+/// that differ are.
+template <kernel::Kernel K>
+[[nodiscard]] Identity identity(K& k) noexcept {
+  return {kernel::getuid(k).value(), kernel::geteuid(k).value(), kernel::getgid(k).value(),
+          kernel::getegid(k).value(), false};
+}
+
+/// Does this process run with a privilege that its user does not have? For the first line of
+/// a tool's main. No system call, but for root with a strange group.
+template <kernel::Kernel K>
+[[nodiscard]] Privilege privilege_at_start(K& k, const char* const* envp) noexcept {
+  Identity who;
+  if (!identity_at_start(envp, who)) {
+    const bool secure = who.secure;
+    who = identity(k);
+    who.secure = secure;
+  }
+  return detail::judge(k, who);
+}
+
+}  // namespace ch
