@@ -10,6 +10,7 @@
 #include "apps/ch-run/options.hpp"
 #include "ch/environment.hpp"
 #include "ch/plan/attach.hpp"
+#include "ch/plan/fingerprint.hpp"
 #include "ch/types/errno_text.hpp"
 
 namespace ch_run {
@@ -105,17 +106,25 @@ inline int rank_from(const ch::Environment& environment) noexcept {
   return ch::no_rank;
 }
 
-/// Made fit to be a tag: the end of a long name, which differs more than its beginning.
+/// Made fit to be a tag. A name that is too long, or has characters that a tag can't have,
+/// becomes its end, which differs more than its beginning, and a number for the whole of it:
+/// so two names never become one tag.
 inline ch::ZString fit(const char* name, ch::Arena& arena) noexcept {
   if (name == nullptr) return {};
   const std::string_view whole(name);
-  const std::string_view end = ch::tail(whole, whole.size() > 64 ? whole.size() - 64 : 0);
-  char* copy = arena.make<char>(end.size() + 1);
-  if (copy == nullptr) return {};
-  for (std::size_t i = 0; i < end.size(); ++i)
-    copy[i] = end[i] > ' ' && end[i] <= '~' ? end[i] : '_';
-  copy[end.size()] = '\0';
-  return copy;
+  ch::TextBuffer<65> tag;
+  if (ch::is_tag(whole)) {
+    tag << whole;
+  } else {
+    std::uint64_t number = 0xcbf29ce484222325ULL;
+    ch::detail::mix(number, whole);
+    tag << number << '~';
+    const std::size_t room = 64 - tag.view().size();
+    for (const char c : ch::tail(whole, whole.size() > room ? whole.size() - room : 0))
+      tag << (c > ' ' && c <= '~' ? c : '_');
+  }
+  const char* copy = arena.join(tag.view());
+  return copy == nullptr ? ch::ZString() : copy;
 }
 
 template <ch::kernel::Kernel K>

@@ -25,6 +25,7 @@ struct Launch {
   TextBuffer<1024> problem{};          // what went wrong while preparing, if anything
   const char* remedy = nullptr;        // and what to do about it
   const char* configurations[2] = {};  // the files that gave options
+  mutable bool home_is_known = false;  // to be missing
 
   Launch(Arena& a, const char* const* e) noexcept : arena(a), envp(e), environment(a, e) {}
   [[nodiscard]] Messages messages() const noexcept {
@@ -40,6 +41,18 @@ struct Launch {
     write_differences(text, group.made_of, group.theirs);
     if (group.theirs.image != group.made_of.image)
       text << " (" << group.image.view() << " instead of " << options.image.text << ')';
+    messages().warning(text.view());
+  }
+  /// A home that is not there: what is written to ~ goes to memory. Once, though a tree may
+  /// be put together twice.
+  void on_skipped(const step::Bind& bind) const noexcept {
+    const HostPath& home = container.mounts.get<Home>().source;
+    if (home_is_known || home.empty() || bind.source.text != home.text) return;
+    home_is_known = true;
+    TextBuffer<640> text;
+    text << "your home directory " << home.text
+         << " does not exist on this host: " << bind.destination.text
+         << " is memory, and what is written there is lost at the end";
     messages().warning(text.view());
   }
 };

@@ -25,12 +25,16 @@ class LaunchKernel {
     };
   }
 
-  /// `listener.on_joined` is told of the container that a joiner has come to.
+  /// `listener.on_joined` is told of the container that a joiner has come to, and
+  /// `listener.on_skipped` of the binds that are left out.
   template <class Listener>
   void listen(const Listener& listener) noexcept {
     listener_ = &listener;
     joined_ = [](const void* self, const ch::Gathering& group) noexcept {
       static_cast<const Listener*>(self)->on_joined(group);
+    };
+    skipped_ = [](const void* self, const ch::step::Bind& bind) noexcept {
+      static_cast<const Listener*>(self)->on_skipped(bind);
     };
   }
 
@@ -44,11 +48,15 @@ class LaunchKernel {
   void on_joined(const ch::Gathering& group) noexcept {
     if (joined_ != nullptr) joined_(listener_, group);
   }
+  void on_skipped(const ch::step::Bind& bind) noexcept {
+    if (skipped_ != nullptr) skipped_(listener_, bind);
+  }
 
  private:
   ch::kernel::AnyKernel inner_;
   const void* listener_ = nullptr;
   void (*joined_)(const void*, const ch::Gathering&) noexcept = nullptr;
+  void (*skipped_)(const void*, const ch::step::Bind&) noexcept = nullptr;
   void* watcher_ = nullptr;
   void (*tell_)(void*, ch::StepIndex, const ch::Step&) noexcept = nullptr;
 };

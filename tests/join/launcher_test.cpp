@@ -97,5 +97,8 @@ TEST_CASE("any name of a job becomes a tag", "[pure]") {
   CHECK(is_tag(odd.tag));
   CHECK(odd.tag.substr(odd.tag.size() - 2) == "@1");
   const auto spaced = choose({"OMPI_COMM_WORLD_LOCAL_SIZE=2", "PMIX_NAMESPACE=a b"});
-  CHECK(spaced.tag == "a_b");
+  CHECK(is_tag(spaced.tag));
+  CHECK(spaced.tag.substr(spaced.tag.size() - 4) == "~a_b");
+  CHECK(spaced.tag != choose({"OMPI_COMM_WORLD_LOCAL_SIZE=2", "PMIX_NAMESPACE=a\nb"}).tag);
+  CHECK(choose({"OMPI_COMM_WORLD_LOCAL_SIZE=2", "PMIX_NAMESPACE=a_b"}).tag == "a_b");
 }

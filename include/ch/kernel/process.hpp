@@ -37,6 +37,13 @@ Returned<void> pidfd_alive(K& k, Fd pidfd) noexcept {
   return detail::make<void>(k, Call::pidfd_send_signal, pidfd, 0, 0, 0);
 }
 
+/// A descriptor, close-on-exec, for what descriptor `fd` of the process is that `pidfd` holds.
+/// EPERM: the process may not be traced. EBADF: it has no such descriptor. Kernel 5.6.
+template <Kernel K>
+Returned<Fd> pidfd_getfd(K& k, Fd pidfd, Fd fd) noexcept {
+  return detail::make<Fd>(k, Call::pidfd_getfd, pidfd, fd, 0);
+}
+
 /// Starts `entry(argument)` in a child on the stack that `args` names; the child ends
 /// with its return value. With clone_vm the child shares our memory, and with
 /// clone_vfork we sleep until it has called exec or ended; kernel 5.3.

@@ -15,6 +15,7 @@ inline constexpr int sol_socket = 1;
 inline constexpr int so_sndtimeo = 21;
 inline constexpr int so_peercred = 17;
 inline constexpr int scm_rights = 1;
+inline constexpr unsigned msg_peek = 0x02;
 inline constexpr unsigned msg_dontwait = 0x40;
 inline constexpr unsigned msg_nosignal = 0x4000;
 inline constexpr unsigned msg_cmsg_cloexec = 0x40000000;
@@ -32,6 +33,9 @@ class UnixName {
   }
   [[nodiscard]] const void* data() const noexcept { return &address_; }
   [[nodiscard]] unsigned size() const noexcept { return size_; }
+  [[nodiscard]] std::string_view path() const noexcept {
+    return {address_.path, size_ - sizeof address_.family};
+  }
 
  private:
   struct {
@@ -88,6 +92,27 @@ Returned<Fd> unix_socket(K& k, std::uint64_t more_flags = 0) noexcept {
   constexpr int af_unix = 1;
   constexpr std::uint64_t seqpacket = 5;
   return detail::make<Fd>(k, Call::socket, af_unix, seqpacket | o_cloexec | more_flags, 0);
+}
+
+/// Two sockets of that kind, connected to each other: nobody else can send to either.
+template <Kernel K>
+Returned<void> unix_socket_pair(K& k, Fd (&out)[2]) noexcept {
+  constexpr int af_unix = 1;
+  constexpr std::uint64_t seqpacket = 5;
+  return detail::make<void>(k, Call::socketpair, af_unix, seqpacket | o_cloexec, 0, &out[0]);
+}
+
+/// Is `name` what `socket` is bound to, to the last byte? Asks the kernel, not a list.
+template <Kernel K>
+bool has_name(K& k, Fd socket, const UnixName& name) noexcept {
+  struct {
+    std::uint16_t family = 0;
+    char path[110] = {};  // one byte more than the longest, and then even
+  } actual;
+  unsigned size = sizeof actual;
+  if (!detail::make<void>(k, Call::getsockname, socket, &actual, &size).ok()) return false;
+  return size == name.size() && actual.family == 1 &&
+         std::string_view(actual.path, size - sizeof actual.family) == name.path();
 }
 
 /// EADDRINUSE: somebody has this name. Only within one network namespace.
@@ -178,6 +203,15 @@ Returned<std::size_t> receive(K& k, Fd socket, void* data, std::size_t size, Fd*
       detail::make<std::size_t>(k, Call::recvmsg, socket, &header, msg_dontwait | msg_cmsg_cloexec);
   for (std::size_t i = 0; i < fd_count && i < 8; ++i) fds[i] = got.ok() ? rights.fds[i] : Fd::none;
   return got;
+}
+
+/// The next message, which stays for others to read. Neither waits nor takes descriptors.
+template <Kernel K>
+Returned<std::size_t> peek(K& k, Fd socket, void* data, std::size_t size) noexcept {
+  Message::Piece piece{data, size};
+  Message::Header header;
+  header.pieces = &piece;
+  return detail::make<std::size_t>(k, Call::recvmsg, socket, &header, msg_dontwait | msg_peek);
 }
 
 /// Waits until one of `count` descriptors is ready, at most so long. EINTR: ask again.

@@ -45,7 +45,8 @@ namespace detail {
 /// or by mount(2). Only the launch that needs it pays for it.
 ///
 /// A kernel with `on_step(StepIndex, const Step&)` is told before each step; one with
-/// `on_joined(const Gathering&)`, which container it has come to.
+/// `on_joined(const Gathering&)`, which container it has come to; one with
+/// `on_skipped(const step::Bind&)`, which bind is left out since there is nothing to bind.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan,
                                    Descriptors descriptors = Descriptors::close_now,

@@ -14,6 +14,15 @@
 
 namespace ch {
 
+/// May `tag` name a group? 1 to 64 visible ASCII characters: it becomes part of the name
+/// of a socket, which the kernel shows in a list with a line for each, and which has room for
+/// so much and no more. A tag that was cut would be another group's.
+[[nodiscard]] constexpr bool is_tag(std::string_view tag) noexcept {
+  for (const char c : tag)
+    if (c <= ' ' || c > '~') return false;
+  return !tag.empty() && tag.size() <= 64;
+}
+
 /// What a process turns out to be: creators map ids and mount, joiners find all done.
 enum class Role : std::uint8_t { creator, joiner };
 
@@ -102,9 +111,11 @@ inline kernel::UnixName group_name(std::uint32_t uid, ZString tag, unsigned n) n
   return kernel::UnixName(name.view());
 }
 
-/// What the name of a living tag's member begins with; the member's pid and tag follow.
-inline void member_prefix(TextWriter& out, std::uint32_t uid) noexcept {
-  out << "charlie/tag/" << uid << '/';
+/// The name of a living tag's member, process `pid`.
+inline kernel::UnixName member_name(std::uint32_t uid, std::uint64_t pid, ZString tag) noexcept {
+  TextBuffer<108> name;
+  name << "charlie/tag/" << uid << '/' << pid << '/' << tag;
+  return kernel::UnixName(name.view());
 }
 
 /// "0-2 and 5" of those for whom `has(i)` holds. Answers how many they are.

@@ -289,7 +289,10 @@ template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
   const auto bound = detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access,
                                   s.if_missing);
-  if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
+  if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) {
+    if constexpr (requires { k.on_skipped(s); }) k.on_skipped(s);
+    return {};
+  }
   return bound;
 }
 

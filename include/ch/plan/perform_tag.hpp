@@ -30,33 +30,79 @@ template <kernel::Kernel K>
   return std::string_view(target, n.value()) == wanted.view();
 }
 
-/// One line of /proc/net/unix: is it a member of our tag that lives? Then we hold it.
-template <kernel::Kernel K>
-[[nodiscard]] bool find_in_line(K& k, const step::MeetPeers& s, std::string_view line) noexcept {
-  Gathering& g = *s.notes;
+/// What a line of /proc/net/unix says of a member of our tag: nothing if it is not of one.
+struct ListedMember {
+  std::string_view inode{};
+  std::uint64_t pid = 0;
+};
+
+/// "Num RefCount Protocol Flags Type St Inode Path": six fields, the inode, and all the rest
+/// is the name, of which other users choose every byte.
+[[nodiscard]] constexpr ListedMember read_member(std::string_view line, std::uint32_t uid,
+                                                 std::string_view tag) noexcept {
+  std::string_view field;
+  for (int i = 0; i < 7; ++i) {
+    while (head(line, 1) == " ") line.remove_prefix(1);
+    field = head(line, line.find(' '));
+    line.remove_prefix(field.size());
+  }
   TextBuffer<48> prefix;
-  prefix << " @";
-  meeting::member_prefix(prefix, g.uid);
-  const auto at = line.find(prefix.view());
-  if (at == std::string_view::npos) return false;
-  const std::string_view before = head(line, at);
-  const std::string_view inode = tail(before, before.rfind(' ') + 1);
-  const std::string_view member = tail(line, at + prefix.view().size());
+  prefix << " @charlie/tag/" << uid << '/';
+  if (head(line, prefix.view().size()) != prefix.view()) return {};
+  const std::string_view member = tail(line, prefix.view().size());
   const auto slash = member.find('/');
   std::uint64_t pid = 0;
-  if (slash == std::string_view::npos || tail(member, slash + 1) != s.tag.view() ||
+  if (slash == std::string_view::npos || tail(member, slash + 1) != tag ||
       !parse_number(head(member, slash), 0x7fffffff, pid))
+    return {};
+  return {field, pid};
+}
+
+/// Is what process `pid` holds as its tag a socket of our user's that the process itself has
+/// made, with that very name? A line may be forged, by a name with a line break; this asks
+/// the kernel for the socket. It carries a note of what its container is made of. Where the
+/// process may not be traced at all, by whomever, there is only the line to go by.
+template <kernel::Kernel K>
+[[nodiscard]] bool is_member(K& k, const Assembling& a, const step::MeetPeers& s, Fd pidfd,
+                             std::uint64_t pid) noexcept {
+  Gathering& g = *s.notes;
+  const auto got = kernel::pidfd_getfd(k, pidfd, static_cast<Fd>(meeting::tag_descriptor));
+  if (got.error() == Errno::eperm || got.error() == Errno::enosys) return true;
+  if (!got.ok()) return false;
+  const Held<K> socket(k, a, got.value());
+  Pid maker{};
+  if (!kernel::has_name(k, socket.get(), meeting::member_name(g.uid, pid, s.tag)) ||
+      !is_own(k, g, socket.get(), maker) || static_cast<std::uint64_t>(maker) != pid)
     return false;
-  const Result<Target> target = find_target(k, static_cast<Pid>(pid));
+  meeting::Answer note;
+  const auto size = kernel::peek(k, socket.get(), &note, sizeof note);
+  if (!size.ok() || size.value() != sizeof note || note.protocol != meeting::magic) return true;
+  note.text[sizeof note.text - 1] = '\0';
+  g.theirs = note.made_of;
+  g.image.clear();
+  g.image << note.text;
+  return true;
+}
+
+/// One line of /proc/net/unix: is it a member of our tag that lives? Then we hold it.
+template <kernel::Kernel K>
+[[nodiscard]] bool find_in_line(K& k, const Assembling& a, const step::MeetPeers& s,
+                                std::string_view line) noexcept {
+  Gathering& g = *s.notes;
+  const ListedMember member = read_member(line, g.uid, s.tag);
+  if (member.pid == 0 || !holds_tag(k, g, member.pid, member.inode)) return false;
+  const Result<Target> target = find_target(k, static_cast<Pid>(member.pid));
   if (!target) return false;
-  // Looked at while the pidfd is held, so it is the same process; a stale line is not.
-  if (!holds_tag(k, g, pid, inode) || !kernel::pidfd_alive(k, target->pidfd).ok()) {
+  // Looked at again while the pidfd is held, so it is the same process; a stale line is not.
+  if (!holds_tag(k, g, member.pid, member.inode) ||
+      !is_member(k, a, s, target->pidfd, member.pid) ||
+      !kernel::pidfd_alive(k, target->pidfd).ok()) {
     (void)kernel::close(k, target->pidfd);
     return false;
   }
   g.target = target->pidfd;
   g.flags = target->flags;
-  g.creator = static_cast<Pid>(pid);
+  g.creator = static_cast<Pid>(member.pid);
   return true;
 }
 
@@ -77,7 +123,7 @@ template <kernel::Kernel K>
     size += n.value();
     std::string_view rest(text, size);
     for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-      if (find_in_line(k, s, head(rest, end))) return true;
+      if (find_in_line(k, a, s, head(rest, end))) return true;
       rest.remove_prefix(end + 1);
     }
     const std::size_t skipped = size - rest.size();
@@ -88,18 +134,23 @@ template <kernel::Kernel K>
   }
 }
 
-/// Makes us a holder of the tag. The descriptor stays open in the program.
+/// Makes us a holder of the tag. The descriptor stays open in the program. Its other end is
+/// closed once it has sent the note of what the container is made of, for all who come later.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> hold_tag(K& k, const step::MeetPeers& s) noexcept {
-  const auto socket = lift(kernel::unix_socket(k), s.tag);
-  if (!socket) return failure(socket.error());
-  TextBuffer<108> name;
-  meeting::member_prefix(name, s.notes->uid);
-  name << static_cast<int>(s.notes->self) << '/' << s.tag;
-  const auto bound = kernel::bind(k, *socket, kernel::UnixName(name.view()));
-  const auto kept = bound.ok() ? kernel::dup3(k, *socket, static_cast<Fd>(meeting::tag_descriptor))
+  const Gathering& g = *s.notes;
+  Fd pair[2] = {Fd::none, Fd::none};
+  CHARLIE_TRY(lift(kernel::unix_socket_pair(k, pair), s.tag));
+  meeting::Answer note;
+  note.made_of = g.theirs;
+  TextWriter(note.text, sizeof note.text) << g.image.view();
+  (void)kernel::send(k, pair[1], &note, sizeof note);
+  (void)kernel::close(k, pair[1]);
+  const auto bound = kernel::bind(
+      k, pair[0], meeting::member_name(g.uid, static_cast<std::uint64_t>(g.self), s.tag));
+  const auto kept = bound.ok() ? kernel::dup3(k, pair[0], static_cast<Fd>(meeting::tag_descriptor))
                                : kernel::Returned<Fd>{bound.raw, bound.call};
-  (void)kernel::close(k, *socket);
+  (void)kernel::close(k, pair[0]);
   if (!kept.ok()) return failure(lift(kept, s.tag).error());
   return {};
 }
@@ -111,6 +162,9 @@ template <kernel::Kernel K>
   const Result<bool> found = find_member(k, a, s);
   if (!found) return found;
   const Held<K> member(k, a, g.target);
+  if (!*found)
+    for (const Step& step : a.steps)
+      if (const auto* open = std::get_if<step::OpenImage>(&step)) g.image << open->image.text;
   CHARLIE_TRY(hold_tag(k, s));  // before the namespaces change: names belong to one of them
   if (!*found) return false;
   const auto joined = lift(kernel::setns(k, g.target, static_cast<std::uint64_t>(g.flags)), s.tag);

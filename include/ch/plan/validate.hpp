@@ -5,6 +5,7 @@
 // execution. Pure: no system call, no allocation.
 #pragma once
 
+#include "ch/plan/gathering.hpp"
 #include "ch/plan/plan.hpp"
 
 namespace ch {
@@ -25,7 +26,7 @@ struct DestinationOf {
 }  // namespace detail
 
 /// EINVAL with the step at fault: namespaces not first or not once, peers who meet and are
-/// never admitted, ids mapped before or without them, a destination that is relative or the root itself, scratch or mounts
+/// never admitted or by no tag, ids mapped before or without them, a destination that is relative or the root itself, scratch or mounts
 /// used before they exist or after the root was entered, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
   bool entered = false;
@@ -43,8 +44,9 @@ struct DestinationOf {
           {Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), what});
     };
     if (over) return fail("nothing may follow Execute");
-    if (is(std::type_identity<step::MeetPeers>{})) {
+    if (const auto* meeting = std::get_if<step::MeetPeers>(&s)) {
       if (i != 0) return fail("the peers meet first, and once");
+      if (!is_tag(meeting->tag)) return fail("a group's tag has 1 to 64 visible ASCII characters");
       meets = true;
       continue;
     }

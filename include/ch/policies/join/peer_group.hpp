@@ -12,14 +12,6 @@
 
 namespace ch {
 
-/// May `tag` name a group? 1 to 64 visible ASCII characters: it becomes part of the name
-/// of a socket, which the kernel shows in a list with a line for each.
-[[nodiscard]] constexpr bool is_tag(std::string_view tag) noexcept {
-  for (const char c : tag)
-    if (c <= ' ' || c > '~') return false;
-  return !tag.empty() && tag.size() <= 64;
-}
-
 namespace detail {
 
 /// The first step of a group whose creator waits for `others`.
