@@ -116,6 +116,9 @@ struct Explain {
     if (e.code == Errno::enodev)
       return {"this kernel has no overlay file system, or its module is not loaded",
               "make the missing mount points in the image, or ask for: modprobe overlay"};
+    if (e.code == Errno::ebusy)
+      return {"another container uses this directory, and two would spoil it",
+              "wait for its end, share that container with --join, or choose another directory"};
     if (e.path == s.directory.text && !s.directory.empty())
       return {"the directory of the overlay can't be made or used", "choose one of your own"};
     if (e.code == Errno::exdev)

@@ -120,6 +120,10 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
     CHARLIE_TRY(
         lift(kernel::fsconfig_set(k, context.get(), part.key, part.path.c_str()), part.key));
   CHARLIE_TRY(lift(kernel::fsconfig_flag(k, context.get(), "userxattr"), "userxattr"));
+  // With an index the kernel refuses (EBUSY) a layer that another overlay uses, until the last
+  // process in that one has ended, however it ends; without, both would spoil the layer.
+  if (s.kind == OverlayKind::directory)
+    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "index", "on"), "index"));
   CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), "overlay"));
   const std::uint64_t read_only =
       s.kind == OverlayKind::if_needed ? kernel::mount_attr_rdonly : 0;
