@@ -34,6 +34,7 @@ struct Fault {
   int error = 0;                       // errno; 0: SIGKILL to the process that makes the call
   long from = SYS_mkdirat;             // counting begins with the first call of this kind
   bool in_programs = true;             // count also in programs that the tool executes
+  bool lasts = false;                  // the calls after it fail, too, as on a full disk
   std::function<void()> meddle{};      // instead of all that: done while the call waits
   std::function<void()> in_child{};    // before the tool is executed
 };
@@ -105,7 +106,9 @@ inline Faulty run_with_fault(const std::vector<std::string>& argv, const Fault& 
       const long number = static_cast<long>(registers.orig_rax);
       counting = counting || number == fault.from;
       const bool counts = fault.in_programs || programs.count(task) == 0;
-      if (counting && counts && fault.concerns(number) && result.calls++ == fault.at) {
+      const bool concerned = counting && counts && fault.concerns(number);
+      const int call = concerned ? result.calls++ : -1;
+      if (call == fault.at || (fault.lasts && call > fault.at)) {
         result.hit = true;
         if (fault.meddle) {
           fault.meddle();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. Making one file, link or copy under a name in a held directory, and comparing
-// files. Source: man 2 copy_file_range, sendfile, linkat, symlinkat, renameat.
+// files. Source: man 2 copy_file_range, sendfile, symlinkat, close.
 #pragma once
 
 #include <sys/sendfile.h>
@@ -53,6 +53,12 @@ inline Descriptor create_file(int directory, const std::string& name, std::strin
   return fd;
 }
 
+/// Closes a file that was written: on some file systems only this says that it could not be.
+inline void close_written(Descriptor&& fd, std::string_view path) {
+  // After EINTR the descriptor is gone all the same, and the file is whole (man 2 close).
+  if (::close(fd.release()) != 0 && errno != EINTR) throw_errno("write", path);
+}
+
 /// The permission bits that a copy of a file gets: no set-id bits, readable by its owner.
 [[nodiscard]] constexpr mode_t copied_mode(mode_t mode) noexcept { return (mode & 0777) | 0400; }
 
@@ -60,18 +66,20 @@ inline Descriptor create_file(int directory, const std::string& name, std::strin
 inline void copy_file(const Descriptor& from, int directory, const std::string& name,
                       std::string_view path) {
   const struct stat status = status_of(from, path);
-  const Descriptor to = create_file(directory, name, path);
+  Descriptor to = create_file(directory, name, path);
   copy_bytes(from.get(), to.get(), path);
   if (::fchmod(to.get(), copied_mode(status.st_mode)) != 0) throw_errno("set the mode of", path);
   const timespec times[2] = {status.st_mtim, status.st_mtim};
   if (::futimens(to.get(), times) != 0) throw_errno("set the time of", path);
+  close_written(std::move(to), path);
 }
 
 inline void write_file(std::string_view content, int directory, const std::string& name,
                        mode_t mode, std::string_view path) {
-  const Descriptor to = create_file(directory, name, path);
+  Descriptor to = create_file(directory, name, path);
   write_all(to.get(), content, path);
   if (::fchmod(to.get(), mode) != 0) throw_errno("set the mode of", path);
+  close_written(std::move(to), path);
 }
 
 inline void make_link(const std::string& target, int directory, const std::string& name,
@@ -89,29 +97,6 @@ inline void make_link(const std::string& target, int directory, const std::strin
 
 inline void remove_name(int directory, const std::string& name, std::string_view path) {
   if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) throw_errno("remove", path);
-}
-
-/// Gives what is at `name` a second name elsewhere: the same file where possible, a copy on
-/// another file system or one without hard links. `fresh`: always a copy, since somebody
-/// may write into the file itself.
-enum class Keep { shared, fresh };
-inline void keep_file(int from, const std::string& name, int to, const std::string& new_name,
-                      std::string_view path, Keep how = Keep::shared) {
-  if (how == Keep::shared) {
-    if (::linkat(from, name.c_str(), to, new_name.c_str(), 0) == 0) return;
-    if (errno != EPERM && errno != EOPNOTSUPP && errno != EMLINK && errno != EXDEV)
-      throw_errno("keep the original of", path);
-  }
-  if (const std::string target = link_target(from, name); !target.empty()) {
-    make_link(target, to, new_name, path);
-    return;
-  }
-  const Descriptor file(
-      ::openat(from, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-  if (!file) throw_errno("read", path);
-  if (!S_ISREG(status_of(file, path).st_mode))
-    throw InjectError(printable(path), "this is no regular file, and can't be kept");
-  copy_file(file, to, new_name, path);
 }
 
 /// Are both the same byte by byte?

@@ -8,6 +8,8 @@
 // Source: ch-fromhost's manual page.
 #pragma once
 
+#include <new>
+
 #include "ch/inject/ldconfig.hpp"
 #include "ch/inject/manifest.hpp"
 #include "ch/inject/planner.hpp"
@@ -64,6 +66,19 @@ inline std::vector<std::string> finish_guarded(LdconfigRun& ldconfig, const Imag
   return transaction.made(above) ? std::vector{above} : std::vector<std::string>{};
 }
 
+/// Does `work`; where that fails, everything is undone. By then nothing that `work` has started
+/// is left to change the image meanwhile.
+template <class Work>
+void all_or_nothing(Transaction& transaction, const Work& work) {
+  try {
+    return work();
+  } catch (const InjectError& e) {
+    transaction.roll_back(e);
+  } catch (const std::bad_alloc&) {
+    transaction.roll_back(InjectError({}, "out of memory", "raise the limit: ulimit -v", ENOMEM));
+  }
+}
+
 }  // namespace detail
 
 /// Carries out `plan` on top of what `before` records. All or nothing: when this throws, the
@@ -80,49 +95,53 @@ inline InjectReport inject(const ImageTree& tree, const Manifest& before, Inject
   plan.entries.push_back({own, manifest_name, action::Text{}, "the record of this injection"});
 
   Transaction transaction(tree, options.stop);
-  std::optional<LdconfigRun> ldconfig;  // goes first, so that nothing is undone beside it
-  if (needed) ldconfig.emplace(tree);
-  const std::string cache = detail::cache_path(tree);
-  const bool had_cache = static_cast<bool>(tree.try_open_file(cache));
-  transaction.begin(plan, detail::guarded(tree, needed));
-  transaction.put(plan, 0, count);
-  if (ldconfig) ldconfig->start();
+  detail::all_or_nothing(transaction, [&] {
+    std::optional<LdconfigRun> ldconfig;
+    if (needed) ldconfig.emplace(tree);
+    const std::string cache = detail::cache_path(tree);
+    const bool had_cache = static_cast<bool>(tree.try_open_file(cache));
+    transaction.begin(plan, detail::guarded(tree, needed));
+    transaction.put(plan, 0, count);
+    if (ldconfig) ldconfig->start();
 
-  Manifest after = before;
-  if (before.items.empty()) after.had_loader_cache = had_cache;
-  after.has_run_ldconfig = before.has_run_ldconfig || needed;
-  if (transaction.made(own)) after.directories.push_back(own);
-  for (const NewDirectory& d : plan.directories) after.directories.push_back(d.path);
-  std::vector<std::uint64_t> keep;
-  for (std::size_t i = 0; i < count; ++i) {
-    const Entry& e = plan.entries[i];
-    InjectedItem item{.path = e.path(), .source = {}, .target = {}, .reason = e.reason};
-    if (const auto* copy = std::get_if<action::Copy>(&e.action)) item.source = copy->source;
-    if (const auto* link = std::get_if<action::Link>(&e.action)) item.target = link->target;
-    describe_present(tree, item);
-    const auto older = std::find_if(after.items.begin(), after.items.end(),
-                                    [&item](const InjectedItem& o) { return o.path == item.path; });
-    if (older != after.items.end()) {
-      item.original = older->original;
-      *older = std::move(item);
-      continue;
+    Manifest after = before;
+    if (before.items.empty()) after.had_loader_cache = had_cache;
+    after.has_run_ldconfig = before.has_run_ldconfig || needed;
+    if (transaction.made(own)) after.directories.push_back(own);
+    for (const NewDirectory& d : plan.directories) after.directories.push_back(d.path);
+    std::vector<std::uint64_t> keep;
+    for (std::size_t i = 0; i < count; ++i) {
+      const Entry& e = plan.entries[i];
+      InjectedItem item{.path = e.path(), .source = {}, .target = {}, .reason = e.reason};
+      if (const auto* copy = std::get_if<action::Copy>(&e.action)) item.source = copy->source;
+      if (const auto* link = std::get_if<action::Link>(&e.action)) item.target = link->target;
+      describe_present(tree, item);
+      const auto older =
+          std::find_if(after.items.begin(), after.items.end(),
+                       [&item](const InjectedItem& o) { return o.path == item.path; });
+      if (older != after.items.end()) {
+        item.original = older->original;
+        *older = std::move(item);
+        continue;
+      }
+      if (transaction.existed(i)) {
+        item.original = transaction.number(i);
+        keep.push_back(item.original);
+      }
+      after.items.push_back(std::move(item));
     }
-    if (transaction.existed(i)) {
-      item.original = transaction.number(i);
-      keep.push_back(item.original);
+    std::get<action::Text>(plan.entries[count].action).content = to_text(after);
+    transaction.put(plan, count, count + 1);
+    std::vector<std::string> unneeded_directories;
+    if (ldconfig) {
+      unneeded_directories = detail::finish_guarded(*ldconfig, tree, transaction, options.stop);
+      report.warnings = check_cache(tree, plan.expected);
+      report.has_run_ldconfig = true;
     }
-    after.items.push_back(std::move(item));
-  }
-  std::get<action::Text>(plan.entries[count].action).content = to_text(after);
-  transaction.put(plan, count, count + 1);
-  std::vector<std::string> unneeded_directories;
-  if (ldconfig) {
-    unneeded_directories = detail::finish_guarded(*ldconfig, tree, transaction, options.stop);
-    report.warnings = check_cache(tree, plan.expected);
-    report.has_run_ldconfig = true;
-  }
-  transaction.commit(keep, {}, unneeded_directories);
-  report.changed = true;
+    for (std::string& w : transaction.commit(keep, {}, unneeded_directories))
+      report.warnings.push_back(std::move(w));
+    report.changed = true;
+  });
   return report;
 }
 
@@ -159,24 +178,27 @@ inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, Inje
   plan.entries.push_back(
       {tree.locate(own_directory), manifest_name, action::Erase{}, "nothing is injected any more"});
   Transaction transaction(tree, options.stop);
-  std::optional<LdconfigRun> ldconfig;
-  if (plan.needs_ldconfig && options.ldconfig == Ldconfig::run && find_ldconfig(tree))
-    ldconfig.emplace(tree);
-  transaction.begin(plan, detail::guarded(tree, ldconfig.has_value()));
-  transaction.put(plan, 0, plan.entries.size());
-  auto directories = manifest.directories;
-  if (ldconfig) {
-    ldconfig->start();
-    for (std::string& d : detail::finish_guarded(*ldconfig, tree, transaction, options.stop))
-      directories.push_back(std::move(d));
-    report.has_run_ldconfig = true;
-  }
-  std::vector<std::uint64_t> unneeded;
-  for (const InjectedItem& item : manifest.items)
-    if (item.original != 0) unneeded.push_back(item.original);
-  transaction.commit({}, unneeded, directories);
-  report.changed = true;
-  report.warnings = plan.warnings;
+  detail::all_or_nothing(transaction, [&] {
+    std::optional<LdconfigRun> ldconfig;
+    if (plan.needs_ldconfig && options.ldconfig == Ldconfig::run && find_ldconfig(tree))
+      ldconfig.emplace(tree);
+    transaction.begin(plan, detail::guarded(tree, ldconfig.has_value()));
+    transaction.put(plan, 0, plan.entries.size());
+    auto directories = manifest.directories;
+    if (ldconfig) {
+      ldconfig->start();
+      for (std::string& d : detail::finish_guarded(*ldconfig, tree, transaction, options.stop))
+        directories.push_back(std::move(d));
+      report.has_run_ldconfig = true;
+    }
+    std::vector<std::uint64_t> unneeded;
+    for (const InjectedItem& item : manifest.items)
+      if (item.original != 0) unneeded.push_back(item.original);
+    report.warnings = plan.warnings;
+    for (std::string& w : transaction.commit({}, unneeded, directories))
+      report.warnings.push_back(std::move(w));
+    report.changed = true;
+  });
   return report;
 }
 

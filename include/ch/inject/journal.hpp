@@ -59,6 +59,7 @@ struct Journal {
     std::string directory, name;
     std::uint64_t number = 0;
     bool existed = false;
+    std::uint64_t restores = 0;  // the number of an original that moves back here; 0: none
     [[nodiscard]] std::string staged_name() const {
       return ".ch-fromhost." + std::to_string(number) + ".new";
     }
@@ -89,7 +90,8 @@ struct Journal {
     json["changes"].push_back({{"directory", encoded(c.directory)},
                                {"name", encoded(c.name)},
                                {"number", c.number},
-                               {"existed", c.existed}});
+                               {"existed", c.existed},
+                               {"restores", c.restores}});
   json["opened"] = nlohmann::json::array();
   for (const Journal::Opened& o : j.opened)
     json["opened"].push_back({{"path", encoded(o.path)}, {"mode", o.mode}});
@@ -132,6 +134,8 @@ template <std::integral T>
       j.changes.push_back({decoded(c.at("directory").get<std::string>()),
                            decoded(c.at("name").get<std::string>()),
                            whole_number<std::uint64_t>(c.at("number")), c.at("existed")});
+      if (c.contains("restores"))
+        j.changes.back().restores = whole_number<std::uint64_t>(c.at("restores"));
       if (!is_plain_name(j.changes.back().name)) throw InjectError({}, "a name is no name");
     }
     for (const auto& o : json.at("opened"))

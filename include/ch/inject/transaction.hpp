@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. Changing an image all or nothing. What is new is staged next to where it goes,
-// what it replaces gets a second name in ch/injected.d; then names are exchanged one by
-// one. Until commit() has decided, everything can be undone: by us when something fails,
-// by the next run when we were killed. The power may fail all the same: nothing is synced.
+// what it replaces is set aside in ch/injected.d; then names are exchanged one by one.
+// Until commit() has decided, everything can be undone: by us when something fails, by the
+// next run when we were killed. The power may fail all the same: only copies of originals are
+// synced.
 // Source: man 2 rename, flock.
 #pragma once
 
@@ -12,10 +13,10 @@
 #include <atomic>
 #include <memory>
 
-#include "ch/inject/file_copy.hpp"
 #include "ch/inject/in_parallel.hpp"
 #include "ch/inject/injection_plan.hpp"
 #include "ch/inject/journal.hpp"
+#include "ch/inject/undo.hpp"
 #include "ch/types/text.hpp"
 
 namespace ch::inject {
@@ -47,28 +48,31 @@ class Transaction {
   ~Transaction() {
     if (state_ != State::changing) return;
     try {
-      undo(tree_, journal_);
+      (void)undo::all(tree_, journal_);
     } catch (const std::exception&) {
       // The journal is still there, and so the next run tries again.
     }
   }
 
-  /// Undoes, or completes, what a killed run left. True if there was anything.
-  static bool recover(const ImageTree& tree) {
-    const std::string own = tree.locate(own_directory);
-    const auto text = tree.read(own + '/' + journal_name);
-    if (!text) {  // killed while it wrote the first one: nothing else was changed yet
-      if (const Descriptor fd = tree.try_open_directory(own))
-        remove_name(fd.get(), std::string(journal_name) + ".new", own);
-      return false;
+  /// Undoes everything because of `why`, and throws that; with what is left behind, if anything.
+  [[noreturn]] void roll_back(const InjectError& why) {
+    if (std::exchange(state_, State::idle) != State::changing) throw why;
+    std::string left;
+    try {
+      for (const std::string& path : undo::all(tree_, journal_)) left += ' ' + printable(path);
+    } catch (const std::exception& e) {
+      throw InjectError(why.path(), why.cause() + "; nor can it be undone now (" + e.what() + ")",
+                        "the image is half changed: once the cause is gone, ch-fromhost --remove "
+                        "first brings back what was",
+                        why.code());
     }
-    const Journal journal = journal_from_text(*text);
-    if (journal.decided)
-      clear(tree, journal);
-    else
-      undo(tree, journal);
-    return true;
+    if (left.empty()) throw why;
+    throw InjectError(why.path(), why.cause() + "; empty directories are left:" + left,
+                      why.remedy(), why.code());
   }
+
+  /// Undoes, or completes, what a killed run left. True if there was anything.
+  static bool recover(const ImageTree& tree) { return undo::recover(tree); }
 
   /// The number that the original of the `index`-th entry is kept under.
   [[nodiscard]] std::uint64_t number(std::size_t index) const {
@@ -90,8 +94,14 @@ class Transaction {
       for (const std::string& name : names_in(kept.get(), kept_))
         if (std::uint64_t n = 0; parse_number(name, ~std::uint64_t{0} >> 1, n))
           next = std::max(next, n + 1);
-    const auto note = [&](const std::string& directory, const std::string& name) {
-      journal_.changes.push_back({directory, name, next++, false});
+    const auto note = [&](const std::string& directory, const std::string& name,
+                          std::uint64_t restores = 0) {
+      journal_.changes.push_back({directory, name, next++, false, restores});
+      struct stat kept {};
+      if (restores != 0 && !status_of(this->directory(kept_), std::to_string(restores), kept))
+        throw InjectError(printable(directory + '/' + name),
+                          "the file that was here before is gone from " + printable(kept_),
+                          "unpack the image again");
       const Descriptor& at = tree_.held_directory(directory);
       struct stat status {};
       if (!at || !status_of(at.get(), name, status)) return;
@@ -101,7 +111,10 @@ class Transaction {
                           "choose another place with --dest");
       journal_.changes.back().existed = true;
     };
-    for (const Entry& e : plan.entries) note(e.directory, e.name);
+    for (const Entry& e : plan.entries) {
+      const auto* back = std::get_if<action::Restore>(&e.action);
+      note(e.directory, e.name, back != nullptr ? back->original : 0);
+    }
     for (const std::string& path : guarded)
       note(std::string(parent_of(path)), std::string(base_of(path)));
     guards_from_ = plan.entries.size();
@@ -119,8 +132,7 @@ class Transaction {
     state_ = State::changing;
     for (const Journal::Opened& o : journal_.opened)
       if (o.path == parent_of(own_) || o.path == own_) open_up(o);
-    if (!tree_.has_directory(own_)) make_directory(own_);
-    write_journal(journal_);
+    begin_journal();
     for (const Journal::Opened& o : journal_.opened) open_up(o);
     for (std::size_t i = 0; i < made; ++i)
       if (i >= ours || journal_.directories[i] != own_) make_directory(journal_.directories[i]);
@@ -155,6 +167,9 @@ class Transaction {
         make_link(link->target, at, c.name, path);
       else if (std::holds_alternative<action::Erase>(plan.entries[i].action))
         remove_name(at, c.name, path);
+      else if (const auto* back = std::get_if<action::Restore>(&plan.entries[i].action))
+        move_original({directory(kept_), std::to_string(back->original)}, {at, c.name},
+                      c.staged_name(), path);
       else if (::renameat(at, c.staged_name().c_str(), at, c.name.c_str()) != 0)
         throw_errno("replace", path);
     }
@@ -164,13 +179,15 @@ class Transaction {
   void put_back(const std::string& path) {
     for (std::size_t i = guards_from_; i < journal_.changes.size(); ++i)
       if (journal_.changes[i].directory + '/' + journal_.changes[i].name == path)
-        undo_change(tree_, journal_.changes[i]);
+        undo::change(tree_, journal_.changes[i]);
   }
 
   /// Decides: from here on nothing is undone. `keep_originals` are numbers to keep,
-  /// `unneeded` older ones to drop; `directories` are removed if they are empty.
-  void commit(const std::vector<std::uint64_t>& keep_originals, std::vector<std::uint64_t> unneeded,
-              std::vector<std::string> directories) {
+  /// `unneeded` older ones to drop; `directories` are removed if they are empty. Answers what
+  /// a person should know about what is left.
+  [[nodiscard]] std::vector<std::string> commit(const std::vector<std::uint64_t>& keep_originals,
+                                                std::vector<std::uint64_t> unneeded,
+                                                std::vector<std::string> directories) {
     check_stop();
     for (const Journal::Change& c : journal_.changes)
       if (c.existed &&
@@ -184,11 +201,15 @@ class Transaction {
     decided.unneeded_directories.push_back(kept_);
     write_journal(decided);
     state_ = State::decided;
+    std::vector<std::string> warnings;
     try {
-      clear(tree_, decided);
-    } catch (const InjectError&) {
-      // All is injected; only what is no longer needed lies around until the next run.
+      for (const std::string& path : undo::clear(tree_, decided))
+        warnings.push_back(printable(path) + " is left, empty; it can be removed by hand");
+    } catch (const InjectError& e) {
+      warnings.push_back("what is not needed any more is left in " + printable(own_) + " (" +
+                         e.what() + "); the next ch-fromhost on this image removes it");
     }
+    return warnings;
   }
 
  private:
@@ -210,9 +231,7 @@ class Transaction {
     void operator()(const action::Text& a) const {
       write_file(a.content, at, c.staged_name(), 0644, path());
     }
-    void operator()(const action::Restore& a) const {
-      keep_file(t.directory(t.kept_), std::to_string(a.original), at, c.staged_name(), path());
-    }
+    void operator()(const action::Restore&) const {}
     void operator()(const action::Erase&) const {}
   };
 
@@ -229,8 +248,8 @@ class Transaction {
     return held.get();
   }
   void keep(const Journal::Change& c, Keep how) {
-    keep_file(directory(c.directory), c.name, directory(kept_), std::to_string(c.number),
-              c.directory + '/' + c.name, how);
+    keep_original({directory(c.directory), c.name}, {directory(kept_), std::to_string(c.number)},
+                  c.directory + '/' + c.name, how);
   }
   void make_directory(const std::string& path) {
     const int above = directory(std::string(parent_of(path)));
@@ -259,76 +278,25 @@ class Transaction {
     if (::fchmod(directory(o.path), o.mode | 0700) != 0) throw_errno("make writable", o.path);
   }
 
-  void write_journal(const Journal& journal) const {
-    const int own = directory(own_);
+  void write_journal(const Journal& journal) const { write_journal(journal, own_); }
+  void write_journal(const Journal& journal, const std::string& into) const {
+    const int own = directory(into);
     const std::string staged = std::string(journal_name) + ".new";
-    const std::string path = own_ + '/' + journal_name;
+    const std::string path = into + '/' + journal_name;
     remove_name(own, staged, path);
     write_file(to_text(journal), own, staged, 0600, path);
     if (::renameat(own, staged.c_str(), own, journal_name) != 0) throw_errno("write", path);
   }
 
-  static void undo_change(const ImageTree& tree, const Journal::Change& c) {
-    const Descriptor at = tree.try_open_directory(c.directory);
-    if (!at) return;
-    const std::string path = c.directory + '/' + c.name;
-    remove_name(at.get(), c.staged_name(), path);
-    if (!c.existed) {
-      remove_name(at.get(), c.name, path);
-      return;
-    }
-    const std::string kept_path = tree.locate(own_directory) + '/' + kept_name;
-    const Descriptor kept = tree.try_open_directory(kept_path);
-    const std::string number = std::to_string(c.number);
-    struct stat status {};
-    if (!kept || !status_of(kept.get(), number, status)) return;  // not yet touched
-    if (::renameat(kept.get(), number.c_str(), at.get(), c.name.c_str()) != 0) {
-      if (errno != EXDEV) throw_errno("put back", path);
-      keep_file(kept.get(), number, at.get(), c.staged_name(), path);
-      if (::renameat(at.get(), c.staged_name().c_str(), at.get(), c.name.c_str()) != 0)
-        throw_errno("put back", path);
-    }
-    remove_name(kept.get(), number, path);  // rename leaves it if both were the same file
-  }
-
-  static void undo(const ImageTree& tree, const Journal& journal) {
-    for (auto c = journal.changes.rbegin(); c != journal.changes.rend(); ++c) undo_change(tree, *c);
-    finish(tree, journal, journal.directories);
-  }
-
-  /// Clears away what a decided injection no longer needs.
-  static void clear(const ImageTree& tree, const Journal& journal) {
-    const std::string path = tree.locate(own_directory) + '/' + kept_name;
-    if (const Descriptor kept = tree.try_open_directory(path))
-      for (const std::uint64_t n : journal.unneeded)
-        remove_name(kept.get(), std::to_string(n), path);
-    finish(tree, journal, journal.unneeded_directories);
-  }
-
-  /// Removes the journal and `directories` (children last in the list) if they are empty,
-  /// and gives directories their modes back.
-  static void finish(const ImageTree& tree, const Journal& journal,
-                     const std::vector<std::string>& directories) {
-    const std::string own = tree.locate(own_directory);
-    std::vector<std::string> left;
-    const auto remove = [&tree](const std::string& path) {
-      const Descriptor above = tree.try_open_directory(std::string(parent_of(path)));
-      if (above) (void)::unlinkat(above.get(), std::string(base_of(path)).c_str(), AT_REMOVEDIR);
-    };
-    for (auto d = directories.rbegin(); d != directories.rend(); ++d)
-      if (*d != own) remove(*d);
-    for (const Journal::Opened& o : journal.opened)
-      if (o.path != own)
-        if (const Descriptor fd = tree.try_open_directory(o.path))
-          if (o.path != parent_of(own)) (void)::fchmod(fd.get(), o.mode);
-    if (const Descriptor fd = tree.try_open_directory(own)) {
-      remove_name(fd.get(), std::string(journal_name) + ".new", own);
-      remove_name(fd.get(), journal_name, own);
-    }
-    if (std::find(directories.begin(), directories.end(), own) != directories.end()) remove(own);
-    for (const Journal::Opened& o : journal.opened)
-      if (o.path == own || o.path == parent_of(own))
-        if (const Descriptor fd = tree.try_open_directory(o.path)) (void)::fchmod(fd.get(), o.mode);
+  void begin_journal() {
+    if (tree_.has_directory(own_)) return write_journal(journal_);
+    const std::string passing = undo::passing_name(own_);
+    make_directory(passing);
+    write_journal(journal_, passing);
+    const int above = directory(std::string(parent_of(own_)));
+    const std::string name(base_of(own_));
+    if (::renameat(above, base_of(passing).data(), above, name.c_str()) != 0)
+      throw_errno("make directory", own_);
   }
 
   const ImageTree& tree_;
