@@ -56,8 +56,7 @@ template <kernel::Kernel K>
 [[noreturn]] void end_like(K& k, int status) noexcept {
   const int signal = status & 0x7f;
   if (signal != 0) {
-    constexpr int pr_set_dumpable = 4;
-    (void)kernel::prctl(k, pr_set_dumpable, 0);
+    (void)kernel::prctl(k, kernel::pr_set_dumpable, 0);
     const kernel::SigAction fallback;
     (void)kernel::sigaction(k, signal, &fallback, nullptr);
     const std::uint64_t none = 0;
@@ -65,6 +64,25 @@ template <kernel::Kernel K>
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &none, nullptr);
   }
   kernel::exit_group(k, signal == 0 ? (status >> 8) & 0xff : 128 + signal);
+}
+
+/// Hides memory, environment, descriptors and directories of this process from the rest of the
+/// container: in /proc, those of a process that is not dumpable are for holders of
+/// CAP_SYS_PTRACE in the user namespace where its program was executed. That is the host's,
+/// where root of the container holds nothing. Not before the ids are mapped, because then the
+/// files in /proc/self that take the maps belong to root as well. man 2 prctl,
+/// PR_SET_DUMPABLE; man 5 proc. A program that is executed is dumpable again.
+template <kernel::Kernel K>
+[[nodiscard]] Result<void> hide_from_container(K& k) noexcept {
+  return lift(kernel::prctl(k, kernel::pr_set_dumpable, 0));
+}
+
+/// Closes what only the container's assembly needed, the way to the host's root among it.
+template <kernel::Kernel K>
+void close_all_but(K& k, Fd kept) noexcept {
+  const auto fd = static_cast<unsigned>(kept);
+  if (fd > 3) (void)close_between(k, 3, fd - 1, 0);
+  (void)close_between(k, fd < 3 ? 3 : fd + 1, ~0U, 0);
 }
 
 }  // namespace detail
@@ -111,6 +129,9 @@ template <kernel::Kernel K, class Report>
   const Plan container{plan.steps.first(plan.steps.size() - (executes ? 1 : 0)), plan.assembly};
   const Result<void> made = execute(k, container, Descriptors::close_at_exec, first);
   if (!made) kernel::exit_group(k, report(made.error()));
+  // The program may look as soon as it is there, so this comes before.
+  if (const Result<void> hidden = detail::hide_from_container(k); !hidden)
+    kernel::exit_group(k, report(hidden.error()));
   const auto program = kernel::fork(k, 0);
   if (!program.ok()) kernel::exit_group(k, report(lift(program).error()));
   if (program.value() == Pid::none) {
@@ -122,6 +143,7 @@ template <kernel::Kernel K, class Report>
         execute(k, plan, Descriptors::close_at_exec, plan.steps.size() - 1);
     kernel::exit_group(k, report(done.error()));
   }
+  detail::close_all_but(k, ends[1]);
   const int status = detail::supervise(k, program.value());
   (void)kernel::write(k, ends[1], &status, sizeof status);
   const int signal = status & 0x7f;  // as process 1 we can't die of it ourselves

@@ -119,7 +119,7 @@ template <kernel::Kernel K>
   args.stack = reinterpret_cast<std::uint64_t>(stack);
   args.stack_size = detail::child_stack_size;
   auto cloned = kernel::clone3(args, &detail::ChildStart<K>::run, &start);
-  if (!cloned.ok() && cloned.error() == Errno::enosys) {
+  if (!cloned.ok() && kernel::lacks_clone3(cloned.error())) {
     start.reset_handlers = true;
     const std::uint64_t flags = (args.flags & ~kernel::clone_clear_sighand) | kernel::sigchld;
     cloned = kernel::clone(flags, stack + detail::child_stack_size, &detail::ChildStart<K>::run,

@@ -154,7 +154,7 @@ TEST_CASE("calls that an old kernel or a filter lacks are done without", "[tool]
   const auto argv = careful_launch(f);
   const std::vector<unsigned> all = {__NR_openat2,   __NR_close_range, __NR_mount_setattr,
                                      __NR_open_tree, __NR_move_mount,  __NR_fsopen,
-                                     __NR_fsconfig,  __NR_fsmount,     __NR_clone3};
+                                     __NR_fsconfig,  __NR_fsmount};
   std::vector<std::vector<unsigned>> cases;
   for (const unsigned one : all) cases.push_back({one});
   cases.push_back(all);
@@ -167,6 +167,45 @@ TEST_CASE("calls that an old kernel or a filter lacks are done without", "[tool]
   }
   f.options.in_child = [] { filter_calls({__NR_openat2}, EPERM); };
   CHECK(run(argv, f.options).out == "right\n");
+}
+
+TEST_CASE("where clone3 is refused, whatever starts a process does without it", "[tool]") {
+  Fixture f;
+  for (const unsigned answer : {static_cast<unsigned>(ENOSYS), static_cast<unsigned>(EPERM)}) {
+    INFO(answer);
+    f.options.in_child = [answer] { filter_calls({__NR_clone3}, answer); };
+    const Ran supervised =
+        f.script("echo $$", {"--namespaces=pid,net,ipc,uts"});  // init and the program
+    INFO(supervised.err);
+    CHECK(supervised.out == "2\n");
+    const Ran check = f.ch_run({"--check"});
+    INFO(check.out);
+    CHECK(check.status == 0);
+    CHECK(contains(check.out, "  yes  user namespaces"));
+    CHECK(contains(check.out, "  yes  pid namespaces"));
+    const std::string nobody = "123456789";  // has no account, so getent is asked
+    CHECK(f.script("id -u", {"--uid=" + nobody}).out == nobody + "\n");
+  }
+}
+
+TEST_CASE("root inside finds nothing of the host through the container's init", "[tool]") {
+  STATIC_TOOLS_ONLY();
+  Fixture f;
+  f.options.environment.push_back("SECRET_OF_THE_HOST=1");
+  // Process 1 is ours and still lives; each look must fail, or find only what all may see.
+  const Ran ran = f.script(
+      "test \"$(cat /proc/1/comm)\" = ch-run || echo not-ours; "
+      "for link in root cwd exe ns/user ns/mnt fd/0 fd/1 fd/2 fd/3 fd/4 fd/5 fd/6 fd/7 fd/8 fd/9; "
+      "do readlink /proc/1/$link && echo link $link; done; "
+      "cat /proc/1/map_files/* 2>/dev/null; "
+      "for file in environ maps mem smaps auxv io; do "
+      "  dd if=/proc/1/$file bs=64 count=1 of=/dev/null 2>/dev/null && echo file $file; done; "
+      "ls -d /proc/1/root/. /proc/1/cwd/. 2>/dev/null; "
+      "grep -q . /proc/self/environ && echo dumpable",
+      {"--namespaces=pid", "-u0", "-g0"});
+  INFO(ran.err);
+  CHECK(ran.out == "dumpable\n");
+  CHECK(ran.status == 0);
 }
 
 TEST_CASE("a filter against namespaces is named as the cause", "[tool]") {
@@ -252,6 +291,7 @@ TEST_CASE("a mount point that changes to a link during launches leads nowhere el
   test::fs::create_directory(f.image + "/spot");
   test::fs::create_directories(f.image + outside);
   test::fs::create_symlink(outside, f.image + "/link");
+  test::write_file(f.image + outside + "/of-the-image", "");
   const pid_t swapper = fork();
   if (swapper == 0) {
     const std::string a = f.image + "/spot";

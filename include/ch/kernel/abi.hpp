@@ -206,6 +206,7 @@ inline constexpr std::uint16_t s_ifdir = 0040000;
 inline constexpr std::uint16_t s_iflnk = 0120000;
 
 // --- the rest ---
+inline constexpr int pr_set_dumpable = 4;
 inline constexpr int pr_set_no_new_privs = 38;
 inline constexpr unsigned close_range_cloexec = 4;  // kernel 5.11
 inline constexpr int sig_block = 0;

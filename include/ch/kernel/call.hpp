@@ -103,7 +103,7 @@ inline constexpr CallShape call_shapes[] = {
     {Call::bind, "bind", "dpi", 'i'},
     {Call::chdir, "chdir", "s", 'i'},
     {Call::clock_gettime, "clock_gettime", "ip", 'i'},
-    {Call::clone, "clone", "xp", 'i'},
+    {Call::clone, "clone", "xpppp", 'i'},
     {Call::clone3, "clone3", "pi", 'i'},
     {Call::close, "close", "d", 'i'},
     {Call::close_range, "close_range", "iix", 'i'},

@@ -64,12 +64,23 @@ inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(v
   return {raw, Call::clone};
 }
 
+/// Does an answer to clone3 say that it is not to be had, on an old kernel or under a filter
+/// that does not know it? EPERM may also be about the namespaces: clone then says so again.
+[[nodiscard]] constexpr bool lacks_clone3(Errno code) noexcept {
+  return code == Errno::enosys || code == Errno::eperm;
+}
+
 /// A child with a copy of our memory, in new namespaces if `flags` has some: 0 in the
-/// child. No handlers of libc's run; for programs without threads. Kernel 5.3.
+/// child. No handlers of libc's run; for programs without threads. clone3 (kernel 5.3) or,
+/// where that is refused, clone, whose flags have no room for a time namespace.
 template <Kernel K>
 Returned<Pid> fork(K& k, std::uint64_t flags) noexcept {
   const CloneArgs args{.flags = flags, .exit_signal = sigchld};
-  return detail::make<Pid>(k, Call::clone3, &args, sizeof(CloneArgs));
+  const auto started = detail::make<Pid>(k, Call::clone3, &args, sizeof(CloneArgs));
+  constexpr std::uint64_t exit_signal_bits = 0xff;
+  if (started.ok() || !lacks_clone3(started.error()) || (flags & exit_signal_bits) != 0)
+    return started;
+  return detail::make<Pid>(k, Call::clone, flags | sigchld, 0L, 0L, 0L, 0L);
 }
 
 /// A pipe, close-on-exec: `ends[0]` to read, `ends[1]` to write.

@@ -154,11 +154,12 @@ Result<void> perform(K& k, Assembling&, const step::InstallFilter& s) noexcept {
 
 namespace detail {
 
-/// Closes `first`..`last` at exec. Before 5.11, or under a filter that does not know the
-/// call, now and one by one: ours among them are not needed any more.
+/// Closes `first`..`last` at exec, or with `flags` 0 at once. Before 5.11, or under a filter
+/// that does not know the call, at once and one by one: ours among them are not needed any more.
 template <kernel::Kernel K>
-Result<void> close_between(K& k, unsigned first, unsigned last) noexcept {
-  const auto closed = kernel::close_range(k, first, last, kernel::close_range_cloexec);
+Result<void> close_between(K& k, unsigned first, unsigned last,
+                           unsigned flags = kernel::close_range_cloexec) noexcept {
+  const auto closed = kernel::close_range(k, first, last, flags);
   if (closed.ok()) return {};
   if (closed.error() != Errno::enosys && closed.error() != Errno::einval &&
       closed.error() != Errno::eperm)
