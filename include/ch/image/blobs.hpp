@@ -73,6 +73,15 @@ class TarBlobs final : public Blobs {
     return nullptr;
   }
   [[nodiscard]] bool has(const std::string& name) const { return find(name) != nullptr; }
+  /// Are there parts that only an image archive has: blobs, or layers in folders of their own?
+  [[nodiscard]] bool has_digests() const {
+    return std::any_of(blobs_.begin(), blobs_.end(), [](const auto& blob) {
+      const std::string_view name = blob.first;
+      constexpr std::string_view folder = "blobs/sha256/";
+      if (name.starts_with(folder)) return is_sha256_hex(name.substr(folder.size()));
+      return is_sha256_hex(name.substr(0, 64)) && name.substr(64) == "/layer.tar";
+    });
+  }
 
  private:
   void add(archive_entry* entry) {

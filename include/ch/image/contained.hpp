@@ -63,6 +63,56 @@ inline void send_all(int fd, std::string_view text) noexcept {
   }
 }
 
+/// Sends an answer: a line of JSON, and before it a line for each of the report's notes.
+inline void send_answer(int fd, nlohmann::json& answer) {
+  if (answer.contains("report")) {
+    for (const nlohmann::json& note :
+         std::exchange(answer["report"]["notes"], nlohmann::json::array()))
+      send_all(fd, dump_json({{"note", note}}) + '\n');
+  }
+  send_all(fd, dump_json(answer) + '\n');
+}
+
+/// What has come of such an answer, which may be of any length, line by line. The process
+/// that sends it has read a stranger's archive: it may not fill our memory either.
+class AnswerReader {
+ public:
+  static constexpr std::size_t most = 64 * 1024 * 1024;
+
+  /// False at the end, or if there is more than anyone honest would send.
+  bool read_from(int fd) {
+    char buffer[64 * 1024];
+    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    if (n < 0 && errno == EINTR) return true;
+    if (n <= 0 || (total_ += static_cast<std::size_t>(n)) > most) return false;
+    std::string_view rest(buffer, static_cast<std::size_t>(n));
+    for (std::size_t end = 0; (end = rest.find('\n')) != std::string_view::npos;) {
+      line_.append(rest.substr(0, end));
+      rest.remove_prefix(end + 1);
+      take(std::exchange(line_, {}));
+    }
+    line_.append(rest);
+    return true;
+  }
+  [[nodiscard]] bool too_long() const noexcept { return total_ > most; }
+  /// The last line but notes; no object if it did not come.
+  [[nodiscard]] const nlohmann::json& answer() const noexcept { return answer_; }
+  [[nodiscard]] std::vector<std::string>& notes() noexcept { return notes_; }
+
+ private:
+  void take(const std::string& line) {
+    nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
+    if (json.is_object() && json.contains("note") && json["note"].is_string())
+      notes_.push_back(json["note"]);
+    else
+      answer_ = std::move(json);
+  }
+  std::size_t total_ = 0;
+  std::string line_;
+  std::vector<std::string> notes_;
+  nlohmann::json answer_;
+};
+
 /// Becomes the container. Answers "" or why that is impossible here.
 template <class Box>
 std::string enter_box(const std::string& image) {
@@ -131,7 +181,7 @@ inline constexpr int archive_went_away = 2;
     answer = {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
   }
   try {
-    send_all(report_fd, dump_json(answer));
+    send_answer(report_fd, answer);
   } catch (...) {
     ::_exit(1);
   }
@@ -160,30 +210,28 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
                              parent);
   to_parent.reset();
 
-  constexpr std::size_t max_answer = 1024 * 1024;
-  std::string text;
+  // Until the child has ended, however it behaves: a signal can end it at any time.
+  detail::AnswerReader reader;
   bool stopped = false;
+  int status = 0;
   for (;;) {
     if (options.stop != nullptr && options.stop->load() && !std::exchange(stopped, true))
       ::kill(child, SIGKILL);
-    pollfd ready{from_child.get(), POLLIN, 0};
-    if (::poll(&ready, 1, 100) <= 0) {
-      on_wait(watch);
-      continue;
+    pollfd ready{from_child.get(), POLLIN, 0};  // -1 is passed over, which leaves the wait
+    if (::poll(&ready, 1, from_child ? 100 : 2) > 0) {
+      if (reader.read_from(from_child.get())) continue;
+      if (reader.too_long()) ::kill(child, SIGKILL);
+      from_child.reset();
     }
-    char buffer[4096];
-    const ssize_t n = ::read(from_child.get(), buffer, sizeof buffer);
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0 || text.size() > max_answer) break;
-    text.append(buffer, static_cast<std::size_t>(n));
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
+    on_wait(watch);
+    if (!from_child && ::waitpid(child, &status, WNOHANG) != 0) break;
   }
   if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
   if (WIFEXITED(status) && WEXITSTATUS(status) == detail::archive_went_away)
     throw_archive_changed();
-  const nlohmann::json answer = nlohmann::json::parse(text, nullptr, false);
+  if (reader.too_long())
+    throw UnpackError(Failure::hostile, {}, "the process that extracts sent nonsense");
+  const nlohmann::json& answer = reader.answer();
   if (!answer.is_object())
     throw UnpackError(Failure::system, {},
                       "the process that extracts died" +
@@ -202,6 +250,7 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
     report.notes.push_back("extracted without a container: " + why);
   } else {
     report = report_from_json(answer.at("report"));
+    report.notes = std::move(reader.notes());
   }
   if (!report.stripped_directory.empty() &&
       report.stripped_directory.find('/') != std::string::npos)

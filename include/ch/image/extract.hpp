@@ -123,7 +123,7 @@ class Extraction {
   template <class Tree>
   void from_layout_directory(Tree& tree) {
     const DirectoryBlobs& blobs = *input_.layout;
-    if (blobs.find("oci-layout") == nullptr)
+    if (blobs.find("oci-layout") == nullptr && blobs.find("index.json") == nullptr)
       throw UnpackError(Failure::unsupported, {}, "this directory is no OCI layout",
                         "give an archive, or a directory with oci-layout, index.json and blobs");
     report_.format = "OCI layout";
@@ -159,16 +159,18 @@ class Extraction {
     watch_.bytes_read = 0;
     TarBlobs blobs(tar);
     const bool docker = blobs.has("manifest.json");
-    const bool oci = blobs.has("oci-layout") && blobs.has("index.json");
+    // Either half makes it one; what then is missing is named, and not unpacked as files.
+    const bool oci = blobs.has("oci-layout") || (blobs.has("index.json") && blobs.has_digests());
     if (docker && (!oci || options_.platform.architecture.empty())) {
       report_.format = "docker archive";
       from_image(tree, read_docker_archive(blobs, options_.image_name, watch_));
     } else if (oci) {
       report_.format = "OCI layout";
       from_image(tree, OciLayout(blobs, options_, watch_).read());
-    } else if (blobs.has("repositories")) {
+    } else if (blobs.has("repositories") || blobs.has_digests()) {
       throw UnpackError(Failure::unsupported, {},
-                        "a docker archive without manifest.json, as before Docker 1.10",
+                        "parts of a container image, but neither manifest.json nor index.json "
+                        "(before Docker 1.10 there was none)",
                         "load and save it with a newer Docker, Podman or skopeo");
     } else {
       from_plain_tar(tree, tar);

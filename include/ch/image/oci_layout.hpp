@@ -33,11 +33,7 @@ class OciLayout {
 
   /// The image asked for, or the only one that suits the platform.
   ImageManifest read() {
-    const std::string layout_name = "oci-layout";
-    const Json layout = parse_json(
-        read_document(blobs_.at(layout_name), layout_name, std::nullopt, watch_), layout_name);
-    if (!string_of(layout, "imageLayoutVersion", layout_name).starts_with("1."))
-      throw UnpackError(Failure::unsupported, layout_name, "a version of the layout that is not 1");
+    check_version();
     const std::string name = "index.json";
     collect(parse_json(read_document(blobs_.at(name), name, std::nullopt, watch_), name), name, {},
             0);
@@ -60,6 +56,15 @@ class OciLayout {
   }
 
  private:
+  /// Some tools leave out the file that states the version; then it is taken for 1.
+  void check_version() {
+    const std::string name = "oci-layout";
+    const FileRange* file = blobs_.find(name);
+    if (file == nullptr) return;
+    const Json layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
+    if (!string_of(layout, "imageLayoutVersion", name).starts_with("1."))
+      throw UnpackError(Failure::unsupported, name, "a version of the layout that is not 1");
+  }
   struct Found {
     Digest digest;
     std::uint64_t size;

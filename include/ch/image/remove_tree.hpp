@@ -2,91 +2,192 @@
 //
 // Floor 6. Deletes a directory tree without ever following a link or leaving its file
 // system. Directories that refuse are made writable first, since images have read-only
-// ones. Depth is bounded by memory, not by the stack or by PATH_MAX.
+// ones. However deep the tree is, a handful of descriptors, no recursion and no path longer
+// than one name: a tree that can't be held open can be deleted all the same.
 // Source: man 2 unlinkat, openat; man 3 fdopendir.
 #pragma once
 
 #include <dirent.h>
 
+#include <memory>
 #include <vector>
 
 #include "ch/image/descriptor.hpp"
 
 namespace ch::images {
 
+/// Calls `visit(const dirent&)` for each entry of the directory `fd` but "." and "..", until
+/// it returns false. Throws what man 3 readdir says: a list cut by an error must not pass
+/// for the whole.
+template <class Visit>
+void each_entry(int fd, Visit&& visit) {
+  struct Close {
+    void operator()(DIR* stream) const noexcept { ::closedir(stream); }
+  };
+  Descriptor copy(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!copy) throw_errno("read directory", ".");
+  const std::unique_ptr<DIR, Close> stream(::fdopendir(copy.get()));
+  if (!stream) throw_errno("read directory", ".");
+  (void)copy.release();
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr && errno != 0) throw_errno("read directory", ".");
+    if (entry == nullptr) return;
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != ".." && !visit(*entry)) return;
+  }
+}
+
 /// Names in the directory `fd`, without "." and "..".
 inline std::vector<std::string> names_in(int fd) {
   std::vector<std::string> names;
-  const int copy = ::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  if (copy < 0) throw_errno("read directory", ".");
-  DIR* stream = ::fdopendir(copy);
-  if (stream == nullptr) {
-    ::close(copy);
-    throw_errno("read directory", ".");
-  }
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream)) {
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != "..") names.emplace_back(name);
-    errno = 0;
-  }
-  const int why = errno;  // a list cut by an error must not pass for the whole
-  ::closedir(stream);
-  if (why != 0) throw_errno("read directory", ".", why);
+  each_entry(fd, [&names](const dirent& entry) {
+    names.emplace_back(entry.d_name);
+    return true;
+  });
   return names;
 }
 
-/// Deletes `name` below `parent`, whatever it is; nothing there is fine. Throws what man
-/// 2 unlinkat says, and EXDEV where another file system is mounted inside.
-inline void remove_tree(int parent, const std::string& name) {
-  if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return;
-  if (errno != EISDIR && errno != EPERM && errno != EACCES) throw_errno("remove", name);
-  struct stat top {};
-  if (!status_of(parent, name.c_str(), top)) return;
-  if (!S_ISDIR(top.st_mode)) throw_errno("remove", name, EACCES);
+namespace detail {
 
+/// Deletes one directory tree. Goes up by "..", which must lead to where we came from: a
+/// directory that somebody moves meanwhile takes us nowhere else.
+class TreeRemoval {
+ public:
+  TreeRemoval(int parent, const std::string& name) : parent_(parent) {
+    struct stat top {};
+    if (::fstatat(parent, name.c_str(), &top, AT_SYMLINK_NOFOLLOW) != 0)
+      throw_errno("look at", name);
+    device_ = top.st_dev;
+    enter(name);
+  }
+  void run() {
+    while (!levels_.empty()) {
+      Level& level = levels_.back();
+      if (level.left.empty() && !level.all) scan(level);
+      if (level.left.empty()) {
+        leave();
+        continue;
+      }
+      const std::string child = std::move(level.left.back());
+      level.left.pop_back();
+      --noted_;
+      enter(child);
+    }
+  }
+
+ private:
   struct Level {
-    Descriptor fd;
+    ino_t inode;
     std::string name;
-    std::vector<std::string> left;
+    std::vector<std::string> left;  // directories in it, some of them or all
+    bool all = false;
+    int times_not_empty = 0;
   };
-  const auto enter = [&top](int above, const std::string& child) {
-    Descriptor fd(::openat(above, child.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  // Directories noted in one level and in all. They bound the memory, whatever the tree is.
+  static constexpr std::size_t few = 32, many = 16384;
+
+  void enter(const std::string& child) {
+    const int above = levels_.empty() ? parent_ : at_.get();
+    Descriptor fd(open(above, child));
     if (!fd && errno == EACCES) {  // it is ours but closed: open it up, by descriptor
-      Descriptor path(
+      const Descriptor path(
           ::openat(above, child.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       const std::string again = "/proc/self/fd/" + std::to_string(path.get());
-      if (path && ::chmod(again.c_str(), 0700) == 0)
-        fd = Descriptor(
-            ::openat(above, child.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      if (path && ::chmod(again.c_str(), 0700) == 0) fd = open(above, child);
     }
-    if (!fd) throw_errno("open directory", child);
+    if (!fd && errno == ENOENT) return;
+    if (!fd) fail("open directory", child);
     struct stat status {};
-    if (::fstat(fd.get(), &status) != 0) throw_errno("look at", child);
-    if (status.st_dev != top.st_dev) throw_errno("remove", child, EXDEV);
+    if (::fstat(fd.get(), &status) != 0) fail("look at", child);
+    if (status.st_dev != device_) fail("remove", child, EXDEV);
     if ((status.st_mode & 0700) != 0700) (void)::fchmod(fd.get(), 0700);
-    std::vector<std::string> names = names_in(fd.get());
-    return Level{std::move(fd), child, std::move(names)};
-  };
-
-  std::vector<Level> levels;
-  levels.push_back(enter(parent, name));
-  while (!levels.empty()) {
-    Level& level = levels.back();
-    if (level.left.empty()) {
-      const std::string done = level.name;
-      levels.pop_back();
-      const int above = levels.empty() ? parent : levels.back().fd.get();
-      if (::unlinkat(above, done.c_str(), AT_REMOVEDIR) != 0 && errno != ENOENT)
-        throw_errno("remove directory", done);
-      continue;
-    }
-    const std::string child = std::move(level.left.back());
-    level.left.pop_back();
-    if (::unlinkat(level.fd.get(), child.c_str(), 0) == 0 || errno == ENOENT) continue;
-    if (errno != EISDIR && errno != EPERM) throw_errno("remove", child);
-    levels.push_back(enter(level.fd.get(), child));
+    at_ = std::move(fd);
+    levels_.push_back({status.st_ino, child, {}});
   }
+  static Descriptor open(int above, const std::string& name) {
+    return Descriptor(
+        ::openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  }
+  /// Deletes what is no directory, and notes directories, as many as fit.
+  void scan(Level& level) {
+    level.all = true;
+    each_entry(at_.get(), [&](const dirent& entry) {
+      if (entry.d_type != DT_DIR && removed(entry.d_name)) return true;
+      if (level.left.size() >= few && noted_ >= many) {
+        level.all = false;
+        return false;
+      }
+      level.left.emplace_back(entry.d_name);
+      ++noted_;
+      return true;
+    });
+  }
+  /// False if it is a directory.
+  bool removed(const char* name) {
+    if (::unlinkat(at_.get(), name, 0) == 0 || errno == ENOENT) return true;
+    const int why = errno;
+    struct stat status {};
+    if (why == EISDIR) return false;
+    if (why == EPERM && status_of(at_.get(), name, status) && S_ISDIR(status.st_mode)) return false;
+    fail("remove", name, why);
+  }
+  /// From an empty directory to the one above, and takes the former away.
+  void leave() {
+    const Level done = std::move(levels_.back());
+    levels_.pop_back();
+    Descriptor above;
+    if (!levels_.empty()) {
+      above = Descriptor(::openat(at_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      struct stat status {};
+      if (!above || ::fstat(above.get(), &status) != 0) fail("open the directory above", done.name);
+      if (status.st_dev != device_ || status.st_ino != levels_.back().inode)
+        throw UnpackError(Failure::system, path_of(done.name),
+                          "can't remove: somebody moved it meanwhile", {}, ESTALE);
+    }
+    if (::unlinkat(above ? above.get() : parent_, done.name.c_str(), AT_REMOVEDIR) == 0 ||
+        errno == ENOENT) {
+      at_ = std::move(above);
+      return;
+    }
+    // Some file systems skip entries if others are deleted meanwhile: look again.
+    if ((errno != ENOTEMPTY && errno != EEXIST) || done.times_not_empty == 16)
+      fail("remove directory", done.name);
+    levels_.push_back({done.inode, done.name, {}, false, done.times_not_empty + 1});
+  }
+  [[nodiscard]] std::string path_of(const std::string& name) const {
+    std::string path;
+    for (const Level& level : levels_) {
+      path += level.name + '/';
+      if (path.size() > 200) return path + ".../" + name;
+    }
+    return path + name;
+  }
+  [[noreturn]] void fail(std::string_view attempt, const std::string& name, int why = errno) const {
+    throw_errno(attempt, path_of(name), why);
+  }
+
+  int parent_;
+  dev_t device_ = 0;
+  Descriptor at_;  // the directory of the last level
+  std::vector<Level> levels_;
+  std::size_t noted_ = 0;
+};
+
+}  // namespace detail
+
+/// Deletes `name` below `parent`, whatever it is; nothing there is fine. Throws what man
+/// 2 unlinkat says, EXDEV where another file system is mounted inside, and ESTALE where
+/// somebody moves directories out of the tree meanwhile. Allocates with the tree's depth.
+inline void remove_tree(int parent, const std::string& name) {
+  if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return;
+  const int why = errno;
+  if (why != EISDIR && why != EPERM && why != EACCES) throw_errno("remove", name);
+  struct stat top {};
+  if (!status_of(parent, name.c_str(), top)) return;
+  if (!S_ISDIR(top.st_mode)) throw_errno("remove", name, why);
+  detail::TreeRemoval(parent, name).run();
 }
 
 }  // namespace ch::images
