@@ -69,8 +69,7 @@ std::vector<Request> requests_of_device(const Options& o, const Source& source,
 }
 
 /// The files of one source.
-std::vector<Request> requests_of(const Options& o, const Source& source,
-                                 cdi::ImageEdits& devices) {
+std::vector<Request> requests_of(const Options& o, const Source& source, cdi::ImageEdits& devices) {
   if (source.id == ch_fromhost::opt_cdi) return requests_of_device(o, source, devices);
   std::vector<std::string> paths;
   std::string origin = "--path";
@@ -168,6 +167,7 @@ int remove_files(const Options& o, const ImageTree& tree) {
   options.ldconfig = o.ldconfig ? Ldconfig::run : Ldconfig::leave_out;
   options.stop = &ch::cli::stop_signals::requested;
   const InjectReport report = remove(tree, manifest, std::move(plan), options);
+  warn(report.warnings);
   line(report.changed ? "done" : "nothing to do: nothing is injected");
   return 0;
 }
@@ -217,6 +217,8 @@ int run(const Options& o) {
     }
   } catch (const InjectError& e) {
     return fail(e);
+  } catch (const std::bad_alloc&) {
+    return fail(InjectError({}, "out of memory", "raise the limit: ulimit -v"));
   } catch (const std::exception& e) {
     return fail(InjectError({}, e.what()));
   }

@@ -55,7 +55,10 @@ inline std::string read_all(int fd, std::string_view path,
     const std::size_t n = read_some(fd, buffer, sizeof buffer, path);
     text.append(buffer, n);
     if (text.size() > limit)
-      throw InjectError(printable(path), "this file is absurdly large for what it is");
+      throw InjectError(printable(path),
+                        "this is longer than " + std::to_string(limit) +
+                            " bytes, the most that is read of such a file",
+                        "check that it is what it should be, or divide it");
     if (n < sizeof buffer) return text;
   }
 }

@@ -9,6 +9,7 @@
 #include <gelf.h>
 #include <libelf.h>
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <optional>
@@ -86,9 +87,17 @@ class ElfReader {
           segment.p_type == PT_INTERP)
         out_.has_interpreter = true;
     }
+    // A file has one section of each of these kinds; one that lists the same bytes a thousand
+    // times over is damaged, or means to keep us busy.
+    std::vector<GElf_Word> seen;
     for (Elf_Scn* s = ::elf_nextscn(elf_, nullptr); s != nullptr; s = ::elf_nextscn(elf_, s)) {
       GElf_Shdr section;
       if (::gelf_getshdr(s, &section) == nullptr) continue;
+      if (section.sh_type != SHT_DYNAMIC && section.sh_type != SHT_GNU_verneed &&
+          section.sh_type != SHT_GNU_verdef && section.sh_type != SHT_DYNSYM)
+        continue;
+      if (std::find(seen.begin(), seen.end(), section.sh_type) != seen.end()) continue;
+      seen.push_back(section.sh_type);
       if (section.sh_type == SHT_DYNAMIC) dynamic(s, section);
       if (section.sh_type == SHT_GNU_verneed) versions_needed(s, section);
       if (section.sh_type == SHT_GNU_verdef) versions_defined(s, section);
@@ -105,9 +114,18 @@ class ElfReader {
   }
 
  private:
+  static constexpr std::size_t longest_name = 4096;
+  static constexpr std::size_t most_names = 65536;  // of one kind; libc.so.6 has a hundred
+
+  /// The name at `offset`; empty where there is none. libelf's elf_strptr goes through the whole
+  /// section for each name if that does not end in NUL.
   [[nodiscard]] std::string text(std::size_t section, std::size_t offset) const {
-    const char* found = ::elf_strptr(elf_, section, offset);
-    return found != nullptr ? found : "";
+    const Elf_Data* data = ::elf_getdata(::elf_getscn(elf_, section), nullptr);
+    if (data == nullptr || data->d_buf == nullptr || offset >= data->d_size) return {};
+    const char* start = static_cast<const char*>(data->d_buf) + offset;
+    const std::size_t size = std::min(data->d_size - offset, longest_name);
+    const std::size_t length = ::strnlen(start, size);
+    return length < size ? std::string(start, length) : std::string();
   }
   static std::vector<std::string> pieces(const std::string& list) {
     std::vector<std::string> found;
@@ -123,6 +141,7 @@ class ElfReader {
     bool new_style = false;
     GElf_Dyn entry;
     for (int i = 0; data != nullptr && ::gelf_getdyn(data, i, &entry) != nullptr; ++i) {
+      if (static_cast<std::size_t>(i) == most_names) break;
       const auto value = [&] { return text(section.sh_link, entry.d_un.d_val); };
       if (entry.d_tag == DT_NULL) break;
       if (entry.d_tag == DT_NEEDED) out_.needed.push_back(value());
@@ -137,12 +156,13 @@ class ElfReader {
   void versions_needed(Elf_Scn* s, const GElf_Shdr& section) {
     Elf_Data* data = ::elf_getdata(s, nullptr);
     std::size_t offset = 0;
-    for (std::size_t i = 0; data != nullptr && i < section.sh_info; ++i) {
+    std::size_t left = most_names;  // entries may overlap, and so be many in a small file
+    for (std::size_t i = 0; data != nullptr && i < section.sh_info && left-- != 0; ++i) {
       GElf_Verneed need;
       if (::gelf_getverneed(data, static_cast<int>(offset), &need) == nullptr) return;
       const std::string file = text(section.sh_link, need.vn_file);
       std::size_t at = offset + need.vn_aux;
-      for (unsigned j = 0; j < need.vn_cnt; ++j) {
+      for (unsigned j = 0; j < need.vn_cnt && left != 0; ++j, --left) {
         GElf_Vernaux version;
         if (::gelf_getvernaux(data, static_cast<int>(at), &version) == nullptr) break;
         if ((version.vna_flags & VER_FLG_WEAK) == 0)
@@ -157,7 +177,8 @@ class ElfReader {
   void versions_defined(Elf_Scn* s, const GElf_Shdr& section) {
     Elf_Data* data = ::elf_getdata(s, nullptr);
     std::size_t offset = 0;
-    for (std::size_t i = 0; data != nullptr && i < section.sh_info; ++i) {
+    for (std::size_t i = 0;
+         data != nullptr && i < std::min<std::size_t>(section.sh_info, most_names); ++i) {
       GElf_Verdef definition;
       GElf_Verdaux name;
       if (::gelf_getverdef(data, static_cast<int>(offset), &definition) == nullptr) return;
@@ -178,8 +199,11 @@ class ElfReader {
     Elf_Data* data = ::elf_getdata(s, nullptr);
     GElf_Sym symbol;
     for (int i = 0; data != nullptr && ::gelf_getsym(data, i, &symbol) != nullptr; ++i) {
-      const char* name = ::elf_strptr(elf_, section.sh_link, symbol.st_name);
-      if (symbol.st_shndx != SHN_UNDEF && name != nullptr && std::string_view(name) == wanted)
+      const std::size_t at = symbol.st_name;
+      if (symbol.st_shndx != SHN_UNDEF && at < names->d_size &&
+          names->d_size - at > wanted.size() &&
+          std::memcmp(static_cast<const char*>(names->d_buf) + at, wanted.data(),
+                      wanted.size() + 1) == 0)
         out_.is_fabric_provider = true;
     }
   }

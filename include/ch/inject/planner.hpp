@@ -10,6 +10,7 @@
 #include "ch/inject/glibc_check.hpp"
 #include "ch/inject/libfabric.hpp"
 #include "ch/inject/manifest.hpp"
+#include "ch/inject/shadowing.hpp"
 #include "ch/inject/sources.hpp"
 
 namespace ch::inject {
@@ -69,6 +70,7 @@ class Planner {
                             ": " + verdict.rule + " (" + verdict.path_rule + ", which says " +
                             name_of(verdict.by_path) + ")");
     const std::string directory = destination(request, verdict);
+    if (elf && belongs_to_image(request, *elf, directory)) return;
     std::string reason = request.destination ? "--dest" : "inferred: " + verdict.rule;
     if (!request.origin.empty() && request.origin != "--path")
       reason += "; from " + printable(request.origin);
@@ -91,6 +93,16 @@ class Planner {
 
   /// The plan, complete. The planner is used up.
   [[nodiscard]] InjectionPlan finish() {
+    if (!left_out_.empty())
+      plan_.warnings.push_back(
+          "left out, since the image's programs need those of its own C "
+          "library: " +
+          (left_out_ | ranges::views::join(std::string(", ")) | ranges::to<std::string>()));
+    std::set<std::string> replaced;
+    for (const Entry& e : plan_.entries) replaced.insert(e.path());
+    check_shadowed(
+        tree_, incoming_, image_, [this](const Incoming& i) { return is_found(i); },
+        [&replaced](const std::string& path) { return replaced.contains(path); }, plan_.warnings);
     check_versions(incoming_, image_, [this](const Incoming& i, const std::string& soname) {
       plan_.warnings.push_back(printable(i.source) + " needs " + printable(soname) +
                                ", which neither the image nor this injection has");
@@ -113,6 +125,36 @@ class Planner {
         printable(r.path),
         "cannot inject (" + why + (listed ? "; from " + printable(r.origin) : "") + ")",
         std::move(remedy));
+  }
+
+  /// Does the loader look where `incoming` goes, or at a file that it replaces?
+  [[nodiscard]] bool is_found(const Incoming& incoming) const {
+    const std::string directory(parent_of(incoming.path));
+    if (ranges::contains(image_.directories(), directory)) return true;
+    const Descriptor& at = tree_.held_directory(directory);
+    const auto name =
+        incoming.elf.soname.empty() ? std::string(base_of(incoming.path)) : incoming.elf.soname;
+    struct stat status {};
+    return at && is_plain_name(name) && status_of(at.get(), name, status);
+  }
+
+  /// Is this a part of the C library, which an image has of its own? Of a list it is left out,
+  /// as ldd lists it for every program; who names it alone has to know.
+  bool belongs_to_image(const Request& request, const ElfFile& elf, const std::string& directory) {
+    const std::string name(base_of(request.path));
+    const std::string soname = elf.soname.empty() ? name : elf.soname;
+    if (elf.type != ElfFile::Type::library || !is_part_of_libc(soname) ||
+        !is_found({request.path, directory + '/' + name, elf}) ||
+        image_.find(soname, elf) == nullptr)
+      return false;
+    if (request.origin == "--path")
+      throw InjectError(printable(request.path),
+                        "cannot inject (the image has its own " + printable(soname) +
+                            ", and none of its programs would start with another)",
+                        "leave it out: what is injected runs with the image's C library; or use "
+                        "an image whose C library is new enough");
+    left_out_.push_back(printable(soname));
+    return true;
   }
 
   std::string destination(const Request& request, const Verdict& verdict) {
@@ -335,7 +377,8 @@ class Planner {
   std::optional<std::string> fabric_;
   bool uses_fabric_ = false;
   std::vector<Incoming> incoming_;
-  std::vector<Entry> links_;  // wanted, with places as the host sees them
+  std::vector<std::string> left_out_;  // sonames of the C library's parts
+  std::vector<Entry> links_;           // wanted, with places as the host sees them
   std::vector<std::string> loader_directories_;
   InjectionPlan plan_;
 };

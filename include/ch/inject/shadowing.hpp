@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What becomes of the image's own programs when a library from outside takes the place
+// of one that they use. The C library and its parts never do: they belong together, to the last
+// byte. Any other must have every version of symbols that something in the image asks for.
+// Source: LSB, "Symbol Versioning"; man 7 libc; man 8 ld.so.
+#pragma once
+
+#include <array>
+#include <set>
+
+#include "ch/inject/glibc_check.hpp"
+#include "ch/inject/in_parallel.hpp"
+
+namespace ch::inject {
+
+/// Is `soname` a part of the C library, which works with the others of the same build only?
+[[nodiscard]] inline bool is_part_of_libc(std::string_view soname) {
+  static constexpr std::string_view exact[] = {
+      "libc.so.6",   "libm.so.6",   "libmvec.so.1",          "libpthread.so.0",
+      "libdl.so.2",  "librt.so.1",  "libresolv.so.2",        "libutil.so.1",
+      "libanl.so.1", "libnsl.so.1", "libthread_db.so.1",     "libBrokenLocale.so.1",
+      "ld64.so.1",   "ld64.so.2",   "libc_malloc_debug.so.0"};
+  return ranges::contains(exact, soname) || soname.starts_with("ld-linux") ||
+         soname.starts_with("libnss_files.so") || soname.starts_with("libnss_dns.so") ||
+         soname.starts_with("libnss_compat.so") || soname.starts_with("libnss_hesiod.so") ||
+         soname.starts_with("libnss_db.so");
+}
+
+namespace detail {
+
+inline constexpr std::size_t most_looked_at = 50000;  // files of an image
+
+/// Files below `directory` that could be programs or libraries, links not followed.
+inline void programs_below(const ImageTree& tree, const std::string& directory, int depth,
+                           std::set<std::string>& found) {
+  const Descriptor fd = tree.try_open_directory(directory);
+  if (!fd) return;
+  for (const std::string& name : names_in(fd.get(), directory)) {
+    struct stat status {};
+    if (found.size() >= most_looked_at || !status_of(fd.get(), name, status)) continue;
+    if (S_ISDIR(status.st_mode) && depth > 0)
+      programs_below(tree, directory + '/' + name, depth - 1, found);
+    if (S_ISREG(status.st_mode) &&
+        ((status.st_mode & 0111) != 0 || name.find(".so") != std::string::npos))
+      found.insert(directory + '/' + name);
+  }
+}
+
+/// A library that goes where the loader will find it instead of the image's.
+struct Shadow {
+  const Incoming* incoming;
+  std::string soname;
+  std::vector<std::string> lost;  // versions that the image's has and this one has not
+};
+
+}  // namespace detail
+
+/// Throws InjectError for the first file of the image that could not run any more. `searched`
+/// tells whether the loader will find an incoming file by its soname; `replaced`, whether a path
+/// of the image is itself about to be replaced. Looks into the image's files only where a
+/// library would lose something.
+template <class Searched, class Replaced>
+void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming,
+                    const ImageLibraries& image, Searched&& searched, Replaced&& replaced,
+                    std::vector<std::string>& warnings) {
+  std::vector<detail::Shadow> shadows;
+  for (const Incoming& i : incoming) {
+    if (i.elf.type != ElfFile::Type::library || !searched(i)) continue;
+    const std::string soname = i.elf.soname.empty() ? std::string(base_of(i.path)) : i.elf.soname;
+    const FoundLibrary* own = image.find(soname, i.elf);
+    if (own == nullptr) continue;
+    auto lost = own->elf.defined_versions;
+    std::erase_if(lost, [&i](const std::string& version) {
+      return ranges::contains(i.elf.defined_versions, version);
+    });
+    if (!lost.empty()) shadows.push_back({&i, soname, std::move(lost)});
+  }
+  if (shadows.empty()) return;
+  std::set<std::string> found;
+  std::set<std::string> directories(image.directories().begin(), image.directories().end());
+  for (const char* path : {"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"})
+    if (tree.has_directory(path)) directories.insert(tree.locate(path));
+  for (const std::string& directory : directories)
+    detail::programs_below(tree, directory, 4, found);
+  if (found.size() >= detail::most_looked_at)
+    warnings.push_back("only " + std::to_string(detail::most_looked_at) +
+                       " files of the image were asked whether they need what is replaced");
+  const std::vector<std::string> paths(found.begin(), found.end());
+  std::vector<std::string> problems(paths.size());
+  std::vector<const detail::Shadow*> causes(paths.size());
+  in_parallel(paths.size(), [&](std::size_t k) {
+    if (replaced(paths[k])) return;
+    const Descriptor fd = tree.try_open_file(paths[k]);
+    const auto user = fd ? read_elf(fd.get()) : std::nullopt;
+    if (!user) return;
+    for (const detail::Shadow& shadow : shadows) {
+      if (!user->same_machine(shadow.incoming->elf)) continue;
+      const bool has_another = ranges::any_of(user->run_path, [&](std::string directory) {
+        for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
+          if (const auto at = directory.find(word); at != std::string::npos)
+            directory.replace(at, word.size(), parent_of(paths[k]));
+        const std::string path = directory + '/' + shadow.soname;
+        return path.starts_with('/') && !replaced(path) && tree.try_open_file(path);
+      });
+      if (has_another) continue;
+      for (const NeededVersion& need : user->needed_versions)
+        if (need.file == shadow.soname && ranges::contains(shadow.lost, need.version)) {
+          problems[k] = need.version;
+          causes[k] = &shadow;
+          return;
+        }
+    }
+  });
+  for (std::size_t k = 0; k < paths.size(); ++k)
+    if (causes[k] != nullptr)
+      throw InjectError(
+          printable(causes[k]->incoming->source),
+          "this would take the place of the image's " + printable(causes[k]->soname) + ", but " +
+              printable(paths[k]) + " of the image needs " + printable(problems[k]) +
+              " of that, which this file has not",
+          "inject a build that has it; or put this one elsewhere with --dest, and let "
+          "LD_LIBRARY_PATH lead there what is to use it");
+}
+
+}  // namespace ch::inject
