@@ -4,10 +4,12 @@
 // Interface files. ch-run, which has no libc, becomes this program, and this program becomes
 // ch-run again. By hand it prints what it found, to be used by many launches.
 
+#include <csignal>
 #include <cstdio>
 
 #include "apps/ch-device/options.hpp"
 #include "ch/cli/help.hpp"
+#include "ch/cli/all_printed.hpp"
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/version.hpp"
@@ -124,6 +126,16 @@ void resolve(const Options& o) {
   to_stdout(text);
 }
 
+/// A write beyond `ulimit -f` is an error to report, not a death. A handler, not SIG_IGN:
+/// ch-run, which this program becomes, would inherit that.
+void report_file_size_limit() {
+  struct sigaction action {};
+  action.sa_handler = [](int) {};
+  struct sigaction before {};
+  if (::sigaction(SIGXFSZ, nullptr, &before) == 0 && before.sa_handler != SIG_IGN)
+    (void)::sigaction(SIGXFSZ, &action, nullptr);
+}
+
 int fail(const Options& o, const std::string& path, const std::string& cause,
          const std::string& remedy) {
   std::fprintf(stderr, "%s: error: %s%s%s\n", own_name(o), path.c_str(), path.empty() ? "" : ": ",
@@ -148,8 +160,9 @@ int run(const Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv, char** envp) {
-  if (ch::cli::refuses_privilege("ch-device", envp)) return exit_failure;
+int main(int argc, char** argv) {
+  if (ch::cli::refuses_privilege("ch-device", argc, argv)) return exit_failure;
+  report_file_size_limit();
   const Options o = ch_device::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "%s: error: %s\n%s: remedy: see %s --help\n", own_name(o),
@@ -165,9 +178,5 @@ int main(int argc, char** argv, char** envp) {
     std::printf("ch-device %s\n", ch::version);
   else
     status = run(o);
-  if (std::fflush(stdout) != 0 && status == 0) {
-    std::perror("ch-device: error: can't write to standard output");
-    status = exit_failure;
-  }
-  return status;
+  return ch::cli::all_printed("ch-device") || status != 0 ? status : exit_failure;
 }

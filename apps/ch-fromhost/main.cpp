@@ -7,6 +7,7 @@
 #include <cstdio>
 
 #include "apps/ch-fromhost/options.hpp"
+#include "ch/cli/all_printed.hpp"
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
@@ -226,15 +227,15 @@ int run(const Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv, char** envp) {
-  if (ch::cli::refuses_privilege("ch-fromhost", envp)) return exit_failure;
+int main(int argc, char** argv) {
+  if (ch::cli::refuses_privilege("ch-fromhost", argc, argv)) return exit_failure;
+  ch::cli::stop_signals::take();
   const Options o = ch_fromhost::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-fromhost: error: %s\nch-fromhost: remedy: see ch-fromhost --help\n",
                  printable(o.problem).c_str());
     return exit_usage;
   }
-  ch::cli::stop_signals::take();
   int status = 0;
   if (o.task == Task::help)
     print_help();
@@ -244,9 +245,5 @@ int main(int argc, char** argv, char** envp) {
     std::printf("ch-fromhost %s\n", ch::version);
   else
     status = run(o);
-  if (std::fflush(stdout) != 0 && status == 0) {
-    std::perror("ch-fromhost: error: can't write to standard output");
-    status = exit_failure;
-  }
-  return status;
+  return ch::cli::all_printed("ch-fromhost") || status != 0 ? status : exit_failure;
 }

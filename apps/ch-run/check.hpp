@@ -6,6 +6,7 @@
 #pragma once
 
 #include "apps/ch-run/launch_kernel.hpp"
+#include "apps/ch-run/printed.hpp"
 #include "ch/cli/output.hpp"
 #include "ch/plan/explain.hpp"
 #include "ch/plan/execute.hpp"
@@ -77,6 +78,8 @@ class Report {
     });
   }
 
+  [[nodiscard]] int finish(int status) noexcept { return printed(out_, status); }
+
  private:
   void detail(std::string_view label, std::string_view text) noexcept {
     if (!text.empty()) note(label, text);
@@ -132,7 +135,7 @@ inline int check() noexcept {
   constexpr const char* ways[] = {"detached (Linux 6.15)", "attached (Linux 5.12)",
                                   "classic (older Linux)"};
   report.note("mounts are assembled", ways[static_cast<std::size_t>(facts.assembly)]);
-  return mount == Errno::none ? 0 : 1;
+  return report.finish(mount == Errno::none ? 0 : 1);
 }
 
 }  // namespace ch_run

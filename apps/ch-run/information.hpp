@@ -6,6 +6,7 @@
 #include "apps/ch-run/exit_status.hpp"
 #include "apps/ch-run/messages.hpp"
 #include "apps/ch-run/option_table.hpp"
+#include "apps/ch-run/printed.hpp"
 #include "ch/cli/help.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/version.hpp"
@@ -14,7 +15,7 @@ namespace ch_run {
 
 inline constexpr const char* operands = "IMAGE -- COMMAND [ARG...]";
 
-[[gnu::noinline]] inline void print_help() noexcept {
+[[gnu::noinline]] inline int print_help() noexcept {
   ch::cli::Output out(ch::cli::standard_output);
   out("Usage: ch-run [OPTION...] IMAGE -- COMMAND [ARG...]\n\n"
       "Run COMMAND in a container whose root is the directory IMAGE. The container has\n"
@@ -33,12 +34,13 @@ inline constexpr const char* operands = "IMAGE -- COMMAND [ARG...]";
       "\nThe exit status is that of the command; 31 if the container could not be made,\n"
       "49 if the command could not be started, 64 for a wrong command line. More: man\n"
       "ch-run.\n");
+  return printed(out);
 }
 
 [[gnu::noinline]] inline int print_usage() noexcept {
   ch::cli::Output out(ch::cli::standard_output);
   ch::cli::print_usage("ch-run", table, operands, out);
-  return 0;
+  return printed(out);
 }
 
 [[gnu::noinline]] inline int print_version() noexcept {
@@ -46,7 +48,7 @@ inline constexpr const char* operands = "IMAGE -- COMMAND [ARG...]";
   out("ch-run ");
   out(ch::version);
   out("\n");
-  return 0;
+  return printed(out);
 }
 
 /// --feature NAME: 0 if we have it, 1 if not, 64 if there is no such thing.

@@ -108,9 +108,21 @@ int run(Launch& l) noexcept {
   return execute_or_print(l, *plan);
 }
 
-/// For everything whose size depends on the command line and the environment, which are
-/// at most 6 MiB on Linux, and for a few files. Pages never touched cost nothing.
-alignas(std::max_align_t) std::byte storage[std::size_t{32} << 20];
+/// For everything whose size depends on the command line and the environment, and for two
+/// files (read_file.hpp). Pages never touched cost nothing, but all of it counts for `ulimit -v`; so what is
+/// rarely needed is asked of the kernel when it is.
+alignas(std::max_align_t) std::byte storage[std::size_t{6} << 20];
+
+/// At least `size` bytes: plenty, so that there are few requests, or where that is too much
+/// only those.
+std::span<std::byte> more_storage(std::size_t size) noexcept {
+  constexpr std::size_t plenty = std::size_t{16} << 20;
+  kernel::Linux k;
+  for (const std::size_t wanted : {size < plenty ? plenty : size, size})
+    if (const auto memory = kernel::map_memory(k, wanted); memory.ok())
+      return {memory.value(), wanted};
+  return {};
+}
 
 bool called_as(const char* word, std::string_view name) noexcept {
   const std::string_view path(word == nullptr ? "" : word);
@@ -122,9 +134,9 @@ bool called_as(const char* word, std::string_view name) noexcept {
 int ch_main(int argc, char** argv, char** envp);
 int ch_main(int argc, char** argv, char** envp) {
   const bool checks = argc > 0 && called_as(argv[0], "ch-checkns");
-  if (cli::refuses_privilege(checks ? "ch-checkns" : "ch-run", envp)) return exit_container;
+  if (cli::refuses_privilege(checks ? "ch-checkns" : "ch-run", argc, argv)) return exit_container;
   if (checks) return check();
-  Arena arena(storage);
+  Arena arena(storage, more_storage);
   Launch l(arena, envp);
 
   // The configuration comes first and the command line has the last word; so this looks
@@ -151,7 +163,7 @@ int ch_main(int argc, char** argv, char** envp) {
     return exit_usage;
   }
   const Options& o = l.options;
-  if (o.help) return print_help(), 0;
+  if (o.help) return print_help();
   if (o.check) return check();
   if (o.feature != nullptr) return feature(o.feature, l.messages());
   if (o.usage) return print_usage();

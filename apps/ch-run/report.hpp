@@ -5,6 +5,7 @@
 
 #include "apps/ch-run/exit_status.hpp"
 #include "apps/ch-run/launch.hpp"
+#include "apps/ch-run/printed.hpp"
 #include "ch/plan/explain.hpp"
 #include "ch/plan/print_json.hpp"
 #include "ch/plan/print_shell.hpp"
@@ -71,7 +72,7 @@ inline void silence(kernel::Linux& k, int quietness) noexcept {
     out(path);
     out("; --no-conf leaves them out.\n");
   }
-  return 0;
+  return printed(out);
 }
 
 [[gnu::noinline]] inline void say_what_comes(Launch& l, const Plan& plan) noexcept {

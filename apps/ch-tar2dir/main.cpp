@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "apps/ch-tar2dir/options.hpp"
+#include "ch/cli/all_printed.hpp"
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
@@ -159,7 +160,6 @@ int fail(const Options& o, UnpackError e) {
 
 int run(Options& o) {
   o.unpack.stop = &ch::cli::stop_signals::requested;
-  ch::cli::stop_signals::take();
   allow_open_files();
   try {
     const UnpackReport report = o.task == Task::unpack ? unpack(o) : look(o);
@@ -181,8 +181,9 @@ int run(Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv, char** envp) {
-  if (ch::cli::refuses_privilege("ch-tar2dir", envp)) return exit_failure;
+int main(int argc, char** argv) {
+  if (ch::cli::refuses_privilege("ch-tar2dir", argc, argv)) return exit_failure;
+  ch::cli::stop_signals::take();
   Options o = ch_tar2dir::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-tar2dir: error: %s\nch-tar2dir: remedy: see ch-tar2dir --help\n",
@@ -198,9 +199,5 @@ int main(int argc, char** argv, char** envp) {
     std::printf("ch-tar2dir %s\n", ch::version);
   else
     status = run(o);
-  if (std::fflush(stdout) != 0 && status == 0) {
-    std::perror("ch-tar2dir: error: can't write to standard output");
-    status = exit_failure;
-  }
-  return status;
+  return ch::cli::all_printed("ch-tar2dir") || status != 0 ? status : exit_failure;
 }

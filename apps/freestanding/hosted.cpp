@@ -5,4 +5,5 @@
 
 int ch_main(int argc, char** argv, char** envp);
 
-int main(int argc, char** argv, char** envp) { return ch_main(argc, argv, envp); }
+/// The environment is the kernel's, as there; a libc may have moved its own.
+int main(int argc, char** argv) { return ch_main(argc, argv, argv + argc + 1); }

@@ -31,6 +31,11 @@ constexpr std::size_t first_of(std::uint64_t found) noexcept {
 
 extern "C" {
 
+/// The stack: the kernel's own has room for what `ulimit -s` says, be it 16 KiB. Pages never
+/// used cost nothing. It has no guard page, which would be a system call in each launch: depth
+/// does not depend on input here, and the deepest use is a fraction of it.
+alignas(16) [[gnu::used]] char charlie_stack[512 * 1024];
+
 [[noreturn, gnu::used]] void charlie_start(long* stack) {
   const int argc = static_cast<int>(stack[0]);
   char** argv = reinterpret_cast<char**>(stack + 1);
@@ -44,7 +49,7 @@ __asm__(
     "_start:\n"
     "  xorl %ebp, %ebp\n"
     "  movq %rsp, %rdi\n"
-    "  andq $-16, %rsp\n"
+    "  leaq charlie_stack+524288(%rip), %rsp\n"
     "  call charlie_start\n"
     // What -mfunction-return=thunk-extern makes of every return; CharlieFreestanding.cmake
     // says why. It changes no register and no flag, as a return does not: GCC lets a caller
@@ -60,7 +65,9 @@ __asm__(
     "  mov x29, xzr\n"
     "  mov x30, xzr\n"
     "  mov x0, sp\n"
-    "  and sp, x0, #-16\n"
+    "  adrp x9, charlie_stack+524288\n"
+    "  add x9, x9, :lo12:charlie_stack+524288\n"
+    "  mov sp, x9\n"
     "  bl charlie_start\n");
 #endif
 

@@ -134,6 +134,28 @@ TEST_CASE("a failure in the child comes back as an error, and the child is gone"
   CHECK(std::string(no_image.error().path.view()) == "/nowhere");
 }
 
+TEST_CASE("a limit on the size of files is an error of a launch, and kills nobody", "[userns]") {
+  Fixture f;
+  rlimit before{};
+  REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
+  const auto under = [&](rlim_t limit) {
+    const rlimit small{limit, before.rlim_max};
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &small) == 0);
+    const auto ended = run(f.k, f.host_integrated(), f.shell("exit 3"), f.arena);
+    REQUIRE(setrlimit(RLIMIT_FSIZE, &before) == 0);
+    return ended;
+  };
+  const auto refused = under(0);
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().code == Errno::efbig);
+  CHECK(refused.error().path == ZString("passwd"));
+  CHECK(waitpid(-1, nullptr, WNOHANG) == -1);  // no child is left
+  const auto ended = under(65536);
+  INFO(message(ended));
+  REQUIRE(ended);
+  CHECK(ended->code == 3);
+}
+
 TEST_CASE("the child has default signal handlers and the caller's mask", "[userns]") {
   Fixture f;
   struct sigaction handler {};

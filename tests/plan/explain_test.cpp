@@ -71,6 +71,11 @@ TEST_CASE("a missing thing is looked for on the right side", "[pure]") {
   CHECK(says(cause<step::ChangeDirectory>(Errno::enoent, kernel::Call::chdir), "no such directory"));
 }
 
+TEST_CASE("a limit on the size of files is named", "[pure]") {
+  CHECK(says(cause<step::WriteScratchFile>(Errno::efbig, kernel::Call::none, "passwd"),
+             "limit on the size of files"));
+}
+
 TEST_CASE("a program that does not start is told apart by why", "[pure]") {
   const auto call = kernel::Call::execve;
   CHECK(says(cause<step::Execute>(Errno::enoent, call), "interpreter"));

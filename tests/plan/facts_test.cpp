@@ -4,6 +4,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "ch/kernel/recording.hpp"
 #include "ch/plan/account.hpp"
@@ -102,6 +103,25 @@ TEST_CASE("privilege is ids that differ, the kernel's word, or root with a stran
   CHECK(privilege_of({1000, 1000, 100, 0, true}) == Privilege::set_id);
   CHECK(privilege_of({1000, 1000, 100, 100, true}) == Privilege::file);
   CHECK(privilege_of({0, 0, 100, 100, false}) == Privilege::strange_group);
+}
+
+TEST_CASE("the ids that the kernel leaves are found beyond an environment that has shrunk",
+          "[pure]") {
+  static char variable[] = "A=b";
+  const auto word = reinterpret_cast<long>(&variable[0]);
+  // Variables that the dynamic loader takes away from a program with privilege leave nulls.
+  for (const long nulls : {1, 2, 3}) {
+    std::vector<long> stack{word};
+    stack.insert(stack.end(), static_cast<std::size_t>(nulls), 0);
+    stack.insert(stack.end(), {33, word, 11, 1000, 12, 0, 13, 100, 14, 5, 23, 1, 0, 0});
+    Identity who;
+    REQUIRE(identity_at_start(reinterpret_cast<const char* const*>(stack.data()), who));
+    CHECK(who.uid == 1000);
+    CHECK(who.effective_uid == 0);
+    CHECK(who.gid == 100);
+    CHECK(who.effective_gid == 5);
+    CHECK(who.secure);
+  }
 }
 
 TEST_CASE("with privilege nothing is planned", "[pure]") {

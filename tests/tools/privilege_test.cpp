@@ -40,6 +40,12 @@ bool allow_raw_sockets(const test::fs::path& file) {
   return setxattr(file.c_str(), "security.capability", &data, XATTR_CAPS_SZ_2, 0) == 0;
 }
 
+bool set_uid_works(const test::TempDir& dir) {
+  struct statvfs fs;
+  REQUIRE(statvfs(dir.path().c_str(), &fs) == 0);
+  return (fs.f_flag & ST_NOSUID) == 0;
+}
+
 void must_refuse(const test::fs::path& copy, const test::RunOptions& options) {
   for (const char* option : {"--version", "--help", "/nowhere"}) {
     const auto ran = test::run({copy, option}, options);
@@ -57,9 +63,7 @@ void must_refuse(const test::fs::path& copy, const test::RunOptions& options) {
 TEST_CASE("no tool runs as a set-uid or set-gid program, or with capabilities", "[tool]") {
   if (getuid() != 0) return;  // only root can make such files
   const test::TempDir dir;
-  struct statvfs fs;
-  REQUIRE(statvfs(dir.path().c_str(), &fs) == 0);
-  SKIP_UNLESS((fs.f_flag & ST_NOSUID) == 0, "set-uid files have no effect here");
+  SKIP_UNLESS(set_uid_works(dir), "set-uid files have no effect here");
   for (const char* tool : tools) {
     const auto copy = dir / test::fs::path(tool).filename();
     test::fs::copy_file(tool, copy);
@@ -74,13 +78,20 @@ TEST_CASE("no tool runs as a set-uid or set-gid program, or with capabilities", 
     REQUIRE(chmod(copy.c_str(), 02755) == 0);
     must_refuse(copy, as_stranger());
     REQUIRE(chmod(copy.c_str(), 0755) == 0);
-    if (allow_raw_sockets(copy)) must_refuse(copy, as_stranger());
+    if (!allow_raw_sockets(copy)) continue;
+    must_refuse(copy, as_stranger());
+    // The dynamic loader takes these away, and moves what is behind them in the environment.
+    auto preloading = as_stranger();
+    preloading.environment.insert(preloading.environment.end(),
+                                  {"LD_PRELOAD=/nowhere", "LD_LIBRARY_PATH=/nowhere"});
+    must_refuse(copy, preloading);
   }
 }
 
 TEST_CASE("ch-checkns is refused as ch-run is", "[tool]") {
   if (getuid() != 0) return;
   const test::TempDir dir;
+  SKIP_UNLESS(set_uid_works(dir), "set-uid files have no effect here");
   test::fs::copy_file(CHARLIE_CH_RUN, dir / "ch-checkns");
   REQUIRE(chmod((dir / "ch-checkns").c_str(), 04755) == 0);
   const auto ran = test::run({dir / "ch-checkns"}, as_stranger());
@@ -108,6 +119,7 @@ TEST_CASE("root with a strange group is refused, root in a container of its own 
 TEST_CASE("no new privileges take a set-uid bit's effect away, and so the refusal", "[tool]") {
   if (getuid() != 0) return;
   const test::TempDir dir;
+  SKIP_UNLESS(set_uid_works(dir), "set-uid files have no effect here");
   test::fs::copy_file(CHARLIE_CH_RUN, dir / "ch-run");
   REQUIRE(chmod((dir / "ch-run").c_str(), 04755) == 0);
   const auto ran = test::run({"setpriv", "--no-new-privs", dir / "ch-run", "--version"}, as_stranger());

@@ -55,6 +55,22 @@ TEST_CASE("an arena hands out aligned pieces until it is full", "[pure]") {
   CHECK(arena.used() == used);
 }
 
+TEST_CASE("an arena that is full goes on in a further buffer, if there is one", "[pure]") {
+  alignas(std::max_align_t) std::byte first[32];
+  Arena arena(first, [](std::size_t size) noexcept -> std::span<std::byte> {
+    alignas(std::max_align_t) static std::byte further[256];
+    if (size > sizeof further) return {};
+    return further;
+  });
+  const ZString early = arena.join("ab", "c");
+  auto* numbers = arena.make<std::uint64_t>(8);
+  REQUIRE(numbers != nullptr);
+  numbers[7] = 1;
+  CHECK(early.view() == "abc");
+  CHECK(arena.make<std::uint64_t>(64) == nullptr);
+  CHECK(arena.make<std::uint64_t>(4) != nullptr);  // a request that fails spoils nothing
+}
+
 TEST_CASE("a sequence refuses what does not fit", "[pure]") {
   ArenaOf<64> arena;
   Sequence<int> two(arena.make<int>(2), 2);

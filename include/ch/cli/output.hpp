@@ -7,14 +7,38 @@
 #include <string_view>
 
 #include "ch/kernel/fd.hpp"
+#include "ch/kernel/process.hpp"
 
 namespace ch::cli {
 
 inline constexpr auto standard_output = static_cast<kernel::Fd>(1);
 inline constexpr auto standard_error = static_cast<kernel::Fd>(2);
 
-/// Collects text and writes it in large pieces; the rest when it goes out of scope. What
-/// can't be written is dropped: there is nobody left to be told.
+/// For the length of a block a write beyond `ulimit -f` is an error of the call (EFBIG) and not
+/// the end of the process by SIGXFSZ. Two system calls. Source: man 2 setrlimit.
+class FileSizeSignalIgnored {
+ public:
+  explicit FileSizeSignalIgnored(kernel::Linux& k) noexcept : k_(k) {
+    constexpr std::uintptr_t sig_ign = 1;
+    kernel::SigAction ignore;
+    ignore.handler = reinterpret_cast<void (*)(int)>(sig_ign);
+    changed_ = kernel::sigaction(k_, sigxfsz, &ignore, &before_).ok();
+  }
+  FileSizeSignalIgnored(const FileSizeSignalIgnored&) = delete;
+  FileSizeSignalIgnored& operator=(const FileSizeSignalIgnored&) = delete;
+  ~FileSizeSignalIgnored() {
+    if (changed_) (void)kernel::sigaction(k_, sigxfsz, &before_, nullptr);
+  }
+
+ private:
+  static constexpr int sigxfsz = 25;
+  kernel::Linux& k_;
+  kernel::SigAction before_;
+  bool changed_ = false;
+};
+
+/// Collects text and writes it in large pieces; the rest when it goes out of scope. After a
+/// write that failed the rest is dropped; error() says so to whoever has to know.
 class Output {
  public:
   explicit Output(kernel::Fd fd) noexcept : fd_(fd) {}
@@ -29,17 +53,27 @@ class Output {
     }
   }
   void flush() noexcept {
-    for (std::size_t done = 0; done < size_;) {
+    if (size_ == 0) return;
+    const FileSizeSignalIgnored ignored(linux_);
+    for (std::size_t done = 0; done < size_ && error_ == kernel::Errno::none;) {
       const auto n = kernel::write(linux_, fd_, buffer_ + done, size_ - done);
+      if (n.error() == kernel::Errno::eintr) continue;
+      if (error_ == kernel::Errno::none && !n.ok()) error_ = n.error();
       if (!n.ok() || n.value() == 0) break;
       done += n.value();
     }
     size_ = 0;
   }
+  /// Of the first write that failed, after what is left has been written.
+  [[nodiscard]] kernel::Errno error() noexcept {
+    flush();
+    return error_;
+  }
 
  private:
   kernel::Linux linux_;
   kernel::Fd fd_;
+  kernel::Errno error_ = kernel::Errno::none;
   std::size_t size_ = 0;
   char buffer_[4096];
 };

@@ -9,12 +9,12 @@
 namespace ch::cli {
 
 /// Does this process have a privilege that its user does not have (plan/privilege.hpp)? Then
-/// says so on standard error, and the caller ends with a failure, having done nothing. `envp`
-/// is main's own. No system call where all is well.
-[[nodiscard]] inline bool refuses_privilege(std::string_view program,
-                                            const char* const* envp) noexcept {
+/// says so on standard error, and the caller ends with a failure, having done nothing. `argc`
+/// and `argv` are main's own. No system call where all is well.
+[[nodiscard]] inline bool refuses_privilege(std::string_view program, int argc,
+                                            const char* const* argv) noexcept {
   kernel::Linux linux_kernel;
-  const Privilege privilege = privilege_at_start(linux_kernel, envp);
+  const Privilege privilege = privilege_at_start(linux_kernel, argv + argc + 1);
   if (privilege == Privilege::none) return false;
   Output out(standard_error);
   for (const auto& [label, text] :

@@ -55,7 +55,12 @@ struct [[nodiscard]] Returned {
   [[nodiscard]] constexpr Errno error() const noexcept {
     return ok() ? Errno::none : static_cast<Errno>(-raw);
   }
-  [[nodiscard]] constexpr T value() const noexcept { return static_cast<T>(raw); }
+  [[nodiscard]] constexpr T value() const noexcept {
+    if constexpr (std::is_pointer_v<T>)
+      return reinterpret_cast<T>(raw);
+    else
+      return static_cast<T>(raw);
+  }
 };
 
 /// The same with no value: success or an error number.

@@ -83,6 +83,16 @@ Returned<Pid> fork(K& k, std::uint64_t flags) noexcept {
   return detail::make<Pid>(k, Call::clone, flags | sigchld, 0L, 0L, 0L, 0L);
 }
 
+/// `size` bytes of memory, all 0, of whole pages. ENOMEM: there is none, or `ulimit -v`.
+template <Kernel K>
+Returned<std::byte*> map_memory(K& k, std::size_t size) noexcept {
+  constexpr int read_write = 3;
+  constexpr int private_anonymous = 0x22;
+  const auto made =
+      detail::make<long>(k, Call::mmap, 0L, size, read_write, private_anonymous, Fd::none, 0L);
+  return {made.raw, made.call};
+}
+
 /// A pipe, close-on-exec: `ends[0]` to read, `ends[1]` to write.
 template <Kernel K>
 Returned<void> pipe(K& k, Fd (&ends)[2]) noexcept {
@@ -115,6 +125,20 @@ Returned<void> sethostname(K& k, const char* name, std::size_t size) noexcept {
 template <Kernel K>
 Returned<void> prctl(K& k, int option, long argument) noexcept {
   return detail::make<void>(k, Call::prctl, option, argument, 0, 0, 0);
+}
+
+/// Limits of this process; no limit at all unless the kernel says so.
+struct RLimit {
+  static constexpr std::uint64_t infinity = ~std::uint64_t{0};
+  std::uint64_t soft = infinity;
+  std::uint64_t hard = infinity;
+};
+inline constexpr int rlimit_fsize = 1;
+
+/// The limit `resource` of the caller. Source: man 2 prlimit.
+template <Kernel K>
+Returned<void> getrlimit(K& k, int resource, RLimit& out) noexcept {
+  return detail::make<void>(k, Call::prlimit64, 0, resource, static_cast<void*>(nullptr), &out);
 }
 
 template <Kernel K>

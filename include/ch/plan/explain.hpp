@@ -102,6 +102,13 @@ struct Explain {
               "make the link in the image"};
     return mount({}, s.destination.text);
   }
+  constexpr Explanation operator()(const step::WriteScratchFile&) const noexcept {
+    if (e.code == Errno::efbig)
+      return {"the limit on the size of files is below that of this file, which the launch makes "
+              "in memory",
+              "raise it: ulimit -f unlimited"};
+    return refused();
+  }
   constexpr Explanation operator()(const step::BindScratch& s) const noexcept {
     return mount(s.source.text, s.destination.text);
   }

@@ -66,12 +66,12 @@ template <kernel::Kernel K>
   return facts;
 }
 
-/// The same with the ids that the kernel left for a new program, which spares four calls. For
-/// `main`'s own envp only.
+/// The same with the ids that the kernel left for a new program, which spares four calls.
+/// `environment` as in identity_at_start().
 template <kernel::Kernel K>
-[[nodiscard]] HostFacts probe(K& k, const char* const* envp) noexcept {
+[[nodiscard]] HostFacts probe(K& k, const char* const* environment) noexcept {
   Identity who;
-  if (!identity_at_start(envp, who)) return probe(k);
+  if (!identity_at_start(environment, who)) return probe(k);
   HostFacts facts =
       probe_kernel(k, static_cast<Uid>(who.effective_uid), static_cast<Gid>(who.effective_gid));
   facts.privilege = detail::judge(k, who);

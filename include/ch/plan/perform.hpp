@@ -25,6 +25,8 @@ struct Assembling {
   bool can_overlay = false;           // the plan allows one, if needed
   bool wants_overlay = false;         // a mount point was missing
   const step::MeetPeers* meeting = nullptr;  // the peers that wait for us, if any
+  kernel::RLimit file_size{};                // `ulimit -f`, once it has been asked for
+  bool knows_file_size = false;
 
   /// Closes `fd`, unless exec will. Beyond descriptor 127 it is closed in any case, so
   /// that a thousand binds fit into the usual limit of 1024 descriptors.

@@ -230,8 +230,24 @@ Result<void> perform(K& k, Assembling& a, const step::MakeScratchDirectory& s) n
   return lift(kernel::mkdirat(k, a.scratch, s.path.c_str(), 0755), s.path.text);
 }
 
+namespace detail {
+
+/// May a file have `size` bytes? A write beyond `ulimit -f` would end the process by SIGXFSZ, in
+/// a library's caller as in a tool, so it is not tried. Asked of the kernel once; a filter that
+/// refuses the question counts as no limit.
+template <kernel::Kernel K>
+bool file_may_have(K& k, Assembling& a, std::size_t size) noexcept {
+  if (!a.knows_file_size) (void)kernel::getrlimit(k, kernel::rlimit_fsize, a.file_size);
+  a.knows_file_size = true;
+  return size <= a.file_size.soft;
+}
+
+}  // namespace detail
+
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexcept {
+  if (!detail::file_may_have(k, a, s.content.size()))
+    return failure({Errno::efbig, kernel::Call::none, StepIndex::none, s.path.text});
   const auto opened = lift(
       kernel::openat(k, a.scratch, s.path.c_str(),
                      kernel::o_wronly | kernel::o_creat | kernel::o_excl | kernel::o_nofollow, 0644),

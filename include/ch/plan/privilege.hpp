@@ -83,13 +83,17 @@ template <kernel::Kernel K>
 }  // namespace detail
 
 /// What the kernel left for a new program beyond its environment, the auxiliary vector: ids
-/// without a system call. For `main`'s own envp only, before anything changes ids. False if
-/// some are missing there. Source: man 3 getauxval.
-[[nodiscard]] inline bool identity_at_start(const char* const* envp, Identity& who) noexcept {
+/// without a system call. Before anything changes ids. False if some are missing there.
+/// `environment` is the kernel's own, at `argv + argc + 1`: a libc may have moved environ, and
+/// main's third argument with it, by then. Where one has removed variables (a dynamic loader
+/// does that to a set-uid program), several nulls end the list. Source: man 3 getauxval.
+[[nodiscard]] inline bool identity_at_start(const char* const* environment,
+                                            Identity& who) noexcept {
   constexpr long at_null = 0, at_uid = 11, at_euid = 12, at_gid = 13, at_egid = 14, at_secure = 23;
-  while (*envp != nullptr) ++envp;
+  while (*environment != nullptr) ++environment;
+  while (*environment == nullptr) ++environment;
   unsigned found = 0;
-  for (const auto* aux = reinterpret_cast<const long*>(envp + 1); aux[0] != at_null; aux += 2) {
+  for (const auto* aux = reinterpret_cast<const long*>(environment); aux[0] != at_null; aux += 2) {
     const auto id = static_cast<std::uint32_t>(aux[1]);
     switch (aux[0]) {
       case at_uid:
@@ -124,11 +128,11 @@ template <kernel::Kernel K>
 }
 
 /// Does this process run with a privilege that its user does not have? For the first line of
-/// a tool's main. No system call, but for root with a strange group.
+/// a tool's main; `environment` as above. No system call, but for root with a strange group.
 template <kernel::Kernel K>
-[[nodiscard]] Privilege privilege_at_start(K& k, const char* const* envp) noexcept {
+[[nodiscard]] Privilege privilege_at_start(K& k, const char* const* environment) noexcept {
   Identity who;
-  if (!identity_at_start(envp, who)) {
+  if (!identity_at_start(environment, who)) {
     const bool secure = who.secure;
     who = identity(k);
     who.secure = secure;

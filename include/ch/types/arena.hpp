@@ -48,19 +48,23 @@ class Sequence {
   std::size_t capacity_ = 0;
 };
 
-/// Hands out aligned pieces of one buffer. Never allocates; a request that does not
-/// fit answers null and changes nothing.
+/// Hands out aligned pieces of one buffer. A request that does not fit is passed to `more`,
+/// which returns a further buffer of at least that many bytes, or an empty one; without it,
+/// or if there is none, the request returns null and changes nothing.
 class Arena {
  public:
-  constexpr explicit Arena(std::span<std::byte> storage) noexcept
-      : storage_(storage.data()), capacity_(storage.size()) {}
+  using More = std::span<std::byte> (*)(std::size_t) noexcept;
+
+  constexpr explicit Arena(std::span<std::byte> storage, More more = nullptr) noexcept
+      : storage_(storage.data()), capacity_(storage.size()), more_(more) {}
   Arena(const Arena&) = delete;
   Arena& operator=(const Arena&) = delete;
 
   [[nodiscard]] void* allocate(std::size_t size, std::size_t alignment) noexcept {
     const auto address = reinterpret_cast<std::size_t>(storage_) + used_;
     const std::size_t padding = (alignment - address % alignment) % alignment;
-    if (padding > capacity_ - used_ || size > capacity_ - used_ - padding) return nullptr;
+    if (padding > capacity_ - used_ || size > capacity_ - used_ - padding)
+      return refill(size, alignment) ? allocate(size, alignment) : nullptr;
     void* piece = storage_ + used_ + padding;
     used_ += padding + size;
     return piece;
@@ -69,7 +73,7 @@ class Arena {
   template <class T>
     requires std::is_trivially_destructible_v<T>
   [[nodiscard]] T* make(std::size_t count = 1) noexcept {
-    if (count > capacity_ / sizeof(T)) return nullptr;
+    if (count > most / sizeof(T)) return nullptr;
     void* piece = allocate(sizeof(T) * count, alignof(T));
     if (piece == nullptr) return nullptr;
     T* first = static_cast<T*>(piece);
@@ -80,7 +84,7 @@ class Arena {
   /// The room is not touched: a page that is never used costs no page fault.
   template <class T>
   [[nodiscard]] Sequence<T> sequence(std::size_t capacity) noexcept {
-    if (capacity > capacity_ / sizeof(T)) return {};
+    if (capacity > most / sizeof(T)) return {};
     return {static_cast<T*>(allocate(sizeof(T) * capacity, alignof(T))), capacity};
   }
   /// Appends to `sequence`, in room twice as large if it is full: the old room is lost.
@@ -113,8 +117,22 @@ class Arena {
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
  private:
+  static constexpr std::size_t most = ~std::size_t{0} / 4;
+
+  /// Goes on in a further buffer that has room for the request; the rest of this is lost.
+  [[nodiscard]] bool refill(std::size_t size, std::size_t alignment) noexcept {
+    if (more_ == nullptr || size > most) return false;
+    const std::span<std::byte> further = more_(size + alignment);
+    if (further.size() < size + alignment) return false;
+    storage_ = further.data();
+    capacity_ = further.size();
+    used_ = 0;
+    return true;
+  }
+
   std::byte* storage_;
   std::size_t capacity_;
+  More more_;
   std::size_t used_ = 0;
 };
 
