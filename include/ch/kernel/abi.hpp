@@ -156,12 +156,16 @@ inline constexpr std::uint64_t ms_nosuid = 2;
 inline constexpr std::uint64_t ms_nodev = 4;
 inline constexpr std::uint64_t ms_noexec = 8;
 inline constexpr std::uint64_t ms_remount = 32;
+inline constexpr std::uint64_t ms_nosymfollow = 256;  // kernel 5.10
 inline constexpr std::uint64_t ms_noatime = 1024;
 inline constexpr std::uint64_t ms_nodiratime = 2048;
 inline constexpr std::uint64_t ms_bind = 4096;
+inline constexpr std::uint64_t ms_move = 8192;
 inline constexpr std::uint64_t ms_rec = 16384;
+inline constexpr std::uint64_t ms_unbindable = 1 << 17;
 inline constexpr std::uint64_t ms_private = 1 << 18;
 inline constexpr std::uint64_t ms_relatime = 1 << 21;
+inline constexpr std::uint64_t ms_strictatime = 1 << 24;
 inline constexpr unsigned mnt_detach = 2;
 
 // statfs f_flags, man 2 statfs. ST_RELATIME is *not* MS_RELATIME: translate one by one.
@@ -172,6 +176,7 @@ inline constexpr std::uint64_t st_noexec = 0x0008;
 inline constexpr std::uint64_t st_noatime = 0x0400;
 inline constexpr std::uint64_t st_nodiratime = 0x0800;
 inline constexpr std::uint64_t st_relatime = 0x1000;
+inline constexpr std::uint64_t st_nosymfollow = 0x2000;
 struct StatFs {  // struct statfs on 64-bit machines
   std::int64_t type = 0, bsize = 0;
   std::uint64_t blocks = 0, bfree = 0, bavail = 0, files = 0, ffree = 0;

@@ -30,6 +30,8 @@ class Recording {
     hidden_ = call;
     hidden_code_ = code;
   }
+  /// What every file holds; without it all are empty.
+  void files_hold(std::string_view text) noexcept { content_ = text; }
 
   template <class... Arguments>
     requires(sizeof...(Arguments) <= 6 && (std::same_as<Arguments, long> && ...))
@@ -79,6 +81,8 @@ class Recording {
       case Call::statx:
         reinterpret_cast<Statx*>(a[4])->mode = s_ifdir | 0755;
         return 0;
+      case Call::read:
+        return read_once(a[0], reinterpret_cast<char*>(a[1]), static_cast<std::size_t>(a[2]));
       case Call::uname: {
         TextWriter(reinterpret_cast<UtsName*>(a[0])->release, sizeof(UtsName::release)) << "6.18.0";
         return 0;
@@ -101,9 +105,17 @@ class Recording {
     for (int i = 0; i < 512; ++i) {
       if (used_[i]) continue;
       used_[i] = true;
+      read_[i] = false;
       return first_fd + i;
     }
     return -static_cast<long>(Errno::emfile);
+  }
+  long read_once(long fd, char* buffer, std::size_t size) noexcept {
+    if (fd < first_fd || fd >= first_fd + 512 || read_[fd - first_fd]) return 0;
+    read_[fd - first_fd] = true;
+    const std::string_view text = head(content_, size);
+    for (std::size_t i = 0; i < text.size(); ++i) buffer[i] = text[i];
+    return static_cast<long>(text.size());
   }
   long release_fd(long fd) noexcept {
     if (fd < first_fd || fd >= first_fd + 512 || !used_[fd - first_fd])
@@ -118,7 +130,9 @@ class Recording {
   Errno fail_code_ = Errno::none;
   Call hidden_ = Call::none;
   Errno hidden_code_ = Errno::enosys;
+  std::string_view content_{};
   bool used_[512] = {};
+  bool read_[512] = {};
 };
 static_assert(Kernel<Recording<>>);
 

@@ -8,6 +8,7 @@
 #include "ch/kernel/fd.hpp"
 #include "ch/types/arena.hpp"
 #include "ch/types/ids.hpp"
+#include "ch/types/result.hpp"
 
 namespace ch {
 
@@ -50,18 +51,21 @@ constexpr std::string_view line_of(std::string_view text, std::string_view digit
 
 /// Calls `use(text)` with one piece of the file after the other, each of whole lines, until it
 /// answers true. The buffer is small, since each page of stack costs a launch a page fault; of
-/// a line that does not fit, as a group of hundreds has one, the fields that do.
+/// a line that does not fit, as a group of hundreds has one, the fields that do. What could not
+/// be opened or read is told to who cares; code `none`: nothing was wrong.
 template <kernel::Kernel K, class Use>
-void each_piece(K& k, const char* path, Use use,
-                Descriptors descriptors = Descriptors::close_now) noexcept {
+Error each_piece(K& k, const char* path, Use use,
+                 Descriptors descriptors = Descriptors::close_now) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_rdonly | kernel::o_nonblock);
-  if (!fd.ok()) return;
+  if (!fd.ok()) return {fd.error(), fd.call, StepIndex::none, path};
+  Error problem;
   char buffer[2048];
   std::size_t held = 0;
   bool inside = false;  // a line that did not fit and is passed over
   for (bool done = false; !done;) {
     const auto n = kernel::read(k, fd.value(), buffer + held, sizeof buffer - held);
     const bool ended = !n.ok() || n.value() == 0;
+    if (!n.ok()) problem = {n.error(), n.call, StepIndex::none, path};
     std::string_view text(buffer, held + (ended ? 0 : n.value()));
     if (inside) {
       const auto line = text.find('\n');
@@ -81,12 +85,13 @@ void each_piece(K& k, const char* path, Use use,
     for (std::size_t i = 0; i < held; ++i) buffer[i] = text[i];
   }
   if (descriptors == Descriptors::close_now) (void)kernel::close(k, fd.value());
+  return problem;
 }
 
 /// The same line by line, without their ends.
 template <kernel::Kernel K, class Use>
-void each_line(K& k, const char* path, Use use) noexcept {
-  each_piece(k, path, [&](std::string_view text) {
+Error each_line(K& k, const char* path, Use use) noexcept {
+  return each_piece(k, path, [&](std::string_view text) {
     while (!text.empty()) {
       const auto end = text.find('\n');
       if (use(head(text, end))) return true;

@@ -65,11 +65,13 @@ template <kernel::Kernel K>
       i = detail::next_step(plan.steps, i);
       continue;
     }
-    state.drop(k);
     const bool older = in_tree && state.mode != Assembly::classic &&
                        detail::lacks_mount_api(done.error());
-    if (older) state.mode = Assembly::classic;
-    if (older || (state.wants_overlay && !had_overlay)) {
+    const bool again = older || (state.wants_overlay && !had_overlay);
+    if (again) detail::take_down_workshop(k, state);
+    state.drop(k);
+    if (again) {
+      if (older) state.mode = Assembly::classic;
       i = image - 1;
       continue;
     }

@@ -20,6 +20,7 @@ struct Assembling {
   Descriptors descriptors = Descriptors::close_now;
   Fd root = Fd::none;     // the tree that will be the root
   Fd scratch = Fd::none;  // the scratch file system
+  Fd workshop = Fd::none;  // where both hang meanwhile (workshop.hpp), if not detached
   HostPath image{};
   Access access = Access::read_only;  // to the image
   bool can_overlay = false;           // the plan allows one, if needed
@@ -40,7 +41,8 @@ struct Assembling {
   void drop(K& k) noexcept {
     if (root != Fd::none) release(k, root);
     if (scratch != Fd::none) release(k, scratch);
-    root = scratch = Fd::none;
+    if (workshop != Fd::none) release(k, workshop);
+    root = scratch = workshop = Fd::none;
   }
 };
 

@@ -8,49 +8,15 @@
 #pragma once
 
 #include "ch/kernel/make_in_root.hpp"
-#include "ch/plan/perform.hpp"
+#include "ch/plan/perform_classic.hpp"
 
 namespace ch {
 namespace detail {
 
-/// "/proc/self/fd/N": how calls that only take a path can be given a descriptor.
-class FdPath {
- public:
-  explicit FdPath(Fd fd) noexcept { text_ << "/proc/self/fd/" << static_cast<int>(fd); }
-  FdPath(Fd fd, const char* below) noexcept : FdPath(fd) { text_ << '/' << below; }
-  [[nodiscard]] const char* c_str() const noexcept { return text_.c_str(); }
-
- private:
-  TextBuffer<256> text_;
-};
-
-/// Adds flags to a mount in the classic way: a remount names *all* flags, so those that
-/// it has are read first; the kernel refuses to drop one that the host has locked.
-template <kernel::Kernel K>
-Result<void> remount(K& k, Fd mount, std::uint64_t add, ZString path) noexcept {
-  kernel::StatFs status;
-  CHARLIE_TRY(lift(kernel::fstatfs(k, mount, status), path));
-  constexpr std::uint64_t pairs[][2] = {{kernel::st_rdonly, kernel::ms_rdonly},
-                                        {kernel::st_nosuid, kernel::ms_nosuid},
-                                        {kernel::st_nodev, kernel::ms_nodev},
-                                        {kernel::st_noexec, kernel::ms_noexec},
-                                        {kernel::st_noatime, kernel::ms_noatime},
-                                        {kernel::st_nodiratime, kernel::ms_nodiratime},
-                                        {kernel::st_relatime, kernel::ms_relatime}};
-  std::uint64_t flags = kernel::ms_remount | kernel::ms_bind | add;
-  for (const auto& [st, ms] : pairs)
-    if ((static_cast<std::uint64_t>(status.flags) & st) != 0) flags |= ms;
-  return lift(kernel::mount(k, nullptr, FdPath(mount).c_str(), nullptr, flags), path);
-}
-
-/// The mount point inside the image, or an error that names it. Classic: always by hand,
-/// because openat2 crosses to the scratch file system where ".." meets the root.
+/// The mount point inside the image, or an error that names it.
 template <kernel::Kernel K>
 Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) noexcept {
-  if (a.mode != Assembly::classic)
-    return lift(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
-                destination.text);
-  return lift(kernel::walk_in_root(k, a.root, destination.c_str(), kernel::o_path),
+  return lift(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
               destination.text);
 }
 
@@ -93,16 +59,7 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
     const auto at = need_mount_point(k, a, destination, if_missing, source, path.c_str());
     if (!at) return failure(at.error());
     const Held<K> mount_point(k, a, *at);
-    const FdPath from(source, path.c_str());
-    CHARLIE_TRY(lift(kernel::mount(k, source == Fd::cwd ? path.c_str() : from.c_str(),
-                                   FdPath(mount_point.get()).c_str(), nullptr,
-                                   kernel::ms_bind | kernel::ms_rec),
-                     path));
-    if (access == Access::read_write) return {};
-    const auto mounted = open_mount_point(k, a, destination);  // now resolves to the new mount
-    if (!mounted) return failure(mounted.error());
-    const Held<K> mount(k, a, *mounted);
-    return remount(k, mount.get(), kernel::ms_rdonly, destination.text);
+    return bind_classic(k, a, source, path, mount_point.get(), destination.text, access);
   }
   const auto cloned = lift(kernel::clone_tree(k, source, path.c_str(), kernel::at_recursive), path);
   if (!cloned) return failure(cloned.error());
@@ -115,64 +72,6 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
   if (!at) return failure(at.error());
   const Held<K> mount_point(k, a, *at);
   return lift(kernel::move_mount(k, tree.get(), mount_point.get()), destination.text);
-}
-
-/// A detached mount of a new file system, of `size` if it takes one.
-template <kernel::Kernel K>
-Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type,
-                          ZString size = {}) noexcept {
-  const auto opened = lift(kernel::fsopen(k, type), type);
-  if (!opened) return failure(opened.error());
-  const Held<K> context(k, a, *opened);
-  if (!size.empty())
-    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "size", size.c_str()), size));
-  CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), type));
-  return lift(kernel::fsmount(k, context.get(), kernel::mount_attr_nosuid | kernel::mount_attr_nodev),
-              type);
-}
-
-/// The image of an older kernel, which must hang somewhere while it is being furnished:
-/// on the image's own directory, where only this mount namespace sees it. Under it hangs
-/// the scratch file system, reached by descriptor only, whether the plan uses it or not.
-template <kernel::Kernel K>
-Result<void> attach_image(K& k, Assembling& a, HostPath image) noexcept {
-  const auto scratch = new_filesystem(k, a, "tmpfs");
-  if (!scratch) return failure(scratch.error());
-  a.scratch = *scratch;
-  CHARLIE_TRY(lift(kernel::move_mount(k, a.scratch, image.c_str()), image.text));
-  return lift(kernel::move_mount(k, a.root, image.c_str()), image.text);
-}
-
-/// The same by mount(2). Here the directory's absolute path is needed, since "." would
-/// name the directory and not what was mounted on it.
-template <kernel::Kernel K>
-Result<void> attach_image_classic(K& k, Assembling& a, const step::OpenImage& s) noexcept {
-  const auto opened = lift(
-      kernel::openat(k, Fd::cwd, s.image.c_str(), kernel::o_path | kernel::o_directory),
-      s.image.text);
-  if (!opened) return failure(opened.error());
-  const Held<K> directory(k, a, *opened);
-  char name[4096];
-  const auto n = lift(kernel::readlinkat(k, Fd::cwd, FdPath(directory.get()).c_str(), name,
-                                         sizeof name - 1),
-                      s.image.text);
-  if (!n) return failure(n.error());
-  name[*n] = '\0';
-  CHARLIE_TRY(lift(kernel::mount(k, name, name, nullptr, kernel::ms_bind | kernel::ms_rec),
-                   s.image.text));
-  const auto root = lift(kernel::openat(k, Fd::cwd, name, kernel::o_path), s.image.text);
-  if (!root) return failure(root.error());
-  a.root = *root;
-  CHARLIE_TRY(remount(k, a.root,
-                      kernel::ms_nosuid | (s.access == Access::read_only ? kernel::ms_rdonly : 0),
-                      s.image.text));
-  // The scratch file system hangs on top until EnterRoot; see open_mount_point.
-  CHARLIE_TRY(lift(kernel::mount(k, "tmpfs", name, "tmpfs", kernel::ms_nosuid | kernel::ms_nodev),
-                   s.image.text));
-  const auto scratch = lift(kernel::openat(k, Fd::cwd, name, kernel::o_path), s.image.text);
-  if (!scratch) return failure(scratch.error());
-  a.scratch = *scratch;
-  return {};
 }
 
 /// The mounts at and below `path`, ENOTDIR for anything but a directory: the "/." behind it
@@ -213,16 +112,19 @@ Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
                   (s.access == Access::read_only ? kernel::mount_attr_rdonly : 0)};
   CHARLIE_TRY(lift(kernel::mount_setattr(k, a.root, kernel::at_recursive, attributes),
                    s.image.text));
-  return a.mode == Assembly::detached ? Result<void>() : detail::attach_image(k, a, s.image);
+  if (a.mode == Assembly::detached) return {};
+  CHARLIE_TRY(detail::raise_workshop(k, a));
+  return detail::attach_in_workshop(k, a, a.root, "root");
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::MakeScratch& s) noexcept {
-  if (a.scratch != Fd::none) return {};  // came with the image
+  if (a.mode == Assembly::classic) return detail::make_scratch_classic(k, a, s);
   const auto made = detail::new_filesystem(k, a, "tmpfs", s.size);
   if (!made) return failure(made.error());
   a.scratch = *made;
-  return {};
+  if (a.mode == Assembly::detached) return {};
+  return detail::attach_in_workshop(k, a, a.scratch, "scratch");
 }
 
 template <kernel::Kernel K>
@@ -274,11 +176,7 @@ template <kernel::Kernel K>
 LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noexcept {
   const char* path = s.destination.c_str();
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_nofollow;
-  kernel::RootWalk walk;
-  const auto opened = lift(a.mode == Assembly::classic
-                               ? walk.open(k, a.root, path, flags)
-                               : kernel::open_in_root(k, a.root, path, flags),
-                           s.destination.text);
+  const auto opened = lift(kernel::open_in_root(k, a.root, path, flags), s.destination.text);
   if (!opened) return {false, opened.error()};
   const Held<K> found(k, a, *opened);
   if (kernel::is_link_to(k, found.get(), "", s.target.view())) return {true, {}};
@@ -340,7 +238,6 @@ template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
   // Private: what the host mounts later stays out.
   if (a.mode == Assembly::classic) {
-    CHARLIE_TRY(lift(kernel::umount2(k, detail::FdPath(a.scratch).c_str(), kernel::mnt_detach)));
     CHARLIE_TRY(lift(kernel::mount(k, nullptr, detail::FdPath(a.root).c_str(), nullptr,
                                    kernel::ms_rec | kernel::ms_private)));
   } else {
@@ -350,7 +247,9 @@ Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
   // On top of "/": no path of the host's is looked up for it, and from here on none is.
   if (a.mode == Assembly::detached) CHARLIE_TRY(lift(kernel::move_mount(k, a.root, "/"), "/"));
   CHARLIE_TRY(lift(kernel::fchdir(k, a.root)));
-  CHARLIE_TRY(lift(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one
+  CHARLIE_TRY(lift(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one,
+  if (a.workshop != Fd::none)                          // and with it what is on top of that
+    CHARLIE_TRY(lift(kernel::umount2(k, ".", kernel::mnt_detach)));
   return lift(kernel::umount2(k, ".", kernel::mnt_detach));
 }
 

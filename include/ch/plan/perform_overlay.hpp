@@ -136,7 +136,7 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   a.root = *merged;
   if (s.kind != OverlayKind::if_needed) a.access = Access::read_write;
   if (a.mode == Assembly::detached) return {};
-  return lift(kernel::move_mount(k, a.root, a.image.c_str()), a.image.text);
+  return detail::attach_in_workshop(k, a, a.root, "root");
 }
 
 }  // namespace ch

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. Where a container is put together on kernels that can't do so detached: the
+// workshop, a small tmpfs on top of the process's own root directory. Nothing that is looked
+// up from "/" comes by there, and since it is unbindable, no recursive bind of the host takes
+// along what hangs in it. It goes when the old root goes, or at once if the assembly begins
+// anew. Runs between clone and exec.
+// Source: man 7 mount_namespaces, "MS_UNBINDABLE"; man 7 path_resolution ("/..").
+#pragma once
+
+#include "ch/plan/perform.hpp"
+
+namespace ch::detail {
+
+/// "/proc/self/fd/N": how calls that only take a path can be given a descriptor.
+class FdPath {
+ public:
+  explicit FdPath(Fd fd) noexcept { text_ << "/proc/self/fd/" << static_cast<int>(fd); }
+  FdPath(Fd fd, const char* below) noexcept : FdPath(fd) { text_ << '/' << below; }
+  [[nodiscard]] const char* c_str() const noexcept { return text_.c_str(); }
+
+ private:
+  TextBuffer<256> text_;
+};
+
+/// A detached mount of a new file system, of `size` if it takes one.
+template <kernel::Kernel K>
+Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type, ZString size = {}) noexcept {
+  const auto opened = lift(kernel::fsopen(k, type), type);
+  if (!opened) return failure(opened.error());
+  const Held<K> context(k, a, *opened);
+  if (!size.empty())
+    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "size", size.c_str()), size));
+  CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), type));
+  return lift(
+      kernel::fsmount(k, context.get(), kernel::mount_attr_nosuid | kernel::mount_attr_nodev),
+      type);
+}
+
+/// Makes the workshop, with the mount points that the assembly needs.
+template <kernel::Kernel K>
+Result<void> furnish_workshop(K& k, Assembling& a) noexcept {
+  for (const char* place : {"root", "scratch", "stage"})
+    CHARLIE_TRY(lift(kernel::mkdirat(k, a.workshop, place, 0755), place));
+  const auto file = lift(kernel::openat(k, a.workshop, "stage-file",
+                                        kernel::o_wronly | kernel::o_creat | kernel::o_excl, 0644));
+  if (!file) return failure(file.error());
+  a.release(k, *file);
+  return {};
+}
+
+/// By the mount API: attached, for "attached".
+template <kernel::Kernel K>
+Result<void> raise_workshop(K& k, Assembling& a) noexcept {
+  const auto made = new_filesystem(k, a, "tmpfs");
+  if (!made) return failure(made.error());
+  a.workshop = *made;
+  CHARLIE_TRY(
+      lift(kernel::mount_setattr(k, a.workshop, 0, {.propagation = kernel::ms_unbindable})));
+  CHARLIE_TRY(lift(kernel::move_mount(k, a.workshop, "/"), "/"));
+  return furnish_workshop(k, a);
+}
+
+/// Attaches a tree at a place of the workshop, on what is there already.
+template <kernel::Kernel K>
+Result<void> attach_in_workshop(K& k, const Assembling& a, Fd tree, const char* place) noexcept {
+  const auto at = lift(kernel::openat(k, a.workshop, place, kernel::o_path), place);
+  if (!at) return failure(at.error());
+  const Held<K> mount_point(k, a, *at);
+  return lift(kernel::move_mount(k, tree, mount_point.get()), place);
+}
+
+/// Takes back what has been attached so far; the descriptors stay.
+template <kernel::Kernel K>
+void take_down_workshop(K& k, const Assembling& a) noexcept {
+  if (a.workshop != Fd::none)
+    (void)kernel::umount2(k, FdPath(a.workshop).c_str(), kernel::mnt_detach);
+}
+
+}  // namespace ch::detail
