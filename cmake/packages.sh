@@ -9,7 +9,7 @@ packages_hello="$packages_build busybox-static"
 packages_tests="$packages_hello bsdutils catch2 clang fish fuse3 iproute2 libboost-dev
   libclang-rt-dev libfabric-bin libfabric-dev libmpich-dev libopenmpi-dev libseccomp-dev man-db
   mmdebstrap mpich munge openmpi-bin passwd pkgconf slurm-client slurmctld slurmd
-  squashfs-tools squashfuse strace uidmap util-linux zsh"
+  squashfs-tools squashfuse strace uidmap util-linux xz-utils zsh"
 packages_peers="bzip2 charliecloud isal libarchive-tools mmdebstrap skopeo umoci zstd"
 
 # need_packages PACKAGE...: root installs what is missing; anyone else is told. On a
