@@ -37,13 +37,16 @@ class Words {
   }
   [[nodiscard]] int count() const { return static_cast<int>(copies_.size()); }
   [[nodiscard]] char** pointers() { return pointers_.data(); }
-  /// As the kernel hands an environment to a program: with the auxiliary vector behind it.
-  [[nodiscard]] char** with_auxiliary_vector() {
+  /// As the kernel hands them to a program: these words, the environment, and behind that the
+  /// auxiliary vector.
+  [[nodiscard]] std::vector<char*> stack(const Words& environment) const {
+    std::vector<char*> all = pointers_;
+    all.insert(all.end(), environment.pointers_.begin(), environment.pointers_.end());
     for (const unsigned long type : {AT_UID, AT_EUID, AT_GID, AT_EGID, AT_SECURE, AT_PAGESZ})
       for (const unsigned long value : {type, ::getauxval(type)})
-        pointers_.push_back(reinterpret_cast<char*>(value));
-    pointers_.insert(pointers_.end(), 2, nullptr);
-    return pointers_.data();
+        all.push_back(reinterpret_cast<char*>(value));
+    all.insert(all.end(), 2, nullptr);
+    return all;
   }
 
  private:
@@ -135,7 +138,8 @@ void fuzz_run(std::string_view input) {
         if (!word.starts_with("--che")) line.add(word == "@" ? place().path() + "/tree" : word);
     }
   }
-  const int status = ch_main(line.count(), line.pointers(), variables.with_auxiliary_vector());
+  std::vector<char*> stack = line.stack(variables);
+  const int status = ch_main(line.count(), stack.data(), stack.data() + line.count() + 1);
   opened.close();
   if (status != 0 && status != 1 && status != 31 && status != 64)
     wrong("a status that nobody has been promised");
