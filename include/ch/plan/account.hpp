@@ -49,12 +49,28 @@ constexpr std::string_view line_of(std::string_view text, std::string_view digit
   return {};
 }
 
+/// A reader of text that lives elsewhere and says when it has enough. By pointer, so that the
+/// loop that reads files exists once and not once for each reader.
+class Reader {
+ public:
+  template <class Use>
+  explicit Reader(const Use& use) noexcept
+      : use_(&use), call_([](const void* u, std::string_view text) noexcept -> bool {
+          return (*static_cast<const Use*>(u))(text);
+        }) {}
+  [[nodiscard]] bool operator()(std::string_view text) const noexcept { return call_(use_, text); }
+
+ private:
+  const void* use_;
+  bool (*call_)(const void*, std::string_view) noexcept;
+};
+
 /// Calls `use(text)` with one piece of the file after the other, each of whole lines, until it
 /// answers true. The buffer is small, since each page of stack costs a launch a page fault; of
 /// a line that does not fit, as a group of hundreds has one, the fields that do. What could not
 /// be opened or read is told to who cares; code `none`: nothing was wrong.
-template <kernel::Kernel K, class Use>
-Error each_piece(K& k, const char* path, Use use,
+template <kernel::Kernel K>
+Error each_piece(K& k, const char* path, Reader use,
                  Descriptors descriptors = Descriptors::close_now) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_rdonly | kernel::o_nonblock);
   if (!fd.ok()) return {fd.error(), fd.call, StepIndex::none, path};
@@ -91,14 +107,15 @@ Error each_piece(K& k, const char* path, Use use,
 /// The same line by line, without their ends.
 template <kernel::Kernel K, class Use>
 Error each_line(K& k, const char* path, Use use) noexcept {
-  return each_piece(k, path, [&](std::string_view text) {
+  const auto lines = [&](std::string_view text) {
     while (!text.empty()) {
       const auto end = text.find('\n');
       if (use(head(text, end))) return true;
       text = end == std::string_view::npos ? std::string_view() : tail(text, end + 1);
     }
     return false;
-  });
+  };
+  return each_piece(k, path, Reader(lines));
 }
 
 }  // namespace detail
@@ -121,7 +138,7 @@ template <kernel::Kernel K>
     if (home != nullptr) found.home = home;
     return true;
   };
-  detail::each_piece(k, path, use, descriptors);
+  detail::each_piece(k, path, detail::Reader(use), descriptors);
   return found;
 }
 
