@@ -98,6 +98,60 @@ std::vector<std::string> in_parallel(std::size_t first, std::size_t count, Job j
 
 }  // namespace
 
+namespace {
+
+/// Three of a living tag, of which the `place`-th is killed at its system call `call`. The
+/// others get in, all into one container. As kill_one otherwise.
+std::string kill_living(int place, std::size_t call) {
+  Group g;
+  const auto start_others = [&](int count) {
+    for (int i = 0; i < count; ++i) g.start({"--join-ct=0"}, say_and_stay);
+  };
+  start_others(place);
+  for (auto& peer : g.peers)
+    if (!peer->wait_for_output()) return "the first are not in";
+  RunOptions o = g.options;
+  o.environment.push_back("CHARLIE_TEST=" + g.tag);
+  std::vector<std::string> argv = {ch_run_path(), "--join-tag=" + g.tag, "--join-ct=0", g.image,
+                                   "--"};
+  argv.insert(argv.end(), show_namespaces.begin(), show_namespaces.end());
+  std::atomic<bool> dead = false;
+  std::thread later([&] {
+    if (place == 0) (void)eventually([&] { return dead || !names_held(g.tag).empty(); });
+    start_others(2 - place);
+  });
+  const auto traced = trace(argv, o, g.dir.path(), {call, 0});
+  dead = true;
+  later.join();
+  const std::string wrong = wrong_in_living(g);
+  return wrong.empty() && traced.status != 128 + SIGKILL ? "beyond" : wrong;
+}
+
+}  // namespace
+
+TEST_CASE("killed at any of its system calls, one of a living tag keeps nobody out", "[tool]") {
+  STATIC_TOOLS_ONLY();
+  for (const int place : {0, 1, 2}) {
+    constexpr std::size_t together = 16;
+    int points = 0;
+    bool beyond = false;
+    for (std::size_t first = 0; !beyond; first += together) {
+      REQUIRE(first < 1000);
+      const auto outcomes =
+          in_parallel(first, together, [&](std::size_t call) { return kill_living(place, call); });
+      beyond = true;
+      for (std::size_t i = 0; i < together; ++i) {
+        INFO("place " << place << ", call " << first + i << ": " << outcomes[i]);
+        CHECK((outcomes[i] == "good" || outcomes[i] == "beyond"));
+        points += outcomes[i] == "good" ? 1 : 0;
+        beyond = beyond && outcomes[i] == "beyond";
+      }
+    }
+    CHECK(points > 15);
+    std::printf("living tag, place %d: killed at %d calls\n", place, points);
+  }
+}
+
 TEST_CASE("killed at any of its system calls, a peer strands nobody and leaves nothing", "[tool]") {
   STATIC_TOOLS_ONLY();
   for (const int place : {0, 1, 2}) {  // the victim comes first, second or third of three

@@ -4,10 +4,12 @@
 // be listed in any order and end in whatever the group's names end in.
 
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include "ch/presets.hpp"
 #include "tests/join/peers.hpp"
+#include "tests/support/filter_calls.hpp"
 
 using namespace test;
 
@@ -32,9 +34,6 @@ class NamedSocket {
   int fd_ = -1;
 };
 
-const std::vector<std::string> say_and_stay = {"sh", "-c",
-                                               "readlink /proc/self/ns/mnt; exec sleep 1000"};
-
 }  // namespace
 
 TEST_CASE("a name that contains a member's name leads nobody into another container", "[tool]") {
@@ -47,19 +46,36 @@ TEST_CASE("a name that contains a member's name leads nobody into another contai
   const std::string held = fs::read_symlink("/proc/" + pid + "/fd/200", none).string();
   REQUIRE(held.rfind("socket:[", 0) == 0);
   const std::string inode = held.substr(8, held.size() - 9);
-  for (const std::string before : {"x ", "x\n0: 2 0 0 5 1 "}) {
-    Group g;
-    g.tag = "t" + std::to_string(getpid());
-    const NamedSocket forged(before + inode + " @charlie/tag/" + std::to_string(geteuid()) + "/" +
-                             pid + "/" + g.tag);
-    Peer& peer = g.start({"--join-ct=0"}, say_and_stay);
-    REQUIRE(peer.wait_for_output());
-    INFO("before the name: " << before);
-    CHECK(peer.out_so_far() != victim.out_so_far());
-    Peer& second = g.start({"--join-ct=0"}, say_and_stay);  // and its own are still found
-    REQUIRE(second.wait_for_output());
-    CHECK(second.out_so_far() == peer.out_so_far());
-  }
+  // Where processes may not be traced (Yama, a filter), the kernel is asked otherwise.
+  for (const unsigned refusal : {0, EPERM, ENOSYS})
+    for (const std::string before : {"x ", "x\n0: 2 0 0 5 1 "}) {
+      Group g;
+      g.tag = "t" + std::to_string(getpid());
+      if (refusal != 0) g.options.in_child = [=] { filter_calls({SYS_pidfd_getfd}, refusal); };
+      const NamedSocket forged(before + inode + " @charlie/tag/" + std::to_string(geteuid()) + "/" +
+                               pid + "/" + g.tag);
+      Peer& peer = g.start({"--join-ct=0"}, say_and_stay);
+      REQUIRE(peer.wait_for_output());
+      INFO("before the name: " << before << ", pidfd_getfd: " << refusal);
+      CHECK(peer.out_so_far() != victim.out_so_far());
+      Peer& second = g.start({"--join-ct=0"}, say_and_stay);  // and its own are still found
+      REQUIRE(second.wait_for_output());
+      CHECK(second.out_so_far() == peer.out_so_far());
+    }
+}
+
+TEST_CASE("where nothing tells members from strangers, a second one is refused", "[tool]") {
+  Group g;
+  Peer& first = g.start({"--join-ct=0"}, say_and_stay);
+  REQUIRE(first.wait_for_output());
+  g.options.in_child = [] { filter_calls({SYS_pidfd_getfd}, EPERM, true); };
+  Peer& second = g.start({"--join-ct=0"}, say_and_stay);
+  const Ran& ran = second.wait();
+  INFO(ran.err);
+  CHECK(ran.status == 31);
+  CHECK(contains(ran.err, "process " + std::to_string(first.pid()) + " seems to hold the tag"));
+  CHECK(contains(ran.err, "remedy: have the administrator load the module unix_diag"));
+  CHECK(first.ended() == false);
 }
 
 TEST_CASE("who joins a living tag with another image or mounts is told so", "[tool]") {

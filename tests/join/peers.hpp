@@ -195,6 +195,32 @@ struct Group : ChRun {
 inline const std::vector<std::string> show_namespaces = {
     "sh", "-c", "readlink /proc/self/ns/user; readlink /proc/self/ns/mnt"};
 
+/// Prints the container's mount namespace, and stays in it.
+inline const std::vector<std::string> say_and_stay = {
+    "sh", "-c", "readlink /proc/self/ns/mnt; exec sleep 1000"};
+
+/// What is wrong with the peers of a living tag, all of which are to stay: not in, or not in
+/// one container. Ends them.
+inline std::string wrong_in_living(Group& g) {
+  std::string wrong;
+  std::set<std::string> containers;
+  for (std::size_t i = 0; i < g.peers.size(); ++i) {
+    Peer& peer = *g.peers[i];
+    const bool in = eventually([&] { return peer.ended() || !peer.out_so_far().empty(); }) &&
+                    !peer.ended() && peer.wait_for_output();
+    containers.insert(peer.out_so_far());
+    if (!in)
+      wrong += "peer " + std::to_string(i) +
+               (peer.ended() ? " ended: " + peer.wait().err : " hung") + "\n";
+  }
+  if (containers.size() > 1) wrong += "more than one container\n";
+  for (auto& peer : g.peers) {
+    peer->kill_now();
+    (void)peer->wait();
+  }
+  return wrong + g.left_behind();
+}
+
 /// Is the process in a user namespace other than ours, and which?
 inline std::string user_namespace(pid_t pid) {
   std::error_code none;

@@ -200,3 +200,58 @@ TEST_CASE("a stranger can't join a living tag, nor pass for one of it", "[tool]"
   CHECK(peer.wait().status == 0);
   CHECK_FALSE(contains(peer.wait().out, user_namespace(getpid())));
 }
+
+TEST_CASE("a stranger who squats, answers or floods a living tag's names splits nobody", "[tool]") {
+  AS_ROOT_ONLY();
+  enum class Ill { squats, holds, answers, floods };
+  for (const Ill ill : {Ill::squats, Ill::holds, Ill::answers, Ill::floods}) {
+    Group g;
+    const Stranger other([&](auto ready) {
+      const int s = hold(Name(0, 0, g.tag), ill == Ill::squats ? -1 : 100);
+      if (ill != Ill::floods) ready();
+      while (ill == Ill::answers) {
+        const int c = accept(s, nullptr, nullptr);
+        const char nonsense[1024] = {};
+        send(c, nonsense, sizeof nonsense, MSG_NOSIGNAL);
+      }
+      if (ill != Ill::floods) return;
+      close(s);  // the names are theirs, and full of our connections
+      rlimit many{65536, 65536};
+      setrlimit(RLIMIT_NOFILE, &many);
+      for (bool first = true;; first = false) {
+        int held[256];
+        for (int& c : held) {
+          const Name name(0, static_cast<unsigned>(&c - held) % 2, g.tag);
+          c = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0);
+          connect(c, name.get(), name.size);
+          send(c, "charlie", 7, MSG_NOSIGNAL);
+        }
+        if (first) ready();
+        for (const int c : held) close(c);
+      }
+    });
+    for (int i = 0; i < 4; ++i) g.start({"--join-ct=0"}, say_and_stay);
+    INFO("the stranger: " << static_cast<int>(ill));
+    for (auto& peer : g.peers) REQUIRE(peer->wait_for_output());
+    std::set<std::string> containers;
+    for (auto& peer : g.peers) containers.insert(peer->out_so_far());
+    CHECK(containers.size() == 1);
+    for (auto& peer : g.peers) {
+      peer->kill_now();
+      (void)peer->wait();
+    }
+    CHECK(g.processes() == 0);
+  }
+}
+
+TEST_CASE("a stranger who holds all names of a living tag is named as the cause", "[tool]") {
+  AS_ROOT_ONLY();
+  Group g;
+  const Stranger squatter([&](auto ready) {
+    for (unsigned n = 0; n < 8; ++n) hold(Name(0, n, g.tag), 10);
+    ready();
+  });
+  Peer& peer = g.start({"--join-ct=0", "--join-timeout=2"}, {"true"});
+  CHECK(peer.wait().status == 31);
+  CHECK(contains(peer.wait().err, "other users hold all 8 names"));
+}

@@ -8,6 +8,7 @@
 // Source: man 5 proc, /proc/net/unix; man 2 pidfd_open.
 #pragma once
 
+#include "ch/kernel/socket_diag.hpp"
 #include "ch/plan/perform_meeting.hpp"
 
 namespace ch {
@@ -58,30 +59,42 @@ struct ListedMember {
   return {field, pid};
 }
 
+/// Whether a line is right that says that a process is a member.
+enum class Belief : std::uint8_t { no, yes, unknown };
+
 /// Is what process `pid` holds as its tag a socket of our user's that the process itself has
 /// made, with that very name? A line may be forged, by a name with a line break; this asks
-/// the kernel for the socket. It carries a note of what its container is made of. Where the
-/// process may not be traced at all, by whomever, there is only the line to go by.
+/// the kernel for the socket. It carries a note of what its container is made of. Where a
+/// process may not be traced (Yama, a filter), the kernel is asked for the name of what it
+/// holds, and there is no note; where it does not say that either, nothing is believed.
 template <kernel::Kernel K>
-[[nodiscard]] bool is_member(K& k, const Assembling& a, const step::MeetPeers& s, Fd pidfd,
-                             std::uint64_t pid) noexcept {
+[[nodiscard]] Belief is_member(K& k, const Assembling& a, const step::MeetPeers& s, Fd pidfd,
+                               const ListedMember& member) noexcept {
   Gathering& g = *s.notes;
+  const auto name = meeting::member_name(g.uid, member.pid, s.tag);
   const auto got = kernel::pidfd_getfd(k, pidfd, static_cast<Fd>(meeting::tag_descriptor));
-  if (got.error() == Errno::eperm || got.error() == Errno::enosys) return true;
-  if (!got.ok()) return false;
+  if (got.error() == Errno::eperm || got.error() == Errno::enosys) {
+    std::uint64_t inode = 0;
+    if (!parse_number(member.inode, 0xffffffff, inode)) return Belief::no;
+    const auto named = kernel::socket_has_name(k, inode, name);
+    if (!named.ok()) return Belief::unknown;
+    return named.value() ? Belief::yes : Belief::no;
+  }
+  if (!got.ok()) return Belief::no;
   const Held<K> socket(k, a, got.value());
   Pid maker{};
-  if (!kernel::has_name(k, socket.get(), meeting::member_name(g.uid, pid, s.tag)) ||
-      !is_own(k, g, socket.get(), maker) || static_cast<std::uint64_t>(maker) != pid)
-    return false;
+  if (!kernel::has_name(k, socket.get(), name) || !is_own(k, g, socket.get(), maker) ||
+      static_cast<std::uint64_t>(maker) != member.pid)
+    return Belief::no;
   meeting::Answer note;
   const auto size = kernel::peek(k, socket.get(), &note, sizeof note);
-  if (!size.ok() || size.value() != sizeof note || note.protocol != meeting::magic) return true;
+  if (!size.ok() || size.value() != sizeof note || note.protocol != meeting::magic)
+    return Belief::yes;
   note.text[sizeof note.text - 1] = '\0';
   g.theirs = note.made_of;
   g.image.clear();
   g.image << note.text;
-  return true;
+  return Belief::yes;
 }
 
 /// One line of /proc/net/unix: is it a member of our tag that lives? Then we hold it.
@@ -93,10 +106,16 @@ template <kernel::Kernel K>
   if (member.pid == 0 || !holds_tag(k, g, member.pid, member.inode)) return false;
   const Result<Target> target = find_target(k, static_cast<Pid>(member.pid));
   if (!target) return false;
-  // Looked at again while the pidfd is held, so it is the same process; a stale line is not.
-  if (!holds_tag(k, g, member.pid, member.inode) ||
-      !is_member(k, a, s, target->pidfd, member.pid) ||
+  // Asked, and looked at again, while the pidfd is held: it is the same process throughout.
+  const Belief belief = is_member(k, a, s, target->pidfd, member);
+  if (belief != Belief::yes || !holds_tag(k, g, member.pid, member.inode) ||
       !kernel::pidfd_alive(k, target->pidfd).ok()) {
+    if (belief == Belief::unknown && holds_tag(k, g, member.pid, member.inode) &&
+        g.why.view().empty())
+      g.why
+          << "process " << member.pid
+          << " seems to hold the tag, but neither pidfd_getfd nor sock_diag is to be had here, so "
+             "that it can't be told from a stranger's trick";
     (void)kernel::close(k, target->pidfd);
     return false;
   }
@@ -161,6 +180,9 @@ template <kernel::Kernel K>
   Gathering& g = *s.notes;
   const Result<bool> found = find_member(k, a, s);
   if (!found) return found;
+  if (!*found && !g.why.view().empty())
+    return no_meeting<bool>(s, Errno::eperm, kernel::Call::pidfd_getfd);
+  g.why.clear();
   const Held<K> member(k, a, g.target);
   if (!*found)
     for (const Step& step : a.steps)
