@@ -275,6 +275,8 @@ inline UsageError check_together(const Options& o) noexcept {
   if (o.quietness > 0 && o.verbosity > 0) return {"--quiet contradicts --verbose", {}};
   if (o.image_access == ch::Access::read_write && o.overlay != ch::OverlayKind::if_needed)
     return {"--write changes the image, --write-fake and --overlay spare it: choose one", {}};
+  if (o.overlay_directory.text.size() > 0 && o.overlay_size.size() > 0)
+    return {"--write-fake forgets what is changed, --overlay keeps it: choose one", {}};
   if (o.join.wanted && o.join.pid != ch::Pid::none)
     return {"--join-pid names a container, --join a group that makes one: choose one", {}};
   if (o.join.wanted && ch::takes_child(o.namespaces))

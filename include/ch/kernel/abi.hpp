@@ -204,6 +204,7 @@ struct Statx {
 };
 static_assert(sizeof(Statx) == 256);
 inline constexpr unsigned statx_basic_stats = 0x7ff;
+inline constexpr unsigned statx_btime = 0x800;
 inline constexpr unsigned statx_mnt_id = 0x1000;
 inline constexpr std::uint16_t s_ifmt = 0170000;
 inline constexpr std::uint16_t s_ifreg = 0100000;

@@ -81,11 +81,25 @@ Returned<void> unlinkat(K& k, Fd directory, const char* path) noexcept {
   return detail::make<void>(k, Call::unlinkat, directory, path, 0);
 }
 
-/// Status of `path` below `directory` (of `directory` itself with at_empty_path).
+/// Removes the directory `path` below `directory`. ENOTEMPTY: it has something in it.
 template <Kernel K>
-Returned<void> statx(K& k, Fd directory, const char* path, unsigned flags, Statx& out) noexcept {
+Returned<void> remove_directory(K& k, Fd directory, const char* path) noexcept {
+  return detail::make<void>(k, Call::unlinkat, directory, path, at_removedir);
+}
+
+/// Removes an extended attribute of what is at `path`. ENODATA: it has no such attribute.
+template <Kernel K>
+Returned<void> removexattr(K& k, const char* path, const char* name) noexcept {
+  return detail::make<void>(k, Call::removexattr, path, name);
+}
+
+/// Status of `path` below `directory` (of `directory` itself with at_empty_path). `more` asks
+/// for what file systems need not know, and `out.mask` says whether this one does.
+template <Kernel K>
+Returned<void> statx(K& k, Fd directory, const char* path, unsigned flags, Statx& out,
+                     unsigned more = 0) noexcept {
   return detail::make<void>(k, Call::statx, directory, path, flags,
-                            statx_basic_stats | statx_mnt_id, &out);
+                            statx_basic_stats | statx_mnt_id | more, &out);
 }
 
 template <Kernel K>

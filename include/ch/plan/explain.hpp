@@ -102,12 +102,15 @@ struct Explain {
               "make the link in the image"};
     return mount({}, s.destination.text);
   }
+  constexpr Explanation operator()(const step::MakeScratchDirectory&) const noexcept {
+    return scratch();
+  }
   constexpr Explanation operator()(const step::WriteScratchFile&) const noexcept {
     if (e.code == Errno::efbig)
       return {"the limit on the size of files is below that of this file, which the launch makes "
               "in memory",
               "raise it: ulimit -f unlimited"};
-    return refused();
+    return scratch();
   }
   constexpr Explanation operator()(const step::BindScratch& s) const noexcept {
     return mount(s.source.text, s.destination.text);
@@ -126,16 +129,32 @@ struct Explain {
     if (e.code == Errno::ebusy)
       return {"another container uses this directory, and two would spoil it",
               "wait for its end, share that container with --join, or choose another directory"};
-    if (e.path == s.directory.text && !s.directory.empty())
-      return {"the directory of the overlay can't be made or used", "choose one of your own"};
+    if (e.code == Errno::estale)
+      return {"this layer was made over another image, or over this one before it was unpacked "
+              "anew: the file made-over in the directory names it",
+              "choose another directory, or remove that file to use the layer over this image"};
+    if (e.code == Errno::einval && e.operation == kernel::Call::none)
+      return {"the directory lies in the image, or the image in its layer",
+              "choose a directory outside of the image"};
+    if (e.code == Errno::enospc && s.kind == OverlayKind::directory)
+      return {"the file system of the directory is full", "make room there"};
+    if (e.code == Errno::enospc) return scratch();
+    if (e.operation == kernel::Call::open_tree)
+      return {"file systems are mounted inside the image, and the kernel lets no overlay of a user "
+              "show what lies beneath them",
+              "use --write, unmount them, or unpack the image elsewhere; missing mount points "
+              "can be made in the image"};
     if (e.code == Errno::exdev)
       return {"the mount point lies on a file system that is mounted in the image",
               "choose a destination outside of it"};
-    if (e.code == Errno::eperm || e.code == Errno::einval || e.code == Errno::enosys)
+    if (e.operation != kernel::Call::mkdirat && e.operation != kernel::Call::openat &&
+        (e.code == Errno::eperm || e.code == Errno::einval || e.code == Errno::enosys))
       return {"overlays without privilege need Linux 5.12 or newer, and a layer on a file system "
               "that can carry them (not NFS or Lustre)",
               "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
               "the overlay's directory on a local disk"};
+    if (e.path == s.directory.text && !s.directory.empty())
+      return {"the directory of the overlay can't be made or used", "choose one of your own"};
     return refused();
   }
   constexpr Explanation operator()(const step::InstallFilter&) const noexcept {
@@ -192,6 +211,12 @@ struct Explain {
   static constexpr bool is_missing_code(Errno code) noexcept {
     return code == Errno::enoent || code == Errno::enotdir;
   }
+  [[nodiscard]] constexpr Explanation scratch() const noexcept {
+    if (e.code == Errno::enospc)
+      return {"what the container needs for itself does not fit in its memory file system",
+              "give --write-fake a larger size, or --copy less"};
+    return refused();
+  }
   /// What the group itself has found out says more than any errno.
   [[nodiscard]] constexpr Explanation group(const step::MeetPeers& s) const noexcept {
     if (!s.notes->why.view().empty()) return {s.notes->why.view(), group_remedy()};
@@ -211,6 +236,9 @@ struct Explain {
       case Errno::econnreset:
       case Errno::ecanceled:
         return "look at what that process has said, and start all peers again";
+      case Errno::eperm:
+        return "have the administrator load the module unix_diag, or allow pidfd_getfd and netlink "
+               "sockets in the filter around us";
       case Errno::eproto:
         return "use the same ch-run for all peers";
       case Errno::eoverflow:

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 3. What the step Overlay does: a writable layer on the image, in the scratch
-// file system or in a directory of the user's. Missing mount points are made in that
-// layer *before* it is mounted: there all directories are ours, while in the merged
-// tree those of the image may be another user's. Runs between clone and exec.
+// file system or in a directory of the user's (overlay_layer.hpp). Missing mount points are
+// made in that layer *before* it is mounted: there all directories are ours, while in the
+// merged tree those of the image may be another user's. Runs between clone and exec.
 // Source: Documentation/filesystems/overlayfs.rst ("userxattr" is for user namespaces).
 #pragma once
 
-#include "ch/plan/perform_mounts.hpp"
+#include "ch/plan/overlay_layer.hpp"
 
 namespace ch {
 namespace detail {
@@ -16,7 +16,7 @@ namespace detail {
 /// false for those that are no concern here.
 struct CreatedMountPoint {
   ImagePath destination{};
-  HostPath source{};     // decides between directory and file,
+  HostPath source{};      // decides between directory and file,
   ScratchPath scratch{};  // or this does; if both are empty, a directory
   bool wanted = false;
 
@@ -49,9 +49,9 @@ Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
   for (const Step& step : a.steps) {
     if (const auto* link = std::get_if<step::MakeLink>(&step)) {
       if (look_for_link(k, a, *link).there) continue;
-      CHARLIE_TRY(lift(kernel::make_link(k, a.root, upper, link->destination.view(),
-                                         link->target.c_str()),
-                       link->destination.text));
+      CHARLIE_TRY(
+          lift(kernel::make_link(k, a.root, upper, link->destination.view(), link->target.c_str()),
+               link->destination.text));
       continue;
     }
     CreatedMountPoint point;
@@ -62,75 +62,78 @@ Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
     if (there || there.error().code != Errno::enoent) continue;  // any other error: at its step
     TextBuffer<kernel::RootWalk::max_path> names;
     kernel::RootWalk walk;
-    CHARLIE_TRY(lift(walk.locate(k, a.root, point.destination.c_str(), names),
-                     point.destination.text));
+    CHARLIE_TRY(
+        lift(walk.locate(k, a.root, point.destination.c_str(), names), point.destination.text));
     CHARLIE_TRY(lift(kernel::make_names(k, upper, names.view(), kind_of(k, a, point)),
                      point.destination.text));
   }
   return {};
 }
 
-/// The directory that holds "upper" and "work", which are made if they are not there.
+/// Why the kernel took no overlay. EINVAL: it can be that there are mounts inside the image. Those
+/// that were there before our user namespace are locked: nobody in it may see what lies beneath
+/// them, as an overlay would show it. Then the clone of the image alone is refused, too.
 template <kernel::Kernel K>
-Result<Fd> open_layer(K& k, Assembling& a, const step::Overlay& s) noexcept {
+[[gnu::noinline]] Error why_no_overlay(K& k, const Assembling& a, const Error& error) noexcept {
+  if (error.code != Errno::einval) return error;
+  const auto alone = lift(kernel::clone_tree(k, Fd::cwd, a.image.c_str(), 0), a.image.text);
+  if (alone) a.release(k, *alone);
+  return !alone && alone.error().code == Errno::einval ? alone.error() : error;
+}
+
+/// A detached mount of the image with `layer` over it, which is made or opened.
+///
+/// Mount points are made when the layer is known to be ours: after the kernel has the overlay,
+/// and before anybody has looked up a name in it.
+template <kernel::Kernel K>
+[[gnu::noinline]] Result<Fd> merge(K& k, const Assembling& a, const step::Overlay& s, Fd context,
+                                   Layer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
-  const Fd base = kept ? Fd::cwd : a.scratch;
   const ZString name = kept ? s.directory.text : ZString("overlay");
-  const auto made = kernel::mkdirat(k, base, name.c_str(), 0755);
-  if (!made.ok() && made.error() != Errno::eexist) return failure(lift(made, name).error());
-  const auto layer = lift(
-      kernel::openat(k, base, name.c_str(), kernel::o_path | kernel::o_directory), name);
-  if (!layer) return layer;
-  for (const char* part : {"upper", "work"}) {
-    const auto part_made = kernel::mkdirat(k, *layer, part, 0755);
-    if (part_made.ok() || part_made.error() == Errno::eexist) continue;
-    a.release(k, *layer);
-    return failure(lift(part_made, name).error());
-  }
-  return layer;
+  CHARLIE_TRY(lift(open_layer(k, a, s, layer), name));
+  TextBuffer<max_record> record;
+  if (kept) CHARLIE_TRY(lift(check_record(k, a, layer, record), name));
+  const struct {
+    const char* key;
+    FdPath path;
+  } parts[] = {{"lowerdir", FdPath(a.root)},
+               {"upperdir", FdPath(layer.upper)},
+               {"workdir", FdPath(layer.directory, "work")}};
+  for (const auto& part : parts)
+    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context, part.key, part.path.c_str()), part.key));
+  CHARLIE_TRY(lift(kernel::fsconfig_flag(k, context, "userxattr"), "userxattr"));
+  // With an index the kernel refuses (EBUSY) a layer that another overlay uses, until the last
+  // process in that one has ended, however it ends; without, both would spoil the layer. Where
+  // there can be no index (without privilege, for one) it refuses all the same, and does without.
+  if (kept) CHARLIE_TRY(lift(kernel::fsconfig_set(k, context, "index", "on"), "index"));
+  const auto created = lift(kernel::fsconfig_create(k, context), name);
+  if (!created) return failure(why_no_overlay(k, a, created.error()));
+  if (!record.view().empty())
+    CHARLIE_TRY(lift(write_layer_record(k, a, layer, record.view()), name));
+  CHARLIE_TRY(make_mount_points(k, a, layer.upper));
+  const std::uint64_t read_only = s.kind == OverlayKind::if_needed ? kernel::mount_attr_rdonly : 0;
+  return lift(
+      kernel::fsmount(k, context, kernel::mount_attr_nosuid | kernel::mount_attr_nodev | read_only),
+      "overlay");
 }
 
 }  // namespace detail
 
+/// A layer that is refused, here or by the kernel, is left as it was: what has been made is gone.
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   a.can_overlay = a.mode != Assembly::classic;
   if (s.kind == OverlayKind::if_needed && !a.wants_overlay) return {};
   if (!a.can_overlay)  // a kernel this old has none for ordinary users
     return failure({Errno::enosys, kernel::Call::fsopen, StepIndex::none, "overlay"});
-  const auto layer = detail::open_layer(k, a, s);
-  if (!layer) return failure(layer.error());
-  const detail::Held<K> held_layer(k, a, *layer);
-  const auto upper = lift(
-      kernel::openat(k, *layer, "upper", kernel::o_path | kernel::o_directory), s.directory.text);
-  if (!upper) return failure(upper.error());
-  const detail::Held<K> held_upper(k, a, *upper);
-  CHARLIE_TRY(detail::make_mount_points(k, a, *upper));
-
   const auto opened = lift(kernel::fsopen(k, "overlay"), "overlay");
   if (!opened) return failure(opened.error());
   const detail::Held<K> context(k, a, *opened);
-  const struct {
-    const char* key;
-    detail::FdPath path;
-  } parts[] = {{"lowerdir", detail::FdPath(a.root)},
-               {"upperdir", detail::FdPath(*upper)},
-               {"workdir", detail::FdPath(*layer, "work")}};
-  for (const auto& part : parts)
-    CHARLIE_TRY(
-        lift(kernel::fsconfig_set(k, context.get(), part.key, part.path.c_str()), part.key));
-  CHARLIE_TRY(lift(kernel::fsconfig_flag(k, context.get(), "userxattr"), "userxattr"));
-  // With an index the kernel refuses (EBUSY) a layer that another overlay uses, until the last
-  // process in that one has ended, however it ends; without, both would spoil the layer.
-  if (s.kind == OverlayKind::directory)
-    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "index", "on"), "index"));
-  CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), "overlay"));
-  const std::uint64_t read_only =
-      s.kind == OverlayKind::if_needed ? kernel::mount_attr_rdonly : 0;
-  const auto merged = lift(kernel::fsmount(k, context.get(),
-                                           kernel::mount_attr_nosuid | kernel::mount_attr_nodev |
-                                               read_only),
-                           "overlay");
+  detail::Layer layer;
+  const Result<Fd> merged = detail::merge(k, a, s, context.get(), layer);
+  if (!merged && merged.error().code != Errno::ebusy) detail::take_back(k, s, layer);
+  const detail::Held<K> directory(k, a, layer.directory);
+  const detail::Held<K> upper(k, a, layer.upper);
   if (!merged) return failure(merged.error());
   a.release(k, a.root);  // the overlay has its own hold on it
   a.root = *merged;

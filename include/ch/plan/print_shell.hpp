@@ -118,7 +118,9 @@ struct StepShell {
         "\nmkdir -p -- \"$layer/upper\" \"$layer/work\"\n"
         "layer=$(cd -- \"$layer\" && pwd -P)\n"
         "mount -t overlay -o \"nosuid,nodev,userxattr,lowerdir=$new,upperdir=$layer/upper,"
-        "workdir=$layer/work\" overlay \"$new\"\n");
+        "workdir=$layer/work");
+    if (s.kind == OverlayKind::directory) sink(",index=on");
+    sink("\" overlay \"$new\"\n");
   }
   void operator()(const step::SetHostname& s) const {
     sink("hostname -- ");

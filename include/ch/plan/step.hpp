@@ -97,7 +97,8 @@ struct MakeScratch {
 };
 
 /// A writable layer over the image: what changes goes there, the image stays as it is.
-/// Missing mount points are made in it, before it is mounted. overlay(5); kernel 5.11.
+/// Missing mount points are made in it, before it is mounted. One of kind `directory` is for one
+/// container at a time (EBUSY) and for the image that it was made over (ESTALE). kernel 5.11.
 struct Overlay {
   OverlayKind kind{};
   HostPath directory{};  // of kind `directory`: holds the layer between runs
