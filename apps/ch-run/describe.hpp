@@ -3,6 +3,7 @@
 // Floor 7. From options, image and machine to the container's description and the command.
 #pragma once
 
+#include "apps/ch-run/covered.hpp"
 #include "apps/ch-run/image_metadata.hpp"
 #include "apps/ch-run/inner_environment.hpp"
 #include "apps/ch-run/join.hpp"
@@ -103,6 +104,7 @@ inline bool describe(Launch& l, const ImageMetadata& metadata) noexcept {
   } else {
     c.mounts.get<Accounts>().kind = AccountsKind::of_image;
   }
+  if (o.join.pid == Pid::none) warn_of_covered(l);
   l.remedy = "--set-env takes NAME=VALUE, or a file of the host with such lines";
   return prepare_environment(l.k, o, metadata, home, l.environment, l.arena, l.problem);
 }
