@@ -64,7 +64,11 @@ std::string kill_one(int place, std::size_t call) {
     if (place == 0) (void)eventually([&] { return dead || !names_held(g.tag).empty(); });
     start_others(2 - place);
   });
-  const auto traced = trace(argv, o, g.dir.path(), {call, 0});
+  // In a thread of its own, which waits for its own children only, and not for the peers.
+  Traced traced;
+  std::thread([&] {
+    traced = trace_tool(argv, o.environment, call, {Act::kill_before, 0});
+  }).join();
   dead = true;
   later.join();
   const std::string wrong = wrong_outcomes(g, {});

@@ -17,9 +17,9 @@
 
 namespace {
 
-std::size_t count(const std::vector<long>& calls, std::vector<long> wanted) {
-  return static_cast<std::size_t>(std::count_if(calls.begin(), calls.end(), [&](long call) {
-    return std::find(wanted.begin(), wanted.end(), call) != wanted.end();
+std::size_t count(const std::vector<test::Call>& calls, std::vector<long> wanted) {
+  return static_cast<std::size_t>(std::count_if(calls.begin(), calls.end(), [&](const auto& call) {
+    return std::find(wanted.begin(), wanted.end(), call.number) != wanted.end();
   }));
 }
 
@@ -32,17 +32,17 @@ TEST_CASE("a launch makes no more system calls than it did", "[tool]") {
   for (const char* file : {"/etc/hosts", "/etc/resolv.conf", "/etc/machine-id"})
     test::run({"/bin/sh", "-c", "mkdir -p \"$0/etc\" && touch \"$0$1\"", f.image, file});
   const auto launched =
-      test::trace({test::ch_run_path(), f.image, "--", "/bin/true"}, f.options, f.dir.path(), {});
+      test::trace_tool({test::ch_run_path(), f.image, "--", "/bin/true"}, f.options.environment);
   REQUIRE(launched.status == 0);
 
   ch::kernel::Linux kernel;
   const bool newest = ch::probe(kernel).assembly == ch::Assembly::detached;
   // An older kernel takes a scratch file system more, and attaches one thing at a time.
-  CHECK(launched.calls <= (newest ? 72U : 81U));
-  CHECK(count(launched.numbers, {__NR_openat, __NR_openat2, __NR_open, __NR_open_tree,
+  CHECK(launched.calls.size() <= (newest ? 72U : 81U));
+  CHECK(count(launched.calls, {__NR_openat, __NR_openat2, __NR_open, __NR_open_tree,
                                  __NR_fsopen}) <= (newest ? 33U : 36U));
-  CHECK(count(launched.numbers, {__NR_mmap, __NR_brk, __NR_mprotect}) == 0);
-  CHECK(count(launched.numbers, {__NR_fork, __NR_vfork, __NR_clone, __NR_clone3}) == 0);
+  CHECK(count(launched.calls, {__NR_mmap, __NR_brk, __NR_mprotect}) == 0);
+  CHECK(count(launched.calls, {__NR_fork, __NR_vfork, __NR_clone, __NR_clone3}) == 0);
 }
 
 TEST_CASE("asking for less takes fewer system calls", "[tool]") {
@@ -51,9 +51,9 @@ TEST_CASE("asking for less takes fewer system calls", "[tool]") {
   const auto calls = [&](std::vector<std::string> words) {
     words.insert(words.begin(), test::ch_run_path());
     words.insert(words.end(), {f.image, "--", "/bin/true"});
-    const auto launched = test::trace(words, f.options, f.dir.path(), {});
+    const auto launched = test::trace_tool(words, f.options.environment);
     REQUIRE(launched.status == 0);
-    return launched.calls;
+    return launched.calls.size();
   };
   const auto usual = calls({});
   CHECK(calls({"--no-home"}) < usual);

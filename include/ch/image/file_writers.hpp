@@ -67,7 +67,11 @@ class FileWriters {
   static constexpr std::size_t batch_jobs = 24;
 
   FileWriters(unsigned threads, ModeRules rules) : rules_(rules) {
-    for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    try {
+      for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
+    } catch (const std::system_error&) {
+      if (threads_.empty()) throw;  // else fewer do it all
+    }
   }
   ~FileWriters() {
     {

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Fault injection: runs a scenario's commands, disturbed or not, and says whether what came
+// of it is what was promised.
+#pragma once
+
+#include <sys/mman.h>
+
+#include <algorithm>
+#include <sstream>
+
+#include "tests/faults/errnos.hpp"
+#include "tests/faults/scenario.hpp"
+#include "tests/support/tracer.hpp"
+
+namespace faults {
+
+struct Outcome {
+  std::vector<int> statuses;
+  std::vector<std::string> out;
+  std::vector<std::string> err;
+  State state;
+  std::vector<std::string> leftovers;
+  test::Traced traced;
+};
+
+/// Memory that a program can write to as to a file.
+class Output {
+ public:
+  Output() : fd_(memfd_create("output", MFD_CLOEXEC)) { REQUIRE(fd_ >= 0); }
+  Output(Output&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Output(const Output&) = delete;
+  ~Output() {
+    if (fd_ >= 0) close(fd_);
+  }
+  [[nodiscard]] int fd() const { return fd_; }
+  [[nodiscard]] std::string text() const { return text_of("/proc/self/fd/" + std::to_string(fd_)); }
+
+ private:
+  int fd_;
+};
+
+/// Runs commands at the same time, in processes of their own if they are several, and waits
+/// for all. What is returned lacks state and leftovers.
+inline Outcome run_commands(
+    const std::vector<Command>& commands, const std::vector<std::string>& environment,
+    const test::Tracing& tracing, const std::function<void()>& in_child = [] {}) {
+  std::vector<Output> out(commands.size()), err(commands.size());
+  const Output statuses;
+  const auto start = [&] {
+    dup2(open("/dev/null", O_RDONLY), 0);
+    in_child();
+    if (commands.size() == 1) test::become(commands[0], environment, out[0].fd(), err[0].fd());
+    std::vector<pid_t> children;
+    for (std::size_t i = 0; i < commands.size(); ++i) {
+      children.push_back(fork());
+      if (children.back() == 0) test::become(commands[i], environment, out[i].fd(), err[i].fd());
+    }
+    for (const pid_t child : children) {
+      int status = 0;
+      waitpid(child, &status, 0);
+      dprintf(statuses.fd(), "%d\n", test::shell_status(status));
+    }
+    _exit(0);
+  };
+  Outcome outcome;
+  outcome.traced = test::trace(tracing, start);
+  if (commands.size() == 1)
+    outcome.statuses = {outcome.traced.status};
+  else {
+    std::istringstream lines(statuses.text());
+    for (int status; lines >> status;) outcome.statuses.push_back(status);
+    outcome.statuses.resize(commands.size(), -1);
+  }
+  for (const auto& o : out) outcome.out.push_back(o.text());
+  for (const auto& e : err) outcome.err.push_back(e.text());
+  return outcome;
+}
+
+/// How long a run may take, disturbed or not, before it is said to hang; a good one takes
+/// a fraction of a second.
+constexpr std::chrono::seconds patience{15};
+
+/// Nothing is looked at: as if there were no tracer, but that what hangs is ended.
+inline test::Tracing unwatched() {
+  test::Tracing tracing;
+  tracing.patience = patience;
+  tracing.programs.clear();
+  return tracing;
+}
+
+inline Outcome perform(
+    const Scenario& s, const test::Tracing& tracing,
+    const std::function<void()>& in_child = [] {}) {
+  Outcome outcome = run_commands(s.commands, s.environment, tracing, in_child);
+  outcome.leftovers = s.leftovers();
+  // Who was killed last may not have been taken down yet.
+  for (int tries = 0; tries < 20 && !outcome.leftovers.empty(); ++tries) {
+    if (s.commands.size() == 1) break;
+    usleep(50'000);
+    outcome.leftovers = s.leftovers();
+  }
+  outcome.state = s.state();
+  return outcome;
+}
+
+/// Lines of `text` that begin with `start`, or that don't.
+inline std::string lines_with(const std::string& text, const std::string& start, bool wanted) {
+  if (start.empty()) return wanted ? "" : text;
+  std::string some;
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);)
+    if ((line.rfind(start, 0) == 0) == wanted) some += line + '\n';
+  return some;
+}
+
+/// Of what a command prints, that which is the same each time.
+inline std::string comparable(const Scenario& s, const std::string& out) {
+  return lines_with(lines_with(out, s.common, false), s.remarks, false);
+}
+
+/// What is wrong with the messages of a command that was refused.
+inline std::string message_problem(const std::string& tool, const std::string& err) {
+  std::istringstream lines(err);
+  int errors = 0;
+  for (std::string line; std::getline(lines, line);)
+    errors += line.find(": error: ") != std::string::npos ? 1 : 0;
+  std::string problem;
+  if (errors != 1) problem += "  " + std::to_string(errors) + " error messages\n";
+  // ch-device speaks for ch-run.
+  if (errors > 0 && err.find(tool + ": error: ") == std::string::npos &&
+      err.find("ch-device: error: ") == std::string::npos)
+    problem += "  the message is not the tool's\n";
+  for (const char* internal : {"std::", "bad_alloc", "terminate", "what()", "Assertion",
+                               "basic_string", "Unexpected error", "futex facility"})
+    if (err.find(internal) != std::string::npos)
+      problem += std::string("  speaks of ") + internal + '\n';
+  return problem;
+}
+
+enum class Verdict { refused, unaffected, killed };
+
+struct Judged {
+  Verdict verdict = Verdict::unaffected;
+  std::string wrong;  // empty: all is well
+};
+
+/// What a run left, but for what it warns that it has left.
+inline State without_warned(const Scenario& s, const State& good, const Outcome& found) {
+  State state = found.state;
+  if (!s.may_stay.empty() && found.err[0].find(": warning: ") != std::string::npos)
+    std::erase_if(state, [&](const auto& item) {
+      return item.first.starts_with(s.may_stay) && !good.contains(item.first);
+    });
+  return state;
+}
+
+/// Compares a disturbed run with the good one and with what it had found.
+inline Judged judge(const Scenario& s, const State& before, const Outcome& good,
+                    const Outcome& found, std::size_t victim) {
+  Judged judged;
+  std::string& wrong = judged.wrong;
+  if (found.traced.hung) wrong += "  hung\n";
+  if (!found.traced.left.empty()) wrong += "  left running: " + found.traced.left + '\n';
+  bool refused = false, killed = false;
+  std::string container;
+  for (std::size_t i = 0; i < s.commands.size(); ++i) {
+    const std::string& err = found.err[i];
+    const int status = found.statuses[i];
+    const std::string who = s.commands.size() > 1 ? "  command " + std::to_string(i) : "  ";
+    if (found.traced.killed != 0 && i == victim && status == 128 + SIGKILL) {
+      killed = true;
+    } else if (status == good.statuses[i]) {
+      const auto wanted = comparable(s, good.out[i]);
+      const auto now = comparable(s, found.out[i]);
+      if (now != wanted) wrong += who + " printed otherwise\n" + line_difference(wanted, now);
+      const auto common = lines_with(found.out[i], s.common, true);
+      if (!container.empty() && common != container) wrong += who + " is somewhere else\n";
+      container = common;
+    } else if (std::find(s.refusals.begin(), s.refusals.end(), status) != s.refusals.end()) {
+      refused = true;
+      const std::string problem = message_problem(s.tool, err);
+      if (!problem.empty()) wrong += who + " message:\n" + problem;
+      if (!good.out[i].starts_with(found.out[i])) wrong += who + " printed: " + found.out[i] + '\n';
+    } else {
+      wrong += who + " ended with " + std::to_string(status) + '\n';
+    }
+    if (!killed)
+      for (const auto& name : found.leftovers)
+        if (err.find(name) == std::string::npos && s.commands.size() == 1)
+          wrong += "  left behind, and not a word: " + name + '\n';
+  }
+  if (s.commands.size() == 1 && !killed) {
+    const State done = without_warned(s, good.state, found);
+    if (!refused && done != good.state)
+      wrong += "  said to be done, but:\n" + difference(good.state, done);
+    // Refused only in saying that it is done?
+    const bool only_said = found.state == good.state && before != good.state;
+    if (refused && found.state != before && !only_said)
+      wrong += "  refused, but not as before:\n" + difference(before, found.state);
+    if (refused && only_said && found.err[0].find("complete") == std::string::npos &&
+        found.err[0].find("standard output") == std::string::npos)
+      wrong += "  refused, but done, and not a word of that\n";
+  }
+  if (s.commands.size() > 1 && !found.leftovers.empty())
+    wrong += "  left behind: " + found.leftovers.front() + '\n';
+  judged.verdict = killed ? Verdict::killed : refused ? Verdict::refused : Verdict::unaffected;
+  return judged;
+}
+
+/// Whether the next run, that nothing disturbs, does it all; and whether it can be undone.
+inline std::string recovery_problem(const Scenario& s, const State& before, const Outcome& good) {
+  const Outcome next = perform(s, unwatched());
+  std::string wrong;
+  for (std::size_t i = 0; i < s.commands.size(); ++i) {
+    if (next.statuses[i] != good.statuses[i])
+      wrong += "  the next run ended with " + std::to_string(next.statuses[i]) + ": " + next.err[i];
+    else if (!s.common.empty() && comparable(s, next.out[i]) != comparable(s, good.out[i]))
+      wrong += "  the next run printed otherwise\n" + line_difference(good.out[i], next.out[i]);
+  }
+  if (next.state != good.state)
+    wrong += "  after the next run:\n" + difference(good.state, next.state);
+  for (const auto& name : next.leftovers) wrong += "  the next run leaves " + name + '\n';
+  if (s.undo.empty()) return wrong;
+  const Outcome undone = run_commands({s.undo}, s.environment, unwatched());
+  if (undone.statuses[0] != 0) wrong += "  can't be undone: " + undone.err[0];
+  const State state = s.state();
+  if (state != before) wrong += "  when undone:\n" + difference(before, state);
+  return wrong;
+}
+
+}  // namespace faults
