@@ -4,10 +4,10 @@
 // close ... fails, for every k; and kill -9 at every system call. The promise: a clear
 // error, nothing half-made under the final name, and the next run cleans up.
 
-#include "tests/image/fault_tracer.hpp"
 #include "tests/image/image_archives.hpp"
+#include "tests/support/faults.hpp"
 
-#if defined(CHARLIE_HAVE_FAULT_TRACER)
+#if defined(CHARLIE_HAVE_TRACER)
 
 namespace {
 
@@ -25,7 +25,6 @@ struct Fixture {
   TempDir dir{"/dev/shm"};  // thousands of trees, made and deleted: too much for some disks
   std::string archive = (dir / "a.tar").string();
   std::string image = (dir / "at/image").string();
-  std::string err_file = (dir / "err").string();
   std::map<std::string, std::string> whole;
   Fixture() {
     fs::create_directory(dir / "at");
@@ -96,7 +95,7 @@ TEST_CASE("when the k-th call fails, for every k: an error and nothing left", "[
     int points = 0, survived = 0;
     for (int k = 0;; ++k) {
       fs::remove_all(f.image);
-      const auto ran = test::run_with_fault(f.words(how), {touches_disk, k, error}, f.err_file);
+      const auto ran = test::run_with_fault(f.words(how), {touches_disk, k, error});
       if (!ran.hit) break;
       ++points;
       CAPTURE(how, error, k, ran.err);
@@ -127,8 +126,7 @@ TEST_CASE("when a file that was written can't be closed, the image gets no name"
   int points = 0, failed = 0;
   for (int k = 0;; ++k) {
     fs::remove_all(f.image);
-    const auto ran =
-        test::run_with_fault(f.words("--contain=never"), {closes, k, EDQUOT}, f.err_file);
+    const auto ran = test::run_with_fault(f.words("--contain=never"), {closes, k, EDQUOT});
     if (!ran.hit) break;
     ++points;
     CAPTURE(k, ran.err);
@@ -147,8 +145,7 @@ TEST_CASE("when a file that was written can't be closed, the image gets no name"
 TEST_CASE("when the disk refuses to take the data, the image gets no name", "[image][tool]") {
   const Fixture f;
   const auto syncs = [](long number) { return number == SYS_syncfs; };
-  const auto ran =
-      test::run_with_fault({ch_tar2dir(), f.archive, f.image}, {syncs, 0, EIO}, f.err_file);
+  const auto ran = test::run_with_fault({ch_tar2dir(), f.archive, f.image}, {syncs, 0, EIO});
   CHECK(ran.hit);
   CHECK(ran.status == 1);
   CHECK(ran.err.find("Input/output error") != std::string::npos);
@@ -163,7 +160,7 @@ TEST_CASE("killed at every system call: never a half image, and the next run rec
     int points = 0;
     for (int k = 0;; k += step(how == std::string_view("--contain=never") ? 5 : 8)) {
       fs::remove_all(f.image);
-      const auto ran = test::run_with_fault(f.words(how), {any, k, 0}, f.err_file);
+      const auto ran = test::run_with_fault(f.words(how), {any, k, 0});
       if (!ran.hit) break;
       ++points;
       CAPTURE(how, k, ran.status, ran.err);
@@ -188,7 +185,7 @@ TEST_CASE("killed at every call while it replaces an image: the old or the new o
     fs::remove_all(f.image);
     REQUIRE(f.unpack().status == 0);
     test::write_file(f.image + "/old", "old");
-    const auto ran = test::run_with_fault(f.words("--contain=never"), {touches, k, 0}, f.err_file);
+    const auto ran = test::run_with_fault(f.words("--contain=never"), {touches, k, 0});
     if (!ran.hit) break;
     ++points;
     CAPTURE(k);

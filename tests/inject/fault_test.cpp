@@ -5,10 +5,10 @@
 // hang when its reads fail). The promise: after a failure the image is as it
 // was; after a kill the next run first brings that about, or completes what was decided.
 
-#include "tests/image/fault_tracer.hpp"
 #include "tests/inject/host_image.hpp"
+#include "tests/support/faults.hpp"
 
-#if defined(CHARLIE_HAVE_FAULT_TRACER)
+#if defined(CHARLIE_HAVE_TRACER)
 
 using test::FromHost;
 using test::inject_fixture;
@@ -46,7 +46,6 @@ bool is_done(const test::Faulty& ran) {
 }
 
 struct Fixture : FromHost {
-  std::string err_file = dir / "err";
   std::string program = inject_fixture("bin/charlie_ask");
   std::string library = inject_fixture("lib/libcharlie_answer.so.1.0");
   fs::path pristine = dir / "pristine";
@@ -78,8 +77,7 @@ TEST_CASE("when the k-th call of an injection fails, the image is as it was", "[
     int points = 0, survived = 0;
     for (int k = 0;; k += step(3)) {
       f.reset();
-      const auto ran =
-          test::run_with_fault(f.words(), {matters, k, error, SYS_mkdirat, false}, f.err_file);
+      const auto ran = test::run_with_fault(f.words(), {matters, k, error, SYS_mkdirat, false});
       if (!ran.hit) break;
       ++points;
       const auto after = f.state();
@@ -109,7 +107,7 @@ TEST_CASE("killed at any call, an injection is undone or completed by the next r
   int points = 0, undone = 0;
   for (int k = 0;; k += step(3)) {
     f.reset();
-    const auto ran = test::run_with_fault(f.words(), {[](long) { return true; }, k, 0}, f.err_file);
+    const auto ran = test::run_with_fault(f.words(), {[](long) { return true; }, k, 0});
     if (!ran.hit) break;
     ++points;
     CAPTURE(k, ran.status);
@@ -139,7 +137,7 @@ TEST_CASE("when the k-th call of a removal fails, everything is still injected",
     REQUIRE(f({"-p", f.program, "-p", f.library}).status == 0);
     const auto injected = f.state();
     const auto ran = test::run_with_fault({test::ch_fromhost(), "--remove", f.image},
-                                          {matters, k, EIO, SYS_flock, false}, f.err_file);
+                                          {matters, k, EIO, SYS_flock, false});
     if (!ran.hit) {
       CHECK(points > 10);
       break;

@@ -5,12 +5,13 @@
 // byte, with mode, owner, time, attributes and all its names. With hard links and without.
 
 #include <sys/xattr.h>
+#include <set>
 
-#include "tests/image/fault_tracer.hpp"
 #include "tests/inject/host_image.hpp"
+#include "tests/support/faults.hpp"
 #include "tests/support/filter_calls.hpp"
 
-#if defined(CHARLIE_HAVE_FAULT_TRACER)
+#if defined(CHARLIE_HAVE_TRACER)
 
 using test::FromHost;
 using test::inject_fixture;
@@ -93,7 +94,7 @@ struct Originals : FromHost {
   }
   [[nodiscard]] test::Faulty with(const std::vector<std::string>& words, test::Fault fault) const {
     fault.in_child = filter;
-    return test::run_with_fault(words, fault, dir / "err");
+    return test::run_with_fault(words, fault);
   }
   /// But for what ldconfig itself wrote into the image's list again: that is as good.
   void check_originals(const State& after, bool ldconfig_may_have_run) const {

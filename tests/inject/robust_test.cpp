@@ -8,9 +8,10 @@
 #include <sys/syscall.h>
 
 #include <atomic>
+#include <set>
 
-#include "tests/image/fault_tracer.hpp"
 #include "tests/inject/host_image.hpp"
+#include "tests/support/faults.hpp"
 #include "tests/support/filter_calls.hpp"
 
 using test::contains;
@@ -57,7 +58,7 @@ struct Swapped : FromHost {
 
 }  // namespace
 
-#if defined(CHARLIE_HAVE_FAULT_TRACER)
+#if defined(CHARLIE_HAVE_TRACER)
 
 TEST_CASE("a directory of the image that becomes a link at any call leads nowhere else",
           "[inject][tool]") {
@@ -83,7 +84,7 @@ TEST_CASE("a directory of the image that becomes a link at any call leads nowher
       first += 5;  // so that with each another part of the calls is tried
       for (fault.at = first % step;; fault.at += step) {
         const auto ran = test::run_with_fault(
-            {test::ch_fromhost(), "-p", f.program, "-p", f.library, f.image}, fault, f.dir / "err");
+            {test::ch_fromhost(), "-p", f.program, "-p", f.library, f.image}, fault);
         CAPTURE(answer, name, fault.at, ran.status, ran.err);
         CHECK(f.is_swapped() == ran.hit);
         f.check_outside();
