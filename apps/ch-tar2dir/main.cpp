@@ -164,6 +164,11 @@ int run(Options& o) {
   try {
     const UnpackReport report = o.task == Task::unpack ? unpack(o) : look(o);
     print_report(o, report);
+    if (!report.left_behind.empty())
+      std::fprintf(stderr,
+                   "ch-tar2dir: warning: the image is complete, but %s could not be removed; the "
+                   "next ch-tar2dir to this name removes it\n",
+                   printable(report.left_behind).c_str());
     if (o.talk == Talk::usual || o.talk == Talk::verbose) {
       if (o.task == Task::unpack) std::printf("%s unpacked ok\n", o.destination.c_str());
       if (o.task == Task::check) std::printf("%s is good\n", o.archive.c_str());

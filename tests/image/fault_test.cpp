@@ -152,6 +152,34 @@ TEST_CASE("when the disk refuses to take the data, the image gets no name", "[im
   CHECK(f.beside() == 0);
 }
 
+TEST_CASE("what can't be removed after an image was replaced is named, and the next run removes it",
+          "[image][tool]") {
+  const Fixture f;
+  const auto removes = [](long number) { return number == SYS_unlinkat; };
+  for (const char* how : {"--contain=never", "--contain=always"}) {
+    int points = 0, left = 0;
+    for (int k = 0;; ++k) {
+      fs::remove_all(f.image);
+      REQUIRE(f.unpack().status == 0);
+      const auto ran = test::run_with_fault(f.words(how), {removes, k, EIO});
+      if (!ran.hit) break;
+      ++points;
+      CAPTURE(how, k, ran.status, ran.err);
+      if (f.beside() == 1) continue;
+      ++left;
+      CHECK(ran.status == 0);
+      CHECK(f.image_is_whole());
+      CHECK(ran.err.find("warning: the image is complete, but ") != std::string::npos);
+      CHECK(ran.err.find("/.ch-tar2dir.image could not be removed") != std::string::npos);
+      const test::Ran next = f.unpack();
+      CHECK(next.status == 0);
+      CHECK(f.beside() == 1);
+    }
+    INFO(how << ": " << points << " points");
+    CHECK(left > 5);
+  }
+}
+
 TEST_CASE("killed at every system call: never a half image, and the next run recovers",
           "[image][tool]") {
   const Fixture f;

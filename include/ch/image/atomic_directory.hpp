@@ -57,6 +57,7 @@ class AtomicDirectory {
       throw UnpackError(Failure::refused, destination, "this names no new directory",
                         "give the image's own name, such as ./image");
     holder_name_ = ".ch-tar2dir." + name_;
+    holder_path_ = parent_path_ + "/" + holder_name_;
     if (holder_name_.size() > max_name)
       throw UnpackError(Failure::refused, destination, "the name is too long");
     parent_ = Descriptor(::open(parent_path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -66,10 +67,10 @@ class AtomicDirectory {
                         "make it: mkdir -p " + parent_path_, ENOENT);
     if (!parent_) throw_errno("open directory", parent_path_);
     before_ = look(replace);
-    take_holder();
     try {
+      take_holder();
       if (::mkdirat(holder_.get(), "image", 0700) != 0)
-        throw_errno("make directory in", parent_path_ + "/" + holder_name_);
+        throw_errno("make directory in", holder_path_);
       tree_ = open_directory(holder_.get(), "image");
     } catch (...) {
       discard();
@@ -84,12 +85,14 @@ class AtomicDirectory {
   /// The directory that will have the name.
   [[nodiscard]] int tree() const noexcept { return tree_.get(); }
   /// Its path as of now, for those who need one (a mount).
-  [[nodiscard]] std::string tree_path() const {
-    return parent_path_ + "/" + holder_name_ + "/image";
-  }
+  [[nodiscard]] std::string tree_path() const { return holder_path_ + "/image"; }
+
+  /// Path of what could not be removed, for the next run to remove; empty: all is gone.
+  [[nodiscard]] const std::string& left_behind() const noexcept { return left_behind_; }
 
   /// Gives the tree its name; or, if `inner` is not empty, the directory of that name in
-  /// it. What was there goes, whole. Throws, and then all is as before.
+  /// it. What was there goes, whole; left_behind() says if it could not be removed. Throws,
+  /// and then all is as before.
   void commit(const std::string& inner, Sync sync) {
     if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
       throw_errno("write to the disk below", parent_path_);
@@ -164,14 +167,14 @@ class AtomicDirectory {
       Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd && errno == ENOENT) continue;  // its owner finished just now
-      if (!fd) throw_errno("open directory", parent_path_ + "/" + holder_name_);
+      if (!fd) throw_errno("open directory", holder_path_);
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
           throw UnpackError(Failure::refused, destination_,
                             "another process is unpacking to this name right now",
                             "wait for it to end");
         if (!made)  // no locks here (some network file systems): can't tell if it is alive
-          throw UnpackError(Failure::refused, parent_path_ + "/" + holder_name_,
+          throw UnpackError(Failure::refused, holder_path_,
                             "this is of another unpacking, which may still be running",
                             "if it is not, remove this directory");
       }
@@ -182,7 +185,7 @@ class AtomicDirectory {
           named.st_dev != ours.st_dev)
         continue;  // it was removed between our open and our lock
       if (ours.st_uid != ::geteuid())
-        throw UnpackError(Failure::refused, parent_path_ + "/" + holder_name_,
+        throw UnpackError(Failure::refused, holder_path_,
                           "this temporary directory belongs to another user");
       holder_ = std::move(fd);
       clear_holder();
@@ -198,15 +201,14 @@ class AtomicDirectory {
       for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
     } catch (const UnpackError& e) {
       if (e.code() != EACCES && e.code() != EPERM) throw;
-      throw UnpackError(Failure::refused, parent_path_ + "/" + holder_name_,
+      throw UnpackError(Failure::refused, holder_path_,
                         "this is left from another run, and we may not remove it: " + e.cause(),
                         "if that run was made with --subids, add it here; else remove this",
                         e.code());
     }
   }
 
-  /// Removes holder and content. In a destructor nothing better can be done with a
-  /// failure than to leave the rest to the next run.
+  /// Removes holder and content; on failure leaves the rest to the next run.
   void discard() noexcept {
     if (!holder_) return;
     tree_.reset();
@@ -214,11 +216,13 @@ class AtomicDirectory {
       for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
     } catch (...) {
     }
-    (void)::unlinkat(parent_.get(), holder_name_.c_str(), AT_REMOVEDIR);
+    const bool gone =
+        ::unlinkat(parent_.get(), holder_name_.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT;
+    if (!gone) left_behind_.swap(holder_path_);
     holder_.reset();
   }
 
-  std::string destination_, parent_path_, name_, holder_name_;
+  std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
   Descriptor parent_, holder_, tree_;
   Before before_ = Before::nothing;
 };

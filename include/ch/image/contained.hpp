@@ -256,6 +256,7 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
       report.stripped_directory.find('/') != std::string::npos)
     throw UnpackError(Failure::system, {}, "the process that extracts sent nonsense");
   destination.commit(report.stripped_directory, options.sync);
+  report.left_behind = destination.left_behind();
   return report;
 }
 

@@ -62,6 +62,7 @@ struct UnpackReport {
   std::uint64_t devices_skipped = 0, absolute_names = 0, whiteouts = 0;
   std::string stripped_directory;  // the one that enclosed everything, if any
   std::vector<std::string> notes;  // one sentence each, for people
+  std::string left_behind;         // could not be removed; the next run does
 };
 
 }  // namespace ch::images

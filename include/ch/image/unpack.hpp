@@ -21,6 +21,7 @@ inline UnpackReport unpack(const Input& input, AtomicDirectory& destination,
       Extraction(input, destination.tree(), options, mode_rules_of_process(), watch).run();
   watch.check();
   destination.commit(report.stripped_directory, options.sync);
+  report.left_behind = destination.left_behind();
   return report;
 }
 
