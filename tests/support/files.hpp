@@ -61,27 +61,30 @@ inline std::string read_file(const fs::path& path) {
 inline bool must_work() { return std::getenv("CHARLIE_MUST_WORK") != nullptr; }
 
 /// Leaves the test where `condition` does not hold, saying why; a failure in CI.
-#define SKIP_UNLESS(condition, why)                     \
-  do {                                                  \
-    if (!(condition)) {                                 \
-      if (test::must_work()) FAIL("must work: " why);   \
-      WARN("skipped: " why);                            \
-      return;                                           \
-    }                                                   \
+#define SKIP_UNLESS(condition, why)                   \
+  do {                                                \
+    if (!(condition)) {                               \
+      if (test::must_work()) FAIL("must work: " why); \
+      WARN("skipped: " why);                          \
+      return;                                         \
+    }                                                 \
   } while (false)
 
 /// Fills `image` with busybox, links for the given applets, and the usual mount points.
 inline void make_image(const fs::path& image) {
-  for (const char* d : {"bin", "dev", "proc", "sys", "tmp", "home", "etc", "mnt/0", "mnt/1", "mnt/2"})
+  for (const char* d :
+       {"bin", "dev", "proc", "sys", "tmp", "home", "etc", "mnt/0", "mnt/1", "mnt/2"})
     fs::create_directories(image / d);
   const fs::path busybox = fs::exists("/bin/busybox") ? "/bin/busybox" : "/usr/bin/busybox";
   REQUIRE(fs::exists(busybox));
   fs::copy_file(busybox, image / "bin/busybox");
-  for (const char* applet : {"sh", "ls", "cat", "id", "stat", "readlink", "touch", "true", "false",
-                             "env", "pwd", "echo", "mkdir", "kill", "sleep", "wc", "mount", "grep",
-                             "sort", "umount", "test", "printf", "tty", "dd", "ps"})
+  for (const char* applet :
+       {"sh",   "ls",     "cat",  "id",     "stat", "readlink", "touch", "true",  "false",
+        "env",  "pwd",    "echo", "mkdir",  "kill", "sleep",    "wc",    "mount", "grep",
+        "sort", "umount", "test", "printf", "tty",  "dd",       "ps"})
     fs::create_symlink("busybox", image / "bin" / applet);
-  for (const char* f : {"etc/passwd", "etc/group", "etc/hosts", "etc/resolv.conf", "etc/machine-id"})
+  for (const char* f :
+       {"etc/passwd", "etc/group", "etc/hosts", "etc/resolv.conf", "etc/machine-id"})
     write_file(image / f, "");
 }
 
