@@ -3,7 +3,9 @@
 // What is under the name that an image gets, before, meanwhile and after: what is replaced
 // and what is not, many at once, umasks, a full or closed or vanished destination.
 
+#include <linux/fs.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 
 #include "tests/image/tool_fixture.hpp"
 
@@ -338,4 +340,65 @@ TEST_CASE("interrupted, it takes its traces away and dies of the signal", "[imag
       CHECK(WTERMSIG(status) == signal);
       CHECK(f.beside().empty());
     }
+}
+
+TEST_CASE("a temporary directory that is exchanged for another gets nothing of the archive",
+          "[image][tool]") {
+  for (int round = 0; round < 20; ++round) {
+    const Fixture f;
+    const std::string at = (f.dir / "at").string();
+    fs::create_directories(at + "/decoy/image");
+    const int canary = open((at + "/decoy/image").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    REQUIRE(canary >= 0);
+    const pid_t attacker = fork();
+    REQUIRE(attacker >= 0);
+    if (attacker == 0) {
+      const std::string holder = at + "/.ch-tar2dir.image";
+      while (access((holder + "/image").c_str(), F_OK) != 0) {
+      }
+      const long done = syscall(SYS_renameat2, AT_FDCWD, holder.c_str(), AT_FDCWD,
+                                (at + "/decoy").c_str(), RENAME_EXCHANGE);
+      _exit(done == 0 ? 0 : 1);
+    }
+    const Ran ran = f.unpack();
+    kill(attacker, SIGKILL);
+    waitpid(attacker, nullptr, 0);
+    CAPTURE(round, ran.err);
+    CHECK(fs::is_empty("/proc/self/fd/" + std::to_string(canary) + "/."));
+    if (ran.status == 0) CHECK(content(f.image + "/usr/f") == "content");
+    close(canary);
+  }
+}
+
+TEST_CASE("an image that was set aside when its replacement died comes back", "[image][tool]") {
+  const Fixture f;
+  REQUIRE(f.unpack().status == 0);
+  test::write_file(f.image + "/usr/added", "mine");
+  const fs::path holder = f.dir / "at/.ch-tar2dir.image";
+  fs::create_directories(holder / "image/usr");
+  fs::rename(f.image, holder / "old");
+  test::write_file(f.archive, "no archive");
+  CHECK(f.unpack().status == 1);
+  CHECK(content(f.image + "/usr/added") == "mine");
+  CHECK(f.beside() == std::vector<std::string>{"image"});
+
+  // Somebody made something under the name since: neither is lost.
+  fs::create_directories(holder / "image/usr");
+  fs::rename(f.image, holder / "old");
+  fs::create_directory(f.image);
+  const Ran ran = f.unpack();
+  CHECK(ran.status == 1);
+  CHECK(contains(ran.err, "set aside"));
+  CHECK(content((holder / "old/usr/added").string()) == "mine");
+}
+
+TEST_CASE("a directory with the temporary name that is none of ours stays", "[image][tool]") {
+  const Fixture f;
+  const std::string file = (f.dir / "at/.ch-tar2dir.image/precious").string();
+  fs::create_directory(f.dir / "at/.ch-tar2dir.image");
+  test::write_file(file, "mine");
+  const Ran ran = f.unpack();
+  CHECK(ran.status == 1);
+  CHECK(contains(ran.err, "precious"));
+  CHECK(content(file) == "mine");
 }

@@ -69,6 +69,7 @@ class AtomicDirectory {
     before_ = look(replace);
     try {
       take_holder();
+      before_ = look(replace);  // again: it may have brought an image back
       if (::mkdirat(holder_.get(), "image", 0700) != 0)
         throw_errno("make directory in", holder_path_);
       tree_ = open_directory(holder_.get(), "image");
@@ -84,9 +85,6 @@ class AtomicDirectory {
   [[nodiscard]] Before before() const noexcept { return before_; }
   /// The directory that will have the name.
   [[nodiscard]] int tree() const noexcept { return tree_.get(); }
-  /// Its path as of now, for those who need one (a mount).
-  [[nodiscard]] std::string tree_path() const { return holder_path_ + "/image"; }
-
   /// Path of what could not be removed, for the next run to remove; empty: all is gone.
   [[nodiscard]] const std::string& left_behind() const noexcept { return left_behind_; }
 
@@ -104,22 +102,70 @@ class AtomicDirectory {
                             "someone else made this while we were unpacking");
         throw_errno("rename to", destination_);
       }
-    } else if (rename(from, RENAME_EXCHANGE) != 0) {
-      if (errno != EINVAL || !inner.empty()) throw_errno("replace", destination_);
-      // No exchange on this file system (NFS): there is a moment without an image.
-      if (::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
-        throw_errno("replace", destination_);
-      if (::renameat(holder_.get(), from.c_str(), parent_.get(), name_.c_str()) != 0) {
-        const int why = errno;
-        (void)::renameat(holder_.get(), "old", parent_.get(), name_.c_str());
-        throw_errno("replace", destination_, why);
-      }
+    } else {
+      replace_with(from, inner.empty());
     }
     if (sync == Sync::before_naming) (void)::fsync(parent_.get());
     discard();
   }
 
  private:
+  /// Which directory a name stands for, however the name comes to change.
+  struct Identity {
+    dev_t device = 0;
+    ino_t inode = 0;
+    bool operator==(const Identity&) const = default;
+  };
+  static Identity identity(int parent, const std::string& name) {
+    struct stat status {};
+    return status_of(parent, name.c_str(), status) ? Identity{status.st_dev, status.st_ino}
+                                                   : Identity{};
+  }
+
+  /// Exchanges `from` of the holder with what look() has seen under the name. Where that is not
+  /// what comes out, since someone who may write the parent has put another directory there, or
+  /// something into an empty one, it gets its place back.
+  void replace_with(const std::string& from, bool whole) {
+    const Identity ours = identity(holder_.get(), from);
+    if (rename(from, RENAME_EXCHANGE) == 0) {
+      if (came_out(from)) return;
+      if (rename(from, RENAME_EXCHANGE) != 0 || identity(holder_.get(), from) != ours)
+        leave_holder();
+      refuse_change();
+    }
+    if ((errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) || !whole)
+      throw_errno("replace", destination_);
+    // No exchange on this file system (NFS): there is a moment without an image. Who dies
+    // in it leaves "old" and "image", which tells the next run to bring back the old one.
+    if (::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
+      throw_errno("replace", destination_);
+    if (!came_out("old")) {
+      if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
+      refuse_change();
+    }
+    if (rename(from, RENAME_NOREPLACE) != 0) {
+      const int why = errno;
+      if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
+      throw_errno("replace", destination_, why);
+    }
+  }
+  [[nodiscard]] bool came_out(const std::string& name) const {
+    return identity(holder_.get(), name) == seen_ &&
+           (before_ != Before::empty_directory ||
+            names_in(open_directory(holder_.get(), name.c_str()).get()).empty());
+  }
+  [[noreturn]] void refuse_change() const {
+    throw UnpackError(Failure::refused, destination_,
+                      "someone else changed what is there while we were unpacking");
+  }
+  /// What is in the holder is not ours to remove.
+  [[noreturn]] void leave_holder() {
+    holder_.reset();
+    throw UnpackError(Failure::refused, destination_,
+                      "someone else changed what is there while we were unpacking",
+                      "what was there, or the new image, is in " + holder_path_);
+  }
+
   int rename(const std::string& from, unsigned flags) const {
     if (::syscall(SYS_renameat2, holder_.get(), from.c_str(), parent_.get(), name_.c_str(),
                   flags) == 0)
@@ -135,9 +181,11 @@ class AtomicDirectory {
     return ::renameat(holder_.get(), from.c_str(), parent_.get(), name_.c_str());
   }
 
-  Before look(Replace replace) const {
+  /// What is under the name, and which directory that is.
+  Before look(Replace replace) {
     struct stat status {};
     if (!status_of(parent_.get(), name_.c_str(), status)) return Before::nothing;
+    seen_ = {status.st_dev, status.st_ino};
     const auto refuse = [&](std::string cause) {
       return UnpackError(Failure::refused, destination_, std::move(cause),
                          "choose another name, or remove what is there yourself");
@@ -148,6 +196,7 @@ class AtomicDirectory {
     if (status.st_uid != ::geteuid() && ::geteuid() != 0)
       throw refuse("this exists and belongs to another user");
     const Descriptor there = open_directory(parent_.get(), name_.c_str());
+    if (identity(there.get(), ".") != seen_) refuse_change();
     if (names_in(there.get()).empty()) return Before::empty_directory;
     if (has_several_owners(there.get()) && ::geteuid() != 0)
       throw UnpackError(Failure::refused, destination_,
@@ -188,11 +237,36 @@ class AtomicDirectory {
         throw UnpackError(Failure::refused, holder_path_,
                           "this temporary directory belongs to another user");
       holder_ = std::move(fd);
-      clear_holder();
+      try {
+        bring_back();
+        clear_holder();
+      } catch (...) {
+        holder_.reset();  // nothing in it is ours to discard
+        throw;
+      }
       if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_name_);
       return;
     }
     throw UnpackError(Failure::refused, destination_, "others unpack to this name all the time");
+  }
+
+  /// Undoes a replacement whose process died between its two renames. Refuses a directory
+  /// that is no holder: whoever may write the parent can give one of ours this name.
+  void bring_back() const {
+    for (const std::string& left : names_in(holder_.get()))
+      if (left != "image" && left != "old")
+        throw UnpackError(Failure::refused, holder_path_,
+                          "this has the name of our temporary directory, but contains " + left,
+                          "rename it, or choose another name for the image");
+    struct stat status {};
+    if (!status_of(holder_.get(), "old", status) || !status_of(holder_.get(), "image", status))
+      return;
+    if (status_of(parent_.get(), name_.c_str(), status))
+      throw UnpackError(Failure::refused, destination_,
+                        "an image of this name was set aside by a run that died: " + holder_path_ + "/old",
+                        "move one of the two to another name");
+    if (rename("old", RENAME_NOREPLACE) != 0)
+      throw_errno("bring back the image that a run that died has set aside in", holder_path_);
   }
 
   /// Removes what a run that died has left.
@@ -225,6 +299,7 @@ class AtomicDirectory {
   std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
   Descriptor parent_, holder_, tree_;
   Before before_ = Before::nothing;
+  Identity seen_{};  // what look() has seen, if anything
 };
 
 }  // namespace ch::images

@@ -113,13 +113,14 @@ class AnswerReader {
   nlohmann::json answer_;
 };
 
-/// Becomes the container. Answers "" or why that is impossible here.
+/// Becomes the container around the current directory. Returns "" or why that is impossible
+/// here.
 template <class Box>
-std::string enter_box(const std::string& image) {
+std::string enter_box() {
   kernel::Linux linux_kernel;
   ArenaOf<64 * 1024> arena;
   Box box;
-  box.mounts.template get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(image.c_str());
+  box.mounts.template get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
   const HostFacts facts = probe(linux_kernel);
   const Result<Plan> plan = box.plan(facts, arena);
   if (!plan) return "the plan does not fit";
@@ -139,7 +140,7 @@ inline constexpr int report_fd = 4;
 inline constexpr int archive_went_away = 2;
 
 /// The child: never returns. `input` and `report` become the only descriptors.
-[[noreturn]] inline void extract_in_child(Input& input, int report, const std::string& tree,
+[[noreturn]] inline void extract_in_child(Input& input, int report, int tree,
                                           const UnpackOptions& options, InputWatch& watch,
                                           pid_t parent) noexcept {
   nlohmann::json answer;
@@ -147,6 +148,11 @@ inline constexpr int archive_went_away = 2;
     // Numbers: 3 the archive, 4 the report, from 5 on the files of a layout directory.
     // 0 to 2 stay taken, or the first file we make would become one of them.
     if (input.layout) input.layout->move_away(5);
+    // The tree goes along as the current directory, since its path may lead elsewhere by
+    // now if others may write its parent.
+    struct stat made {
+    }, entered{};
+    if (::fchdir(tree) != 0 || ::fstat(tree, &made) != 0) throw_errno("enter", "the new image");
     const int null = ::fcntl(::open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 10);
     const int out = ::fcntl(report, F_DUPFD_CLOEXEC, 10);
     const int in = ::fcntl(input.layout ? null : input.stream.get(), F_DUPFD_CLOEXEC, 10);
@@ -161,15 +167,19 @@ inline constexpr int archive_went_away = 2;
     if (::syscall(SYS_close_range, first_unused, ~0U, 0) != 0)
       for (int fd = first_unused; fd < 4096; ++fd) ::close(fd);
     ::umask(0);
-    std::string why = options.owners == Owners::mine ? enter_box<ExtractionBox>(tree)
-                                                     : enter_box<ExtractionBoxOfOwners>(tree);
+    std::string why = options.owners == Owners::mine ? enter_box<ExtractionBox>()
+                                                     : enter_box<ExtractionBoxOfOwners>();
     if (!why.empty()) {
       answer["unavailable"] = why;
     } else {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != parent) ::_exit(1);
       const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!root) throw_errno("open", "the new image");
+      if (!root || ::fstat(root.get(), &entered) != 0) throw_errno("open", "the new image");
+      // Mounting by mount(2) takes a path all the same.
+      if (entered.st_ino != made.st_ino || entered.st_dev != made.st_dev)
+        throw UnpackError(Failure::refused, {},
+                          "someone replaced the temporary directory while we were unpacking");
       watch.stop = options.stop;
       ::signal(SIGBUS, [](int) { ::_exit(archive_went_away); });
       answer["report"] = to_json(
@@ -206,8 +216,7 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
   const pid_t child = ::fork();
   if (child < 0) throw_errno("start", "a process to extract in");
   if (child == 0)
-    detail::extract_in_child(input, to_parent.get(), destination.tree_path(), options, watch,
-                             parent);
+    detail::extract_in_child(input, to_parent.get(), destination.tree(), options, watch, parent);
   to_parent.reset();
 
   // Until the child has ended, however it behaves: a signal can end it at any time.
