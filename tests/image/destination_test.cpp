@@ -8,6 +8,7 @@
 #include <sys/syscall.h>
 
 #include "tests/image/tool_fixture.hpp"
+#include "tests/support/faults.hpp"
 
 namespace {
 
@@ -342,31 +343,71 @@ TEST_CASE("interrupted, it takes its traces away and dies of the signal", "[imag
     }
 }
 
+#ifdef CHARLIE_HAVE_TRACER
 TEST_CASE("a temporary directory that is exchanged for another gets nothing of the archive",
           "[image][tool]") {
-  for (int round = 0; round < 20; ++round) {
+  const Fixture f;
+  const std::string at = (f.dir / "at").string();
+  fs::create_directories(at + "/decoy/image");
+  const int canary = open((at + "/decoy/image").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(canary >= 0);
+  // While the process that extracts is about to enter its namespaces: it has not mounted yet.
+  bool exchanged = false;
+  test::Fault fault;
+  fault.concerns = [](long number) { return number == SYS_unshare; };
+  fault.meddle = [&] {
+    exchanged = syscall(SYS_renameat2, AT_FDCWD, (at + "/.ch-tar2dir.image").c_str(), AT_FDCWD,
+                        (at + "/decoy").c_str(), RENAME_EXCHANGE) == 0;
+  };
+  const auto ran =
+      test::run_with_fault({ch_tar2dir(), "--contain=always", f.archive, f.image}, fault);
+  CAPTURE(ran.status, ran.err);
+  REQUIRE(ran.hit);
+  REQUIRE(exchanged);
+  CHECK(fs::is_empty("/proc/self/fd/" + std::to_string(canary) + "/."));
+  CHECK(ran.status == 0);
+  CHECK(content(f.image + "/usr/f") == "content");
+  close(canary);
+}
+#endif
+
+TEST_CASE("a directory that has taken the image's place meanwhile is not removed",
+          "[image][tool]") {
+  for (const char* how : {"--contain=always", "--contain=never"}) {
     const Fixture f;
-    const std::string at = (f.dir / "at").string();
-    fs::create_directories(at + "/decoy/image");
-    const int canary = open((at + "/decoy/image").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    REQUIRE(canary >= 0);
-    const pid_t attacker = fork();
-    REQUIRE(attacker >= 0);
-    if (attacker == 0) {
-      const std::string holder = at + "/.ch-tar2dir.image";
-      while (access((holder + "/image").c_str(), F_OK) != 0) {
-      }
-      const long done = syscall(SYS_renameat2, AT_FDCWD, holder.c_str(), AT_FDCWD,
-                                (at + "/decoy").c_str(), RENAME_EXCHANGE);
-      _exit(done == 0 ? 0 : 1);
-    }
-    const Ran ran = f.unpack();
-    kill(attacker, SIGKILL);
-    waitpid(attacker, nullptr, 0);
-    CAPTURE(round, ran.err);
-    CHECK(fs::is_empty("/proc/self/fd/" + std::to_string(canary) + "/."));
-    if (ran.status == 0) CHECK(content(f.image + "/usr/f") == "content");
-    close(canary);
+    REQUIRE(f.unpack().status == 0);
+    const std::string other = (f.dir / "at/other").string();
+    fs::create_directories(other + "/bin");
+    fs::create_directories(other + "/dev");
+    fs::create_directories(other + "/usr");  // looks like an image as well
+    test::write_file(other + "/precious", "mine");
+    test::HeldTool tool(f, small_tar().bytes(), {how});
+    REQUIRE(syscall(SYS_renameat2, AT_FDCWD, f.image.c_str(), AT_FDCWD, other.c_str(),
+                    RENAME_EXCHANGE) == 0);
+    tool.let_go();
+    const int status = tool.wait();
+    CAPTURE(how, status, tool.err());
+    CHECK(WEXITSTATUS(status) == 1);
+    CHECK(contains(tool.err(), "someone else changed what is there"));
+    CHECK(content(f.image + "/precious") == "mine");
+    CHECK(content(other + "/usr/f") == "content");
+    CHECK(f.beside() == std::vector<std::string>{"image", "other"});
+  }
+}
+
+TEST_CASE("what somebody writes into an empty destination meanwhile is not removed",
+          "[image][tool]") {
+  for (const char* how : {"--contain=always", "--contain=never"}) {
+    const Fixture f;
+    fs::create_directory(f.image);
+    test::HeldTool tool(f, small_tar().bytes(), {how});
+    test::write_file(f.image + "/precious", "mine");
+    tool.let_go();
+    const int status = tool.wait();
+    CAPTURE(how, status, tool.err());
+    CHECK(WEXITSTATUS(status) == 1);
+    CHECK(content(f.image + "/precious") == "mine");
+    CHECK(f.beside() == std::vector<std::string>{"image"});
   }
 }
 
