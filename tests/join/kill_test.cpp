@@ -41,6 +41,16 @@ std::string wrong_outcomes(Group& g, const std::set<std::size_t>& killed) {
 
 namespace {
 
+/// Starts a tool that is killed when it makes its `call`-th system call; false: it made fewer.
+/// In a thread of its own, which waits for its own children only, and not for the peers.
+bool killed_at(const std::vector<std::string>& argv, const RunOptions& options, std::size_t call) {
+  Traced traced;
+  std::thread([&] {
+    traced = trace_tool(argv, options.environment, call, {Act::kill_before, 0});
+  }).join();
+  return traced.status == 128 + SIGKILL;
+}
+
 /// One group of three whose `place`-th member is killed at its system call `call`. Answers
 /// what went wrong; "beyond" if there is no such call.
 std::string kill_one(int place, std::size_t call) {
@@ -64,15 +74,11 @@ std::string kill_one(int place, std::size_t call) {
     if (place == 0) (void)eventually([&] { return dead || !names_held(g.tag).empty(); });
     start_others(2 - place);
   });
-  // In a thread of its own, which waits for its own children only, and not for the peers.
-  Traced traced;
-  std::thread([&] {
-    traced = trace_tool(argv, o.environment, call, {Act::kill_before, 0});
-  }).join();
+  const bool killed = killed_at(argv, o, call);
   dead = true;
   later.join();
   const std::string wrong = wrong_outcomes(g, {});
-  return wrong.empty() && traced.status != 128 + SIGKILL ? "beyond" : wrong;
+  return wrong.empty() && !killed ? "beyond" : wrong;
 }
 
 /// `job(i)` for each i from `first` in `count` processes of their own; what they answer.
@@ -124,11 +130,11 @@ std::string kill_living(int place, std::size_t call) {
     if (place == 0) (void)eventually([&] { return dead || !names_held(g.tag).empty(); });
     start_others(2 - place);
   });
-  const auto traced = trace(argv, o, g.dir.path(), {call, 0});
+  const bool killed = killed_at(argv, o, call);
   dead = true;
   later.join();
   const std::string wrong = wrong_in_living(g);
-  return wrong.empty() && traced.status != 128 + SIGKILL ? "beyond" : wrong;
+  return wrong.empty() && !killed ? "beyond" : wrong;
 }
 
 }  // namespace
