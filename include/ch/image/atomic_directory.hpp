@@ -216,7 +216,11 @@ class AtomicDirectory {
       Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd && errno == ENOENT) continue;  // its owner finished just now
-      if (!fd) throw_errno("open directory", holder_path_);
+      if (!fd) {
+        const int why = errno;
+        if (made) (void)::unlinkat(parent_.get(), holder_name_.c_str(), AT_REMOVEDIR);
+        throw_errno("open directory", holder_path_, why);
+      }
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
           throw UnpackError(Failure::refused, destination_,
@@ -237,17 +241,22 @@ class AtomicDirectory {
         throw UnpackError(Failure::refused, holder_path_,
                           "this temporary directory belongs to another user");
       holder_ = std::move(fd);
-      try {
-        bring_back();
-        clear_holder();
-      } catch (...) {
-        holder_.reset();  // nothing in it is ours to discard
-        throw;
-      }
+      if (!made) take_over();
       if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_name_);
       return;
     }
     throw UnpackError(Failure::refused, destination_, "others unpack to this name all the time");
+  }
+
+  /// Puts in order what another run has left in the holder.
+  void take_over() {
+    try {
+      bring_back();
+      clear_holder();
+    } catch (...) {
+      holder_.reset();  // nothing in it is ours to discard
+      throw;
+    }
   }
 
   /// Undoes a replacement whose process died between its two renames. Refuses a directory
@@ -262,9 +271,10 @@ class AtomicDirectory {
     if (!status_of(holder_.get(), "old", status) || !status_of(holder_.get(), "image", status))
       return;
     if (status_of(parent_.get(), name_.c_str(), status))
-      throw UnpackError(Failure::refused, destination_,
-                        "an image of this name was set aside by a run that died: " + holder_path_ + "/old",
-                        "move one of the two to another name");
+      throw UnpackError(
+          Failure::refused, destination_,
+          "an image of this name was set aside by a run that died: " + holder_path_ + "/old",
+          "move one of the two to another name");
     if (rename("old", RENAME_NOREPLACE) != 0)
       throw_errno("bring back the image that a run that died has set aside in", holder_path_);
   }
