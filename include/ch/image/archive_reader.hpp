@@ -24,6 +24,9 @@ struct Owner {
   gid_t group = static_cast<gid_t>(-1);
 };
 
+/// Names and values, which are bytes.
+using ExtendedAttributes = std::vector<std::pair<std::string, std::string>>;
+
 /// One archive member. Strings are reused from one to the next.
 struct Member {
   MemberKind kind = MemberKind::file;
@@ -36,7 +39,7 @@ struct Member {
   Owner owner;
   bool owner_is_valid = true;  // no id outside of 32 bits
   bool sparse = false;
-  std::vector<std::pair<std::string, std::string>> xattrs;  // only if asked for
+  ExtendedAttributes xattrs;  // only if asked for
 };
 
 /// A piece of a file's content, at `offset` of the file. Its bytes live as long as

@@ -29,7 +29,7 @@ struct NewFile {
   Owner owner;
   std::uint64_t size = 0;
   bool sparse = false;
-  std::vector<std::pair<std::string, std::string>> xattrs;
+  ExtendedAttributes xattrs;
 
   [[nodiscard]] const char* name() const noexcept {
     const std::size_t slash = path.rfind('/');
@@ -59,6 +59,27 @@ inline void give_away(int directory, const char* name, const Owner& to, std::str
                         " is none of your subordinate ids",
                     "ask the administrator for more (/etc/subuid, /etc/subgid), or leave out "
                     "--subids: then all files are yours");
+}
+
+/// Gives the open file or directory these attributes. Throws what man 2 setxattr says.
+inline void set_attributes(int fd, const ExtendedAttributes& attributes, std::string_view path) {
+  for (const auto& [name, value] : attributes)
+    if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0)
+      throw_errno("set attribute " + name + " of", path);
+}
+
+/// Takes the user.* attributes away. Throws what man 2 listxattr and removexattr say.
+inline void remove_user_attributes(int fd, std::string_view path) {
+  const ssize_t room = ::flistxattr(fd, nullptr, 0);
+  if (room < 0) throw_errno("list the attributes of", path);
+  std::string names(static_cast<std::size_t>(room), '\0');
+  const ssize_t size = ::flistxattr(fd, names.data(), names.size());
+  if (size < 0) throw_errno("list the attributes of", path);
+  names.resize(static_cast<std::size_t>(size));
+  for (const char *name = names.data(), *end = name + size; name < end;
+       name += std::strlen(name) + 1)
+    if (std::string_view(name).starts_with("user.") && ::fremovexattr(fd, name) != 0)
+      throw_errno(std::string("remove attribute ") + name + " of", path);
 }
 
 class FileWriters {
@@ -248,9 +269,7 @@ inline Descriptor FileWriters::create(const NewFile& file) {
 inline void FileWriters::complete(int fd, const NewFile& file) const {
   if (file.sparse && ::ftruncate(fd, static_cast<off_t>(file.size)) != 0)
     throw_errno("extend", file.path);
-  for (const auto& [name, value] : file.xattrs)
-    if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0)
-      throw_errno("set attribute " + name + " of", file.path);
+  set_attributes(fd, file.xattrs, file.path);
   give_away(fd, "", file.owner, file.path);  // which clears set-uid bits: before the mode
   if (rules_.needs_chmod(file.mode) && ::fchmod(fd, file.mode & 07777) != 0)
     throw_errno("set the mode of", file.path);

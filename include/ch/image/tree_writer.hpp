@@ -35,7 +35,9 @@ class TreeWriter {
   void directory(const Member& m) {
     DirectoryLook look{(m.mode & (keep_bits() | 01777)) | 0700, m.modified, m.path.empty(),
                        owner_of(m)};
-    if (!m.path.empty()) {
+    if (m.path.empty()) {
+      replace_attributes(root(), m);
+    } else {
       Place at = take_place(m);
       if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0) {
         struct stat status {};
@@ -48,6 +50,8 @@ class TreeWriter {
         }
         look.needs_chmod = true;
       }
+      if (!m.xattrs.empty() || (look.needs_chmod && attributes_given_))
+        replace_attributes(open_directory(at.directory->fd.get(), at.name.c_str()).get(), m);
     }
     directories_.announce(m.path, look);
   }
@@ -181,6 +185,12 @@ class TreeWriter {
     if (!directories_.note(m.path) || at.reached == Place::Reached::through_link) settle();
     return at;
   }
+  /// Of a directory that comes again, the last entry's attributes count, as its mode does.
+  void replace_attributes(int fd, const Member& m) {
+    if (attributes_given_) remove_user_attributes(fd, m.path);
+    set_attributes(fd, m.xattrs, m.path);
+    attributes_given_ = attributes_given_ || !m.xattrs.empty();
+  }
   void clear(const Place& at, const std::string& path) {
     remove_tree(at.directory->fd.get(), at.name);
     directories_.forget(path);
@@ -253,6 +263,7 @@ class TreeWriter {
   Directories directories_;
   std::vector<Link> links_;
   bool settle_after_ = false;
+  bool attributes_given_ = false;  // to any directory: else there are none to take away
 };
 
 }  // namespace ch::images
