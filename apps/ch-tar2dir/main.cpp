@@ -14,10 +14,10 @@
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
-#include "ch/image/contained.hpp"
 #include "ch/image/member_lister.hpp"
 #include "ch/image/progress.hpp"
 #include "ch/image/subids.hpp"
+#include "ch/image/unpack.hpp"
 #include "ch/version.hpp"
 
 namespace {
@@ -122,11 +122,7 @@ UnpackReport unpack(const Options& o) {
                                                    ? ProgressBar::Show::never
                                                    : ProgressBar::Show::if_terminal);
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
-  if (o.unpack.containment == Containment::none) {
-    InputWatch watch;
-    return ch::images::unpack(input, directory, o.unpack, watch);
-  }
-  return unpack_contained(input, directory, o.unpack, show);
+  return ch::images::unpack(input, directory, o.unpack, show);
 }
 
 UnpackReport look(const Options& o) {

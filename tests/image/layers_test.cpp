@@ -75,12 +75,11 @@ TEST_CASE("the outer archive may be compressed, too, and come through a pipe", "
           at += static_cast<std::size_t>(n);
         }
       });
-      const Input in{Descriptor(ends[0]), {}};
-      UnpackOptions options;
+      Input in{Descriptor(ends[0]), {}};
+      UnpackOptions options = test::uncontained();
       options.sync = Sync::none;
-      InputWatch watch;
       AtomicDirectory directory((dir / "i").string(), Replace::images_only);
-      unpack(in, directory, options, watch);
+      unpack(in, directory, options);
       writer.join();
       CHECK(content(dir / "i/a/sub/x") == "x");
     }
@@ -390,12 +389,11 @@ TEST_CASE("an OCI layout may be a directory, links in it are not followed", "[im
   fs::create_directories(dir / "layout/blobs/sha256");
   for (const auto& [name, text] : parts) test::write_file(dir / ("layout/" + name), text);
   const auto unpack_layout = [&] {
-    const Input input = open_input((dir / "layout").string());
+    Input input = open_input((dir / "layout").string());
     AtomicDirectory directory((dir / "i").string(), Replace::images_only);
     UnpackOptions options;
     options.sync = Sync::none;
-    InputWatch watch;
-    unpack(input, directory, options, watch);
+    unpack(input, directory, options);
   };
   unpack_layout();
   CHECK(content(dir / "i/a/one") == "1");

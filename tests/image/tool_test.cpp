@@ -98,7 +98,7 @@ TEST_CASE("any number of threads gives the same tree", "[image][tool]") {
   std::map<std::string, std::string> first;
   for (const unsigned writers : {1U, 1U, 2U, 2U, 8U, 8U, 8U, 8U, 8U, 8U}) {
     const TempDir dir;
-    ch::images::UnpackOptions options;
+    ch::images::UnpackOptions options = test::uncontained();
     options.writers = writers;
     test::unpack_bytes(bytes, dir / "i", options);
     auto tree = test::snapshot(dir / "i");

@@ -4,7 +4,7 @@
 // the new image and nothing else, without network, with two descriptors: the archive and
 // a pipe for the report. Whatever an archive makes a parser do, the child has no name for
 // any file of the host. Where a host allows no user namespaces, the entry checks of the
-// tree writer hold alone, and the report says so.
+// tree writer hold alone (unpack.hpp).
 // Source: launch.hpp; man 2 fork, prctl (PR_SET_PDEATHSIG), close_range.
 #pragma once
 
@@ -16,9 +16,10 @@
 #include <sys/wait.h>
 
 #include <new>
+#include <optional>
 
+#include "ch/image/extract.hpp"
 #include "ch/image/report_json.hpp"
-#include "ch/image/unpack.hpp"
 #include "ch/launch.hpp"
 #include "ch/plan/explain.hpp"
 #include "ch/policies/mount/image_root.hpp"
@@ -198,15 +199,26 @@ inline constexpr int archive_went_away = 2;
   ::_exit(0);
 }
 
-}  // namespace detail
+/// Does this process have one thread only? The child of fork() has a copy of every lock that
+/// others held at that moment, and nobody to release it.
+inline bool has_one_thread() {
+  const Descriptor tasks(::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return !tasks || names_in(tasks.get()).size() == 1;
+}
 
-/// As unpack(), but the archive is read in a container. `on_wait(watch)` is called ten
-/// times a second meanwhile, for a progress display. The calling process must have one
-/// thread only, since it forks. Throws refused if containment is required and impossible.
+/// An image, or why there is no container to make it in.
+struct Extracted {
+  std::optional<UnpackReport> report;
+  std::string unavailable;
+};
+
+/// Extracts `input` into the empty directory `tree`, in a container. `on_wait(watch)` is called
+/// ten times a second meanwhile, for a progress display. Throws UnpackError. Forks.
 template <class OnWait>
-UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
-                              const UnpackOptions& options, OnWait&& on_wait) {
-  detail::SharedWatch shared;
+Extracted extract_contained(Input& input, int tree, const UnpackOptions& options,
+                            OnWait&& on_wait) {
+  if (!has_one_thread()) return {{}, "this process has other threads"};
+  SharedWatch shared;
   InputWatch& watch = shared.get();
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
@@ -215,12 +227,11 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
   if (child < 0) throw_errno("start", "a process to extract in");
-  if (child == 0)
-    detail::extract_in_child(input, to_parent.get(), destination.tree(), options, watch, parent);
+  if (child == 0) extract_in_child(input, to_parent.get(), tree, options, watch, parent);
   to_parent.reset();
 
   // Until the child has ended, however it behaves: a signal can end it at any time.
-  detail::AnswerReader reader;
+  AnswerReader reader;
   bool stopped = false;
   int status = 0;
   for (;;) {
@@ -236,8 +247,7 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
     if (!from_child && ::waitpid(child, &status, WNOHANG) != 0) break;
   }
   if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
-  if (WIFEXITED(status) && WEXITSTATUS(status) == detail::archive_went_away)
-    throw_archive_changed();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == archive_went_away) throw_archive_changed();
   if (reader.too_long())
     throw UnpackError(Failure::hostile, {}, "the process that extracts sent nonsense");
   const nlohmann::json& answer = reader.answer();
@@ -248,25 +258,14 @@ UnpackReport unpack_contained(Input& input, AtomicDirectory& destination,
                                                : std::string()) +
                           " without a report");
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
-  UnpackReport report;
-  if (answer.contains("unavailable")) {
-    const std::string why = answer.at("unavailable");
-    if (options.containment == Containment::required)
-      throw UnpackError(Failure::refused, {}, "can't extract in a container: " + why,
-                        "ch-run --check says more; --contain=auto goes on without");
-    watch.stop = options.stop;
-    report = Extraction(input, destination.tree(), options, mode_rules_of_process(), watch).run();
-    report.notes.push_back("extracted without a container: " + why);
-  } else {
-    report = report_from_json(answer.at("report"));
-    report.notes = std::move(reader.notes());
-  }
-  if (!report.stripped_directory.empty() &&
-      report.stripped_directory.find('/') != std::string::npos)
+  if (answer.contains("unavailable")) return {{}, answer.at("unavailable")};
+  UnpackReport report = report_from_json(answer.at("report"));
+  report.notes = std::move(reader.notes());
+  if (report.stripped_directory.find('/') != std::string::npos)
     throw UnpackError(Failure::system, {}, "the process that extracts sent nonsense");
-  destination.commit(report.stripped_directory, options.sync);
-  report.left_behind = destination.left_behind();
-  return report;
+  return {std::move(report), {}};
 }
+
+}  // namespace detail
 
 }  // namespace ch::images

@@ -6,23 +6,47 @@
 #pragma once
 
 #include "ch/image/atomic_directory.hpp"
-#include "ch/image/extract.hpp"
+#include "ch/image/contained.hpp"
 
 namespace ch::images {
 
-/// Unpacks `input` in this process, to `destination`.
+/// Unpacks `input` to `destination`: in a container that holds nothing but the new image, or in
+/// this process, as options.containment says. `on_wait(watch)` is called ten times a second
+/// while the container works, for a progress display.
 ///
 /// Effect: `destination` is the image; one that was there is gone. On failure nothing has
-/// changed. Throws UnpackError. Starts threads; leaves none.
-inline UnpackReport unpack(const Input& input, AtomicDirectory& destination,
-                           const UnpackOptions& options, InputWatch& watch) {
-  watch.stop = options.stop;
-  UnpackReport report =
-      Extraction(input, destination.tree(), options, mode_rules_of_process(), watch).run();
-  watch.check();
-  destination.commit(report.stripped_directory, options.sync);
-  report.left_behind = destination.left_behind();
-  return report;
+/// changed. Throws UnpackError: refused where a container is required and can't be had, since
+/// the host allows none, or this process has other threads, next to which it can't fork. Where
+/// one is only wanted, a note in the report says so instead. Starts threads or a child, and
+/// leaves neither.
+template <class OnWait>
+UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOptions& options,
+                    OnWait&& on_wait) {
+  detail::Extracted made;
+  if (options.containment != Containment::none) {
+    made = detail::extract_contained(input, destination.tree(), options, on_wait);
+    if (!made.report && options.containment == Containment::required)
+      throw UnpackError(Failure::refused, {}, "can't extract in a container: " + made.unavailable,
+                        "ch-run --check says more; --contain=auto goes on without");
+  }
+  if (!made.report) {
+    InputWatch watch;
+    watch.stop = options.stop;
+    made.report =
+        Extraction(input, destination.tree(), options, mode_rules_of_process(), watch).run();
+    watch.check();
+    if (!made.unavailable.empty())
+      made.report->notes.push_back("extracted without a container: " + made.unavailable);
+  }
+  destination.commit(made.report->stripped_directory, options.sync);
+  made.report->left_behind = destination.left_behind();
+  return *std::move(made.report);
+}
+
+/// The same without a display.
+inline UnpackReport unpack(Input& input, AtomicDirectory& destination,
+                           const UnpackOptions& options) {
+  return unpack(input, destination, options, [](const InputWatch&) {});
 }
 
 }  // namespace ch::images

@@ -40,9 +40,9 @@ struct HostFacts {
 }
 
 /// The cheapest way that a kernel of this version allows.
-[[nodiscard]] constexpr Assembly best_assembly(KernelVersion version) noexcept {
-  if (version >= KernelVersion{6, 15}) return Assembly::detached;
-  if (version >= KernelVersion{5, 12}) return Assembly::attached;
+[[nodiscard]] constexpr Assembly best_assembly(KernelVersion running) noexcept {
+  if (running >= KernelVersion{6, 15}) return Assembly::detached;
+  if (running >= KernelVersion{5, 12}) return Assembly::attached;
   return Assembly::classic;
 }
 
