@@ -71,6 +71,30 @@ struct Fixture : FromHost {
 
 }  // namespace
 
+TEST_CASE("a file that can't be read is one error, and not taken for something else",
+          "[inject][tool]") {
+  const Fixture f;
+  int named = 0;
+  for (int k = 0;; ++k) {
+    f.reset();
+    test::Fault fault{[](long number) { return number == SYS_pread64; }};
+    fault.at = k;
+    fault.error = EIO;
+    fault.from = SYS_pread64;
+    fault.in_programs = false;
+    const test::Faulty ran = test::run_with_fault(f.words(), fault);
+    if (!ran.hit) break;
+    CAPTURE(k, ran.status, ran.err);
+    if (ran.status == 0) {
+      CHECK(f.state() == f.whole);
+      continue;
+    }
+    CHECK(f.state() == f.before);
+    if (ran.err.find("Input/output error): ") != std::string::npos) ++named;
+  }
+  CHECK(named > 4);
+}
+
 TEST_CASE("when the k-th call of an injection fails, the image is as it was", "[inject][tool]") {
   const Fixture f;
   for (const int error : {EIO, ENOSPC}) {

@@ -10,11 +10,14 @@
 #include <libelf.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include "ch/inject/error.hpp"
 
 namespace ch::inject {
 
@@ -67,7 +70,11 @@ namespace detail {
 
 class ElfReader {
  public:
-  explicit ElfReader(int fd) : elf_(::elf_begin(fd, ELF_C_READ, nullptr)) {}
+  ElfReader(int fd, std::string_view path) : path_(path) {
+    errno = 0;
+    elf_ = ::elf_begin(fd, ELF_C_READ, nullptr);
+    check(elf_);
+  }
   ~ElfReader() { ::elf_end(elf_); }
   ElfReader(const ElfReader&) = delete;
   ElfReader& operator=(const ElfReader&) = delete;
@@ -75,24 +82,24 @@ class ElfReader {
   [[nodiscard]] std::optional<ElfFile> read() {
     GElf_Ehdr header;
     if (elf_ == nullptr || ::elf_kind(elf_) != ELF_K_ELF ||
-        ::gelf_getehdr(elf_, &header) == nullptr)
+        check(::gelf_getehdr(elf_, &header)) == nullptr)
       return std::nullopt;
     out_.machine = header.e_machine;
     out_.bits = header.e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32;
     std::size_t segments = 0;
-    ::elf_getphdrnum(elf_, &segments);
+    if (::elf_getphdrnum(elf_, &segments) != 0) check<void>(nullptr);
     for (std::size_t i = 0; i < segments; ++i) {
       GElf_Phdr segment;
-      if (::gelf_getphdr(elf_, static_cast<int>(i), &segment) != nullptr &&
+      if (check(::gelf_getphdr(elf_, static_cast<int>(i), &segment)) != nullptr &&
           segment.p_type == PT_INTERP)
         out_.has_interpreter = true;
     }
     // A file has one section of each of these kinds; one that lists the same bytes a thousand
     // times over is damaged, or means to keep us busy.
     std::vector<GElf_Word> seen;
-    for (Elf_Scn* s = ::elf_nextscn(elf_, nullptr); s != nullptr; s = ::elf_nextscn(elf_, s)) {
+    for (Elf_Scn* s = nullptr; (s = check(::elf_nextscn(elf_, s))) != nullptr;) {
       GElf_Shdr section;
-      if (::gelf_getshdr(s, &section) == nullptr) continue;
+      if (check(::gelf_getshdr(s, &section)) == nullptr) continue;
       if (section.sh_type != SHT_DYNAMIC && section.sh_type != SHT_GNU_verneed &&
           section.sh_type != SHT_GNU_verdef && section.sh_type != SHT_DYNSYM)
         continue;
@@ -117,10 +124,22 @@ class ElfReader {
   static constexpr std::size_t longest_name = 4096;
   static constexpr std::size_t most_names = 65536;  // of one kind; libc.so.6 has a hundred
 
+  /// `found`, from libelf. That counts what it could not read as not there, as it does what is
+  /// damaged; only the system's own errno tells them apart. EINVAL is damage: an offset that no
+  /// file has.
+  template <class T>
+  T* check(T* found) const {
+    if (found == nullptr && errno != 0 && errno != EINVAL) throw_errno("read", path_);
+    return found;
+  }
+  [[nodiscard]] Elf_Data* data_of(Elf_Scn* s) const {
+    return s == nullptr ? nullptr : check(::elf_getdata(s, nullptr));
+  }
+
   /// The name at `offset`; empty where there is none. libelf's elf_strptr goes through the whole
   /// section for each name if that does not end in NUL.
   [[nodiscard]] std::string text(std::size_t section, std::size_t offset) const {
-    const Elf_Data* data = ::elf_getdata(::elf_getscn(elf_, section), nullptr);
+    const Elf_Data* data = data_of(::elf_getscn(elf_, section));
     if (data == nullptr || data->d_buf == nullptr || offset >= data->d_size) return {};
     const char* start = static_cast<const char*>(data->d_buf) + offset;
     const std::size_t size = std::min(data->d_size - offset, longest_name);
@@ -137,7 +156,7 @@ class ElfReader {
     return found;
   }
   void dynamic(Elf_Scn* s, const GElf_Shdr& section) {
-    Elf_Data* data = ::elf_getdata(s, nullptr);
+    Elf_Data* data = data_of(s);
     bool new_style = false;
     GElf_Dyn entry;
     for (int i = 0; data != nullptr && ::gelf_getdyn(data, i, &entry) != nullptr; ++i) {
@@ -154,7 +173,7 @@ class ElfReader {
     }
   }
   void versions_needed(Elf_Scn* s, const GElf_Shdr& section) {
-    Elf_Data* data = ::elf_getdata(s, nullptr);
+    Elf_Data* data = data_of(s);
     std::size_t offset = 0;
     std::size_t left = most_names;  // entries may overlap, and so be many in a small file
     for (std::size_t i = 0; data != nullptr && i < section.sh_info && left-- != 0; ++i) {
@@ -175,7 +194,7 @@ class ElfReader {
     }
   }
   void versions_defined(Elf_Scn* s, const GElf_Shdr& section) {
-    Elf_Data* data = ::elf_getdata(s, nullptr);
+    Elf_Data* data = data_of(s);
     std::size_t offset = 0;
     for (std::size_t i = 0;
          data != nullptr && i < std::min<std::size_t>(section.sh_info, most_names); ++i) {
@@ -192,11 +211,11 @@ class ElfReader {
   void symbols(Elf_Scn* s, const GElf_Shdr& section) {
     constexpr std::string_view wanted = "fi_prov_ini";
     // Most files have not even a name like this among the thousands of theirs.
-    const Elf_Data* names = ::elf_getdata(::elf_getscn(elf_, section.sh_link), nullptr);
+    const Elf_Data* names = data_of(::elf_getscn(elf_, section.sh_link));
     if (names == nullptr || names->d_buf == nullptr ||
         ::memmem(names->d_buf, names->d_size, wanted.data(), wanted.size()) == nullptr)
       return;
-    Elf_Data* data = ::elf_getdata(s, nullptr);
+    Elf_Data* data = data_of(s);
     GElf_Sym symbol;
     for (int i = 0; data != nullptr && ::gelf_getsym(data, i, &symbol) != nullptr; ++i) {
       const std::size_t at = symbol.st_name;
@@ -208,17 +227,19 @@ class ElfReader {
     }
   }
 
-  Elf* elf_;
+  Elf* elf_ = nullptr;
+  std::string_view path_;
   ElfFile out_;
   bool pie_ = false;
 };
 
 }  // namespace detail
 
-/// Reads the file open at `fd`; none if it is no ELF file. Damaged parts count as absent.
-[[nodiscard]] inline std::optional<ElfFile> read_elf(int fd) {
+/// Reads the file open at `fd`, called `path`; none if it is no ELF file. Damaged parts count as
+/// absent. Throws InjectError where the system could not read it.
+[[nodiscard]] inline std::optional<ElfFile> read_elf(int fd, std::string_view path) {
   [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
-  return detail::ElfReader(fd).read();
+  return detail::ElfReader(fd, path).read();
 }
 
 }  // namespace ch::inject

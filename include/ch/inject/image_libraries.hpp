@@ -146,7 +146,7 @@ class ImageLibraries {
     if (known == seen_.end()) {
       std::optional<FoundLibrary> found;
       if (const Descriptor fd = tree_.try_open_file(path))
-        if (auto elf = read_elf(fd.get())) found = FoundLibrary{path, std::move(*elf)};
+        if (auto elf = read_elf(fd.get(), path)) found = FoundLibrary{path, std::move(*elf)};
       known = seen_.emplace(path, std::move(found)).first;
     }
     return known->second && known->second->elf.same_machine(like) ? &*known->second : nullptr;

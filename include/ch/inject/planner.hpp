@@ -62,7 +62,7 @@ class Planner {
     if (n < 0) refuse(request, errno_text(errno), "check that it can be read");
     std::optional<ElfFile> elf;
     if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
-      elf = read_elf(file.get());
+      elf = read_elf(file.get(), request.path);
     const Verdict verdict = classify(request.path, elf, {first, static_cast<std::size_t>(n)},
                                      (status.st_mode & 0111) != 0);
     if (verdict.rules_differ())
@@ -250,7 +250,8 @@ class Planner {
       if (d.path.empty()) continue;  // the version check will tell
       loader_directories_.emplace_back(parent_of(d.path));
       const Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-      auto library = file ? read_elf(file.get()) : std::nullopt;
+      if (!file) throw_errno("read", d.path);
+      auto library = read_elf(file.get(), d.path);
       const std::string directory = image_.first_directory();
       if (place({d.path, {}, {}}, directory, "needed by " + printable(request.path)) && library)
         incoming_.push_back(

@@ -92,7 +92,7 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
   in_parallel(paths.size(), [&](std::size_t k) {
     if (replaced(paths[k])) return;
     const Descriptor fd = tree.try_open_file(paths[k]);
-    const auto user = fd ? read_elf(fd.get()) : std::nullopt;
+    const auto user = fd ? read_elf(fd.get(), paths[k]) : std::nullopt;
     if (!user) return;
     for (const detail::Shadow& shadow : shadows) {
       if (!user->same_machine(shadow.incoming->elf)) continue;
