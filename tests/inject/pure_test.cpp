@@ -81,6 +81,25 @@ TEST_CASE("a damaged loader cache yields what is whole, and never more", "[injec
   CHECK(parse_loader_cache("nonsense").empty());
 }
 
+TEST_CASE("a loader cache whose entries share one long name does not grow when it is read",
+          "[inject][pure]") {
+  const auto number = [](std::uint32_t n) {
+    return std::string(reinterpret_cast<const char*>(&n), sizeof n);
+  };
+  constexpr std::uint32_t entries = 1000;
+  std::string cache = "glibc-ld.so.cache1.1" + number(entries) + number(50000);
+  cache += std::string(20, '\0');
+  for (std::uint32_t i = 0; i < entries; ++i)
+    cache += number(3) + number(48 + 24 * entries) + number(48 + 24 * entries) +
+             std::string(12, '\0');
+  cache += std::string(50000, 'x') + '\0';
+  std::size_t size = 0;
+  for (const auto& library : parse_loader_cache(cache))
+    size += library.soname.size() + library.path.size();
+  CHECK(size > 0);
+  CHECK(size < 4 * cache.size());
+}
+
 TEST_CASE("any bytes survive the record", "[inject][pure]") {
   std::string all;
   for (int c = 1; c < 256; ++c) all += static_cast<char>(c);

@@ -39,11 +39,16 @@ struct ElfFile {
   std::vector<NeededVersion> needed_versions;
   std::vector<std::string> defined_versions;
   bool is_fabric_provider = false;  // defines fi_prov_ini, which libfabric calls
+  bool is_cut = false;              // lists more than largest_elf_lists; the rest is not here
 
   [[nodiscard]] bool same_machine(const ElfFile& other) const noexcept {
     return machine == other.machine && bits == other.bits;
   }
 };
+
+/// The most that is read of the lists of one file, in entries and bytes of names together. They
+/// may overlap in a damaged file, and so be endless in a small one; libc.so.6 has 3 KB.
+inline constexpr std::size_t largest_elf_lists = std::size_t{1} << 20;
 
 /// "x86-64", "aarch64", ... for messages.
 [[nodiscard]] inline std::string machine_name(const ElfFile& elf) {
@@ -122,7 +127,6 @@ class ElfReader {
 
  private:
   static constexpr std::size_t longest_name = 4096;
-  static constexpr std::size_t most_names = 65536;  // of one kind; libc.so.6 has a hundred
 
   /// `found`, from libelf. That counts what it could not read as not there, as it does what is
   /// damaged; only the system's own errno tells them apart. EINVAL is damage: an offset that no
@@ -135,16 +139,22 @@ class ElfReader {
   [[nodiscard]] Elf_Data* data_of(Elf_Scn* s) const {
     return s == nullptr ? nullptr : check(::elf_getdata(s, nullptr));
   }
+  /// Takes `amount` of what may still be read; false when that is used up.
+  bool spend(std::size_t amount) {
+    if (amount > left_) out_.is_cut = true;
+    left_ -= std::min(amount, left_);
+    return !out_.is_cut;
+  }
 
   /// The name at `offset`; empty where there is none. libelf's elf_strptr goes through the whole
   /// section for each name if that does not end in NUL.
-  [[nodiscard]] std::string text(std::size_t section, std::size_t offset) const {
+  [[nodiscard]] std::string text(std::size_t section, std::size_t offset) {
     const Elf_Data* data = data_of(::elf_getscn(elf_, section));
     if (data == nullptr || data->d_buf == nullptr || offset >= data->d_size) return {};
     const char* start = static_cast<const char*>(data->d_buf) + offset;
     const std::size_t size = std::min(data->d_size - offset, longest_name);
     const std::size_t length = ::strnlen(start, size);
-    return length < size ? std::string(start, length) : std::string();
+    return spend(length) && length < size ? std::string(start, length) : std::string();
   }
   static std::vector<std::string> pieces(const std::string& list) {
     std::vector<std::string> found;
@@ -159,8 +169,7 @@ class ElfReader {
     Elf_Data* data = data_of(s);
     bool new_style = false;
     GElf_Dyn entry;
-    for (int i = 0; data != nullptr && ::gelf_getdyn(data, i, &entry) != nullptr; ++i) {
-      if (static_cast<std::size_t>(i) == most_names) break;
+    for (int i = 0; data != nullptr && ::gelf_getdyn(data, i, &entry) != nullptr && spend(1); ++i) {
       const auto value = [&] { return text(section.sh_link, entry.d_un.d_val); };
       if (entry.d_tag == DT_NULL) break;
       if (entry.d_tag == DT_NEEDED) out_.needed.push_back(value());
@@ -175,13 +184,12 @@ class ElfReader {
   void versions_needed(Elf_Scn* s, const GElf_Shdr& section) {
     Elf_Data* data = data_of(s);
     std::size_t offset = 0;
-    std::size_t left = most_names;  // entries may overlap, and so be many in a small file
-    for (std::size_t i = 0; data != nullptr && i < section.sh_info && left-- != 0; ++i) {
+    for (std::size_t i = 0; data != nullptr && i < section.sh_info && spend(1); ++i) {
       GElf_Verneed need;
       if (::gelf_getverneed(data, static_cast<int>(offset), &need) == nullptr) return;
       const std::string file = text(section.sh_link, need.vn_file);
       std::size_t at = offset + need.vn_aux;
-      for (unsigned j = 0; j < need.vn_cnt && left != 0; ++j, --left) {
+      for (unsigned j = 0; j < need.vn_cnt && spend(1 + file.size()); ++j) {
         GElf_Vernaux version;
         if (::gelf_getvernaux(data, static_cast<int>(at), &version) == nullptr) break;
         if ((version.vna_flags & VER_FLG_WEAK) == 0)
@@ -196,8 +204,7 @@ class ElfReader {
   void versions_defined(Elf_Scn* s, const GElf_Shdr& section) {
     Elf_Data* data = data_of(s);
     std::size_t offset = 0;
-    for (std::size_t i = 0;
-         data != nullptr && i < std::min<std::size_t>(section.sh_info, most_names); ++i) {
+    for (std::size_t i = 0; data != nullptr && i < section.sh_info && spend(1); ++i) {
       GElf_Verdef definition;
       GElf_Verdaux name;
       if (::gelf_getverdef(data, static_cast<int>(offset), &definition) == nullptr) return;
@@ -230,6 +237,7 @@ class ElfReader {
   Elf* elf_ = nullptr;
   std::string_view path_;
   ElfFile out_;
+  std::size_t left_ = largest_elf_lists;
   bool pie_ = false;
 };
 

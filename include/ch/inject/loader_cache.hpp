@@ -18,7 +18,9 @@ struct CachedLibrary {
 };
 
 /// The libraries in the bytes of a cache, in its order; none if it is of no known kind.
-/// Offsets that lead out of the bytes end an entry, not us.
+/// Offsets that lead out of the bytes end an entry, not us. Entries share text where a soname is
+/// the end of a path; where they share more, so that a small file would become a large list, the
+/// rest of the list is left out.
 [[nodiscard]] inline std::vector<CachedLibrary> parse_loader_cache(std::string_view bytes) {
   constexpr std::string_view magic = "glibc-ld.so.cache1.1";
   constexpr std::size_t header = 48;
@@ -37,9 +39,12 @@ struct CachedLibrary {
     return std::string(cache.substr(at, cache.find('\0', at) - at));
   };
   const std::size_t count = number(magic.size());
-  for (std::size_t i = 0; i < count && header + (i + 1) * entry <= cache.size(); ++i) {
+  std::size_t taken = 0;  // of text
+  for (std::size_t i = 0;
+       taken <= 2 * cache.size() && i < count && header + (i + 1) * entry <= cache.size(); ++i) {
     const std::size_t at = header + i * entry;
     found.push_back({text(number(at + 4)), text(number(at + 8))});
+    taken += found.back().soname.size() + found.back().path.size();
   }
   return found;
 }

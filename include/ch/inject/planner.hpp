@@ -63,6 +63,7 @@ class Planner {
     std::optional<ElfFile> elf;
     if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
       elf = read_elf(file.get(), request.path);
+    if (elf && elf->is_cut) refuse_endless(request);
     const Verdict verdict = classify(request.path, elf, {first, static_cast<std::size_t>(n)},
                                      (status.st_mode & 0111) != 0);
     if (verdict.rules_differ())
@@ -125,6 +126,10 @@ class Planner {
         printable(r.path),
         "cannot inject (" + why + (listed ? "; from " + printable(r.origin) : "") + ")",
         std::move(remedy));
+  }
+
+  [[noreturn]] static void refuse_endless(const Request& r) {
+    refuse(r, "its lists of names and versions have no end", "it is damaged; get it anew");
   }
 
   /// Does the loader look where `incoming` goes, or at a file that it replaces?
@@ -252,6 +257,7 @@ class Planner {
       const Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       if (!file) throw_errno("read", d.path);
       auto library = read_elf(file.get(), d.path);
+      if (library && library->is_cut) refuse_endless({d.path, {}, {}});
       const std::string directory = image_.first_directory();
       if (place({d.path, {}, {}}, directory, "needed by " + printable(request.path)) && library)
         incoming_.push_back(

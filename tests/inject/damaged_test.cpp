@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ELF files whose tables point everywhere, and lists that come slowly or never end: the work
+// for each is bounded, and what is too much is one error.
+
+#include <elf.h>
+#include <fcntl.h>
+#include <sys/mman.h>
+
+#include <thread>
+
+#include "ch/inject/elf_file.hpp"
+#include "tests/inject/host_image.hpp"
+
+using test::contains;
+using test::FromHost;
+using test::inject_fixture;
+using test::Ran;
+namespace fs = std::filesystem;
+
+namespace {
+
+/// A library of 100 KB whose only table, of this kind, has records that overlap: as versions,
+/// each of 5000 entries goes on with all that follow. All of them have one name of 3000 bytes.
+std::string library_without_end(unsigned kind) {
+  constexpr std::size_t names = 4096, table = 8192, table_size = 80000;
+  std::string file(table + table_size, '\0');
+  const auto put = [&file](std::size_t at, const auto& value) {
+    std::memcpy(file.data() + at, &value, sizeof value);
+  };
+  Elf64_Ehdr header{};
+  std::memcpy(header.e_ident, ELFMAG, SELFMAG);
+  header.e_ident[EI_CLASS] = ELFCLASS64;
+  header.e_ident[EI_DATA] = ELFDATA2LSB;
+  header.e_ident[EI_VERSION] = EV_CURRENT;
+  header.e_type = ET_DYN;
+  header.e_machine = EM_X86_64;
+  header.e_version = EV_CURRENT;
+  header.e_ehsize = sizeof header;
+  header.e_shentsize = sizeof(Elf64_Shdr);
+  header.e_shnum = 3;
+  header.e_shoff = 1024;
+  put(0, header);
+  Elf64_Shdr strings{};
+  strings.sh_type = SHT_STRTAB;
+  strings.sh_offset = names;
+  strings.sh_size = 4096;
+  put(header.e_shoff + sizeof strings, strings);
+  std::fill_n(file.begin() + names + 16, 3000, 'x');
+  Elf64_Shdr section{};
+  section.sh_type = kind;
+  section.sh_offset = table;
+  section.sh_size = table_size;
+  section.sh_link = 1;
+  section.sh_info = 0xffffffff;
+  section.sh_addralign = 4;
+  section.sh_entsize = kind == SHT_DYNAMIC ? sizeof(Elf64_Dyn) : 0;
+  put(header.e_shoff + 2 * sizeof section, section);
+  Elf64_Dyn needed{};
+  needed.d_tag = DT_NEEDED;
+  needed.d_un.d_val = 16;
+  Elf64_Verneed version{1, 0xffff, 16, 16, 16};  // the next one's name and place, too
+  for (std::size_t at = table; at + 32 <= file.size(); at += 16)
+    if (kind == SHT_DYNAMIC)
+      put(at, needed);
+    else
+      put(at, version);
+  return file;
+}
+
+}  // namespace
+
+TEST_CASE("of an ELF file whose lists never end a bounded part is read, and it is refused",
+          "[inject][tool]") {
+  for (const unsigned kind : {SHT_DYNAMIC, SHT_GNU_verneed}) {
+    const FromHost f;
+    CAPTURE(kind);
+    const fs::path path = f.dir / "libendless.so.1";
+    test::write_file(path, library_without_end(kind));
+    const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    const auto elf = ch::inject::read_elf(fd, path.string());
+    close(fd);
+    REQUIRE(elf);
+    CHECK(elf->is_cut);
+    std::size_t bytes = 0;
+    for (const std::string& name : elf->needed) bytes += 1 + name.size();
+    for (const auto& need : elf->needed_versions) bytes += need.file.size() + need.version.size();
+    CHECK(bytes > 100000);  // it was read
+    CHECK(bytes <= ch::inject::largest_elf_lists);
+    const auto before = test::everything(f.image, true);
+    const Ran ran = f({"-p", path});
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.err, "its lists of names and versions have no end"));
+    CHECK(before == test::everything(f.image, true));
+  }
+}
