@@ -95,6 +95,31 @@ TEST_CASE("a file that can't be read is one error, and not taken for something e
   CHECK(named > 4);
 }
 
+TEST_CASE("a source that becomes another file after it was looked at is not copied",
+          "[inject][tool]") {
+  Fixture f;
+  const fs::path source = f.dir / "source", other = f.dir / "other", link = f.dir / "link";
+  for (const bool by_link : {false, true}) {
+    CAPTURE(by_link);
+    f.reset();
+    fs::remove(source);
+    fs::remove(link);
+    fs::copy_file(f.library, source);
+    test::write_file(other, "another user's");
+    fs::create_symlink(other, link);
+    test::Fault fault{[](long number) { return number == SYS_mkdirat; }};
+    fault.in_programs = false;
+    fault.meddle = [&] { fs::rename(by_link ? link : other, source); };
+    const auto ran = test::run_with_fault({test::ch_fromhost(), "-p", source, f.image}, fault);
+    CAPTURE(ran.err);
+    CHECK(ran.hit);
+    CHECK(ran.status == 1);
+    CHECK(ran.err.find("not the file any more that was looked at a moment ago: " +
+                       source.string()) != std::string::npos);
+    CHECK(f.state() == f.before);
+  }
+}
+
 TEST_CASE("when the k-th call of an injection fails, the image is as it was", "[inject][tool]") {
   const Fixture f;
   for (const int error : {EIO, ENOSPC}) {

@@ -33,6 +33,21 @@ inline bool status_of(int parent, const std::string& name, struct stat& out) {
   throw_errno("look at", name);
 }
 
+/// Which file was looked at, and in which state.
+struct FileIdentity {
+  dev_t device = 0;
+  ino_t inode = 0;
+  off_t size = 0;
+  timespec modified{};
+  friend bool operator==(const FileIdentity& a, const FileIdentity& b) noexcept {
+    return a.device == b.device && a.inode == b.inode && a.size == b.size &&
+           a.modified.tv_sec == b.modified.tv_sec && a.modified.tv_nsec == b.modified.tv_nsec;
+  }
+};
+[[nodiscard]] inline FileIdentity identity_of(const struct stat& status) noexcept {
+  return {status.st_dev, status.st_ino, status.st_size, status.st_mtim};
+}
+
 /// Fills `buffer` as far as the file goes; answers how far. Throws what man 2 read says.
 inline std::size_t read_some(int fd, char* buffer, std::size_t size, std::string_view path) {
   std::size_t done = 0;

@@ -10,13 +10,14 @@
 #include <variant>
 #include <vector>
 
-#include "ch/inject/error.hpp"
+#include "ch/inject/descriptor.hpp"
 
 namespace ch::inject {
 
 namespace action {
-struct Copy {  // a file of the host
+struct Copy {  // a file of the host: the very one that was looked at
   std::string source;
+  FileIdentity identity;
 };
 struct Link {  // a symbolic link
   std::string target;

@@ -75,7 +75,7 @@ class Planner {
     std::string reason = request.destination ? "--dest" : "inferred: " + verdict.rule;
     if (!request.origin.empty() && request.origin != "--path")
       reason += "; from " + printable(request.origin);
-    if (!place(request, directory, std::move(reason))) return;
+    if (!place(request, identity_of(status), directory, std::move(reason))) return;
     if (verdict.kind != Kind::other && verdict.kind != Kind::executable)
       plan_.needs_ldconfig = true;
     if (!elf) return;
@@ -209,17 +209,14 @@ class Planner {
   }
 
   /// False if this very file goes there already.
-  bool place(const Request& request, const std::string& directory, std::string reason) {
-    Entry entry{directory, std::string(base_of(request.path)), action::Copy{request.path},
+  bool place(const Request& request, const FileIdentity& identity, const std::string& directory,
+             std::string reason) {
+    Entry entry{directory, std::string(base_of(request.path)), action::Copy{request.path, identity},
                 std::move(reason)};
     for (const Entry& other : plan_.entries) {
       if (other.directory != entry.directory || other.name != entry.name) continue;
       const auto& copy = std::get<action::Copy>(other.action);
-      struct stat a {
-      }, b{};
-      if (::stat(copy.source.c_str(), &a) == 0 && ::stat(request.path.c_str(), &b) == 0 &&
-          a.st_dev == b.st_dev && a.st_ino == b.st_ino)
-        return false;
+      if (copy.identity == identity) return false;
       throw InjectError(printable(request.path),
                         "this and " + printable(copy.source) + " would both become " +
                             printable(entry.path()) + " in the image",
@@ -259,7 +256,9 @@ class Planner {
       auto library = read_elf(file.get(), d.path);
       if (library && library->is_cut) refuse_endless({d.path, {}, {}});
       const std::string directory = image_.first_directory();
-      if (place({d.path, {}, {}}, directory, "needed by " + printable(request.path)) && library)
+      if (place({d.path, {}, {}}, identity_of(status_of(file, d.path)), directory,
+                "needed by " + printable(request.path)) &&
+          library)
         incoming_.push_back(
             {d.path, directory + '/' + std::string(base_of(d.path)), std::move(*library)});
     }
@@ -352,6 +351,7 @@ class Planner {
     if (!S_ISREG(status.st_mode)) return false;
     const Descriptor there(
         ::openat(at.get(), e.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!there && errno != EACCES) throw_errno("read", e.path());
     if (!there) return false;
     if (const auto* text = std::get_if<action::Text>(&e.action))
       return status.st_size == static_cast<off_t>(text->content.size()) &&
@@ -359,8 +359,9 @@ class Planner {
     const auto* copy = std::get_if<action::Copy>(&e.action);
     if (copy == nullptr) return false;
     const Descriptor source(::open(copy->source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    struct stat wanted {};
-    if (!source || ::fstat(source.get(), &wanted) != 0) return false;
+    if (!source) throw_errno("read", copy->source);
+    const struct stat wanted = status_of(source, copy->source);
+    if (identity_of(wanted) != copy->identity) return false;  // copying will say so
     // As rsync does it: what we put there with this size and time need not be read again.
     const InjectedItem* item = before_.find(e.path());
     const auto same_time = [](const timespec& a, const timespec& b) {

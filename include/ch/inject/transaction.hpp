@@ -223,6 +223,10 @@ class Transaction {
     void operator()(const action::Copy& a) const {
       const Descriptor from(::open(a.source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       if (!from) throw_errno("read", a.source);
+      if (identity_of(status_of(from, a.source)) != a.identity)
+        throw InjectError(printable(a.source),
+                          "this is not the file any more that was looked at a moment ago",
+                          "wait until nothing changes it; check who may write to its directory");
       copy_file(from, at, c.staged_name(), path());
     }
     void operator()(const action::Link& a) const {
