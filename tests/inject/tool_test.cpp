@@ -85,6 +85,27 @@ TEST_CASE("what the user changed since stays when the injection is removed", "[i
   CHECK_FALSE(fs::exists(f.image / "ch"));
 }
 
+TEST_CASE("of a file that the user changed since, what it replaced is kept, and named",
+          "[inject][tool]") {
+  const FromHost f;
+  test::write_file(f.image / "usr/bin/charlie_ask", "the image's own");
+  REQUIRE(f({"-p", program}).status == 0);
+  test::write_file(f.image / "usr/bin/charlie_ask", "mine");
+  const Ran removed = f({"--remove"});
+  CAPTURE(removed.err);
+  CHECK(removed.status == 0);
+  CHECK(test::read_file(f.image / "usr/bin/charlie_ask") == "mine");
+  const std::string kept = "/ch/injected.d/1";
+  CHECK(contains(removed.err, "what it replaced is kept as " + kept + "\n"));
+  REQUIRE(fs::exists(f.image / kept.substr(1)));
+  CHECK(test::read_file(f.image / kept.substr(1)) == "the image's own");
+  // Nor does a later injection touch it.
+  REQUIRE(f({"-p", program}).status == 0);
+  REQUIRE(f({"--remove"}).status == 0);
+  CHECK(test::read_file(f.image / "usr/bin/charlie_ask") == "mine");
+  CHECK(test::read_file(f.image / kept.substr(1)) == "the image's own");
+}
+
 TEST_CASE("a newer file takes the place of the one injected before", "[inject][tool]") {
   const FromHost f;
   const std::string file = f.dir / "tool";

@@ -145,14 +145,23 @@ inline InjectReport inject(const ImageTree& tree, const Manifest& before, Inject
   return report;
 }
 
-/// What taking everything out again would do. Files that somebody changed since stay.
+/// Where the original with this number is kept.
+[[nodiscard]] inline std::string kept_path(const ImageTree& tree, std::uint64_t number) {
+  return tree.locate(own_directory) + '/' + kept_name + '/' + std::to_string(number);
+}
+
+/// What taking everything out again would do. Files that somebody changed since stay, and so
+/// does what they replaced.
 [[nodiscard]] inline InjectionPlan plan_removal(const ImageTree& tree, const Manifest& manifest) {
   InjectionPlan plan;
   for (const InjectedItem& item : manifest.items | ranges::views::reverse) {
     const std::string directory(parent_of(item.path));
     if (!is_unchanged(tree, item)) {
-      plan.warnings.push_back(printable(item.path) +
-                              " was changed since it was injected; it is left as it is");
+      std::string text =
+          printable(item.path) + " was changed since it was injected; it is left as it is";
+      if (item.original != 0)
+        text += ", and what it replaced is kept as " + printable(kept_path(tree, item.original));
+      plan.warnings.push_back(std::move(text));
       continue;
     }
     Entry e{directory, std::string(base_of(item.path)), action::Erase{}, "it was injected"};
@@ -193,7 +202,9 @@ inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, Inje
     }
     std::vector<std::uint64_t> unneeded;
     for (const InjectedItem& item : manifest.items)
-      if (item.original != 0) unneeded.push_back(item.original);
+      if (item.original != 0 &&
+          ranges::any_of(plan.entries, [&item](const Entry& e) { return e.path() == item.path; }))
+        unneeded.push_back(item.original);
     report.warnings = plan.warnings;
     for (std::string& w : transaction.commit({}, unneeded, directories))
       report.warnings.push_back(std::move(w));
