@@ -6,12 +6,14 @@
 
 #include <csignal>
 #include <cstdio>
+#include <new>
 
 #include "apps/ch-device/options.hpp"
-#include "ch/cli/help.hpp"
 #include "ch/cli/all_printed.hpp"
+#include "ch/cli/help.hpp"
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/usage.hpp"
+#include "ch/inject/file_copy.hpp"
 #include "ch/version.hpp"
 
 namespace {
@@ -79,20 +81,33 @@ std::string in_memory(const char* name, const std::string& text) {
   return inherited(fd);
 }
 
-void write_file(const std::string& path, const std::string& text) {
-  const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+/// A file that is being made, and that goes again where it can't be finished.
+struct Unfinished {
+  std::string path;
+  Unfinished() = default;
+  Unfinished(const Unfinished&) = delete;
+  Unfinished& operator=(const Unfinished&) = delete;
+  ~Unfinished() {
+    if (!path.empty()) ::unlink(path.c_str());
+  }
+};
+
+void write_file(const std::string& path, const std::string& text, Unfinished& unfinished) {
+  Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
   if (!fd) throw_errno("write", path);
+  if (S_ISREG(status_of(fd, path).st_mode)) unfinished.path = path;
   write_all(fd.get(), text, path);
+  close_written(std::move(fd), path);
 }
 
 /// Where the cache ends up, for ch-run to read.
-std::string keep_cache(const Options& o, const cdi::LoaderCache& cache) {
+std::string keep_cache(const Options& o, const cdi::LoaderCache& cache, Unfinished& unfinished) {
   if (cache.bytes.empty()) return {};
   if (!o.run.empty()) return in_memory("ld.so.cache", cache.bytes);
   if (o.cache_file.empty())
     throw InjectError(o.requests[0].text(), "the loader's cache of the image has to change for it",
                       "say where to write the cache: --ld-cache FILE");
-  write_file(o.cache_file, cache.bytes);
+  write_file(o.cache_file, cache.bytes, unfinished);
   const std::unique_ptr<char, decltype(&std::free)> whole(::realpath(o.cache_file.c_str(), nullptr),
                                                           &std::free);
   return whole ? whole.get() : o.cache_file;
@@ -108,7 +123,7 @@ std::string keep_cache(const Options& o, const cdi::LoaderCache& cache) {
   throw_errno("start", o.run);
 }
 
-void resolve(const Options& o) {
+void resolve(const Options& o, Unfinished& cache_file) {
   const cdi::Registry registry(o.directories);
   const cdi::Resolution resolution = cdi::resolve(registry, o.requests);
   for (const std::string& problem : registry.problems()) warn(o, "not usable: " + problem);
@@ -121,7 +136,7 @@ void resolve(const Options& o) {
            "the image has no ldconfig, so its programs may not find the device's libraries; a "
            "loader other than glibc's can't use most of them");
   }
-  const std::string text = cdi::device_file(resolution, cache, keep_cache(o, cache));
+  const std::string text = cdi::device_file(resolution, cache, keep_cache(o, cache, cache_file));
   if (!o.run.empty()) become_ch_run(o, text);
   to_stdout(text);
 }
@@ -144,15 +159,17 @@ int fail(const Options& o, const std::string& path, const std::string& cause,
   return exit_failure;
 }
 
-int run(const Options& o) {
+int run(const Options& o, Unfinished& cache_file) {
   try {
     if (o.task == Options::Task::list)
       print_list(cdi::Registry(o.directories), o);
     else
-      resolve(o);
+      resolve(o, cache_file);
     return 0;
   } catch (const InjectError& e) {
     return fail(o, e.path(), e.cause(), e.remedy());
+  } catch (const std::bad_alloc&) {
+    return fail(o, {}, "out of memory", "raise the limit: ulimit -v");
   } catch (const std::exception& e) {
     return fail(o, {}, e.what(), {});
   }
@@ -160,7 +177,7 @@ int run(const Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (ch::cli::refuses_privilege("ch-device", argc, argv)) return exit_failure;
   report_file_size_limit();
   const Options o = ch_device::parse(argc, argv);
@@ -170,6 +187,7 @@ int main(int argc, char** argv) {
     return exit_usage;
   }
   int status = 0;
+  Unfinished cache_file;
   if (o.task == Options::Task::help)
     print_help();
   else if (o.task == Options::Task::usage)
@@ -177,6 +195,12 @@ int main(int argc, char** argv) {
   else if (o.task == Options::Task::version)
     std::printf("ch-device %s\n", ch::version);
   else
-    status = run(o);
-  return ch::cli::all_printed("ch-device") || status != 0 ? status : exit_failure;
+    status = run(o, cache_file);
+  if (!ch::cli::all_printed("ch-device") && status == 0) status = exit_failure;
+  if (status == 0) cache_file.path.clear();
+  return status;
+} catch (const std::bad_alloc&) {
+  std::fputs("ch-device: error: out of memory\nch-device: remedy: raise the limit: ulimit -v\n",
+             stderr);
+  return exit_failure;
 }

@@ -227,7 +227,7 @@ int run(const Options& o) {
 
 }  // namespace
 
-int main(int argc, char** argv) {
+int main(int argc, char** argv) try {
   if (ch::cli::refuses_privilege("ch-fromhost", argc, argv)) return exit_failure;
   ch::cli::stop_signals::take();
   const Options o = ch_fromhost::parse(argc, argv);
@@ -246,4 +246,8 @@ int main(int argc, char** argv) {
   else
     status = run(o);
   return ch::cli::all_printed("ch-fromhost") || status != 0 ? status : exit_failure;
+} catch (const std::bad_alloc&) {
+  std::fputs("ch-fromhost: error: out of memory\nch-fromhost: remedy: raise the limit: ulimit -v\n",
+             stderr);
+  return exit_failure;
 }

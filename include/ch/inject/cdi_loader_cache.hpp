@@ -7,6 +7,8 @@
 // Source: man 8 ldconfig; man 2 memfd_create.
 #pragma once
 
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -75,7 +77,13 @@ inline std::string compatibility_folder(const std::string& driver_version) {
   return {};
 }
 
-/// Runs ldconfig, whose messages go to `messages`. Answers its exit status.
+/// How a process ended, from the status that man 2 wait has.
+inline std::string end_of(int status) {
+  return WIFSIGNALED(status) ? std::string("was killed: ") + ::strsignal(WTERMSIG(status))
+                             : "failed with status " + std::to_string(WEXITSTATUS(status));
+}
+
+/// Runs ldconfig, whose messages go to `messages`. Returns its status, as man 2 wait has it.
 inline int run_ldconfig(const char* program, const std::vector<std::string>& folders,
                         int messages) {
   const std::string file = std::string(cache_folder) + "/ld.so.cache";
@@ -97,7 +105,7 @@ inline int run_ldconfig(const char* program, const std::vector<std::string>& fol
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return status;
 }
 
 /// What the process in the container has to say, as JSON.
@@ -116,8 +124,10 @@ inline nlohmann::json make_cache_inside(std::vector<std::string> folders,
   if (const std::string newer = compatibility_folder(driver_version); !newer.empty())
     folders.insert(folders.begin(), newer);
   if (const int status = run_ldconfig(program, folders, messages); status != 0)
-    return {{"error",
-             std::string(program) + " of the image failed with status " + std::to_string(status)}};
+    return {{"error", std::string(program) + " of the image " + end_of(status)},
+            {"remedy", WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ
+                           ? remedy_for(EFBIG)
+                           : "see whether this program runs in the image"}};
   const std::string file = std::string(cache_folder) + "/ld.so.cache";
   const Descriptor made(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!made) return {{"error", std::string(program) + " of the image made no cache"}};
@@ -132,42 +142,84 @@ inline nlohmann::json make_cache_inside(std::vector<std::string> folders,
   return {{"links", links}};
 }
 
-/// The child: becomes the container, does the work, tells `answer` about it, and ends.
-[[noreturn]] inline void cache_child(const CacheBox& box, const std::vector<std::string>& folders,
-                                     const std::string& driver_version, int cache, int messages,
-                                     int answer) noexcept {
+/// What the child needs, prepared before it exists.
+struct CacheWork {
+  const CacheBox& box;
+  const Descriptor& image;
+  std::vector<std::string> folders;
+  std::string driver_version;
+  int cache, messages;
+  int answer;  // a pipe
+};
+
+/// Becomes the container, around the image in the working directory, and does the work.
+/// What it has to say, as JSON.
+inline nlohmann::json make_cache_in(const CacheWork& work) {
+  kernel::Linux k;
+  const auto arena = std::make_unique<ArenaOf<std::size_t{1} << 20>>();
+  const Result<Plan> plan = work.box.plan(probe(k), *arena);
+  const HostLimits limits = probe_limits(k);
+  if (!plan) return {{"error", "the device has more parts than a container can be planned with"}};
+  if (const Result<void> done = execute(k, *plan); !done) {
+    const Explanation why = explain(done.error(), *plan, limits);
+    const auto index = static_cast<std::size_t>(done.error().step);
+    const char* what = index < plan->steps.size()
+                           ? std::visit(ch::detail::Attempt{}, plan->steps[index])
+                           : "make it";
+    return {{"error", std::string("can't make a container to run ldconfig in: can't ") + what +
+                          " " + std::string(done.error().path.view()) + " (" +
+                          errno_text(static_cast<int>(done.error().code)) + ")" +
+                          (why.cause.empty() ? "" : "; " + std::string(why.cause))},
+            {"remedy", std::string(why.remedy)}};
+  }
+  return make_cache_inside(work.folders, work.driver_version, work.cache, work.messages);
+}
+
+/// The child: does the work, and tells about it.
+inline int cache_child(void* given) noexcept {
+  const auto& work = *static_cast<const CacheWork*>(given);
+  const auto tell = [&work](const nlohmann::json& said) {
+    using Handler = nlohmann::json::error_handler_t;
+    write_all(work.answer, said.dump(-1, ' ', true, Handler::replace), "a pipe");
+  };
   try {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::umask(022);
-    kernel::Linux k;
-    const auto arena = std::make_unique<ArenaOf<std::size_t{1} << 20>>();
-    const Result<Plan> plan = box.plan(probe(k), *arena);
-    const HostLimits limits = probe_limits(k);
-    nlohmann::json said;
-    if (!plan) {
-      said = {{"error", "the device has more parts than a container can be planned with"}};
-    } else if (const Result<void> done = execute(k, *plan); !done) {
-      const Explanation why = explain(done.error(), *plan, limits);
-      const auto index = static_cast<std::size_t>(done.error().step);
-      const char* what = index < plan->steps.size()
-                             ? std::visit(ch::detail::Attempt{}, plan->steps[index])
-                             : "make it";
-      said = {{"error", std::string("can't make a container to run ldconfig in: can't ") + what +
-                            " " + std::string(done.error().path.view()) + " (" +
-                            errno_text(static_cast<int>(done.error().code)) + ")" +
-                            (why.cause.empty() ? "" : "; " + std::string(why.cause))},
-              {"remedy", std::string(why.remedy)}};
-    } else {
-      said = make_cache_inside(folders, driver_version, cache, messages);
-    }
-    using Handler = nlohmann::json::error_handler_t;
-    write_all(answer, said.dump(-1, ' ', true, Handler::replace), "a pipe");
-  } catch (const std::exception& e) {
-    (void)!::write(2, e.what(), std::strlen(e.what()));
-    ::_exit(1);
+    if (::fchdir(work.image.get()) != 0) throw_errno("go to", "the image");
+    tell(make_cache_in(work));
+  } catch (const InjectError& e) {
+    tell({{"error", e.what()}, {"remedy", e.remedy()}});
+  } catch (const std::bad_alloc&) {
+    constexpr std::string_view text =
+        R"({"error": "out of memory", "remedy": "raise the limit: ulimit -v"})";
+    (void)!::write(work.answer, text.data(), text.size());
   }
-  ::_exit(0);
+  return 0;
 }
+
+/// Ends `pid`, a child of ours, where nobody has waited for it.
+class CacheMaker {
+ public:
+  explicit CacheMaker(pid_t pid) : pid_(pid) {}
+  CacheMaker(const CacheMaker&) = delete;
+  CacheMaker& operator=(const CacheMaker&) = delete;
+  ~CacheMaker() {
+    if (pid_ == 0) return;
+    ::kill(pid_, SIGKILL);
+    (void)wait();
+  }
+  /// Its status, as man 2 wait has it.
+  int wait() {
+    int status = 0;
+    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
+    }
+    pid_ = 0;
+    return status;
+  }
+
+ private:
+  pid_t pid_;
+};
 
 inline Descriptor memory_file(const char* name) {
   Descriptor fd(::memfd_create(name, MFD_CLOEXEC));
@@ -202,30 +254,47 @@ inline std::string content_of(const Descriptor& fd) {
   for (const std::string& folder : folders) marks.push_back(folder + "/.charlie");
   for (const std::string& mark : marks) links.push_back({"charlie", ImagePath(mark.c_str())});
 
+  // Opened once: by its path each further look could find another one.
+  const Descriptor held(::open(image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!held) throw_errno("open image", image);
   detail::CacheBox box;
-  box.mounts.get<ImageRoot<Fixed<Access::read_only>>>().image = HostPath(image.c_str());
+  box.mounts.get<ImageRoot<Fixed<Access::read_only>>>().image = HostPath(".");
   box.mounts.get<WritableLayer>() = {OverlayKind::scratch, {}, {}};
   box.mounts.get<Additions>() = {links, {}};
   box.mounts.get<UserBinds>() = {binds};
 
   const Descriptor cache = detail::memory_file("ld.so.cache");
   const Descriptor messages = detail::memory_file("messages");
-  const Descriptor answer = detail::memory_file("answer");
-  const pid_t child = ::fork();
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
+  const Descriptor answer(ends[0]);
+  Descriptor theirs(ends[1]);
+  detail::CacheWork work{box,
+                         held,
+                         {folders.begin(), folders.end()},
+                         resolution.hooks.driver_version,
+                         cache.get(),
+                         messages.get(),
+                         theirs.get()};
+  // As fork, but not on this stack, which may be too small to make a container on.
+  constexpr std::size_t stack_size = std::size_t{256} * 1024;
+  const auto stack = std::make_unique_for_overwrite<std::byte[]>(stack_size);
+  const pid_t child = ::clone(detail::cache_child, stack.get() + stack_size, SIGCHLD, &work);
   if (child < 0) throw_errno("start", "a process");
-  if (child == 0)
-    detail::cache_child(box, {folders.begin(), folders.end()}, resolution.hooks.driver_version,
-                        cache.get(), messages.get(), answer.get());
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  const auto said = nlohmann::json::parse(detail::content_of(answer), nullptr, false);
+  detail::CacheMaker maker(child);
+  theirs.reset();
+  const std::string text = read_all(answer.get(), "what is told about the cache");
+  const int status = maker.wait();
+  const auto said = nlohmann::json::parse(text, nullptr, false);
   if (!said.is_object())
-    throw InjectError(printable(image), "the process that runs ldconfig died without an answer");
+    throw InjectError(printable(image),
+                      "the process that runs ldconfig gave no answer; it " + detail::end_of(status),
+                      "see whether it has enough memory (ulimit -a)");
   if (said.contains("error")) {
     std::string cause = said.at("error");
-    const std::string text = detail::content_of(messages);
-    if (!text.empty()) cause += ": " + printable(text.substr(0, text.find('\n')).substr(0, 300));
+    const std::string printed = detail::content_of(messages);
+    if (!printed.empty())
+      cause += ": " + printable(printed.substr(0, printed.find('\n')).substr(0, 300));
     throw InjectError(printable(image), cause, said.value("remedy", ""));
   }
   LoaderCache made;

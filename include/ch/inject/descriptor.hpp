@@ -64,17 +64,19 @@ inline std::size_t read_some(int fd, char* buffer, std::size_t size, std::string
 /// All that can be read, at most `limit` bytes; more is an error.
 inline std::string read_all(int fd, std::string_view path,
                             std::size_t limit = std::size_t{64} << 20) {
+  constexpr std::size_t piece = std::size_t{16} * 1024;
   std::string text;
-  char buffer[16384];
   for (;;) {
-    const std::size_t n = read_some(fd, buffer, sizeof buffer, path);
-    text.append(buffer, n);
+    const std::size_t before = text.size();
+    text.resize(before + piece);  // not on the stack, which may be as small as that
+    const std::size_t n = read_some(fd, text.data() + before, piece, path);
+    text.resize(before + n);
     if (text.size() > limit)
       throw InjectError(printable(path),
                         "this is longer than " + std::to_string(limit) +
                             " bytes, the most that is read of such a file",
                         "check that it is what it should be, or divide it");
-    if (n < sizeof buffer) return text;
+    if (n < piece) return text;
   }
 }
 

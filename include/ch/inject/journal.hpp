@@ -142,6 +142,8 @@ template <std::integral T>
       j.opened.push_back(
           {decoded(o.at("path").get<std::string>()), whole_number<mode_t>(o.at("mode"), 07777)});
     return j;
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     throw InjectError(std::string(own_directory) + '/' + journal_name,
                       "can't read the journal of an injection that was killed",

@@ -16,6 +16,7 @@
 #include <sys/wait.h>
 
 #include <atomic>
+#include <memory>
 
 #include "ch/inject/file_copy.hpp"
 #include "ch/inject/image_libraries.hpp"
@@ -186,10 +187,11 @@ class LdconfigRun {
     go_ = Descriptor(ends[1]);
 
     kernel::Linux linux_kernel;
-    ArenaOf<64 * 1024> arena;
+    // Not on the stack, which may be as small as that.
+    const auto arena = std::make_unique<ArenaOf<std::size_t{64} * 1024>>();
     LdconfigBox box;
     box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
-    const Result<Plan> plan = box.plan(probe(linux_kernel), arena);
+    const Result<Plan> plan = box.plan(probe(linux_kernel), *arena);
     if (!plan) throw InjectError(printable(tree.path()), "can't plan a container for ldconfig");
     // As fork, but in new namespaces from the start.
     const unsigned long flags = detail::born_into | SIGCHLD;

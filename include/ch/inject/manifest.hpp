@@ -85,6 +85,8 @@ struct Manifest {
     for (const auto& d : json.at("directories"))
       m.directories.push_back(decoded(d.get<std::string>()));
     return m;
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     throw InjectError(std::string(own_directory) + '/' + manifest_name,
                       "can't read the record of what was injected",
