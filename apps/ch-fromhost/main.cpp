@@ -123,7 +123,7 @@ int inject_files(const Options& o, const ImageTree& tree) {
   if (!o.dry_run) {
     lock.emplace(tree);
     if (Transaction::recover(tree))
-      std::fputs("ch-fromhost: note: cleared up after an injection that was killed\n", stderr);
+      std::fputs("ch-fromhost: note: cleared up after an earlier run, which could not\n", stderr);
   }
   const Manifest before = read_manifest(tree);
   Planner planner(tree, before);

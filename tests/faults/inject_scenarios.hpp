@@ -69,7 +69,7 @@ inline Scenario inject_scenario(const Place& place, const Injection& kind, bool 
     s.reset = [put_back] { put_back("pristine"); };
     s.undo = undo;
   }
-  s.may_stay = "image/ch";
+  s.may_stay = "image";
   s.state = [&place] {
     State state;
     add_tree(state, place / "image", "image");

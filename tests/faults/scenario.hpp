@@ -70,7 +70,7 @@ struct Scenario {
   /// Undoes it all, for what can be undone; then the state is again as it was found.
   Command undo;
   std::vector<int> refusals = {1};  // exit statuses that say: could not be done
-  /// What begins with this may stay until the next run, if the command warns of it.
+  /// What is below this may stay until the next run, if a warning names it as seen from here.
   std::string may_stay;
   std::string remarks;  // lines of the output that begin so may come and go
   std::string common;   // lines of the output that begin so name what all must agree upon

@@ -106,6 +106,20 @@ TEST_CASE("of a file that the user changed since, what it replaced is kept, and 
   CHECK(test::read_file(f.image / kept.substr(1)) == "the image's own");
 }
 
+TEST_CASE("an empty directory of ours that a run could not remove goes with the next",
+          "[inject][tool]") {
+  const FromHost f;
+  REQUIRE(f({"-p", program}).status == 0);
+  const auto whole = test::everything(f.image);
+  for (const char* left : {"ch/injected.d", ".ch-fromhost.new"}) {
+    fs::create_directory(f.image / left);
+    CHECK(f({"-p", program}).status == 0);
+    const auto after = test::everything(f.image);
+    INFO(test::difference(whole, after));
+    CHECK(after == whole);
+  }
+}
+
 TEST_CASE("a newer file takes the place of the one injected before", "[inject][tool]") {
   const FromHost f;
   const std::string file = f.dir / "tool";

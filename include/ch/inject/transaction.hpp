@@ -202,12 +202,21 @@ class Transaction {
     write_journal(decided);
     state_ = State::decided;
     std::vector<std::string> warnings;
+    const std::string passing = undo::passing_name(own_);
+    constexpr const char* next_time = "; the next ch-fromhost on this image removes ";
     try {
       for (const std::string& path : undo::clear(tree_, decided))
-        warnings.push_back(printable(path) + " is left, empty; it can be removed by hand");
+        if (path == own_)
+          warnings.push_back(printable(path) + " is left, empty; it can be removed by hand");
+        else if (path == passing)
+          warnings.push_back(printable(path) + " is left, empty" + next_time + "it");
+        else
+          warnings.push_back(printable(path) + " is left, empty, and " + printable(own_) + '/' +
+                             journal_name + ", which tells so" + next_time + "both");
     } catch (const InjectError& e) {
-      warnings.push_back("what is not needed any more is left in " + printable(own_) + " (" +
-                         e.what() + "); the next ch-fromhost on this image removes it");
+      warnings.push_back("what is not needed any more is left in " +
+                         printable(is_there(passing) ? passing : own_) + " (" + e.what() + ')' +
+                         next_time + "it");
     }
     return warnings;
   }
@@ -242,6 +251,13 @@ class Transaction {
   /// The link that `e` makes where there was nothing: that is whole at once, and not staged.
   static const action::Link* new_link(const Entry& e, const Journal::Change& c) {
     return c.existed ? nullptr : std::get_if<action::Link>(&e.action);
+  }
+  [[nodiscard]] bool is_there(const std::string& directory) const {
+    try {
+      return tree_.has_directory(directory);
+    } catch (const InjectError&) {
+      return false;
+    }
   }
   void check_stop() const {
     if (stop_ != nullptr && stop_->load()) throw InjectError({}, "interrupted", {}, EINTR);

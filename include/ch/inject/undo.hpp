@@ -71,13 +71,14 @@ inline void end_journal(const ImageTree& tree, const std::string& own, bool goes
   goes = goes && above && (names.empty() || names == std::vector<std::string>{journal_name});
   const bool passes = goes && ::renameat(above.get(), std::string(base_of(own)).c_str(),
                                          above.get(), std::string(base_of(passing)).c_str()) == 0;
-  remove_name(fd.get(), journal_name, own);
   const std::string& empty = passes ? passing : own;
+  remove_name(fd.get(), journal_name, empty);
   if (goes && !remove_directory(tree, empty)) left.push_back(empty);
 }
 
 /// Removes the journal and `directories` (children last in the list) if they are empty,
-/// and gives directories their modes back.
+/// and gives directories their modes back. Where one can't be removed, the journal of what is
+/// decided stays, so that the next run tries again.
 inline std::vector<std::string> finish(const ImageTree& tree, const Journal& journal,
                                        const std::vector<std::string>& directories) {
   const std::string own = tree.locate(own_directory);
@@ -91,7 +92,7 @@ inline std::vector<std::string> finish(const ImageTree& tree, const Journal& jou
       if (const Descriptor fd = tree.try_open_directory(o.path))
         if (o.path != parent_of(own)) (void)::fchmod(fd.get(), o.mode);
   const bool goes = std::find(directories.begin(), directories.end(), own) != directories.end();
-  end_journal(tree, own, goes, left);
+  if (!journal.decided || left.empty()) end_journal(tree, own, goes, left);
   for (const Journal::Opened& o : journal.opened)
     if (o.path == own || o.path == parent_of(own))
       if (const Descriptor fd = tree.try_open_directory(o.path)) (void)::fchmod(fd.get(), o.mode);
@@ -121,9 +122,13 @@ inline bool recover(const ImageTree& tree) {
   if (!text) {  // killed while it wrote the first one: nothing else was changed yet
     if (const Descriptor fd = tree.try_open_directory(own))
       remove_name(fd.get(), std::string(journal_name) + ".new", own);
+    (void)remove_directory(tree, own + '/' + kept_name);  // empty, if that failed at the end
     return false;
   }
   const Journal journal = journal_from_text(*text);
+  for (const Journal::Opened& o : journal.opened)
+    if (const Descriptor fd = tree.try_open_directory(o.path))
+      (void)::fchmod(fd.get(), o.mode | 0700);
   (void)(journal.decided ? clear(tree, journal) : all(tree, journal));
   return true;
 }
