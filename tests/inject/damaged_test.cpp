@@ -5,6 +5,7 @@
 
 #include <elf.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 #include <thread>
@@ -93,4 +94,44 @@ TEST_CASE("of an ELF file whose lists never end a bounded part is read, and it i
     CHECK(contains(ran.err, "its lists of names and versions have no end"));
     CHECK(before == test::everything(f.image, true));
   }
+}
+
+TEST_CASE("a list from a fifo is read to its end, however slowly it comes", "[inject][tool]") {
+  const FromHost f;
+  const fs::path fifo = f.dir / "fifo";
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  const std::string text = inject_fixture("bin/charlie_ask").string() + '\n' +
+                           inject_fixture("lib/libcharlie_answer.so.1.0").string();
+  std::thread writer([&] {
+    sigset_t pipe;  // a reader that goes early is no end of this program
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
+    const int fd = open(fifo.c_str(), O_WRONLY | O_CLOEXEC);
+    for (const char c : text) {
+      (void)!write(fd, &c, 1);
+      usleep(500);
+    }
+    close(fd);
+  });
+  const Ran ran = f({"-f", fifo});
+  writer.join();
+  CAPTURE(ran.err);
+  CHECK(ran.status == 0);
+  CHECK(f.inside({"charlie_ask"}).out == "the answer is 42\n");
+}
+
+TEST_CASE("a list longer than what is read is one error that names the limit", "[inject][tool]") {
+  const FromHost f;
+  const auto before = test::everything(f.image, true);
+  const std::string list = f.dir / "list";
+  test::write_file(list, "");
+  fs::resize_file(list, (std::uintmax_t{64} << 20) + 1);
+  for (const Ran& ran : {f({"-f", list}), f({"-c", "cat " + list})}) {
+    CAPTURE(ran.err);
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.err, "longer than 67108864 bytes"));
+    CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 2);
+  }
+  CHECK(before == test::everything(f.image, true));
 }
