@@ -3,7 +3,6 @@
 // ch-tar2dir where something is very long, very deep, very many or very short: reports,
 // trees, directories, and what ulimit allows.
 
-#include <sys/resource.h>
 #include <sys/xattr.h>
 
 #include <algorithm>
@@ -16,6 +15,7 @@ namespace {
 using test::ch_tar2dir;
 using test::contains;
 using test::content;
+using test::limited;
 using test::Ran;
 using test::run;
 using test::small_tar;
@@ -40,14 +40,6 @@ void make_deep(const fs::path& top, int levels, mode_t mode_of_last = 0755) {
   close(file);
   REQUIRE(fchmod(at, mode_of_last) == 0);
   close(at);
-}
-
-/// In the child of a run: no more than `value` of `resource`.
-std::function<void()> limited(int resource, rlim_t value) {
-  return [=] {
-    const rlimit limit{value, value};
-    if (setrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) _exit(126);
-  };
 }
 
 /// 20 000 variables that fit no line, so 20 000 notes: more than any pipe holds.

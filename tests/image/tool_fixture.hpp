@@ -4,6 +4,8 @@
 // in the middle of its work, held there to be looked at or disturbed.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <algorithm>
 #include <csignal>
 
@@ -25,6 +27,14 @@ bool in_time(Done done) {
   return done();
 }
 
+/// In the child of a run: no more than `value` of `resource`.
+inline std::function<void()> limited(int resource, rlim_t value) {
+  return [=] {
+    const rlimit limit{value, value};
+    if (setrlimit(static_cast<__rlimit_resource>(resource), &limit) != 0) _exit(126);
+  };
+}
+
 inline Tar small_tar() {
   Tar tar;
   tar.dir("bin/").file("bin/sh", "#!\n", 0755).dir("dev/").dir("usr/").file("usr/f", "content");
@@ -35,7 +45,7 @@ struct ToolFixture {
   TempDir dir;
   std::string archive = (dir / "a.tar.gz").string();
   std::string image = (dir / "at/image").string();
-  ToolFixture() {
+  explicit ToolFixture(const char* base = std::getenv("TMPDIR")) : dir(base) {
     fs::create_directory(dir / "at");
     write_file(archive, compress(small_tar().bytes(), "gzip"));
   }

@@ -152,7 +152,7 @@ class AtomicDirectory {
   [[nodiscard]] bool came_out(const std::string& name) const {
     return identity(holder_.get(), name) == seen_ &&
            (before_ != Before::empty_directory ||
-            names_in(open_directory(holder_.get(), name.c_str()).get()).empty());
+            is_empty(open_directory(holder_.get(), name.c_str()).get()));
   }
   [[noreturn]] void refuse_change() const {
     throw UnpackError(Failure::refused, destination_,
@@ -197,7 +197,7 @@ class AtomicDirectory {
       throw refuse("this exists and belongs to another user");
     const Descriptor there = open_directory(parent_.get(), name_.c_str());
     if (identity(there.get(), ".") != seen_) refuse_change();
-    if (names_in(there.get()).empty()) return Before::empty_directory;
+    if (is_empty(there.get())) return Before::empty_directory;
     if (has_several_owners(there.get()) && ::geteuid() != 0)
       throw UnpackError(Failure::refused, destination_,
                         "this image has files of several owners, which you can't remove like this",

@@ -47,6 +47,8 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   static constexpr std::size_t limit =
       32;  // 8 MiB: most of it stays in the cache between reader and writer
 
+  BlockPool() { free_.reserve(limit); }  // to give a block back never fails
+
   /// A block to fill, or none once stop() was called.
   std::unique_ptr<Block> take() {
     std::unique_lock lock(mutex_);

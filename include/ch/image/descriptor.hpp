@@ -7,10 +7,12 @@
 #pragma once
 
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <string>
@@ -21,6 +23,14 @@
 namespace ch::images {
 
 using Descriptor = kernel::OwnedFd;
+
+/// How many descriptors may be held for one purpose: of those that this process may have one
+/// in `share`, and at most `most`. Source: man 2 getrlimit.
+[[nodiscard]] inline unsigned descriptors_to_hold(unsigned most, unsigned share) noexcept {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 2;
+  return static_cast<unsigned>(std::clamp<rlim_t>(limit.rlim_cur / share, 2, most));
+}
 
 /// Closes a file that was written. Some file systems report a full quota only now. Throws
 /// what man 2 close says.

@@ -1,17 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. The directories of the image under construction, by descriptor. A member's
-// parent is looked up once and then held, so that no path is walked from the root again.
+// parent is looked up once and then held, so that no path is walked from the root again; but
+// no more of them than the limit on descriptors bears, however deep or wide the tree is.
 // Each step down is an openat that follows no link; where a link stands in the way, only
 // the one in-root resolver may say where it leads.
 // Source: man 2 openat; kernel/in_root.hpp.
 #pragma once
 
-#include <map>
+#include <functional>
 #include <unordered_map>
-#include <unordered_set>
 
+#include "ch/image/descent.hpp"
+#include "ch/image/directory_table.hpp"
 #include "ch/image/file_writers.hpp"
+#include "ch/image/hash_set.hpp"
 #include "ch/kernel/in_root.hpp"
 
 namespace ch::images {
@@ -24,19 +27,11 @@ struct Place {
   enum class Reached { directly, through_link } reached = Reached::directly;
 };
 
-/// What a directory is to look like in the end; its members change the times until then.
-struct DirectoryLook {
-  mode_t mode = 0755;
-  timespec modified{};
-  bool needs_chmod = false;  // it did not come from our mkdir with this mode
-  Owner owner{};
-};
-
 /// Opens and makes directories below one root. For the parser's thread.
 class Directories {
  public:
   Directories(Descriptor root, FileWriters& writers)
-      : root_(std::make_shared<OpenDirectory>(OpenDirectory{std::move(root)})), writers_(writers) {}
+      : writers_(writers), root_(hold(std::move(root))) {}
 
   [[nodiscard]] int root() const noexcept { return root_->fd.get(); }
 
@@ -54,32 +49,29 @@ class Directories {
     if (path.empty()) return root_;
     const auto opened = kernel::open_in_root(linux_, root_->fd.kernel_fd(), path.c_str(),
                                              kernel::o_rdonly | kernel::o_directory);
-    if (opened.ok())
-      return std::make_shared<OpenDirectory>(
-          OpenDirectory{Descriptor(static_cast<int>(opened.value()))});
+    if (opened.ok()) return hold(Descriptor(static_cast<int>(opened.value())));
     if (opened.error() == kernel::Errno::enoent || opened.error() == kernel::Errno::enotdir ||
         opened.error() == kernel::Errno::eloop)
       return nullptr;
+    // Without openat2 the resolver has its bounds; what has no links in it can be deeper.
+    if (opened.error() == kernel::Errno::enametoolong)
+      if (Descriptor plain = try_open_beneath(root(), path)) return hold(std::move(plain));
     throw_errno("open directory", path, static_cast<int>(opened.error()));
   }
 
   /// Notes how the directory at `path` is to look.
-  void announce(const std::string& path, DirectoryLook look) { looks_[path] = look; }
-  [[nodiscard]] bool announced(const std::string& path) const { return looks_.contains(path); }
+  void announce(std::string_view path, const DirectoryLook& look) { looks_.announce(path, look); }
+  [[nodiscard]] bool announced(std::string_view path) const { return looks_.announced(path); }
 
   /// Notes that the current layer has something at `path`, pending or done. False if
   /// that was known.
-  bool note(std::string_view path) { return seen_.insert(hash_(path)).second; }
+  bool note(std::string_view path) { return seen_.insert(hash_(path)); }
   [[nodiscard]] bool noted(std::string_view path) const { return seen_.contains(hash_(path)); }
 
   /// What was at `path` and below is gone.
-  void forget(const std::string& path) {
-    if (path.empty()) return;
-    known_.clear();
-    last_ = nullptr;
-    for (auto it = looks_.lower_bound(path); it != looks_.end() && it->first.starts_with(path);)
-      it = it->first.size() == path.size() || it->first[path.size()] == '/' ? looks_.erase(it)
-                                                                            : std::next(it);
+  void forget(std::string_view path) {
+    let_go();
+    looks_.forget(path);
   }
   void forget_replaced() {
     for (const std::string& path : writers_.take_replaced_directories()) forget(path);
@@ -89,63 +81,92 @@ class Directories {
     writers_.drain();
     forget_replaced();
     seen_.clear();
-    known_.clear();
-    last_ = nullptr;
+    let_go();
     lower_ = std::exchange(any_layer_, true);
   }
 
   /// Gives all directories their final mode and time. Those that a later layer replaced
   /// are no longer there, or no longer directories, and are passed over.
   void finish(ModeRules rules) {
-    known_.clear();
-    last_ = nullptr;
-    for (auto it = looks_.rbegin(); it != looks_.rend(); ++it) {
-      const auto& [path, look] = *it;
-      const Descriptor fd = try_open_beneath(root(), path);
-      if (!fd) {
-        if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) continue;
-        throw_errno("open directory", path);
-      }
-      give_away(fd.get(), "", look.owner, path);
-      if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd.get(), look.mode) != 0)
-        throw_errno("set the mode of", path);
-      const timespec times[2] = {look.modified, look.modified};
-      if (::futimens(fd.get(), times) != 0) throw_errno("set the time of", path);
-    }
+    let_go();
+    Descent at(root());
+    looks_.walk(
+        [&at](const std::string& name, const auto& path) {
+          Descriptor fd(
+              ::openat(at.fd(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+          if (!fd && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
+            throw_errno("open directory", path());
+          if (!fd) return false;
+          at.enter(std::move(fd));
+          return true;
+        },
+        [&at, &rules](const DirectoryLook* look, const auto& path) {
+          if (look != nullptr) give_look(at.fd(), *look, rules, path);
+          if (!at.at_top()) at.leave(path);
+        });
   }
 
  private:
-  static constexpr std::size_t held = 200;  // descriptors, of 1024 that a process has
+  template <class Path>
+  static void give_look(int fd, const DirectoryLook& look, ModeRules rules, const Path& path) {
+    if (look.owner.user != Owner{}.user || look.owner.group != Owner{}.group)
+      give_away(fd, "", look.owner, path());
+    if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd, look.mode) != 0)
+      throw_errno("set the mode of", path());
+    const timespec times[2] = {look.modified, look.modified};
+    if (::futimens(fd, times) != 0) throw_errno("set the time of", path());
+  }
+
+  SharedDirectory hold(Descriptor fd) {
+    return std::make_shared<OpenDirectory>(std::move(fd), writers_.open_directories());
+  }
+  void let_go() {
+    known_.clear();
+    last_ = nullptr;
+  }
+  /// Files on their way hold their directories, too.
+  void make_room() {
+    if (writers_.open_directories() < held_) return;
+    let_go();
+    if (writers_.open_directories() >= held_) writers_.drain();
+  }
 
   SharedDirectory open(std::string_view path, const timespec& modified, Place::Reached& reached) {
     if (path.empty()) return root_;
     if (last_ && path == last_path_) return last_;
-    std::string key(path);
-    SharedDirectory found;
-    if (const auto known = known_.find(key); known != known_.end()) {
-      found = known->second;
-    } else {
-      const SharedDirectory above = open(parent_of(path), modified, reached);
-      found = step(*above, key, modified, reached);
-      if (reached == Place::Reached::through_link) return found;  // another name: do not hold
-      if (known_.size() >= held) known_.clear();
-      known_.emplace(key, found);
-      note(key);
+    make_room();
+    // From the deepest one on the way that we hold, down.
+    SharedDirectory at = root_;
+    std::size_t end = path.size();
+    for (; end != 0; end = parent_of(path.substr(0, end)).size())
+      if (const auto known = known_.find(path.substr(0, end)); known != known_.end()) {
+        at = known->second;
+        break;
+      }
+    while (end != path.size()) {
+      end = std::min(path.find('/', end == 0 ? 0 : end + 1), path.size());
+      const std::string_view here = path.substr(0, end);
+      at = step(*at, here, modified, reached);
+      if (reached == Place::Reached::through_link) continue;  // another name: do not hold
+      if (known_.size() >= held_) known_.clear();
+      known_.emplace(here, at);
+      note(here);
     }
-    last_path_ = std::move(key);
-    last_ = found;
-    return found;
+    if (reached == Place::Reached::through_link) return at;
+    last_path_ = path;
+    last_ = at;
+    return at;
   }
 
   /// From a directory to the one at `path` in it.
-  SharedDirectory step(const OpenDirectory& above, const std::string& path,
-                       const timespec& modified, Place::Reached& reached) {
+  SharedDirectory step(const OpenDirectory& above, std::string_view path, const timespec& modified,
+                       Place::Reached& reached) {
     const std::string name(base_of(path));
     const int parent = above.fd.get();
     for (int tries = 0; tries < 4; ++tries) {
       Descriptor fd(
           ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-      if (fd) return std::make_shared<OpenDirectory>(OpenDirectory{std::move(fd)});
+      if (fd) return hold(std::move(fd));
       if (errno == ENOENT) {
         if (noted(path)) writers_.drain();  // a file of this name may be on its way
         if (::mkdirat(parent, name.c_str(), 0755) == 0)
@@ -159,7 +180,7 @@ class Directories {
       if (!status_of(parent, name.c_str(), status)) continue;
       if (S_ISLNK(status.st_mode)) {
         reached = Place::Reached::through_link;
-        if (SharedDirectory target = find(path)) return target;
+        if (SharedDirectory target = find(std::string(path))) return target;
         throw UnpackError(Failure::hostile, printable(path),
                           "a member lies below a link that leads to no directory in the image");
       }
@@ -172,15 +193,21 @@ class Directories {
     throw UnpackError(Failure::system, printable(path), "another process changes the image");
   }
 
+  /// So that a std::string_view finds a std::string.
+  struct Hash : std::hash<std::string_view> {
+    using is_transparent = void;
+  };
+
   kernel::Linux linux_;
-  std::hash<std::string_view> hash_;
-  SharedDirectory root_;
+  Hash hash_;
   FileWriters& writers_;
-  std::unordered_map<std::string, SharedDirectory> known_;
+  const unsigned held_ = descriptors_to_hold(200, 4);
+  SharedDirectory root_;
+  std::unordered_map<std::string, SharedDirectory, Hash, std::equal_to<>> known_;
   std::string last_path_;
   SharedDirectory last_;
-  std::map<std::string, DirectoryLook> looks_;
-  std::unordered_set<std::size_t> seen_;
+  DirectoryTable looks_;
+  HashSet seen_;
   bool any_layer_ = false, lower_ = false;
 };
 

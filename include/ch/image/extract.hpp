@@ -29,15 +29,21 @@ namespace ch::images {
 /// The only directory of a tree that consists of nothing else, or "". Many tars are made
 /// of a folder and not of what is in it. A folder called usr or etc is not such a one.
 [[nodiscard]] inline std::string enclosing_directory(int root) {
-  const std::vector<std::string> names = names_in(root);
+  std::string only;
+  bool alone = true;
+  each_entry(root, [&](const dirent& entry) {
+    alone = only.empty();
+    only = entry.d_name;
+    return alone;
+  });
   struct stat status {};
-  if (names.size() != 1 || !status_of(root, names[0].c_str(), status) || !S_ISDIR(status.st_mode))
+  if (!alone || only.empty() || !status_of(root, only.c_str(), status) || !S_ISDIR(status.st_mode))
     return {};
   for (const char* standard :
        {"bin", "boot", "ch",   "dev", "etc",  "home", "lib", "lib64", "media", "mnt", "nix",
         "opt", "proc", "root", "run", "sbin", "srv",  "sys", "tmp",   "usr",   "var"})
-    if (names[0] == standard) return {};
-  return names[0];
+    if (only == standard) return {};
+  return only;
 }
 
 /// What is unpacked: an open file or pipe, or the files of an OCI layout that is a
@@ -88,7 +94,7 @@ class Extraction {
                     options_.owners);
     read_into(tree);
     if (report_.format == "tar") {
-      if (names_in(root_).empty())
+      if (is_empty(root_))
         throw UnpackError(Failure::unsupported, {}, "the archive has nothing in it to unpack");
       report_.stripped_directory = enclosing_directory(root_);
     }

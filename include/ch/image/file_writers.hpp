@@ -14,9 +14,20 @@
 
 namespace ch::images {
 
-/// A directory of the image, kept open while anyone still writes into it.
-struct OpenDirectory {
-  Descriptor fd;
+/// A directory of the image, kept open while anyone still writes into it. Counted.
+class OpenDirectory {
+ public:
+  OpenDirectory(Descriptor directory, std::atomic<unsigned>& count)
+      : fd(std::move(directory)), count_(count) {
+    ++count_;
+  }
+  ~OpenDirectory() { --count_; }
+  OpenDirectory(const OpenDirectory&) = delete;
+  OpenDirectory& operator=(const OpenDirectory&) = delete;
+  const Descriptor fd;
+
+ private:
+  std::atomic<unsigned>& count_;
 };
 using SharedDirectory = std::shared_ptr<const OpenDirectory>;
 
@@ -88,6 +99,7 @@ class FileWriters {
   static constexpr std::size_t batch_jobs = 24;
 
   FileWriters(unsigned threads, ModeRules rules) : rules_(rules) {
+    threads_.reserve(threads);  // what throws while threads run would end the program
     try {
       for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
     } catch (const std::system_error&) {
@@ -125,6 +137,8 @@ class FileWriters {
     idle_.wait(lock, [&] { return waiting_.empty() && busy_ == 0; });
     if (failure_) std::rethrow_exception(failure_);
   }
+  /// Counts those that files on their way and the parser hold.
+  [[nodiscard]] std::atomic<unsigned>& open_directories() noexcept { return open_directories_; }
   /// Did a thread fail? Then drain() says how.
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
@@ -184,6 +198,8 @@ class FileWriters {
   void complete(int fd, const NewFile& file) const;
 
   ModeRules rules_;
+  const unsigned most_large_ = descriptors_to_hold(64, 8);
+  std::atomic<unsigned> open_directories_ = 0, open_large_ = 0;
   std::vector<Job> batch_;  // of the parser's thread
   std::size_t batch_bytes_ = 0;
   std::mutex mutex_;
@@ -201,7 +217,12 @@ class FileWriters {
 class FileWriters::Large {
  public:
   Large(FileWriters& writers, NewFile file)
-      : writers_(writers), file_(std::move(file)), fd_(writers.create(file_)) {}
+      : writers_(writers), file_(std::move(file)), fd_(writers.create(file_)) {
+    ++writers_.open_large_;
+  }
+  ~Large() { --writers_.open_large_; }
+  Large(const Large&) = delete;
+  Large& operator=(const Large&) = delete;
 
   /// One participant (the parser, or a job) is done. The last one completes the file.
   void release() {
@@ -224,6 +245,7 @@ class FileWriters::Large {
 };
 
 inline std::shared_ptr<FileWriters::Large> FileWriters::open_large(NewFile file) {
+  if (open_large_ >= most_large_) drain();  // each has a descriptor until its last piece is there
   return std::make_shared<Large>(*this, std::move(file));
 }
 

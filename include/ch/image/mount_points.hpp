@@ -50,51 +50,76 @@ enum class Made { was_there, made, other_kind };
 /// Paths that we made in an image, in order.
 using MadePaths = std::vector<std::string>;
 
-/// Sees that `path` is there in the image, as a directory or an empty file, following
-/// the image's own links. What is there stays, also of another kind; what is made, with
-/// directories on the way, is noted in `made`.
-/// Throws: ELOOP for links in a circle, ENOTDIR for a file on the way.
-inline Made make_in_image(int root, const std::string& path, PointKind kind, MadePaths& made,
-                          int links_left = 40) {
-  if (const Descriptor there = open_in_image(root, path, kernel::o_path)) {
-    struct stat status {};
-    if (::fstat(there.get(), &status) != 0) throw_errno("look at", "/" + path);
-    return S_ISDIR(status.st_mode) == (kind == PointKind::directory) ? Made::was_there
-                                                                     : Made::other_kind;
-  }
+/// Where the link at `path` leads, as a path from the root; "" if there is none. Throws ENOENT
+/// for a link whose last part is no name: what ".." elsewhere in it means, the resolver says.
+inline std::string link_target(int root, const std::string& path) {
   const std::string above(parent_of(path));
-  const std::string name(base_of(path));
-  if (!above.empty() &&
-      make_in_image(root, above, PointKind::directory, made, links_left) == Made::other_kind)
-    throw_errno("make directory", "/" + path, ENOTDIR);
   const Descriptor parent = open_in_image(root, above, kernel::o_rdonly | kernel::o_directory);
   if (!parent) throw_errno("open directory", "/" + above, ENOENT);
+  std::string target(max_path + 1, '\0');
+  const ssize_t length =
+      ::readlinkat(parent.get(), std::string(base_of(path)).c_str(), target.data(), target.size());
+  if (length <= 0) return {};
+  target.resize(static_cast<std::size_t>(length));
+  if (target.front() != '/') target.insert(0, above + '/');
+  while (target.size() > 1 && target.back() == '/') target.pop_back();
+  target.erase(0, target.find_first_not_of('/'));
+  if (const auto base = base_of(target); base.empty() || base == "." || base == "..")
+    throw_errno("follow the link at", "/" + path, ENOENT);
+  return target;
+}
 
-  char target[max_path + 1];
-  const ssize_t length = ::readlinkat(parent.get(), name.c_str(), target, sizeof target - 1);
-  if (length > 0) {  // a link that leads to nothing: make what it names
-    if (links_left == 0) throw_errno("follow links at", "/" + path, ELOOP);
-    target[length] = '\0';
-    std::string next = target;
-    if (target[0] != '/') next = above + '/' + next;
-    // The target's last part must be a name; textual ".." elsewhere is the resolver's.
-    while (next.size() > 1 && next.back() == '/') next.pop_back();
-    next.erase(0, next.find_first_not_of('/'));
-    if (const auto base = base_of(next); base.empty() || base == "." || base == "..")
-      throw_errno("follow the link at", "/" + path, ENOENT);
-    return make_in_image(root, next, kind, made, links_left - 1);
-  }
-  made.push_back(path);
+/// Makes an empty file or directory in the directory of its name, which is there.
+inline void make_point(int root, const std::string& path, PointKind kind) {
+  const std::string name(base_of(path));
+  const Descriptor parent =
+      open_in_image(root, std::string(parent_of(path)), kernel::o_rdonly | kernel::o_directory);
+  if (!parent) throw_errno("open directory above", "/" + path, ENOENT);
   if (kind == PointKind::directory) {
     if (::mkdirat(parent.get(), name.c_str(), 0755) != 0) throw_errno("make directory", "/" + path);
     const Descriptor directory = open_directory(parent.get(), name.c_str());
     if (::fchmod(directory.get(), 0755) != 0) throw_errno("set the mode of", "/" + path);
-    return Made::made;
+    return;
   }
   const Descriptor file(::openat(parent.get(), name.c_str(),
                                  O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!file) throw_errno("make file", "/" + path);
   if (::fchmod(file.get(), 0644) != 0) throw_errno("set the mode of", "/" + path);
+}
+
+/// Sees that `path` is there in the image, as a directory or an empty file, following
+/// the image's own links. What is there stays, also of another kind; what is made, with
+/// directories on the way, is noted in `made`.
+/// Throws: ELOOP for links in a circle, ENOTDIR for a file on the way.
+inline Made make_in_image(int root, std::string path, PointKind kind, MadePaths& made) {
+  const auto look = [root](const std::string& at, PointKind wanted) {
+    const Descriptor there = open_in_image(root, at, kernel::o_path);
+    struct stat status {};
+    if (there && ::fstat(there.get(), &status) != 0) throw_errno("look at", "/" + at);
+    if (!there) return Made::made;
+    return S_ISDIR(status.st_mode) == (wanted == PointKind::directory) ? Made::was_there
+                                                                       : Made::other_kind;
+  };
+  if (const Made there = look(path, kind); there != Made::made) return there;
+  int links_left = 40;
+  for (std::size_t end = 0; end != path.size();) {
+    end = std::min(path.find('/', end == 0 ? 0 : end + 1), path.size());
+    const std::string here = path.substr(0, end);
+    const PointKind wanted = end == path.size() ? kind : PointKind::directory;
+    const Made there = look(here, wanted);
+    if (there == Made::other_kind && end == path.size()) return there;
+    if (there == Made::other_kind) throw_errno("make directory", "/" + path, ENOTDIR);
+    if (there == Made::was_there) continue;
+    if (const std::string target = link_target(root, here); !target.empty()) {
+      // A link that leads to nothing: what it names takes its place in the path.
+      if (links_left-- == 0) throw_errno("follow links at", "/" + here, ELOOP);
+      path = target + path.substr(end);
+      end = 0;
+      continue;
+    }
+    make_point(root, here, wanted);
+    made.push_back(here);
+  }
   return Made::made;
 }
 
@@ -108,7 +133,9 @@ inline std::vector<std::string> make_mount_points(int root, MadePaths& made) {
       if (make_in_image(root, point.path, point.kind, made) == Made::other_kind)
         odd.push_back(path);
     } catch (const UnpackError& e) {
-      if (e.code() != ELOOP && e.code() != ENOTDIR && e.code() != ENOENT) throw;
+      if (e.code() != ELOOP && e.code() != ENOTDIR && e.code() != ENOENT &&
+          e.code() != ENAMETOOLONG)
+        throw;
       odd.push_back(path);
     }
   }

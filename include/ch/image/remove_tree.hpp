@@ -10,9 +10,8 @@
 #include <dirent.h>
 
 #include <memory>
-#include <vector>
 
-#include "ch/image/descriptor.hpp"
+#include "ch/image/descent.hpp"
 
 namespace ch::images {
 
@@ -49,13 +48,18 @@ inline std::vector<std::string> names_in(int fd) {
   return names;
 }
 
+[[nodiscard]] inline bool is_empty(int fd) {
+  bool empty = true;
+  each_entry(fd, [&empty](const dirent&) { return empty = false; });
+  return empty;
+}
+
 namespace detail {
 
-/// Deletes one directory tree. Goes up by "..", which must lead to where we came from: a
-/// directory that somebody moves meanwhile takes us nowhere else.
+/// Deletes one directory tree.
 class TreeRemoval {
  public:
-  TreeRemoval(int parent, const std::string& name) : parent_(parent) {
+  TreeRemoval(int parent, const std::string& name) : at_(parent) {
     struct stat top {};
     if (::fstatat(parent, name.c_str(), &top, AT_SYMLINK_NOFOLLOW) != 0)
       throw_errno("look at", name);
@@ -79,7 +83,6 @@ class TreeRemoval {
 
  private:
   struct Level {
-    ino_t inode;
     std::string name;
     std::vector<std::string> left;  // directories in it, some of them or all
     bool all = false;
@@ -89,7 +92,7 @@ class TreeRemoval {
   static constexpr std::size_t few = 32, many = 16384;
 
   void enter(const std::string& child) {
-    const int above = levels_.empty() ? parent_ : at_.get();
+    const int above = at_.fd();
     Descriptor fd(open(above, child));
     if (!fd && errno == EACCES) {  // it is ours but closed: open it up, by descriptor
       const Descriptor path(
@@ -103,8 +106,8 @@ class TreeRemoval {
     if (::fstat(fd.get(), &status) != 0) fail("look at", child);
     if (status.st_dev != device_) fail("remove", child, EXDEV);
     if ((status.st_mode & 0700) != 0700) (void)::fchmod(fd.get(), 0700);
-    at_ = std::move(fd);
-    levels_.push_back({status.st_ino, child, {}});
+    at_.enter(std::move(fd));
+    levels_.push_back({child, {}});
   }
   static Descriptor open(int above, const std::string& name) {
     return Descriptor(
@@ -113,7 +116,7 @@ class TreeRemoval {
   /// Deletes what is no directory, and notes directories, as many as fit.
   void scan(Level& level) {
     level.all = true;
-    each_entry(at_.get(), [&](const dirent& entry) {
+    each_entry(at_.fd(), [&](const dirent& entry) {
       if (entry.d_type != DT_DIR && removed(entry.d_name)) return true;
       if (level.left.size() >= few && noted_ >= many) {
         level.all = false;
@@ -126,35 +129,25 @@ class TreeRemoval {
   }
   /// False if it is a directory.
   bool removed(const char* name) {
-    if (::unlinkat(at_.get(), name, 0) == 0 || errno == ENOENT) return true;
+    if (::unlinkat(at_.fd(), name, 0) == 0 || errno == ENOENT) return true;
     const int why = errno;
     struct stat status {};
     if (why == EISDIR) return false;
-    if (why == EPERM && status_of(at_.get(), name, status) && S_ISDIR(status.st_mode)) return false;
+    if (why == EPERM && status_of(at_.fd(), name, status) && S_ISDIR(status.st_mode)) return false;
     fail("remove", name, why);
   }
   /// From an empty directory to the one above, and takes the former away.
   void leave() {
     const Level done = std::move(levels_.back());
     levels_.pop_back();
-    Descriptor above;
-    if (!levels_.empty()) {
-      above = Descriptor(::openat(at_.get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      struct stat status {};
-      if (!above || ::fstat(above.get(), &status) != 0) fail("open the directory above", done.name);
-      if (status.st_dev != device_ || status.st_ino != levels_.back().inode)
-        throw UnpackError(Failure::system, path_of(done.name),
-                          "can't remove: somebody moved it meanwhile", {}, ESTALE);
-    }
-    if (::unlinkat(above ? above.get() : parent_, done.name.c_str(), AT_REMOVEDIR) == 0 ||
-        errno == ENOENT) {
-      at_ = std::move(above);
-      return;
-    }
+    at_.leave([&] { return path_of(done.name); });
+    if (::unlinkat(at_.fd(), done.name.c_str(), AT_REMOVEDIR) == 0 || errno == ENOENT) return;
     // Some file systems skip entries if others are deleted meanwhile: look again.
     if ((errno != ENOTEMPTY && errno != EEXIST) || done.times_not_empty == 16)
       fail("remove directory", done.name);
-    levels_.push_back({done.inode, done.name, {}, false, done.times_not_empty + 1});
+    const std::size_t depth = levels_.size();
+    enter(done.name);
+    if (levels_.size() > depth) levels_.back().times_not_empty = done.times_not_empty + 1;
   }
   [[nodiscard]] std::string path_of(const std::string& name) const {
     std::string path;
@@ -168,9 +161,8 @@ class TreeRemoval {
     throw_errno(attempt, path_of(name), why);
   }
 
-  int parent_;
   dev_t device_ = 0;
-  Descriptor at_;  // the directory of the last level
+  Descent at_;  // in the directory of the last level
   std::vector<Level> levels_;
   std::size_t noted_ = 0;
 };

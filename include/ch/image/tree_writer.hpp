@@ -7,7 +7,7 @@
 // Source: OCI image specification, layer.md, "Applying Changesets".
 #pragma once
 
-#include "ch/image/directories.hpp"
+#include "ch/image/lower_removal.hpp"
 
 namespace ch::images {
 
@@ -99,8 +99,9 @@ class TreeWriter {
       return;
     }
     directories_.note(m.path);
+    link_bytes_ += sizeof link + link.path.size() + link.target.size() + link.member.size();
     links_.push_back(std::move(link));
-    if (links_.size() >= 4096) settle();
+    if (link_bytes_ >= most_link_bytes) settle();
   }
 
   /// A file, with its content from `next_piece`, which answers false at the end.
@@ -135,21 +136,20 @@ class TreeWriter {
   void whiteout(const std::string& path) {
     settle();
     if (const SharedDirectory parent = directories_.find(std::string(parent_of(path))))
-      remove_lower(parent->fd.get(), std::string(base_of(path)), path);
+      LowerRemoval(directories_).remove(parent->fd.get(), std::string(base_of(path)), path);
   }
   /// Takes away all that lower layers have in the directory `path`.
   void opaque(const std::string& path) {
     settle();
-    const SharedDirectory directory = directories_.find(path);
-    if (!directory) return;
-    for (const std::string& name : names_in(directory->fd.get()))
-      remove_lower(directory->fd.get(), name, path.empty() ? name : path + '/' + name);
+    if (const SharedDirectory directory = directories_.find(path))
+      LowerRemoval(directories_).remove_in(directory->fd.get(), path);
   }
 
   /// Waits until all that was asked for is there. Throws the first failure.
   void settle() {
     writers_.drain();
     directories_.forget_replaced();
+    link_bytes_ = 0;
     for (const Link& link : std::exchange(links_, {})) make_link(link);
   }
   /// The last act: modes and times of directories.
@@ -167,6 +167,7 @@ class TreeWriter {
     std::string path, target, member;
     timespec modified;
   };
+  static constexpr std::size_t most_link_bytes = 1024 * 1024;
   [[nodiscard]] mode_t keep_bits() const noexcept {
     return special_ == SpecialBits::keep ? 06000 : 0;
   }
@@ -242,26 +243,13 @@ class TreeWriter {
     if (::linkat(from_fd, name.c_str(), to_fd, to.name.c_str(), 0) != 0)
       throw_errno("make hard link", link.path);
   }
-  void remove_lower(int parent, const std::string& name, const std::string& path) {
-    struct stat status {};
-    if (!status_of(parent, name.c_str(), status)) return;
-    if (!directories_.noted(path)) {
-      remove_tree(parent, name);
-      directories_.forget(path);
-      return;
-    }
-    if (!S_ISDIR(status.st_mode)) return;
-    const Descriptor fd = open_directory(parent, name.c_str());
-    for (const std::string& child : names_in(fd.get()))
-      remove_lower(fd.get(), child, path + '/' + child);
-  }
-
   ModeRules rules_;
   SpecialBits special_;
   Owners owners_;
   FileWriters writers_;
   Directories directories_;
   std::vector<Link> links_;
+  std::size_t link_bytes_ = 0;
   bool settle_after_ = false;
   bool attributes_given_ = false;  // to any directory: else there are none to take away
 };

@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. A walk down into a directory tree and up again, however deep it is: the last few
+// directories are held open, and above them ".." leads up, which must be where we came from.
+// A directory that somebody moves meanwhile takes us nowhere else.
+// Source: man 2 openat; man 7 path_resolution.
+#pragma once
+
+#include <deque>
+#include <vector>
+
+#include "ch/image/descriptor.hpp"
+
+namespace ch::images {
+
+/// For one thread. Allocates 16 bytes for each level beyond the first few.
+class Descent {
+ public:
+  /// Begins in the directory `top`, which the caller keeps open.
+  explicit Descent(int top) : top_(top) {}
+
+  /// The directory that we are in. Valid until the next step.
+  [[nodiscard]] int fd() const noexcept { return held_.empty() ? top_ : held_.back().get(); }
+  [[nodiscard]] bool at_top() const noexcept { return held_.empty(); }
+
+  /// Steps down into `directory`, which is in fd(). Throws what man 2 fstat says.
+  void enter(Descriptor directory) {
+    if (held_.size() == at_once) {
+      above_.push_back(identity(held_.front().get()));
+      held_.pop_front();
+    }
+    held_.push_back(std::move(directory));
+  }
+  /// Steps up. Throws what man 2 openat says of "..", and ESTALE where it is not the directory
+  /// that we came from; `name()` is for messages.
+  template <class Name>
+  void leave(Name&& name) {
+    if (held_.size() == 1 && !above_.empty()) {
+      Descriptor up(::openat(held_.back().get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!up) throw_errno("open the directory above", name());
+      if (identity(up.get()) != above_.back())
+        throw UnpackError(Failure::system, name(), "somebody moved it meanwhile", {}, ESTALE);
+      above_.pop_back();
+      held_.push_front(std::move(up));
+    }
+    held_.pop_back();
+  }
+
+ private:
+  static constexpr std::size_t at_once = 8;
+  struct Identity {
+    dev_t device;
+    ino_t inode;
+    bool operator==(const Identity&) const = default;
+  };
+  static Identity identity(int fd) {
+    struct stat status {};
+    if (::fstat(fd, &status) != 0) throw_errno("look at", "a directory");
+    return {status.st_dev, status.st_ino};
+  }
+
+  int top_;
+  std::vector<Identity> above_;  // of levels that are not held
+  std::deque<Descriptor> held_;
+};
+
+}  // namespace ch::images
