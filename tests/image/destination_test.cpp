@@ -416,7 +416,7 @@ TEST_CASE("an image that was set aside when its replacement died comes back", "[
   REQUIRE(f.unpack().status == 0);
   test::write_file(f.image + "/usr/added", "mine");
   const fs::path holder = f.dir / "at/.ch-tar2dir.image";
-  fs::create_directories(holder / "image/usr");
+  fs::create_directories(holder / "new/usr");
   fs::rename(f.image, holder / "old");
   test::write_file(f.archive, "no archive");
   CHECK(f.unpack().status == 1);
@@ -424,7 +424,7 @@ TEST_CASE("an image that was set aside when its replacement died comes back", "[
   CHECK(f.beside() == std::vector<std::string>{"image"});
 
   // Somebody made something under the name since: neither is lost.
-  fs::create_directories(holder / "image/usr");
+  fs::create_directories(holder / "new/usr");
   fs::rename(f.image, holder / "old");
   fs::create_directory(f.image);
   const Ran ran = f.unpack();

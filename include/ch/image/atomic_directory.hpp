@@ -103,7 +103,7 @@ class AtomicDirectory {
         throw_errno("rename to", destination_);
       }
     } else {
-      replace_with(from, inner.empty());
+      replace_with(from);
     }
     if (sync == Sync::before_naming) (void)::fsync(parent_.get());
     discard();
@@ -125,7 +125,8 @@ class AtomicDirectory {
   /// Exchanges `from` of the holder with what look() has seen under the name. Where that is not
   /// what comes out, since someone who may write the parent has put another directory there, or
   /// something into an empty one, it gets its place back.
-  void replace_with(const std::string& from, bool whole) {
+  void replace_with(const std::string& from) {
+    if (identity(parent_.get(), name_) != seen_) refuse_change();
     const Identity ours = identity(holder_.get(), from);
     if (rename(from, RENAME_EXCHANGE) == 0) {
       if (came_out(from)) return;
@@ -133,17 +134,17 @@ class AtomicDirectory {
         leave_holder();
       refuse_change();
     }
-    if ((errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP) || !whole)
-      throw_errno("replace", destination_);
-    // No exchange on this file system (NFS): there is a moment without an image. Who dies
-    // in it leaves "old" and "image", which tells the next run to bring back the old one.
-    if (::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
+    if (!lacks_flags(errno)) throw_errno("replace", destination_);
+    // No exchange here (NFS, some of FUSE, a filter): there is a moment without an image. Who
+    // dies in it leaves "old" and "new", which tells the next run to bring back the old one.
+    if (::renameat(holder_.get(), from.c_str(), holder_.get(), "new") != 0 ||
+        ::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
       throw_errno("replace", destination_);
     if (!came_out("old")) {
       if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
       refuse_change();
     }
-    if (rename(from, RENAME_NOREPLACE) != 0) {
+    if (rename("new", RENAME_NOREPLACE) != 0) {
       const int why = errno;
       if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
       throw_errno("replace", destination_, why);
@@ -166,13 +167,18 @@ class AtomicDirectory {
                       "what was there, or the new image, is in " + holder_path_);
   }
 
+  /// Does renameat2 fail for want of flags? A filter of an outer container says EPERM; so does
+  /// the kernel of names that may not be changed, but then it says so again without flags.
+  static bool lacks_flags(int error) noexcept {
+    return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EPERM;
+  }
   int rename(const std::string& from, unsigned flags) const {
     if (::syscall(SYS_renameat2, holder_.get(), from.c_str(), parent_.get(), name_.c_str(),
                   flags) == 0)
       return 0;
     // A file system or filter without flags: NOREPLACE can be had by looking first, as
     // rename itself replaces nothing but an empty directory.
-    if (flags != RENAME_NOREPLACE || (errno != EINVAL && errno != ENOSYS)) return -1;
+    if (flags != RENAME_NOREPLACE || !lacks_flags(errno)) return -1;
     struct stat status {};
     if (status_of(parent_.get(), name_.c_str(), status)) {
       errno = EEXIST;
@@ -263,12 +269,12 @@ class AtomicDirectory {
   /// that is no holder: whoever may write the parent can give one of ours this name.
   void bring_back() const {
     for (const std::string& left : names_in(holder_.get()))
-      if (left != "image" && left != "old")
+      if (left != "image" && left != "old" && left != "new")
         throw UnpackError(Failure::refused, holder_path_,
                           "this has the name of our temporary directory, but contains " + left,
                           "rename it, or choose another name for the image");
     struct stat status {};
-    if (!status_of(holder_.get(), "old", status) || !status_of(holder_.get(), "image", status))
+    if (!status_of(holder_.get(), "old", status) || !status_of(holder_.get(), "new", status))
       return;
     if (status_of(parent_.get(), name_.c_str(), status))
       throw UnpackError(
