@@ -4,6 +4,7 @@
 // whatever kind, in a container; or lists or checks the archive. All work is the
 // library's (ch/image/); here is what concerns people: options, messages, exit status.
 
+#include <sys/auxv.h>
 #include <sys/resource.h>
 
 #include <cstdio>
@@ -29,6 +30,8 @@ using ch_tar2dir::Task;
 
 constexpr int exit_failure = 1;
 constexpr int exit_usage = 64;  // as EX_USAGE of sysexits.h
+
+constexpr std::size_t needed_stack = 28 * 1024;  // 24 KiB were seen; threads have their own
 
 /// Many files are open at once; the usual limit of 1024 is for programs that use select().
 void allow_open_files() {
@@ -173,16 +176,38 @@ int run(Options& o) {
   } catch (const UnpackError& e) {
     return fail(o, e);
   } catch (const std::bad_alloc&) {
-    return fail(o, UnpackError(Failure::system, {}, "not enough memory",
-                               "raise the limit on memory: ulimit -v"));
+    return fail(o, out_of_memory());
   } catch (const std::exception& e) {
     return fail(o, UnpackError(Failure::system, {}, e.what()));
   }
 }
 
-}  // namespace
+/// Allocates nothing.
+void say_out_of_memory() {
+  std::fputs(
+      "ch-tar2dir: error: out of memory\n"
+      "ch-tar2dir: remedy: raise the limit on memory (ulimit -v)\n",
+      stderr);
+}
 
-int main(int argc, char** argv) {
+/// How much of the stack is left; the arguments and the environment are on it, too. Source: man
+/// 3 getauxval, man 2 execve.
+rlim_t stack_left() {
+  rlimit limit{};
+  const char here = 0;
+  const rlim_t used = ::getauxval(AT_EXECFN) - reinterpret_cast<std::uintptr_t>(&here);
+  if (::getrlimit(RLIMIT_STACK, &limit) != 0) return RLIM_INFINITY;
+  return used > limit.rlim_cur ? 0 : limit.rlim_cur - used;
+}
+
+int start(int argc, char** argv) {
+  if (stack_left() < needed_stack) {
+    std::fputs(
+        "ch-tar2dir: error: the limit on the stack leaves less than 28 KiB\n"
+        "ch-tar2dir: remedy: raise it (ulimit -s), or shorten the environment\n",
+        stderr);
+    return exit_failure;
+  }
   if (ch::cli::refuses_privilege("ch-tar2dir", argc, argv)) return exit_failure;
   ch::cli::stop_signals::take();
   Options o = ch_tar2dir::parse(argc, argv);
@@ -201,4 +226,21 @@ int main(int argc, char** argv) {
   else
     status = run(o);
   return ch::cli::all_printed("ch-tar2dir") || status != 0 ? status : exit_failure;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Where there is no memory for an exception, none comes.
+  std::set_terminate([] {
+    if (std::current_exception()) std::abort();
+    say_out_of_memory();
+    ::_exit(exit_failure);
+  });
+  try {
+    return start(argc, argv);
+  } catch (const std::exception&) {  // nothing but a lack of memory comes so far
+    say_out_of_memory();
+    return exit_failure;
+  }
 }

@@ -229,6 +229,7 @@ class ArchiveReader {
   }
   [[noreturn]] void fail_open() {
     if (failure_) std::rethrow_exception(failure_);
+    if (archive_errno(handle_.get()) == ENOMEM) throw std::bad_alloc();
     throw UnpackError(Failure::unsupported, {}, "this is no tar archive, or it is empty",
                       "ch-tar2dir takes tar archives (plain, gzip, bzip2, xz, lzma, zstd, lz4), "
                       "docker archives and OCI layouts");
@@ -236,6 +237,7 @@ class ArchiveReader {
   [[noreturn]] void fail(std::string_view where) {
     if (failure_) std::rethrow_exception(failure_);
     archive* a = handle_.get();
+    if (archive_errno(a) == ENOMEM) throw std::bad_alloc();
     const char* text = archive_error_string(a);
     const std::string why = text != nullptr ? text : "unknown reason";
     if (archive_file_count(a) == 0 || why == "Unrecognized archive format") fail_open();

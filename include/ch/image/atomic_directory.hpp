@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 
 #include <cstdlib>
+#include <memory>
 
 #include "ch/image/member_path.hpp"
 #include "ch/image/options.hpp"
@@ -302,6 +303,7 @@ class AtomicDirectory {
   void discard() noexcept {
     if (!holder_) return;
     tree_.reset();
+    for_cleaning_.reset();
     try {
       for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
     } catch (...) {
@@ -316,6 +318,8 @@ class AtomicDirectory {
   Descriptor parent_, holder_, tree_;
   Before before_ = Before::nothing;
   Identity seen_{};  // what look() has seen, if anything
+  // So that there is memory to clean up with, also where the lack of it is why.
+  std::unique_ptr<char[]> for_cleaning_ = std::make_unique_for_overwrite<char[]>(256 * 1024);
 };
 
 }  // namespace ch::images

@@ -53,6 +53,7 @@ class TarBlobs final : public Blobs {
     }
     if (answer != ARCHIVE_EOF ||
         archive_filter_bytes(a, 0) - archive_read_header_position(a) < 1024) {
+      if (answer != ARCHIVE_EOF && archive_errno(a) == ENOMEM) throw std::bad_alloc();
       const char* why = answer == ARCHIVE_EOF ? "it has no end mark" : archive_error_string(a);
       throw UnpackError(Failure::damaged, {},
                         std::string("the archive is damaged or cut: ") +

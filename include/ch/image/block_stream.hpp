@@ -11,9 +11,9 @@
 #include <deque>
 #include <mutex>
 #include <optional>
-#include <thread>
 
 #include "ch/image/byte_source.hpp"
+#include "ch/image/thread.hpp"
 
 namespace ch::images {
 
@@ -139,11 +139,11 @@ class BlockHasher {
  private:
   void end() {
     blocks_.close();
-    if (thread_.joinable()) thread_.join();
+    thread_.join();
   }
   Channel<SharedBlock> blocks_;
   Sha256 sha_;
-  std::thread thread_;
+  Thread thread_;
 };
 
 /// The check of a stream's digest, if one is expected.
@@ -182,7 +182,7 @@ class BlockStream final : public BlockSource {
         thread_([this] { run(); }) {}
   ~BlockStream() override {
     pool_->stop();
-    if (thread_.joinable()) thread_.join();
+    thread_.join();
   }
   BlockStream(const BlockStream&) = delete;
   BlockStream& operator=(const BlockStream&) = delete;
@@ -190,7 +190,7 @@ class BlockStream final : public BlockSource {
   /// Throws what the source threw, and damaged if the digest is not the expected one.
   SharedBlock next() override {
     if (auto block = filled_.pop()) return std::move(*block);
-    if (thread_.joinable()) thread_.join();
+    thread_.join();
     if (failure_) std::rethrow_exception(failure_);
     check_.finish();
     return nullptr;
@@ -225,7 +225,7 @@ class BlockStream final : public BlockSource {
   std::shared_ptr<BlockPool> pool_;
   Channel<SharedBlock> filled_;
   std::exception_ptr failure_;
-  std::thread thread_;
+  Thread thread_;
 };
 
 }  // namespace ch::images

@@ -82,11 +82,10 @@ class AnswerReader {
 
   /// False at the end, or if there is more than anyone honest would send.
   bool read_from(int fd) {
-    char buffer[64 * 1024];
-    const ssize_t n = ::read(fd, buffer, sizeof buffer);
+    const ssize_t n = ::read(fd, buffer_.data(), buffer_.size());
     if (n < 0 && errno == EINTR) return true;
     if (n <= 0 || (total_ += static_cast<std::size_t>(n)) > most) return false;
-    std::string_view rest(buffer, static_cast<std::size_t>(n));
+    std::string_view rest(buffer_.data(), static_cast<std::size_t>(n));
     for (std::size_t end = 0; (end = rest.find('\n')) != std::string_view::npos;) {
       line_.append(rest.substr(0, end));
       rest.remove_prefix(end + 1);
@@ -108,6 +107,7 @@ class AnswerReader {
     else
       answer_ = std::move(json);
   }
+  std::vector<char> buffer_ = std::vector<char>(64 * 1024);
   std::size_t total_ = 0;
   std::string line_;
   std::vector<std::string> notes_;
@@ -119,7 +119,8 @@ class AnswerReader {
 template <class Box>
 std::string enter_box() {
   kernel::Linux linux_kernel;
-  ArenaOf<64 * 1024> arena;
+  const auto memory = std::make_unique<ArenaOf<64 * 1024>>();  // too much for a small stack
+  ArenaOf<64 * 1024>& arena = *memory;
   Box box;
   box.mounts.template get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
   const HostFacts facts = probe(linux_kernel);
@@ -139,11 +140,14 @@ inline constexpr int report_fd = 4;
 
 /// The exit status that says: a mapped page of the archive could not be had.
 inline constexpr int archive_went_away = 2;
+/// Another one: there was not enough memory, even for a report perhaps.
+inline constexpr int memory_went_out = 3;
 
-/// The child: never returns. `input` and `report` become the only descriptors.
-[[noreturn]] inline void extract_in_child(Input& input, int report, int tree,
-                                          const UnpackOptions& options, InputWatch& watch,
-                                          pid_t parent) noexcept {
+/// What the child does. `input` and `report` become the only descriptors. Throws
+/// std::bad_alloc; what else goes wrong is in the answer.
+inline nlohmann::json extract_and_answer(Input& input, int report, int tree,
+                                         const UnpackOptions& options, InputWatch& watch,
+                                         pid_t parent) {
   nlohmann::json answer;
   try {
     // Numbers: 3 the archive, 4 the report, from 5 on the files of a layout directory.
@@ -188,16 +192,52 @@ inline constexpr int archive_went_away = 2;
     }
   } catch (const UnpackError& e) {
     answer = {{"error", to_json(e)}};
+  } catch (const std::bad_alloc&) {
+    throw;
   } catch (const std::exception& e) {
     answer = {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
   }
+  return answer;
+}
+
+/// The child: never returns.
+[[noreturn]] inline void extract_in_child(Input& input, int report, int tree,
+                                          const UnpackOptions& options, InputWatch& watch,
+                                          pid_t parent) noexcept {
   try {
+    nlohmann::json answer = extract_and_answer(input, report, tree, options, watch, parent);
     send_answer(report_fd, answer);
+  } catch (const std::bad_alloc&) {
+    ::_exit(memory_went_out);
   } catch (...) {
     ::_exit(1);
   }
   ::_exit(0);
 }
+
+/// A child that is killed if nobody has waited for it.
+class WaitedFor {
+ public:
+  explicit WaitedFor(pid_t child) noexcept : child_(child) {}
+  ~WaitedFor() {
+    if (child_ < 0) return;
+    kill();
+    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
+    }
+  }
+  WaitedFor(const WaitedFor&) = delete;
+  WaitedFor& operator=(const WaitedFor&) = delete;
+  void kill() const noexcept { ::kill(child_, SIGKILL); }
+  /// True once it has ended.
+  bool ended(int& status) noexcept {
+    if (::waitpid(child_, &status, WNOHANG) == 0) return false;
+    child_ = -1;
+    return true;
+  }
+
+ private:
+  pid_t child_;
+};
 
 /// Does this process have one thread only? The child of fork() has a copy of every lock that
 /// others held at that moment, and nobody to release it.
@@ -228,6 +268,7 @@ Extracted extract_contained(Input& input, int tree, const UnpackOptions& options
   const pid_t child = ::fork();
   if (child < 0) throw_errno("start", "a process to extract in");
   if (child == 0) extract_in_child(input, to_parent.get(), tree, options, watch, parent);
+  WaitedFor extracting(child);
   to_parent.reset();
 
   // Until the child has ended, however it behaves: a signal can end it at any time.
@@ -236,18 +277,19 @@ Extracted extract_contained(Input& input, int tree, const UnpackOptions& options
   int status = 0;
   for (;;) {
     if (options.stop != nullptr && options.stop->load() && !std::exchange(stopped, true))
-      ::kill(child, SIGKILL);
+      extracting.kill();
     pollfd ready{from_child.get(), POLLIN, 0};  // -1 is passed over, which leaves the wait
     if (::poll(&ready, 1, from_child ? 100 : 2) > 0) {
       if (reader.read_from(from_child.get())) continue;
-      if (reader.too_long()) ::kill(child, SIGKILL);
+      if (reader.too_long()) extracting.kill();
       from_child.reset();
     }
     on_wait(watch);
-    if (!from_child && ::waitpid(child, &status, WNOHANG) != 0) break;
+    if (!from_child && extracting.ended(status)) break;
   }
   if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
   if (WIFEXITED(status) && WEXITSTATUS(status) == archive_went_away) throw_archive_changed();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == memory_went_out) throw out_of_memory();
   if (reader.too_long())
     throw UnpackError(Failure::hostile, {}, "the process that extracts sent nonsense");
   const nlohmann::json& answer = reader.answer();

@@ -6,6 +6,8 @@
 // Source for the errno texts: man 3 errno.
 #pragma once
 
+#include <sys/resource.h>
+
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -89,9 +91,21 @@ class UnpackError : public std::exception {
     case EMFILE:
     case ENFILE:
       return "raise the limit on open files: ulimit -n";
+    case ENOMEM:
+      return "raise the limit on memory (ulimit -v, or that of the batch job), or use a machine "
+             "with more";
     default:
       return {};
   }
+}
+
+/// What std::bad_alloc means to a person. Source: man 2 getrlimit, RLIMIT_AS.
+[[nodiscard]] inline UnpackError out_of_memory() {
+  std::string cause = "out of memory";
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    cause += ": ulimit -v allows " + std::to_string(limit.rlim_cur / 1024) + " KiB";
+  return {Failure::system, {}, std::move(cause), remedy_for(ENOMEM), ENOMEM};
 }
 
 /// Throws what errno says about an attempt ("make directory") on `path`.

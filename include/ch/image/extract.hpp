@@ -7,6 +7,7 @@
 #pragma once
 
 #include <fstream>
+#include <thread>
 
 #include "ch/image/docker_archive.hpp"
 #include "ch/image/layer_applier.hpp"

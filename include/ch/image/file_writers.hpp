@@ -99,10 +99,10 @@ class FileWriters {
   static constexpr std::size_t batch_jobs = 24;
 
   FileWriters(unsigned threads, ModeRules rules) : rules_(rules) {
-    threads_.reserve(threads);  // what throws while threads run would end the program
+    threads_.reserve(threads);
     try {
       for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
-    } catch (const std::system_error&) {
+    } catch (const std::exception&) {
       if (threads_.empty()) throw;  // else fewer do it all
     }
   }
@@ -113,7 +113,7 @@ class FileWriters {
       ended_ = true;
     }
     changed_.notify_all();
-    for (std::thread& thread : threads_) thread.join();
+    for (Thread& thread : threads_) thread.join();
   }
   FileWriters(const FileWriters&) = delete;
   FileWriters& operator=(const FileWriters&) = delete;
@@ -210,7 +210,7 @@ class FileWriters {
   bool ended_ = false, abandoned_ = false;
   std::exception_ptr failure_;
   std::atomic<bool> failed_ = false;
-  std::vector<std::thread> threads_;
+  std::vector<Thread> threads_;
 };
 
 /// A large file while it is written; complete when the parser and every job let it go.

@@ -96,6 +96,7 @@ class FilterSource final : public ByteSource {
   }
   [[noreturn]] void fail() {
     if (failure_) std::rethrow_exception(failure_);
+    if (archive_errno(handle_.get()) == ENOMEM) throw std::bad_alloc();
     const char* why = archive_error_string(handle_.get());
     throw UnpackError(Failure::damaged, {},
                       "the " + std::string(name_of(compression_)) +

@@ -133,9 +133,11 @@ class OciLayout {
   }
   [[noreturn]] void throw_platforms(const std::vector<const Found*>& named) const {
     std::string list;
-    for (const Found* f : named)
-      list += (list.empty() ? "" : ", ") + printable(f->os) + "/" + printable(f->architecture) +
-              (f->variant.empty() ? "" : "/" + printable(f->variant));
+    for (const Found* f : named) {
+      if (!list.empty()) list += ", ";
+      list += printable(f->os) + '/' + printable(f->architecture);
+      if (!f->variant.empty()) (list += '/') += printable(f->variant);
+    }
     throw UnpackError(
         Failure::unsupported, {},
         "there is no image for " + wanted_.os + "/" + wanted_.architecture + "; there is: " + list,

@@ -7,6 +7,7 @@
 #pragma once
 
 #include <zstd.h>
+#include <zstd_errors.h>
 
 #include "ch/image/byte_source.hpp"
 
@@ -43,6 +44,7 @@ class ZstdSource final : public ByteSource {
     return in_.size > 0;
   }
   [[noreturn]] static void fail(std::size_t answer) {
+    if (ZSTD_getErrorCode(answer) == ZSTD_error_memory_allocation) throw std::bad_alloc();
     const std::string why = ZSTD_getErrorName(answer);
     if (why.find("too much memory") != std::string::npos)
       throw UnpackError(Failure::unsupported, {},
