@@ -127,6 +127,8 @@ class Tracer {
     long word = 0;            // that was there before
     Act pending = Act::none;  // when the call ends
     int error = 0;
+    /// Gives an argument back, which the kernel leaves as it is, and programs rely on that.
+    std::function<void(user_regs_struct&)> restore{};
   };
 
   /// Makes waitpid come back now and then, in this thread.
@@ -215,8 +217,8 @@ class Tracer {
   }
 
   void go_on(pid_t pid, const Task& task, int signal) const {
-    const bool look =
-        (!result_.over && task.counts && task.entry == 0) || task.pending != Act::none;
+    const bool look = (!result_.over && task.counts && task.entry == 0) ||
+                      task.pending != Act::none || task.restore;
     ptrace(look ? PTRACE_SYSCALL : PTRACE_CONT, pid, nullptr, static_cast<long>(signal));
   }
 
@@ -224,6 +226,7 @@ class Tracer {
     __ptrace_syscall_info info{};
     if (ptrace(PTRACE_GET_SYSCALL_INFO, pid, sizeof info, &info) <= 0) return;
     if (info.op == PTRACE_SYSCALL_INFO_EXIT) {
+      if (const auto restore = std::exchange(task.restore, {})) registers(pid, restore);
       const Act act = std::exchange(task.pending, Act::none);
       if (act == Act::kill_after) kill_process(pid);
       if (act == Act::fail || act == Act::fail_after)
@@ -243,13 +246,19 @@ class Tracer {
     if (what.act == Act::kill_before) kill_process(pid);
     if (what.act == Act::fail && number == SYS_brk) {
       // Returns no error, but where the memory ends as it is: what 0 asks for.
-      registers(pid, [](user_regs_struct& r) { r.rdi = 0; });
+      registers(pid, [&task](user_regs_struct& r) {
+        task.restore = [was = r.rdi](user_regs_struct& after) { after.rdi = was; };
+        r.rdi = 0;
+      });
       return;
     }
     if (what.act == Act::fail)
       registers(pid, [](user_regs_struct& r) { r.orig_rax = ~0ULL; });  // no such call
     if (what.act == Act::shorten)
-      registers(pid, [](user_regs_struct& r) { r.rdx = (r.rdx + 1) / 2; });
+      registers(pid, [&task](user_regs_struct& r) {
+        task.restore = [was = r.rdx](user_regs_struct& after) { after.rdx = was; };
+        r.rdx = (r.rdx + 1) / 2;
+      });
     if (what.act == Act::fail || what.act == Act::fail_after || what.act == Act::kill_after)
       task.pending = what.act;
   }
