@@ -185,6 +185,29 @@ TEST_CASE("what is deep, huge or grows when read is refused", "[pure]") {
   CHECK_FALSE(error_of([] { (void)spec_from_yaml_text("&a [*a]"); }).empty());
 }
 
+TEST_CASE("a file of as many devices and mounts as its size allows is read, and each is compared",
+          "[pure]") {
+  std::string text = R"({"cdiVersion": "0.6.0", "kind": "a.com/b", "devices": [)";
+  int count = 0;
+  while (text.size() < largest_spec - 100)
+    text += "{\"name\":\"" + std::to_string(100000 + count++) + "\"},";
+  CHECK(spec_from_json_text(text + R"({"name": "x"}]})").devices.size() ==
+        static_cast<std::size_t>(count) + 1);
+  CHECK(has(error_of([&] { (void)spec_from_json_text(text + R"({"name": "100000"}]})"); }),
+            "there is a device of this name already"));
+
+  Spec spec{"/x.json", "a.com/b", {{"c", {}}}, {}};
+  for (int i = 0; i < 60000; ++i)
+    spec.devices[0].edits.mounts.push_back({"/etc", "/m/" + std::to_string(i), "", false});
+  spec.devices[0].edits.mounts.push_back({"/usr", "/m/0", "", false});
+  ch::inject::cdi::detail::Resolver resolver;
+  resolver.add({&spec, &spec.devices[0], {}});
+  const auto binds = resolver.take().binds;
+  CHECK(binds.size() == 60000);
+  CHECK(binds.front().container_path == "/m/1");
+  CHECK(binds.back().host_path == "/usr");  // of two at one place, the last
+}
+
 TEST_CASE("hooks are understood by what they are for", "[pure]") {
   HookWork work;
   add_hook({"createContainer", "/usr/bin/nvidia-cdi-hook",

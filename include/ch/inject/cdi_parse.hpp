@@ -7,6 +7,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "ch/inject/cdi_spec.hpp"
 #include "ch/inject/error.hpp"
@@ -175,13 +176,13 @@ inline void check_version(const Field& field) {
   const auto kind = file.need("kind");
   spec.kind = kind.text();
   if (!is_kind(spec.kind)) kind.refuse("VENDOR/CLASS is expected, such as nvidia.com/gpu");
+  std::set<std::string> names;
   file.need("devices").for_each([&](const detail::Field& field) {
     const auto name = field.need("name");
     Device device{name.text(), {}};
     if (!is_device_name(device.name))
       name.refuse("a name has letters, digits and . _ - : within");
-    for (const Device& other : spec.devices)
-      if (other.name == device.name) name.refuse("there is a device of this name already");
+    if (!names.insert(device.name).second) name.refuse("there is a device of this name already");
     if (const auto edits = field.find("containerEdits")) device.edits = detail::edits_of(*edits);
     spec.devices.push_back(std::move(device));
   });

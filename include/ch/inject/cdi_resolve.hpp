@@ -42,7 +42,15 @@ inline constexpr const char* stale =
 /// One Resolution, edit by edit.
 class Resolver {
  public:
-  [[nodiscard]] Resolution take() { return std::move(result_); }
+  [[nodiscard]] Resolution take() {
+    // Of two binds at one place the last counts, as when one is mounted on the other.
+    std::set<std::string_view> taken;
+    std::vector<Mount> binds;
+    for (auto bind = result_.binds.rbegin(); bind != result_.binds.rend(); ++bind)
+      if (taken.insert(bind->container_path).second) binds.push_back(*bind);
+    result_.binds.assign(binds.rbegin(), binds.rend());
+    return std::move(result_);
+  }
 
   void add(const Found& found) {
     const std::string name = found.name();
@@ -91,7 +99,7 @@ class Resolver {
                         "the container shows the host's /dev, and that has no such name, which " +
                             printable(spec.file) + " wants for " + printable(node.host_path),
                         "have a link or node of that name made on the host");
-    bind({node.host_path, node.path, {}, false});
+    result_.binds.push_back({node.host_path, node.path, {}, false});
   }
 
   void add(const Mount& mount, const Spec& spec) {
@@ -108,14 +116,6 @@ class Resolver {
                             printable(spec.file) + " says so",
                         stale);
     if (mount.host_path == mount.container_path && is_shown_anyway(mount.host_path)) return;
-    bind(mount);
-  }
-
-  /// Of two at one place the last counts, as when one is mounted on the other.
-  void bind(const Mount& mount) {
-    std::erase_if(result_.binds, [&](const Mount& other) {
-      return other.container_path == mount.container_path;
-    });
     result_.binds.push_back(mount);
   }
 

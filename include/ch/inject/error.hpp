@@ -48,6 +48,8 @@ class InjectError : public std::exception {
     case EMFILE:
     case ENFILE:
       return "raise the limit on open files: ulimit -n";
+    case ENOMEM:
+      return "free some memory, or raise the limit on it (ulimit -a)";
     case EXDEV:
       return "another file system is mounted inside the image there; unmount it first";
     default:
