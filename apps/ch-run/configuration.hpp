@@ -9,7 +9,7 @@
 #include <initializer_list>
 
 #include "apps/ch-run/options.hpp"
-#include "apps/ch-run/read_file.hpp"
+#include "ch/text_file.hpp"
 
 namespace ch_run {
 

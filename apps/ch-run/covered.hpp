@@ -29,7 +29,7 @@ namespace ch_run {
 
 /// Warns of each bind that hides an earlier one, home or /tmp. No system call unless it does.
 [[gnu::noinline]] inline void warn_of_covered(const Launch& l) noexcept {
-  const Home& home = l.container.mounts.get<Home>();
+  const Home& home = l.made.container.mounts.get<Home>();
   TextBuffer<320> inside;
   if (!home.source.empty()) inside << "/home/" << home.user;
   const auto binds = l.options.binds.span();

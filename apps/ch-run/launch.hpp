@@ -5,9 +5,8 @@
 
 #include "apps/ch-run/messages.hpp"
 #include "apps/ch-run/options.hpp"
-#include "ch/environment.hpp"
+#include "ch/host_integrated.hpp"
 #include "ch/plan/host_facts.hpp"
-#include "ch/presets.hpp"
 
 namespace ch_run {
 
@@ -21,7 +20,7 @@ struct Launch {
   Options options{};
   HostFacts facts{};
   Environment environment;
-  presets::HostIntegratedChosen container{};
+  HostIntegrated made{};
   TextBuffer<1024> problem{};          // what went wrong while preparing, if anything
   const char* remedy = nullptr;        // and what to do about it
   const char* configurations[2] = {};  // the files that gave options
@@ -46,7 +45,7 @@ struct Launch {
   /// A home that is not there: what is written to ~ goes to memory. Once, though a tree may
   /// be put together twice.
   void on_skipped(const step::Bind& bind) const noexcept {
-    const HostPath& home = container.mounts.get<Home>().source;
+    const HostPath& home = made.container.mounts.get<Home>().source;
     if (home_is_known || home.empty() || bind.source.text != home.text) return;
     home_is_known = true;
     TextBuffer<640> text;

@@ -7,14 +7,12 @@
 #include "apps/ch-run/configuration.hpp"
 #include "apps/ch-run/describe.hpp"
 #include "apps/ch-run/information.hpp"
-#include "apps/ch-run/kept_descriptors.hpp"
 #include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/report.hpp"
 #include "apps/ch-run/resolve_devices.hpp"
 #include "ch/cli/privilege.hpp"
 #include "ch/init.hpp"
 #include "ch/kernel/narrating.hpp"
-#include "ch/plan/root_emulation.hpp"
 #include "ch/plan/step_timing.hpp"
 
 namespace {
@@ -29,7 +27,7 @@ int configure(Launch& l) noexcept {
   if (chosen != nullptr && chosen[0] == '\0') chosen = nullptr;
   for (const char* path : {site_configuration, chosen}) {
     if (path == nullptr) continue;
-    const auto text = read_file(l.k, Fd::cwd, path, l.arena);
+    const auto text = read_text_file(l.k, Fd::cwd, path, l.arena);
     if (!text) {
       // Only the file that the user names has to be there.
       if (path == site_configuration && text.error().code == Errno::enoent) continue;
@@ -49,7 +47,7 @@ int configure(Launch& l) noexcept {
 int configure_devices(Launch& l, int argc, char** argv) noexcept {
   const char* path = nullptr;
   if (!mentions(argc, argv, {opt_device_file}, &path) || path == nullptr) return 0;
-  const auto text = read_file(l.k, Fd::cwd, path, l.arena);
+  const auto text = read_text_file(l.k, Fd::cwd, path, l.arena);
   if (!text) {
     l.problem << "can't read the device file " << path << ": " << text.error().code;
     return exit_container;
@@ -62,8 +60,8 @@ int configure_devices(Launch& l, int argc, char** argv) noexcept {
 
 /// Becomes the container and the command; in a child where the namespaces need one.
 int launch(LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
-  const auto* attach = std::get_if<AttachToPid>(&l.container.join.choice);
-  if (takes_child(attach != nullptr ? attach->flags : l.container.namespaces.flags()))
+  const auto* attach = std::get_if<AttachToPid>(&l.made.container.join.choice);
+  if (takes_child(attach != nullptr ? attach->flags : l.made.container.namespaces.flags()))
     supervise_plan(k, plan, [&](const Error& error) { return report(l, plan, error); });
   return report(l, plan, execute(k, plan, Descriptors::close_at_exec).error());
 }
@@ -84,33 +82,24 @@ int execute_or_print(Launch& l, const Plan& plan) noexcept {
 int run(Launch& l) noexcept {
   l.facts = probe(l.k, l.envp);
   if (l.options.assembly) l.facts.assembly = *l.options.assembly;
-  const ImageMetadata metadata = read_metadata(l.k, l.options.image, l.arena);
-  if (!describe(l, metadata)) {
+  if (!describe(l)) {
     l.messages().error(l.problem.view());
     l.messages().remedy(l.remedy);
     return exit_container;
   }
-  const char* const* command = command_of(l, metadata);
-  if (command == nullptr) {
+  if (l.made.program.argv == nullptr && !choose_shell(l.made.program)) {
     l.messages().error("no command given, the image records none, and this is no terminal");
     l.messages().remedy("say what to run: ch-run IMAGE -- COMMAND");
     return exit_usage;
   }
-  Program program{command[0], command, l.environment.envp(), {}};
-  const char* path = l.environment.get("PATH");
-  if (path != nullptr) program.search_path = path;
-  program.keep_descriptors = kept_descriptors(l.options, l.environment, l.arena);
-  if (l.options.seccomp) program.filter = root_emulation::filter<>;
-  const Error no_room{Errno::enomem, kernel::Call::none, StepIndex::none, "environment"};
-  const Result<Plan> plan = program.envp == nullptr ? Result<Plan>(failure(no_room))
-                                                    : l.container.plan(l.facts, program, l.arena);
+  const Result<Plan> plan = l.made.container.plan(l.facts, l.made.program, l.arena);
   if (!plan) return report(l, Plan{}, plan.error());
   return execute_or_print(l, *plan);
 }
 
-/// For everything whose size depends on the command line and the environment, and for two
-/// files (read_file.hpp). Pages never touched cost nothing, but all of it counts for `ulimit -v`; so what is
-/// rarely needed is asked of the kernel when it is.
+/// For everything whose size depends on the command line and the environment. Pages never
+/// touched cost nothing, but all of it counts for `ulimit -v`; so what is rarely needed is
+/// asked of the kernel when it is.
 alignas(std::max_align_t) std::byte storage[std::size_t{6} << 20];
 
 /// At least `size` bytes: plenty, so that there are few requests, or where that is too much

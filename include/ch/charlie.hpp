@@ -4,6 +4,7 @@
 // found. Programs that watch their compile times include what they use instead.
 #pragma once
 
+#include "ch/host_integrated.hpp"
 #include "ch/launch.hpp"
 #include "ch/presets.hpp"
 #include "ch/version.hpp"

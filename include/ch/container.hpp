@@ -20,9 +20,28 @@ struct Program {
   const char* const* argv = nullptr;
   const char* const* envp = nullptr;
   std::string_view search_path = "/usr/local/bin:/usr/bin:/bin";
-  std::span<const int> keep_descriptors{};  // besides 0, 1, 2; ascending
+  std::span<const int> keep_descriptors{};  // besides 0, 1, 2; in any order, close-on-exec or not
   std::span<const kernel::BpfInstruction> filter{};  // seccomp; empty: none
 };
+
+namespace detail {
+
+/// The same numbers in the order in which CloseDescriptors takes them.
+[[nodiscard]] inline std::span<const int> ascending(PlanBuilder& builder,
+                                                    std::span<const int> numbers) noexcept {
+  bool sorted = true;
+  for (std::size_t i = 1; i < numbers.size(); ++i) sorted = sorted && numbers[i - 1] <= numbers[i];
+  if (sorted) return numbers;
+  const std::span<int> copy = builder.memory<int>(numbers.size());
+  for (std::size_t i = 0; i < copy.size(); ++i) {
+    std::size_t at = i;
+    for (; at > 0 && copy[at - 1] > numbers[i]; --at) copy[at] = copy[at - 1];
+    copy[at] = numbers[i];
+  }
+  return copy;
+}
+
+}  // namespace detail
 
 /// A container, not yet made. Copyable; members are the policies, to be set freely.
 ///
@@ -55,6 +74,10 @@ struct Container {
                 "Charlie: in a new user namespace without a map every id is nobody; use "
                 "ch::SameIds, or remove ch::ns::user.");
 
+  static_assert(!detail::MeetsPeers<JoinStrategyT> || !Namespaces::needs_child,
+                "Charlie: a pid or time namespace can't be shared by a group, since it ends with "
+                "the process that made it; remove ch::ns::pid and ch::ns::time, or use ch::Alone.");
+
   using namespace_set = Namespaces;
 
   [[no_unique_address]] Namespaces namespaces{};
@@ -76,7 +99,7 @@ struct Container {
                                   Arena& arena) const noexcept {
     PlanBuilder builder = describe(facts, arena);
     if (!program.filter.empty()) builder.add(step::InstallFilter{program.filter});
-    builder.add(step::CloseDescriptors{program.keep_descriptors});
+    builder.add(step::CloseDescriptors{detail::ascending(builder, program.keep_descriptors)});
     builder.add(step::Execute{program.name, program.argv, program.envp, program.search_path});
     return finish(builder, facts);
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. What --set-env, --set-env0 and --unset-env ask for, done to an Environment:
+// Floor 5. What ch-run's options for the environment ask for, done to an Environment:
 // the grammar of assignments and of files of them, `$NAME` in values, and globs of names.
 // No heap; not for use between clone and exec.
 // Source: Charliecloud's ch-run(1), "Environment variables", and bin/ch_misc.c.
@@ -151,7 +151,7 @@ void expand_value(const Environment& environment, std::string_view value, Out ou
 [[nodiscard]] inline const char* assign(Environment& environment, std::string_view assignment,
                                         Expansion expansion) noexcept {
   if (assignment.find('\0') != std::string_view::npos)
-    return "can't parse variable: NUL byte (--set-env0 reads NUL-separated files)";
+    return "can't parse variable: NUL byte";
   const std::size_t delimiter = assignment.find('=');
   if (delimiter == std::string_view::npos) return "can't parse variable: no delimiter";
   if (delimiter == 0) return "can't parse variable: empty name";
@@ -180,7 +180,7 @@ void expand_value(const Environment& environment, std::string_view value, Out ou
 
 [[nodiscard]] inline EditProblem unset_matching(Environment& environment,
                                                 std::string_view glob) noexcept {
-  if (glob.empty()) return {"--unset-env: GLOB must have non-zero length"};
+  if (glob.empty()) return {"can't unset variables: the pattern is empty"};
   bool undecided = false;
   environment.unset_if([&](std::string_view name) noexcept {
     if (undecided) return false;
@@ -188,7 +188,7 @@ void expand_value(const Environment& environment, std::string_view value, Out ou
     undecided = answer == GlobAnswer::undecided;
     return answer == GlobAnswer::matches;
   });
-  if (undecided) return {"--unset-env: GLOB takes too long to compare", glob};
+  if (undecided) return {"can't unset variables: the pattern takes too long to compare", glob};
   return {};
 }
 

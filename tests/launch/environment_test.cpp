@@ -162,10 +162,10 @@ TEST_CASE("what is no assignment is a problem that names it", "[pure]") {
       {lines("# a comment\n"), "can't parse variable: no delimiter: /f:1"},
       {lines("A=1\n\r\n"), "can't parse variable: no delimiter: /f:2"},
       {lines({"A=1\0B=2\0", 8}),
-       "can't parse variable: NUL byte (--set-env0 reads NUL-separated files): /f:1"},
+       "can't parse variable: NUL byte: /f:1"},
       {records({"A=1\0B\n", 6}), "can't parse variable: no delimiter: /f:2"},
       {records({"A=1\0\0\0=\0", 8}), "can't parse variable: empty name: /f:4"},
-      {unset(""), "--unset-env: GLOB must have non-zero length"},
+      {unset(""), "can't unset variables: the pattern is empty"},
   };
   for (const auto& row : rows) {
     INFO(row.message);
@@ -353,7 +353,7 @@ TEST_CASE("names are unset by glob", "[pure]") {
 TEST_CASE("a glob that can't be decided is a problem, not a guess", "[pure]") {
   Fixture f({"A=1", std::string(3000, 'x') + "=1"});
   CHECK(message(apply(*f, unset("!(PATH)"))) ==
-        "--unset-env: GLOB takes too long to compare: !(PATH)");
+        "can't unset variables: the pattern takes too long to compare: !(PATH)");
   CHECK(apply(*f, unset("*")).ok());  // without groups no name is too long
   CHECK(f.all().empty());
 }

@@ -71,6 +71,8 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   const step::CreateNamespaces make{NamespaceSet<ns::user, ns::mount>::flags()};
   const step::OpenImage image{HostPath("/i")};
   const step::Bind bind{HostPath("/a"), ImagePath("/b")};
+  const char* const words[] = {"true", nullptr};
+  const step::Execute execute{"true", words, words + 1, {}};
   const auto problem = [](std::initializer_list<Step> steps) {
     const auto valid = validate(Plan{{steps.begin(), steps.size()}});
     return valid ? std::string() : std::string(valid.error().path.view());
@@ -90,9 +92,9 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   CHECK(problem({make, image, step::BindScratch{ScratchPath("x"), ImagePath("/x")}}) ==
         "scratch is used between MakeScratch and EnterRoot");
   CHECK(problem({make, step::EnterRoot{}}) == "EnterRoot needs an open image, and happens once");
-  CHECK(problem({make, step::Execute{}, step::ForbidNewPrivileges{}}) ==
+  CHECK(problem({make, execute, step::ForbidNewPrivileges{}}) ==
         "nothing may follow Execute");
-  CHECK(problem({make, image, bind, step::EnterRoot{}, step::Execute{}}).empty());
+  CHECK(problem({make, image, bind, step::EnterRoot{}, execute}).empty());
 }
 
 TEST_CASE("privilege is ids that differ, the kernel's word, or root with a strange group",

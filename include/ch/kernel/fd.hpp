@@ -51,6 +51,13 @@ Returned<void> close_range(K& k, unsigned first, unsigned last, unsigned flags) 
   return detail::make<void>(k, Call::close_range, first, last, flags);
 }
 
+/// Takes the close-on-exec mark off. EBADF: not open.
+template <Kernel K>
+Returned<void> keep_at_exec(K& k, Fd fd) noexcept {
+  constexpr int f_setfd = 2;
+  return detail::make<void>(k, Call::fcntl, fd, f_setfd, 0);
+}
+
 template <Kernel K>
 Returned<Fd> dup3(K& k, Fd from, Fd to) noexcept {
   return detail::make<Fd>(k, Call::dup3, from, to, 0);

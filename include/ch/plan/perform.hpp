@@ -182,6 +182,7 @@ Result<void> perform(K& k, Assembling&, const step::CloseDescriptors& s) noexcep
     const auto fd = static_cast<unsigned>(kept);
     if (fd > first) CHARLIE_TRY(detail::close_between(k, first, fd - 1));
     if (fd >= first) first = fd + 1;
+    (void)kernel::keep_at_exec(k, static_cast<Fd>(kept));  // one that is not open is no harm
   }
   return detail::close_between(k, first, ~0U);
 }

@@ -166,8 +166,8 @@ struct SetHostname {
 };
 
 /// Descriptors from 3 on close when the program starts, but for those in `keep`
-/// (ascending): one that leaks may be the way back to the host's root directory
-/// (CVE-2024-21626).
+/// (ascending), which stay open even if they were close-on-exec: one that leaks may be the
+/// way back to the host's root directory (CVE-2024-21626).
 struct CloseDescriptors {
   std::span<const int> keep{};
 };

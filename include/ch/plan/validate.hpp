@@ -12,6 +12,48 @@ namespace ch {
 
 namespace detail {
 
+/// What a step lacks that its author forgot to name, as a sentence; empty if nothing. To the
+/// executor an empty path would be another thing: the caller's working directory, or `/`.
+struct Forgotten {
+  constexpr ZString operator()(const step::OpenImage& s) const noexcept {
+    return s.image.empty() ? "the image's path is empty: name a directory" : ZString();
+  }
+  constexpr ZString operator()(const step::Bind& s) const noexcept {
+    return s.source.empty() ? "the source of a bind is empty: name a path of the host" : ZString();
+  }
+  constexpr ZString operator()(const step::BindScratch& s) const noexcept {
+    return s.source.empty() ? "the source of a bind is empty: name a path in scratch" : ZString();
+  }
+  constexpr ZString operator()(const step::Overlay& s) const noexcept {
+    return s.kind == OverlayKind::directory && s.directory.empty()
+               ? "the layer's directory is empty: name a directory of the host"
+               : ZString();
+  }
+  constexpr ZString operator()(const step::MakeScratchDirectory& s) const noexcept {
+    return s.path.empty() ? "a directory in scratch has no name" : ZString();
+  }
+  constexpr ZString operator()(const step::WriteScratchFile& s) const noexcept {
+    return s.path.empty() ? "a file in scratch has no name" : ZString();
+  }
+  constexpr ZString operator()(const step::MakeLink& s) const noexcept {
+    return s.target.empty() ? "a link leads nowhere: name its target" : ZString();
+  }
+  constexpr ZString operator()(const step::MountFilesystem& s) const noexcept {
+    return s.type == nullptr || *s.type == '\0' ? "a file system has no type" : ZString();
+  }
+  constexpr ZString operator()(const step::ChangeDirectory& s) const noexcept {
+    return s.path.empty() ? "the directory to start in is empty" : ZString();
+  }
+  constexpr ZString operator()(const step::Execute& s) const noexcept {
+    if (s.name.empty()) return "the program has no name: say what to run";
+    return s.argv == nullptr || s.envp == nullptr ? "the program has no argv or no envp" : ZString();
+  }
+  template <class S>
+  constexpr ZString operator()(const S&) const noexcept {
+    return {};
+  }
+};
+
 /// Where a step wants to put something in the container; empty for other steps.
 struct DestinationOf {
   template <class S>
@@ -26,11 +68,14 @@ struct DestinationOf {
 }  // namespace detail
 
 /// EINVAL with the step at fault: namespaces not first or not once, peers who meet and are
-/// never admitted or by no tag, ids mapped before or without them, a destination that is relative or the root itself, scratch or mounts
-/// used before they exist or after the root was entered, steps after Execute.
+/// never admitted or by no tag, ids mapped before or without them, a path, a name or a type that is empty, a
+/// destination that is relative or the root itself, a layer over mounts, which it would hide,
+/// scratch or mounts used before they exist or after the root was entered, descriptors to keep
+/// that are not ascending, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
   bool entered = false;
   bool image = false;
+  bool mounted = false;
   bool scratch = false;
   bool in_root = false;
   bool over = false;
@@ -44,6 +89,21 @@ struct DestinationOf {
           {Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), what});
     };
     if (over) return fail("nothing may follow Execute");
+    if (const ZString lacks = std::visit(detail::Forgotten{}, s); !lacks.empty())
+      return fail(lacks);
+    if (is(std::type_identity<step::Overlay>{})) {
+      if (!scratch || in_root) return fail("a layer goes between MakeScratch and EnterRoot");
+      if (mounted)
+        return fail("a layer hides what is mounted before it: let it follow the image's root");
+    }
+    if (const auto* closes = std::get_if<step::CloseDescriptors>(&s)) {
+      int before = 0;
+      for (const int kept : closes->keep) {
+        if (kept < 0) return fail("a descriptor to keep is a number from 0 on");
+        if (kept < before) return fail("the descriptors to keep are in no order: sort them");
+        before = kept;
+      }
+    }
     if (const auto* meeting = std::get_if<step::MeetPeers>(&s)) {
       if (i != 0) return fail("the peers meet first, and once");
       if (!is_tag(meeting->tag)) return fail("a group's tag has 1 to 64 visible ASCII characters");
@@ -82,6 +142,7 @@ struct DestinationOf {
         return fail("a destination is an absolute path in the container");
       if (destination.view().find_first_not_of('/') == std::string_view::npos)
         return fail("the root itself can't be a destination");
+      mounted = true;
     }
     if (is(std::type_identity<step::EnterRoot>{})) {
       if (!image || in_root) return fail("EnterRoot needs an open image, and happens once");

@@ -5,6 +5,7 @@
 // freed; the arena's owner drops all at once.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <span>
@@ -68,6 +69,19 @@ class Arena {
     void* piece = storage_ + used_ + padding;
     used_ += padding + size;
     return piece;
+  }
+  /// The bytes of `piece`, of which `size` were asked for, and room behind them for `wanted`
+  /// in all, or without what is not wanted: where they are if nothing was handed out since,
+  /// else in a copy. Null, and nothing has changed, if there is no room.
+  [[nodiscard]] char* resize(char* piece, std::size_t size, std::size_t wanted) noexcept {
+    const bool is_last = reinterpret_cast<std::byte*>(piece) + size == storage_ + used_;
+    if (wanted <= size || (is_last && wanted - size <= capacity_ - used_)) {
+      if (is_last) used_ = used_ - size + wanted;
+      return piece;
+    }
+    char* const copy = static_cast<char*>(allocate(wanted, 1));
+    if (copy != nullptr) std::copy_n(piece, size, copy);
+    return copy;
   }
   /// `count` default-constructed objects, or null. Only for types that need no destructor.
   template <class T>

@@ -13,12 +13,13 @@
 namespace ch {
 
 /// Text that ends in a NUL, as the kernel wants it, with its length known. Views; the
-/// storage (argv, an arena, a literal) must outlive it. Never null.
+/// storage (argv, an arena, a literal) must outlive it. Never null: a null pointer, such
+/// as getenv's for what is not set, is the empty text.
 class ZString {
  public:
   constexpr ZString() noexcept = default;
   constexpr ZString(const char* text) noexcept  // NOLINT: a C string converts, that is its point
-      : data_(text), size_(std::string_view(text).size()) {}
+      : data_(text == nullptr ? "" : text), size_(std::string_view(data_).size()) {}
 
   [[nodiscard]] constexpr const char* c_str() const noexcept { return data_; }
   [[nodiscard]] constexpr std::size_t size() const noexcept { return size_; }

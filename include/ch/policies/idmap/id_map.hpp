@@ -7,6 +7,7 @@
 #pragma once
 
 #include <concepts>
+#include <optional>
 
 #include "ch/plan/context.hpp"
 
@@ -60,15 +61,19 @@ struct AsRoot {
   }
 };
 
-/// Any one id, chosen at run time.
+/// Any one id, chosen at run time; the caller's where none is chosen.
 struct ChosenIds {
   static constexpr bool maps = true;
-  Uid chosen_uid{};
-  Gid chosen_gid{};
-  [[nodiscard]] Uid uid(const HostFacts&) const noexcept { return chosen_uid; }
-  [[nodiscard]] Gid gid(const HostFacts&) const noexcept { return chosen_gid; }
+  std::optional<Uid> chosen_uid{};
+  std::optional<Gid> chosen_gid{};
+  [[nodiscard]] Uid uid(const HostFacts& facts) const noexcept {
+    return chosen_uid.value_or(facts.uid);
+  }
+  [[nodiscard]] Gid gid(const HostFacts& facts) const noexcept {
+    return chosen_gid.value_or(facts.gid);
+  }
   void contribute(PlanBuilder& b, const HostFacts& f) const noexcept {
-    detail::map_one(b, f, chosen_uid, chosen_gid);
+    detail::map_one(b, f, uid(f), gid(f));
   }
 };
 

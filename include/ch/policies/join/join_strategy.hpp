@@ -16,7 +16,8 @@ namespace ch {
 ///
 /// Minimal definition: `contribute(builder, flags)` adds the first steps of the plan and
 /// answers the role, which the rest of the plan depends on. A strategy may also have
-/// `complete(builder)`, which adds the steps that follow when the container stands.
+/// `complete(builder)`, which adds the steps that follow when the container stands, and
+/// a static `meets_peers` that is true if the container is always shared.
 ///
 /// Laws: after the steps the process is in all namespaces of `flags`; a joiner's plan
 /// maps no ids and mounts nothing. A strategy that knows its role only when the plan is
@@ -28,6 +29,12 @@ concept JoinStrategy = requires(const S& strategy, PlanBuilder& builder, Namespa
   { strategy.contribute(builder, flags) }
   noexcept->std::same_as<Role>;
 };
+
+namespace detail {
+/// A strategy whose container always belongs to a group says so with this member.
+template <class S>
+concept MeetsPeers = requires { requires S::meets_peers; };
+}  // namespace detail
 
 /// New namespaces, for this process and its children.
 struct Alone {

@@ -34,12 +34,13 @@ inline void add_admission(PlanBuilder& builder) noexcept {
 }  // namespace detail
 
 /// As many processes as `count`, of one user, on one machine and in one network namespace,
-/// that name the same tag. Not for pid and time namespaces, which validate refuses.
+/// that name the same tag. Not for pid and time namespaces, which Container refuses.
 ///
 /// Cost: the creator makes about 20 calls more than Alone and 4 for each peer; a joiner
 /// makes about 20 and mounts nothing. Takes 24 bytes of the arena for each peer. The plan
 /// waits for the others while it is executed, and with it whoever spawns it.
 struct PeerGroup {
+  static constexpr bool meets_peers = true;
   ZString tag{};
   std::uint32_t count = 1;
   int rank = no_rank;  // of this process among them, for messages
@@ -56,6 +57,7 @@ struct PeerGroup {
 /// makes it. The program keeps descriptor `meeting::tag_descriptor` open, so name that in
 /// Program::keep_descriptors; the tag lives until the last such descriptor is closed.
 struct LivingTag {
+  static constexpr bool meets_peers = true;
   ZString tag{};
   std::uint64_t timeout_s = 30;
 

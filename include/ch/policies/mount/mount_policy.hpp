@@ -17,12 +17,13 @@ namespace ch {
 ///
 /// Minimal definition: `contribute(builder, context)`; a static `uses_scratch` that says
 /// whether its steps need the scratch file system. Optional: `scratch_size`, a ZString, to
-/// limit that; `opens_image`, for the one that provides the root.
+/// limit that; `opens_image`, for the one that provides the root; `covers_image`, for one
+/// that is mounted on the root and so hides what was mounted before it.
 ///
 /// Laws: it only describes (no system calls); its options are its members; it looks at
 /// nothing but those and the context, so equal inputs give equal steps.
 ///
-/// Models: ImageRoot, HostFiles, Accounts, Tmp, Home, Devices, Additions,
+/// Models: ImageRoot, WritableLayer, HostFiles, Accounts, Tmp, Home, Devices, Additions,
 /// UserBinds.
 template <class C>
 concept MountContributor =
@@ -56,6 +57,19 @@ namespace detail {
 template <class C>
 concept OpensImage = requires { requires C::opens_image; };
 
+/// A contributor that covers the whole image says so with this member.
+template <class C>
+concept CoversImage = requires { requires C::covers_image; };
+
+/// Does each contributor that covers the image stand second, right after its root?
+template <class... Contributors>
+[[nodiscard]] constexpr bool covers_come_second() noexcept {
+  int position = 0;
+  bool right = true;
+  ((right = right && (!CoversImage<Contributors> || position == 1), ++position), ...);
+  return right;
+}
+
 /// What a contributor says about the size of the scratch file system, if anything.
 template <class C>
 [[nodiscard]] constexpr ZString scratch_size(const C& contributor, ZString so_far) noexcept {
@@ -82,6 +96,10 @@ class Mounts {
   static_assert(first_opens<Contributors...>,
                 "Charlie: the contributor that opens the image comes first: put ch::ImageRoot at "
                 "the front, or let ch::compose order them.");
+
+  static_assert(detail::covers_come_second<Contributors...>(),
+                "Charlie: a contributor that covers the image hides what is mounted before it: put "
+                "ch::WritableLayer right after ch::ImageRoot, or let ch::compose order them.");
 
  public:
   static constexpr bool mounts = true;

@@ -10,6 +10,7 @@ namespace ch {
 
 struct WritableLayer {
   static constexpr bool uses_scratch = true;
+  static constexpr bool covers_image = true;
   OverlayKind kind = OverlayKind::if_needed;
   HostPath directory{};
   ZString scratch_size{};  // limits a layer in memory: "64m", "12%"

@@ -82,6 +82,8 @@ struct NamespaceSet {
 
   /// Can a running process move there itself, or does it take a child?
   static constexpr bool enters_in_place = !(Kinds::needs_child || ...);
+  /// Has it a kind that only children move to?
+  static constexpr bool needs_child = !enters_in_place;
 };
 
 /// A set whose kinds beyond `Always` are chosen at run time. For tools with an option;
@@ -96,16 +98,19 @@ struct ChosenNamespaces {
   static constexpr bool has = Always::template has<Kind>;
   /// Not known before run time; `takes_child(flags)` tells.
   static constexpr bool enters_in_place = false;
+  /// What it has for sure; validate looks at those that were chosen.
+  static constexpr bool needs_child = Always::needs_child;
 };
 
-/// A set of namespaces: knows its flags, which kinds it surely has, and whether a running
-/// process can move there itself.
+/// A set of namespaces: knows its flags, which kinds it surely has, whether a running
+/// process can move there itself, and whether it surely takes a child.
 ///
 /// Models: NamespaceSet, ChosenNamespaces.
 template <class T>
 concept NamespacePolicy = requires(const T& set) {
   { set.flags() } noexcept -> std::same_as<NamespaceFlags>;
   { T::enters_in_place } -> std::convertible_to<bool>;
+  { T::needs_child } -> std::convertible_to<bool>;
   { T::template has<ns::user> } -> std::convertible_to<bool>;
 };
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. Names of ids: from /etc/passwd and /etc/group, and where those don't know an
+// Floor 5. Names of ids: from /etc/passwd and /etc/group, and where those don't know an
 // id, from `getent`, which asks what the site asks (LDAP, SSSD). We never link that: it
 // loads plug-ins, allocates and takes longer than a launch. Source: man 1 getent.
 #pragma once
@@ -8,14 +8,13 @@
 #include "ch/kernel/process.hpp"
 #include "ch/plan/account.hpp"
 
-namespace ch_run {
+namespace ch {
+namespace detail {
 
 /// The lines that `getent DATABASE ID` prints, in the arena; empty if it prints none
 /// or is not there.
-template <ch::kernel::Kernel K>
-std::string_view ask_getent(K& k, const char* database, std::uint32_t id,
-                            ch::Arena& arena) noexcept {
-  using namespace ch;
+template <kernel::Kernel K>
+std::string_view ask_getent(K& k, const char* database, std::uint32_t id, Arena& arena) noexcept {
   Fd ends[2];
   if (!kernel::pipe(k, ends).ok()) return {};
   const auto child = kernel::fork(k, 0);
@@ -44,19 +43,22 @@ std::string_view ask_getent(K& k, const char* database, std::uint32_t id,
   return status == 0 && text != nullptr ? std::string_view(text, size) : std::string_view();
 }
 
-/// The account of `id`. `database` is "passwd" or "group".
-template <ch::kernel::Kernel K>
-ch::Account look_up(K& k, const char* database, std::uint32_t id, ch::Arena& arena) noexcept {
-  using namespace ch;
+}  // namespace detail
+
+/// The account of `id`. `database` is "passwd" or "group". Empty if neither knows it. For
+/// programs that no other thread starts children in: it waits for one of its own.
+template <kernel::Kernel K>
+[[nodiscard]] Account look_up_account(K& k, const char* database, std::uint32_t id, Arena& arena,
+                                      Descriptors descriptors = Descriptors::close_now) noexcept {
   const bool users = std::string_view(database) == "passwd";
-  const Account found = find_account(k, arena, id, users ? "/etc/passwd" : "/etc/group",
-                                     Descriptors::close_at_exec);
+  const Account found =
+      find_account(k, arena, id, users ? "/etc/passwd" : "/etc/group", descriptors);
   if (!found.name.empty()) return found;
-  std::string_view line = ask_getent(k, database, id, arena);
+  std::string_view line = detail::ask_getent(k, database, id, arena);
   line = head(line, line.find('\n'));
-  const char* name = arena.join(ch::detail::colon_field(line, 0));
-  const char* home = arena.join(ch::detail::colon_field(line, 5));
+  const char* name = arena.join(detail::colon_field(line, 0));
+  const char* home = arena.join(detail::colon_field(line, 5));
   return {name == nullptr ? "" : name, home == nullptr ? "" : home};
 }
 
-}  // namespace ch_run
+}  // namespace ch

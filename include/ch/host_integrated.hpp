@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5. What `ch-run IMAGE -- COMMAND` makes of an image, for any program: integrate()
+// fills in a container that feels like the host, its program's environment, and the program,
+// from the machine, the image, the caller's environment and what the caller wants otherwise
+// than usual. launch.hpp makes that real. No heap, no libc; not for use between clone and exec.
+#pragma once
+
+#include <optional>
+
+#include "ch/account_names.hpp"
+#include "ch/inner_environment.hpp"
+#include "ch/launcher_descriptors.hpp"
+#include "ch/presets.hpp"
+
+namespace ch {
+
+/// What a caller wants. All but the image has its usual value. Texts and spans are views that
+/// must live as long as what is made of them.
+struct HostIntegratedChoices {
+  HostPath image{};
+  Access image_access = Access::read_only;
+  WritableLayer layer{};
+  TmpKind tmp = TmpKind::shared_with_host;
+  std::span<const UserBind> binds{};
+  std::span<const UserLink> links{};
+  std::span<const UserFile> files{};
+
+  NamespaceFlags namespaces{};  // besides user and mount
+  ZString hostname{};           // in a uts namespace, which `namespaces` must have
+  ChosenJoin join{};
+  std::optional<Uid> uid{};  // inside; the caller's own
+  std::optional<Gid> gid{};
+  bool accounts = true;  // /etc/passwd and /etc/group are made, not the image's
+  bool home = true;      // the caller's home directory is inside
+
+  ImagePath directory{};                 // to start in; the image's working directory, else /
+  const char* const* command = nullptr;  // null-terminated; the image's own
+  bool image_environment = true;
+  std::span<const InnerEdit> environment{};  // in this order, after the image's
+  std::span<const int> keep_descriptors{};   // besides those of MPI launchers and make
+  std::span<const kernel::BpfInstruction> filter{};
+};
+
+/// What there is to say of the caller's home.
+enum class HomeFound : std::uint8_t { inside, not_wanted, nowhere };
+
+/// A container, and the program to run in it: `launch.hpp`'s run, spawn and enter take both.
+struct HostIntegrated {
+  presets::HostIntegratedChosen container{};
+  Program program{};  // without argv: neither the caller nor the image names a command
+  HomeFound home = HomeFound::inside;
+};
+
+/// Why there is none: EINVAL (an edit of the environment), ENOMEM (the arena is too small),
+/// EIO (the image's /ch can't be read).
+struct HostIntegratedProblem {
+  Errno code = Errno::none;
+  EditProblem what{};
+
+  [[nodiscard]] constexpr bool ok() const noexcept { return code == Errno::none; }
+};
+
+/// Writes the problem as a sentence without an end.
+constexpr TextWriter& operator<<(TextWriter& out, const HostIntegratedProblem& problem) noexcept {
+  return out << problem.what;
+}
+
+namespace detail {
+
+/// Where home is inside; says so to the container, too. `/` if there is none.
+inline ZString place_home(HostIntegrated& made, const HostFacts& facts,
+                          const HostIntegratedChoices& choices, const Account& owner,
+                          Environment& environment) noexcept {
+  made.home = HomeFound::not_wanted;
+  if (!choices.home) return "/";
+  const char* variable = environment.get("HOME");
+  const ZString source = variable != nullptr && variable[0] == '/' ? variable : owner.home;
+  made.home = HomeFound::nowhere;
+  if (source.empty()) return "/";
+  TextBuffer<24> number;
+  number << "user" << static_cast<unsigned>(facts.uid);
+  const ZString user =
+      owner.name.empty() ? ZString(environment.arena().join(number.view())) : owner.name;
+  const ZString inside = environment.arena().join("/home/", user);
+  if (user.empty() || inside.empty()) return "/";  // no room: the plan finds none either
+  made.container.mounts.get<Home>() = {HostPath(source), user};
+  made.home = HomeFound::inside;
+  return inside;
+}
+
+template <kernel::Kernel K>
+void name_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
+                   const HostIntegratedChoices& choices, Environment& environment,
+                   Descriptors descriptors, ZString& home) noexcept {
+  Arena& arena = environment.arena();
+  const auto host_uid = static_cast<std::uint32_t>(facts.uid);
+  const auto inner_uid = static_cast<std::uint32_t>(choices.uid.value_or(facts.uid));
+  const auto inner_gid = static_cast<std::uint32_t>(choices.gid.value_or(facts.gid));
+  Account owner;
+  if (choices.home || (choices.accounts && inner_uid == host_uid))
+    owner = look_up_account(k, "passwd", host_uid, arena, descriptors);
+  home = place_home(made, facts, choices, owner, environment);
+  auto& accounts = made.container.mounts.get<Accounts>();
+  if (!choices.accounts) {
+    accounts.kind = AccountsKind::of_image;
+    return;
+  }
+  const Account inner =
+      inner_uid == host_uid ? owner : find_account(k, arena, inner_uid, "/etc/passwd", descriptors);
+  const Account group = choices.gid && *choices.gid != facts.gid
+                            ? find_account(k, arena, inner_gid, "/etc/group", descriptors)
+                            : look_up_account(k, "group", inner_gid, arena, descriptors);
+  accounts = {inner.name, group.name, home};
+}
+
+}  // namespace detail
+
+/// Fills in `made` from `facts`, which probe() gives, the image, the files that know accounts,
+/// `environment`, which begins as the caller's and becomes the program's, and `choices`.
+///
+/// Effect: reads /ch of the image, /etc/passwd and /etc/group, and may start getent; nothing
+/// is mounted or made. Allocates only in the environment's arena: 256 KiB are plenty if the
+/// image's /ch/environment is small. An empty image path, or one that is not there, is for the
+/// plan to refuse. Errors: see HostIntegratedProblem.
+///
+///     ch::Environment environment(arena, envp);
+///     ch::HostIntegrated made;
+///     const auto problem = ch::integrate(k, facts, {.image = ch::HostPath("/img")}, environment,
+///                                        made);
+///     if (problem.ok()) ended = ch::run(k, made.container, made.program, arena);
+template <kernel::Kernel K>
+[[nodiscard]] HostIntegratedProblem integrate(
+    K& k, const HostFacts& facts, const HostIntegratedChoices& choices, Environment& environment,
+    HostIntegrated& made, Descriptors descriptors = Descriptors::close_now) noexcept {
+  Arena& arena = environment.arena();
+  ImageMetadata metadata;
+  if (!choices.image.empty()) metadata = read_metadata(k, choices.image, arena, descriptors);
+  if (metadata.error.code != Errno::none)
+    return {metadata.error.code, {"can't read what the image says of itself", metadata.error.path}};
+
+  auto& c = made.container;
+  c.ids = {choices.uid, choices.gid};
+  c.namespaces.more = choices.namespaces;
+  c.hostname = choices.hostname;
+  c.join = choices.join;
+  c.directory = choices.directory;
+  if (c.directory.empty() && !metadata.directory.empty() && metadata.directory != ZString("/")) {
+    c.directory = ImagePath(metadata.directory);
+    c.if_directory_missing = IfMissing::skip;  // nobody has asked for it just now
+  }
+  c.mounts.get<ImageRoot<>>() = {choices.image, choices.image_access};
+  c.mounts.get<WritableLayer>() = choices.layer;
+  c.mounts.get<Tmp<>>() = {choices.tmp};
+  c.mounts.get<Additions>() = {choices.links, choices.files};
+  c.mounts.get<UserBinds>() = {choices.binds};
+
+  ZString home;
+  detail::name_accounts(k, made, facts, choices, environment, descriptors, home);
+  const EditProblem wrong = prepare_environment(environment, metadata, home,
+                                                choices.image_environment, choices.environment);
+  if (environment.full()) return {Errno::enomem, {"no memory left for the environment"}};
+  if (!wrong.ok()) return {Errno::einval, wrong};
+
+  const char* const* command = choices.command;
+  if (command == nullptr) command = image_command(metadata, arena);
+  const char* const path = environment.get("PATH");
+  made.program = {
+      command == nullptr ? ZString() : ZString(command[0]),
+      command,
+      environment.envp(),
+      path == nullptr ? std::string_view() : path,
+      kept_descriptors(choices.keep_descriptors,
+                       std::holds_alternative<LivingTag>(choices.join.choice), environment),
+      choices.filter};
+  return {};
+}
+
+}  // namespace ch

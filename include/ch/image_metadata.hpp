@@ -1,0 +1,95 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5. What an image says about itself, in files that ch-tar2dir leaves below /ch:
+// `environment` (NAME=VALUE lines) and `process` (records that end in a NUL:
+// "directory=PATH" once, "entrypoint=WORD" and "cmd=WORD" once per word). They are looked
+// up in the image, so that a link there can't make us read the host's files.
+#pragma once
+
+#include "ch/kernel/in_root.hpp"
+#include "ch/text_file.hpp"
+#include "ch/types/paths.hpp"
+
+namespace ch {
+
+struct ImageMetadata {
+  std::string_view environment{};
+  ZString directory{};
+  std::string_view process{};
+  Error error{};  // a code: a file is there and could not be read whole
+};
+
+namespace detail {
+
+/// Calls `use(value)` for each record "key=value"; values are NUL-terminated.
+template <class Use>
+void each_record(std::string_view process, std::string_view key, Use use) noexcept {
+  while (!process.empty()) {
+    const auto end = process.find('\0');
+    if (end == std::string_view::npos) return;  // cut short: not a whole record
+    const std::string_view record = head(process, end);
+    process.remove_prefix(end + 1);
+    if (head(record, key.size()) == key && head(tail(record, key.size()), 1) == "=")
+      use(record.data() + key.size() + 1);
+  }
+}
+
+/// Is there a file, of which something could be read had the machine or the arena more to give?
+[[nodiscard]] constexpr bool is_incomplete(Errno code) noexcept {
+  return code == Errno::enomem || code == Errno::eio;
+}
+
+}  // namespace detail
+
+/// Reads both into `arena`; what is missing, unreadable or no regular file is empty. That the
+/// image itself is not there is for the plan to say. Six calls at most for an image without
+/// links; one for an image without /ch.
+template <kernel::Kernel K>
+[[nodiscard]] ImageMetadata read_metadata(
+    K& k, HostPath image, Arena& arena, Descriptors descriptors = Descriptors::close_now) noexcept {
+  // Most images have no /ch, and next to none a link there: one look without following it.
+  constexpr auto flags = kernel::o_path | kernel::o_directory;
+  const char* const inside = arena.join(image.text, "/ch");
+  if (inside == nullptr) return {};
+  auto directory = kernel::openat(k, Fd::cwd, inside, flags | kernel::o_nofollow);
+  if (directory.error() == Errno::enotdir) {
+    const auto root = kernel::openat(k, Fd::cwd, image.c_str(), flags);
+    if (root.ok()) {
+      directory = kernel::open_in_root(k, root.value(), "/ch", flags);
+      if (descriptors == Descriptors::close_now) (void)kernel::close(k, root.value());
+    }
+  }
+  if (!directory.ok()) return {};
+  ImageMetadata found;
+  const auto read = [&](const char* name, const char* known_as) {  // below /ch, follows no link
+    const auto text =
+        read_text_file(k, directory.value(), name, arena, kernel::o_nofollow, descriptors);
+    if (!text && detail::is_incomplete(text.error().code))
+      found.error = {text.error().code, text.error().operation, StepIndex::none, known_as};
+    return text.value_or(std::string_view());
+  };
+  found.environment = read("environment", "/ch/environment");
+  found.process = read("process", "/ch/process");
+  if (descriptors == Descriptors::close_now) (void)kernel::close(k, directory.value());
+  detail::each_record(found.process, "directory",
+                      [&](const char* path) { found.directory = path; });
+  return found;
+}
+
+/// The command that the image records: entry point, then cmd. Null if it has none, or the
+/// arena no room.
+[[nodiscard]] inline const char* const* image_command(const ImageMetadata& metadata,
+                                                      Arena& arena) noexcept {
+  std::size_t words = 0;
+  for (const char* key : {"entrypoint", "cmd"})
+    detail::each_record(metadata.process, key, [&](const char*) { ++words; });
+  if (words == 0) return nullptr;
+  auto** command = arena.make<const char*>(words + 1);
+  if (command == nullptr) return nullptr;
+  std::size_t n = 0;
+  for (const char* key : {"entrypoint", "cmd"})
+    detail::each_record(metadata.process, key, [&](const char* word) { command[n++] = word; });
+  return command;
+}
+
+}  // namespace ch

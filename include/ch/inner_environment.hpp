@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5. The environment of a program in an image that feels like the host: the caller's,
+// then what must differ inside, then what the image asks for, then what the caller asks for,
+// in that order; at the end PATH has /bin and CH_RUNNING is set, whatever came before.
+#pragma once
+
+#include "ch/environment_edits.hpp"
+#include "ch/image_metadata.hpp"
+
+namespace ch {
+
+/// An edit of the caller's, or, if `of_image`, one whose text is the image's /ch/environment.
+struct InnerEdit {
+  EnvironmentEdit edit{};
+  bool of_image = false;
+};
+
+namespace detail {
+
+/// Images with a merged /usr are not the only ones: PATH gets /bin at its end if it is
+/// not there. Without any PATH a usual one.
+inline void ensure_bin(Environment& environment) noexcept {
+  const char* path = environment.get("PATH");
+  if (path == nullptr) {
+    environment.set("PATH", "/usr/local/bin:/usr/bin:/bin");
+    return;
+  }
+  for (std::string_view rest(path);;) {
+    const auto colon = rest.find(':');
+    if (head(rest, colon) == "/bin") return;
+    if (colon == std::string_view::npos) break;
+    rest.remove_prefix(colon + 1);
+  }
+  if (const char* longer = environment.arena().join(path, ":/bin")) environment.set("PATH", longer);
+}
+
+}  // namespace detail
+
+/// Edits `environment` for a program whose home is `home`. `of_image`: apply the image's
+/// environment before `edits`. Takes memory of the environment's arena; asks the kernel
+/// nothing. A problem is that of `apply`; what stands before it has been done.
+[[nodiscard]] inline EditProblem prepare_environment(Environment& environment,
+                                                     const ImageMetadata& metadata, ZString home,
+                                                     bool of_image,
+                                                     std::span<const InnerEdit> edits) noexcept {
+  constexpr const char* file = "/ch/environment";
+  environment.set("HOME", home);
+  environment.unset("TMPDIR");  // names a directory of the host's
+  if (of_image && !metadata.environment.empty()) {
+    const EditProblem problem =
+        apply(environment, {EditKind::set_lines, metadata.environment, file, Expansion::off});
+    if (!problem.ok()) return problem;
+  }
+  for (const InnerEdit& inner : edits) {
+    EnvironmentEdit edit = inner.edit;
+    if (inner.of_image) {
+      edit.text = metadata.environment;
+      edit.file = file;
+    }
+    if (const EditProblem problem = apply(environment, edit); !problem.ok()) return problem;
+  }
+  detail::ensure_bin(environment);
+  environment.set("CH_RUNNING", "Weird Al Yankovic");
+  return {};
+}
+
+}  // namespace ch
