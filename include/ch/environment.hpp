@@ -13,7 +13,8 @@ namespace ch {
 /// caller inherited twice is edited in all places. Texts are views until `set` makes new
 /// ones in the arena; nothing is ever freed. What is inherited may be anything: an entry
 /// without '=' is passed on, and has a name but no value. Names to ask for or to set are
-/// neither empty nor hold '='. Each edit takes time linear in the number of variables.
+/// neither empty nor hold '='. A look-up or `set` takes the same time however many variables
+/// there are (a hash table knows where each name stands), `unset` time linear in their number.
 /// Not for use between clone and exec.
 class Environment {
  public:
@@ -21,12 +22,9 @@ class Environment {
   /// than these cost a longer array.
   Environment(Arena& arena, const char* const* inherited, std::size_t extra = 64) noexcept
       : arena_(arena) {
-    std::size_t count = 0;
-    while (inherited[count] != nullptr) ++count;
-    variables_ = arena.make<const char*>(count + extra + 1);
-    capacity_ = variables_ == nullptr ? 0 : count + extra;
-    full_ = variables_ == nullptr;
-    for (std::size_t i = 0; i < count && !full_; ++i) variables_[size_++] = inherited[i];
+    while (inherited[size_] != nullptr) ++size_;
+    full_ = !make_room(inherited, size_ + extra);
+    if (full_) size_ = 0;
   }
 
   /// The value of `name`, or null if it is not set.
@@ -48,12 +46,13 @@ class Environment {
     }
     variables_[at] = text;
     if (at == size_)
-      ++size_;
-    else
+      enter(size_++);
+    else if (repeated_)
       remove_from(at + 1, [name](const char* variable) noexcept { return is(name, variable); });
   }
 
   void unset(std::string_view name) noexcept {
+    if (find(name) == size_) return;
     remove_from(0, [name](const char* variable) noexcept { return is(name, variable); });
   }
   /// Unsets the variables whose names `chosen` says yes to.
@@ -83,33 +82,72 @@ class Environment {
       if (*variable == '\0' || *variable++ != c) return false;
     return *variable == '=';
   }
+  /// The name of an entry that has a value; else empty.
+  [[nodiscard]] static std::string_view name_of(const char* variable) noexcept {
+    std::size_t end = 0;
+    while (variable[end] != '=' && variable[end] != '\0') ++end;
+    return {variable, variable[end] == '=' ? end : 0};
+  }
+  /// Where the table has the place of `name`, counted from 1, or will have it: 0.
+  [[nodiscard]] std::uint32_t& place(std::string_view name) const noexcept {
+    std::uint32_t hash = 2166136261;  // FNV-1a
+    for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
+    std::size_t at = (hash ^ hash >> 16) & mask_;
+    while (table_[at] != 0 && !is(name, variables_[table_[at] - 1])) at = (at + 1) & mask_;
+    return table_[at];
+  }
   [[nodiscard]] std::size_t find(std::string_view name) const noexcept {
-    std::size_t at = 0;
-    while (at < size_ && !is(name, variables_[at])) ++at;
-    return at;
+    const std::uint32_t at = table_ == nullptr ? 0 : place(name);
+    return at == 0 ? size_ : at - 1;
+  }
+  void enter(std::size_t at) noexcept {
+    const std::string_view name = name_of(variables_[at]);
+    if (name.empty()) return;
+    std::uint32_t& known = place(name);
+    repeated_ = repeated_ || known != 0;
+    if (known == 0) known = static_cast<std::uint32_t>(at + 1);
+  }
+  void enter_all() noexcept {
+    for (std::size_t i = 0; i <= mask_; ++i) table_[i] = 0;
+    repeated_ = false;
+    for (std::size_t i = 0; i < size_; ++i) enter(i);
+  }
+  /// An array for `capacity` variables, which begins with `variables`, and a table that stays
+  /// half empty.
+  [[nodiscard]] bool make_room(const char* const* variables, std::size_t capacity) noexcept {
+    std::size_t places = 16;
+    while (places < 2 * capacity) places *= 2;
+    const char** const longer = arena_.make<const char*>(capacity + 1);
+    auto* const table = arena_.make<std::uint32_t>(places);
+    if (longer == nullptr || table == nullptr) return false;
+    for (std::size_t i = 0; i < size_; ++i) longer[i] = variables[i];
+    variables_ = longer;
+    capacity_ = capacity;
+    table_ = table;
+    mask_ = places - 1;
+    enter_all();
+    return true;
   }
   [[nodiscard]] bool has_room() noexcept {
-    if (size_ < capacity_) return true;
-    const std::size_t longer = 2 * capacity_ + 64;
-    const char** variables = arena_.make<const char*>(longer + 1);
-    if (variables == nullptr) return false;
-    for (std::size_t i = 0; i < size_; ++i) variables[i] = variables_[i];
-    variables_ = variables;
-    capacity_ = longer;
-    return true;
+    return size_ < capacity_ || make_room(variables_, 2 * capacity_ + 64);
   }
   template <class Predicate>
   void remove_from(std::size_t from, Predicate goes) noexcept {
     std::size_t kept = from;
     for (std::size_t i = from; i < size_; ++i)
       if (!goes(variables_[i])) variables_[kept++] = variables_[i];
-    if (kept < size_) size_ = kept;
+    if (kept >= size_) return;
+    size_ = kept;
+    enter_all();
   }
 
   Arena& arena_;
   const char** variables_ = nullptr;
   std::size_t size_ = 0;
   std::size_t capacity_ = 0;
+  std::uint32_t* table_ = nullptr;
+  std::size_t mask_ = 0;
+  bool repeated_ = false;  // does a name stand twice?
   bool full_ = false;
 };
 

@@ -7,6 +7,7 @@
 #pragma once
 
 #include "ch/environment.hpp"
+#include "ch/kernel/process.hpp"
 #include "ch/types/glob.hpp"
 
 namespace ch {
@@ -129,39 +130,48 @@ void expand_value(const Environment& environment, std::string_view value, Out ou
   }
 }
 
-/// The text for `name` = `value` in the environment's arena; null if it finds no room.
-[[nodiscard]] inline const char* make_variable(Environment& environment, std::string_view name,
-                                               std::string_view value) noexcept {
+inline constexpr const char* too_long =
+    "can't set variable: longer than the 32 pages that execve takes";
+
+/// Sets `name` to the expanded `value`, and returns why it can't, as apply does.
+[[nodiscard]] inline const char* set_expanded(Environment& environment, std::string_view name,
+                                              std::string_view value) noexcept {
   std::size_t size = name.size() + 2;
   expand_value(environment, value,
                [&size](std::string_view piece) noexcept { size += piece.size(); });
+  // Before it is made: a few lines that name one another make more than any memory holds.
+  if (size > kernel::longest_argument) return too_long;
   char* const text = static_cast<char*>(environment.arena().allocate(size, 1));
-  if (text == nullptr) return nullptr;
-  char* end = text;
-  const auto append = [&end](std::string_view piece) noexcept {
-    for (const char c : piece) *end++ = c;
-  };
-  append(name);
-  append("=");
-  expand_value(environment, value, append);
-  *end = '\0';
-  return text;
+  if (text != nullptr) {
+    char* end = text;
+    const auto append = [&end](std::string_view piece) noexcept {
+      for (const char c : piece) *end++ = c;
+    };
+    append(name);
+    append("=");
+    expand_value(environment, value, append);
+    *end = '\0';
+  }
+  environment.adopt(name, text);
+  return "";
 }
 
 [[nodiscard]] inline const char* assign(Environment& environment, std::string_view assignment,
                                         Expansion expansion) noexcept {
-  if (assignment.find('\0') != std::string_view::npos)
-    return "can't parse variable: NUL byte";
+  if (assignment.find('\0') != std::string_view::npos) return "can't parse variable: NUL byte";
   const std::size_t delimiter = assignment.find('=');
   if (delimiter == std::string_view::npos) return "can't parse variable: no delimiter";
   if (delimiter == 0) return "can't parse variable: empty name";
   const std::string_view name = head(assignment, delimiter);
   const std::string_view value = unquoted(tail(assignment, delimiter + 1));
+  const char* problem = "";
   if (expansion == Expansion::on)
-    environment.adopt(name, make_variable(environment, name, value));
+    problem = set_expanded(environment, name, value);
+  else if (assignment.size() >= kernel::longest_argument)
+    problem = too_long;
   else
     environment.set(name, value);
-  return environment.full() ? "can't set variable: no memory left" : "";
+  return environment.full() ? "can't set variable: no memory left" : problem;
 }
 
 [[nodiscard]] inline EditProblem assign_each(Environment& environment, const EnvironmentEdit& edit,
@@ -220,10 +230,11 @@ void expand_value(const Environment& environment, std::string_view value, Out ou
 ///     unset them. There, they are a fatal error.
 ///
 /// Problems: no delimiter, empty name, NUL byte, empty glob, a glob that is too costly to
-/// compare with one of the names (see glob_answer; the names before it have been unset),
-/// and no memory left, after which `environment.envp()` is null.
+/// compare with one of the names (see glob_answer; the names before it have been unset), a
+/// variable that comes out longer than execve takes, and no memory left, after which
+/// `environment.envp()` is null.
 /// Takes room for the new texts, which are never freed, from the environment's arena, and
-/// time linear in the number of variables for each assignment and each `$`.
+/// time linear in the number of variables for a glob.
 [[nodiscard]] inline EditProblem apply(Environment& environment,
                                        const EnvironmentEdit& edit) noexcept {
   switch (edit.kind) {

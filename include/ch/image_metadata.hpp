@@ -62,8 +62,8 @@ template <kernel::Kernel K>
   if (!directory.ok()) return {};
   ImageMetadata found;
   const auto read = [&](const char* name, const char* known_as) {  // below /ch, follows no link
-    const auto text =
-        read_text_file(k, directory.value(), name, arena, kernel::o_nofollow, descriptors);
+    const auto text = read_text_file(k, directory.value(), name, arena,
+                                     kernel::o_nofollow | kernel::o_nonblock, descriptors);
     if (!text && detail::is_incomplete(text.error().code))
       found.error = {text.error().code, text.error().operation, StepIndex::none, known_as};
     return text.value_or(std::string_view());

@@ -239,8 +239,8 @@ TEST_CASE("a group of one is alone, and a plan says who waits for whom", "[pure]
 
 TEST_CASE("a group that could never work is no plan", "[pure]") {
   ArenaOf<65536> arena;
-  Container<NamespaceSet<ns::user, ns::mount, ns::pid>, Mounts<ImageRoot<>>, SameIds, PeerGroup>
-      box;
+  Container<ChosenNamespaces<presets::Unprivileged>, Mounts<ImageRoot<>>, SameIds, PeerGroup> box;
+  box.namespaces.more = ns::pid::flag;
   box.join = {"tag", 2};
   box.mounts.get<ImageRoot<>>().image = HostPath("/image");
   const auto planned = box.plan({static_cast<Uid>(1000), static_cast<Gid>(1000), {6, 18}}, arena);

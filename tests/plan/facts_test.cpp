@@ -92,8 +92,7 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   CHECK(problem({make, image, step::BindScratch{ScratchPath("x"), ImagePath("/x")}}) ==
         "scratch is used between MakeScratch and EnterRoot");
   CHECK(problem({make, step::EnterRoot{}}) == "EnterRoot needs an open image, and happens once");
-  CHECK(problem({make, execute, step::ForbidNewPrivileges{}}) ==
-        "nothing may follow Execute");
+  CHECK(problem({make, execute, step::ForbidNewPrivileges{}}) == "nothing may follow Execute");
   CHECK(problem({make, image, bind, step::EnterRoot{}, execute}).empty());
 }
 

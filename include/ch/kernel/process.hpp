@@ -99,6 +99,14 @@ Returned<void> pipe(K& k, Fd (&ends)[2]) noexcept {
   return detail::make<void>(k, Call::pipe2, &ends[0], o_cloexec);
 }
 
+/// Bytes of a word or variable, its NUL counted, beyond which execve answers E2BIG: 32 pages,
+/// of the largest size that the processor may have.
+#if defined(__x86_64__)
+inline constexpr std::size_t longest_argument = std::size_t{32} << 12;
+#else
+inline constexpr std::size_t longest_argument = std::size_t{32} << 16;
+#endif
+
 /// Replaces the program. Returns only on error: ENOENT also means that the program's
 /// own interpreter is missing, EACCES that it is not executable or its mount is noexec.
 template <Kernel K>

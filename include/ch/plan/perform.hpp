@@ -18,13 +18,13 @@ struct Assembling {
   std::span<const Step> steps{};  // the whole plan: an overlay looks ahead
   Assembly mode = Assembly::detached;
   Descriptors descriptors = Descriptors::close_now;
-  Fd root = Fd::none;     // the tree that will be the root
-  Fd scratch = Fd::none;  // the scratch file system
+  Fd root = Fd::none;      // the tree that will be the root
+  Fd scratch = Fd::none;   // the scratch file system
   Fd workshop = Fd::none;  // where both hang meanwhile (workshop.hpp), if not detached
   HostPath image{};
-  Access access = Access::read_only;  // to the image
-  bool can_overlay = false;           // the plan allows one, if needed
-  bool wants_overlay = false;         // a mount point was missing
+  Access access = Access::read_only;         // to the image
+  bool can_overlay = false;                  // the plan allows one, if needed
+  bool wants_overlay = false;                // a mount point was missing
   const step::MeetPeers* meeting = nullptr;  // the peers that wait for us, if any
   kernel::RLimit file_size{};                // `ulimit -f`, once it has been asked for
   bool knows_file_size = false;
@@ -126,8 +126,8 @@ Result<void> perform(K& k, Assembling& a, const step::MapGroups& s) noexcept {
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::ChangeDirectory& s) noexcept {
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_directory;
-  auto opened = kernel::openat2(k, Fd::cwd, s.path.c_str(),
-                                {flags, 0, kernel::resolve_no_magiclinks});
+  auto opened =
+      kernel::openat2(k, Fd::cwd, s.path.c_str(), {flags, 0, kernel::resolve_no_magiclinks});
   if (opened.error() == Errno::enosys || opened.error() == Errno::eperm) {
     const bool absolute = head(s.path.view(), 1) == "/";
     const auto start = kernel::openat(k, Fd::cwd, absolute ? "/" : ".", flags);

@@ -189,14 +189,13 @@ struct Execute {
 }  // namespace step
 
 /// One step. All alternatives are trivially copyable, so a Step is a plain value.
-using Step =
-    std::variant<step::CreateNamespaces, step::JoinNamespaces, step::MeetPeers, step::AdmitPeers,
-                 step::DenySetgroups, step::MapUsers, step::MapGroups, step::MakePrivate,
-                 step::OpenImage, step::MakeScratch,
-                 step::Overlay, step::MakeScratchDirectory, step::WriteScratchFile, step::MakeLink,
-                 step::Bind, step::BindScratch, step::MountFilesystem, step::EnterRoot, step::SetHostname,
-                 step::ChangeDirectory, step::ForbidNewPrivileges, step::InstallFilter,
-                 step::CloseDescriptors, step::Execute>;
+using Step = std::variant<step::CreateNamespaces, step::JoinNamespaces, step::MeetPeers,
+                          step::AdmitPeers, step::DenySetgroups, step::MapUsers, step::MapGroups,
+                          step::MakePrivate, step::OpenImage, step::MakeScratch, step::Overlay,
+                          step::MakeScratchDirectory, step::WriteScratchFile, step::MakeLink,
+                          step::Bind, step::BindScratch, step::MountFilesystem, step::EnterRoot,
+                          step::SetHostname, step::ChangeDirectory, step::ForbidNewPrivileges,
+                          step::InstallFilter, step::CloseDescriptors, step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 }  // namespace ch

@@ -46,7 +46,7 @@ struct Forgotten {
   }
   constexpr ZString operator()(const step::Execute& s) const noexcept {
     if (s.name.empty()) return "the program has no name: say what to run";
-    return s.argv == nullptr || s.envp == nullptr ? "the program has no argv or no envp" : ZString();
+    return s.argv == nullptr ? ZString("the program has no argv") : ZString();
   }
   template <class S>
   constexpr ZString operator()(const S&) const noexcept {
@@ -68,10 +68,10 @@ struct DestinationOf {
 }  // namespace detail
 
 /// EINVAL with the step at fault: namespaces not first or not once, peers who meet and are
-/// never admitted or by no tag, ids mapped before or without them, a path, a name or a type that is empty, a
-/// destination that is relative or the root itself, a layer over mounts, which it would hide,
-/// scratch or mounts used before they exist or after the root was entered, descriptors to keep
-/// that are not ascending, steps after Execute.
+/// never admitted or by no tag, ids mapped before or without them, a path, a name or a type that is
+/// empty, a destination that is relative or the root itself, a layer over mounts, which it would
+/// hide, scratch or mounts used before they exist or after the root was entered, descriptors to
+/// keep that are not ascending, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
   bool entered = false;
   bool image = false;
@@ -85,8 +85,7 @@ struct DestinationOf {
     const Step& s = plan.steps[i];
     const auto is = [&]<class S>(std::type_identity<S>) { return std::holds_alternative<S>(s); };
     const auto fail = [&](ZString what) {
-      return failure(
-          {Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), what});
+      return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), what});
     };
     if (over) return fail("nothing may follow Execute");
     if (const ZString lacks = std::visit(detail::Forgotten{}, s); !lacks.empty())
@@ -136,7 +135,11 @@ struct DestinationOf {
       if (!scratch || in_root) return fail("scratch is used between MakeScratch and EnterRoot");
     }
     const ZString destination = std::visit(detail::DestinationOf{}, s);
-    if (std::visit([](const auto& v) { return requires { v.destination; }; }, s)) {
+    if (std::visit(
+            [](const auto& v) {
+              return requires { v.destination; };
+            },
+            s)) {
       if (!image || in_root) return fail("mounts go between OpenImage and EnterRoot");
       if (destination.empty() || destination.view()[0] != '/')
         return fail("a destination is an absolute path in the container");
@@ -154,7 +157,8 @@ struct DestinationOf {
     return failure({Errno::einval, kernel::Call::none, StepIndex::none, "peers wait for ever"});
   if (!entered) return failure({Errno::einval, kernel::Call::none, StepIndex::none, "empty plan"});
   if (image && !in_root)
-    return failure({Errno::einval, kernel::Call::none, StepIndex::none, "the image is never entered"});
+    return failure(
+        {Errno::einval, kernel::Call::none, StepIndex::none, "the image is never entered"});
   return {};
 }
 

@@ -5,7 +5,6 @@
 // freed; the arena's owner drops all at once.
 #pragma once
 
-#include <algorithm>
 #include <cstddef>
 #include <new>
 #include <span>
@@ -20,7 +19,7 @@ namespace ch {
 /// before push_back puts them there. `push_back` answers false when full, and the sequence
 /// stays as it was.
 template <class T>
-  requires std::is_trivially_copyable_v<T>
+requires std::is_trivially_copyable_v<T>
 class Sequence {
  public:
   constexpr Sequence() noexcept = default;
@@ -80,12 +79,12 @@ class Arena {
       return piece;
     }
     char* const copy = static_cast<char*>(allocate(wanted, 1));
-    if (copy != nullptr) std::copy_n(piece, size, copy);
+    for (std::size_t i = 0; i < size && copy != nullptr; ++i) copy[i] = piece[i];
     return copy;
   }
   /// `count` default-constructed objects, or null. Only for types that need no destructor.
   template <class T>
-    requires std::is_trivially_destructible_v<T>
+  requires std::is_trivially_destructible_v<T>
   [[nodiscard]] T* make(std::size_t count = 1) noexcept {
     if (count > most / sizeof(T)) return nullptr;
     void* piece = allocate(sizeof(T) * count, alignof(T));

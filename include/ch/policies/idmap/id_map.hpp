@@ -26,9 +26,12 @@ namespace ch {
 template <class P>
 concept IdMapPolicy = requires(const P& policy, PlanBuilder& builder, const HostFacts& facts) {
   { P::maps } -> std::convertible_to<bool>;
-  { policy.uid(facts) } noexcept -> std::same_as<Uid>;
-  { policy.gid(facts) } noexcept -> std::same_as<Gid>;
-  { policy.contribute(builder, facts) } noexcept;
+  { policy.uid(facts) }
+  noexcept->std::same_as<Uid>;
+  { policy.gid(facts) }
+  noexcept->std::same_as<Gid>;
+  { policy.contribute(builder, facts) }
+  noexcept;
 };
 
 namespace detail {

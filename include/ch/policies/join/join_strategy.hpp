@@ -33,7 +33,9 @@ concept JoinStrategy = requires(const S& strategy, PlanBuilder& builder, Namespa
 namespace detail {
 /// A strategy whose container always belongs to a group says so with this member.
 template <class S>
-concept MeetsPeers = requires { requires S::meets_peers; };
+concept MeetsPeers = requires {
+  requires S::meets_peers;
+};
 }  // namespace detail
 
 /// New namespaces, for this process and its children.

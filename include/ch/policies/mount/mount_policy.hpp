@@ -26,11 +26,12 @@ namespace ch {
 /// Models: ImageRoot, WritableLayer, HostFiles, Accounts, Tmp, Home, Devices, Additions,
 /// UserBinds.
 template <class C>
-concept MountContributor =
-    requires(const C& contributor, PlanBuilder& builder, const PlanContext& context) {
-      { C::uses_scratch } -> std::convertible_to<bool>;
-      { contributor.contribute(builder, context) } noexcept;
-    };
+concept MountContributor = requires(const C& contributor, PlanBuilder& builder,
+                                    const PlanContext& context) {
+  { C::uses_scratch } -> std::convertible_to<bool>;
+  { contributor.contribute(builder, context) }
+  noexcept;
+};
 
 /// Purpose: adds all mount steps of a container.
 ///
@@ -43,7 +44,8 @@ concept MountContributor =
 template <class P>
 concept MountPolicy = requires(const P& policy, PlanBuilder& builder, const PlanContext& context) {
   { P::mounts } -> std::convertible_to<bool>;
-  { policy.contribute(builder, context) } noexcept;
+  { policy.contribute(builder, context) }
+  noexcept;
 };
 
 /// The host's tree as it is: for containers that only differ in other namespaces.
@@ -55,11 +57,15 @@ struct HostMounts {
 namespace detail {
 /// A contributor that opens the image says so with this member.
 template <class C>
-concept OpensImage = requires { requires C::opens_image; };
+concept OpensImage = requires {
+  requires C::opens_image;
+};
 
 /// A contributor that covers the whole image says so with this member.
 template <class C>
-concept CoversImage = requires { requires C::covers_image; };
+concept CoversImage = requires {
+  requires C::covers_image;
+};
 
 /// Does each contributor that covers the image stand second, right after its root?
 template <class... Contributors>

@@ -50,8 +50,8 @@ struct time {  // offsets of the monotonic and boot clocks
 /// One of the eight.
 template <class T>
 concept Kind = std::same_as<T, user> || std::same_as<T, mount> || std::same_as<T, pid> ||
-               std::same_as<T, net> || std::same_as<T, ipc> || std::same_as<T, uts> ||
-               std::same_as<T, cgroup> || std::same_as<T, time>;
+    std::same_as<T, net> || std::same_as<T, ipc> || std::same_as<T, uts> ||
+    std::same_as<T, cgroup> || std::same_as<T, time>;
 }  // namespace ns
 
 /// A set of kinds, fixed when the program is compiled.
@@ -108,7 +108,8 @@ struct ChosenNamespaces {
 /// Models: NamespaceSet, ChosenNamespaces.
 template <class T>
 concept NamespacePolicy = requires(const T& set) {
-  { set.flags() } noexcept -> std::same_as<NamespaceFlags>;
+  { set.flags() }
+  noexcept->std::same_as<NamespaceFlags>;
   { T::enters_in_place } -> std::convertible_to<bool>;
   { T::needs_child } -> std::convertible_to<bool>;
   { T::template has<ns::user> } -> std::convertible_to<bool>;
