@@ -83,9 +83,7 @@ inline bool describe(Launch& l) noexcept {
                  ? "name a process that is in a container of yours"
                  : "start it by mpirun or srun, or say how many there are with --join-ct";
   if (!choose_join(l.k, o.join, l.environment, l.arena, join, l.problem)) return false;
-  l.remedy =
-      "--set-env takes NAME=VALUE, or a file of the host with such lines (--set-env0: "
-      "with a NUL after each); --unset-env takes a pattern of names";
+  l.remedy = "--set-env takes NAME=VALUE, or a file of the host with such lines";
   Sequence<InnerEdit> edits;
   if (!read_edits(l, edits)) return false;
   HostIntegratedChoices choices{

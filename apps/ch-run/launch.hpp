@@ -3,6 +3,7 @@
 // Floor 7. One launch: what its parts are made in and hand to one another.
 #pragma once
 
+#include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/messages.hpp"
 #include "apps/ch-run/options.hpp"
 #include "ch/host_integrated.hpp"
@@ -16,7 +17,8 @@ using namespace ch;
 struct Launch {
   Arena& arena;
   const char* const* envp;
-  kernel::Linux k{};
+  kernel::Linux machine{};
+  LaunchKernel k{machine};
   Options options{};
   HostFacts facts{};
   Environment environment;

@@ -70,10 +70,11 @@ int execute_or_print(Launch& l, const Plan& plan) noexcept {
   const Options& o = l.options;
   if (o.explain != Explain::no) return print_plan(l, plan);
   if (o.verbosity > 0) say_what_comes(l, plan);
-  silence(l.k, o.quietness);
-  kernel::Narrating narrator(l.k, [](std::string_view line) { cli::say(standard_error, line); });
-  StepTiming timing(l.k, [&](auto nanoseconds) { print_times(plan, nanoseconds); });
-  LaunchKernel k = o.verbosity > 1 ? LaunchKernel(narrator) : LaunchKernel(l.k);
+  silence(l.machine, o.quietness);
+  kernel::Narrating narrator(l.machine,
+                             [](std::string_view line) { cli::say(standard_error, line); });
+  StepTiming timing(l.machine, [&](auto nanoseconds) { print_times(plan, nanoseconds); });
+  LaunchKernel k = o.verbosity > 1 ? LaunchKernel(narrator) : LaunchKernel(l.machine);
   if (o.time_steps) k.watch(timing);
   k.listen(l);
   return launch(k, l, plan);

@@ -83,10 +83,28 @@ struct VariableReference {
   return name.find('=') == std::string_view::npos ? environment.get(name) : nullptr;
 }
 
-/// Hands the pieces that one item of a value expands to, empty ones too, to `out`.
-/// Answers whether there was anything to replace.
-template <class Out>
-bool expand_item(const Environment& environment, std::string_view item, Out out) noexcept {
+/// Takes an expanded value, piece by piece: its size, and its bytes too if there is room.
+struct Expanded {
+  char* end = nullptr;
+  std::size_t size = 0;
+
+  void operator()(std::string_view piece) noexcept {
+    size += piece.size();
+    if (end == nullptr) return;
+    for (const char c : piece) *end++ = c;
+  }
+};
+
+/// Hands what one item of a value expands to, with `colon` before it unless it comes out
+/// empty, to `out`. Was there anything to replace?
+inline bool expand_item(const Environment& environment, std::string_view item,
+                        std::string_view colon, Expanded& all) noexcept {
+  const std::size_t before = all.size;
+  const auto out = [&](std::string_view piece) noexcept {
+    if (piece.empty()) return;
+    if (all.size == before) all(colon);
+    all(piece);
+  };
   const bool may_be_name = item.size() > 1 && item.front() == '$';
   if (const char* value = may_be_name ? value_of(environment, tail(item, 1)) : nullptr) {
     out(std::string_view(value));
@@ -109,22 +127,17 @@ bool expand_item(const Environment& environment, std::string_view item, Out out)
   return replaced;
 }
 
-/// Hands the expanded `value` to `out`, piece by piece.
-template <class Out>
-void expand_value(const Environment& environment, std::string_view value, Out out) noexcept {
-  bool first = true;
+/// Hands the expanded `value` to `out`.
+inline void expand_value(const Environment& environment, std::string_view value,
+                         Expanded& out) noexcept {
+  std::string_view separator;  // before all but the first item
   for (bool more = true; more;) {
     const std::size_t colon = value.find(':');
-    bool empty = true;
-    const bool replaced =
-        expand_item(environment, head(value, colon), [&](std::string_view piece) noexcept {
-          if (piece.empty()) return;
-          if (empty && !first) out(std::string_view(":"));
-          empty = false;
-          out(piece);
-        });
-    if (empty && !replaced && !first) out(std::string_view(":"));
-    if (!empty || !replaced) first = false;
+    const std::size_t before = out.size;
+    const bool replaced = expand_item(environment, head(value, colon), separator, out);
+    const bool vanishes = out.size == before;
+    if (vanishes && !replaced) out(separator);
+    if (!vanishes || !replaced) separator = ":";
     more = colon != std::string_view::npos;
     if (more) value.remove_prefix(colon + 1);
   }
@@ -136,21 +149,18 @@ inline constexpr const char* too_long =
 /// Sets `name` to the expanded `value`, and returns why it can't, as apply does.
 [[nodiscard]] inline const char* set_expanded(Environment& environment, std::string_view name,
                                               std::string_view value) noexcept {
-  std::size_t size = name.size() + 2;
-  expand_value(environment, value,
-               [&size](std::string_view piece) noexcept { size += piece.size(); });
+  Expanded measured;
+  expand_value(environment, value, measured);
+  const std::size_t size = name.size() + 2 + measured.size;
   // Before it is made: a few lines that name one another make more than any memory holds.
   if (size > kernel::longest_argument) return too_long;
   char* const text = static_cast<char*>(environment.arena().allocate(size, 1));
   if (text != nullptr) {
-    char* end = text;
-    const auto append = [&end](std::string_view piece) noexcept {
-      for (const char c : piece) *end++ = c;
-    };
-    append(name);
-    append("=");
-    expand_value(environment, value, append);
-    *end = '\0';
+    Expanded made{text};
+    made(name);
+    made("=");
+    expand_value(environment, value, made);
+    *made.end = '\0';
   }
   environment.adopt(name, text);
   return "";

@@ -21,17 +21,17 @@ struct ImageMetadata {
 
 namespace detail {
 
-/// Calls `use(value)` for each record "key=value"; values are NUL-terminated.
-template <class Use>
-void each_record(std::string_view process, std::string_view key, Use use) noexcept {
-  while (!process.empty()) {
-    const auto end = process.find('\0');
-    if (end == std::string_view::npos) return;  // cut short: not a whole record
+/// The value of the first record "key=value", NUL-terminated; null if there is none.
+/// `process` then begins behind it.
+[[nodiscard]] inline const char* next_record(std::string_view& process,
+                                             std::string_view key) noexcept {
+  for (auto end = process.find('\0'); end != std::string_view::npos; end = process.find('\0')) {
     const std::string_view record = head(process, end);
     process.remove_prefix(end + 1);
     if (head(record, key.size()) == key && head(tail(record, key.size()), 1) == "=")
-      use(record.data() + key.size() + 1);
+      return record.data() + key.size() + 1;
   }
+  return nullptr;  // what is cut short is not a whole record
 }
 
 /// Is there a file, of which something could be read had the machine or the arena more to give?
@@ -71,8 +71,8 @@ template <kernel::Kernel K>
   found.environment = read("environment", "/ch/environment");
   found.process = read("process", "/ch/process");
   if (descriptors == Descriptors::close_now) (void)kernel::close(k, directory.value());
-  detail::each_record(found.process, "directory",
-                      [&](const char* path) { found.directory = path; });
+  std::string_view rest = found.process;
+  if (const char* path = detail::next_record(rest, "directory")) found.directory = path;
   return found;
 }
 
@@ -80,16 +80,14 @@ template <kernel::Kernel K>
 /// arena no room.
 [[nodiscard]] inline const char* const* image_command(const ImageMetadata& metadata,
                                                       Arena& arena) noexcept {
-  std::size_t words = 0;
-  for (const char* key : {"entrypoint", "cmd"})
-    detail::each_record(metadata.process, key, [&](const char*) { ++words; });
-  if (words == 0) return nullptr;
-  auto** command = arena.make<const char*>(words + 1);
-  if (command == nullptr) return nullptr;
-  std::size_t n = 0;
-  for (const char* key : {"entrypoint", "cmd"})
-    detail::each_record(metadata.process, key, [&](const char* word) { command[n++] = word; });
-  return command;
+  Sequence<const char*> command;
+  for (const char* key : {"entrypoint", "cmd"}) {
+    std::string_view rest = metadata.process;
+    while (const char* word = detail::next_record(rest, key))
+      if (!arena.push_back(command, word)) return nullptr;
+  }
+  if (command.empty() || !arena.push_back<const char*>(command, nullptr)) return nullptr;
+  return command.begin();
 }
 
 }  // namespace ch

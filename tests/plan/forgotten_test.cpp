@@ -134,5 +134,5 @@ TEST_CASE("descriptors to keep may come in any order", "[pure]") {
             std::vector<int>{4, 4, 7, 9});
   const int negative[] = {-1};
   runs.keep_descriptors = negative;
-  CHECK(refusal(box, runs) == "a descriptor to keep is a number from 0 on");
+  CHECK(refusal(box, runs) == "descriptors to keep ascend from 0 on: sort them");
 }

@@ -81,8 +81,9 @@ struct StepShell {
   void operator()(const step::CreateNamespaces&) const {}  // by the script's first stage
   void operator()(const step::JoinNamespaces&) const {}
   void operator()(const step::MeetPeers&) const {
-    sink("# This is the creator's part. Others of the group would run: nsenter --user --mount\n"
-         "# --preserve-credentials --target=PID, with the number of this process.\n");
+    sink(
+        "# This is the creator's part. Others of the group would run: nsenter --user --mount\n"
+        "# --preserve-credentials --target=PID, with the number of this process.\n");
   }
   void operator()(const step::AdmitPeers&) const {}
   void operator()(const step::DenySetgroups&) const {}
@@ -159,8 +160,12 @@ struct StepShell {
     to();
     sink("  # in an overlay, were the image read-only\n");
   }
-  void operator()(const step::Bind& s) const { bind("", s.source.view(), s); }
-  void operator()(const step::BindScratch& s) const { bind("\"$scratch\"/", s.source.view(), s); }
+  void operator()(const step::Bind& s) const {
+    bind("", s.source.view(), s.destination.view(), s.access, s.if_missing);
+  }
+  void operator()(const step::BindScratch& s) const {
+    bind("\"$scratch\"/", s.source.view(), s.destination.view(), s.access, s.if_missing);
+  }
   void operator()(const step::MountFilesystem& s) const {
     sink("mount -t ");
     shell_word(sink, s.type);
@@ -229,17 +234,17 @@ struct StepShell {
   }
 
  private:
-  template <class S>
-  void bind(std::string_view prefix, std::string_view source, const S& s) const {
+  void bind(std::string_view prefix, std::string_view source, std::string_view destination,
+            Access access, IfMissing if_missing) const {
     const auto from = [&] {
       sink(prefix);
       shell_word(sink, source);
     };
     const auto to = [&] {
       sink("\"$new\"");
-      shell_word(sink, s.destination.view());
+      shell_word(sink, destination);
     };
-    if (s.if_missing == IfMissing::skip) {
+    if (if_missing == IfMissing::skip) {
       sink("if [ -e ");
       from();
       sink(" ] && [ -e ");
@@ -250,12 +255,12 @@ struct StepShell {
     from();
     sink(" ");
     to();
-    if (s.access == Access::read_only) {
-      sink(s.if_missing == IfMissing::skip ? "\n  " : "\n");
+    if (access == Access::read_only) {
+      sink(if_missing == IfMissing::skip ? "\n  " : "\n");
       sink("mount -o remount,bind,ro -- ");
       to();
     }
-    sink(s.if_missing == IfMissing::skip ? "\nfi\n" : "\n");
+    sink(if_missing == IfMissing::skip ? "\nfi\n" : "\n");
   }
 
   static std::string_view name_of(std::string_view variable) noexcept {
@@ -270,8 +275,8 @@ struct StepShell {
   static bool assignable(std::string_view name) noexcept {
     if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
     for (const char c : name) {
-      const bool word = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
-                        (c >= '0' && c <= '9') || c == '_';
+      const bool word =
+          (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_';
       if (!word) return false;
     }
     return true;

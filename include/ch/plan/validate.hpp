@@ -12,47 +12,34 @@ namespace ch {
 
 namespace detail {
 
-/// What a step lacks that its author forgot to name, as a sentence; empty if nothing. To the
+/// What a step lacks that its author forgot to name, as a sentence; null if nothing. To the
 /// executor an empty path would be another thing: the caller's working directory, or `/`.
-struct Forgotten {
-  constexpr ZString operator()(const step::OpenImage& s) const noexcept {
-    return s.image.empty() ? "the image's path is empty: name a directory" : ZString();
+[[nodiscard]] constexpr const char* forgotten(const Step& step) noexcept {
+  if (const auto* opens = std::get_if<step::OpenImage>(&step))
+    if (opens->image.empty()) return "the image's path is empty: name a directory";
+  if (const auto* binds = std::get_if<step::Bind>(&step))
+    if (binds->source.empty()) return "the source of a bind is empty: name a path of the host";
+  if (const auto* binds = std::get_if<step::BindScratch>(&step))
+    if (binds->source.empty()) return "the source of a bind is empty: name a path in scratch";
+  if (const auto* layer = std::get_if<step::Overlay>(&step))
+    if (layer->kind == OverlayKind::directory && layer->directory.empty())
+      return "the layer's directory is empty: name a directory of the host";
+  if (const auto* makes = std::get_if<step::MakeScratchDirectory>(&step))
+    if (makes->path.empty()) return "a directory in scratch has no name";
+  if (const auto* writes = std::get_if<step::WriteScratchFile>(&step))
+    if (writes->path.empty()) return "a file in scratch has no name";
+  if (const auto* links = std::get_if<step::MakeLink>(&step))
+    if (links->target.empty()) return "a link leads nowhere: name its target";
+  if (const auto* mounts = std::get_if<step::MountFilesystem>(&step))
+    if (mounts->type == nullptr || *mounts->type == '\0') return "a file system has no type";
+  if (const auto* changes = std::get_if<step::ChangeDirectory>(&step))
+    if (changes->path.empty()) return "the directory to start in is empty";
+  if (const auto* runs = std::get_if<step::Execute>(&step)) {
+    if (runs->name.empty()) return "the program has no name: say what to run";
+    if (runs->argv == nullptr) return "the program has no argv";
   }
-  constexpr ZString operator()(const step::Bind& s) const noexcept {
-    return s.source.empty() ? "the source of a bind is empty: name a path of the host" : ZString();
-  }
-  constexpr ZString operator()(const step::BindScratch& s) const noexcept {
-    return s.source.empty() ? "the source of a bind is empty: name a path in scratch" : ZString();
-  }
-  constexpr ZString operator()(const step::Overlay& s) const noexcept {
-    return s.kind == OverlayKind::directory && s.directory.empty()
-               ? "the layer's directory is empty: name a directory of the host"
-               : ZString();
-  }
-  constexpr ZString operator()(const step::MakeScratchDirectory& s) const noexcept {
-    return s.path.empty() ? "a directory in scratch has no name" : ZString();
-  }
-  constexpr ZString operator()(const step::WriteScratchFile& s) const noexcept {
-    return s.path.empty() ? "a file in scratch has no name" : ZString();
-  }
-  constexpr ZString operator()(const step::MakeLink& s) const noexcept {
-    return s.target.empty() ? "a link leads nowhere: name its target" : ZString();
-  }
-  constexpr ZString operator()(const step::MountFilesystem& s) const noexcept {
-    return s.type == nullptr || *s.type == '\0' ? "a file system has no type" : ZString();
-  }
-  constexpr ZString operator()(const step::ChangeDirectory& s) const noexcept {
-    return s.path.empty() ? "the directory to start in is empty" : ZString();
-  }
-  constexpr ZString operator()(const step::Execute& s) const noexcept {
-    if (s.name.empty()) return "the program has no name: say what to run";
-    return s.argv == nullptr ? ZString("the program has no argv") : ZString();
-  }
-  template <class S>
-  constexpr ZString operator()(const S&) const noexcept {
-    return {};
-  }
-};
+  return nullptr;
+}
 
 /// Where a step wants to put something in the container; empty for other steps.
 struct DestinationOf {
@@ -88,8 +75,7 @@ struct DestinationOf {
       return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), what});
     };
     if (over) return fail("nothing may follow Execute");
-    if (const ZString lacks = std::visit(detail::Forgotten{}, s); !lacks.empty())
-      return fail(lacks);
+    if (const char* lacks = detail::forgotten(s)) return fail(lacks);
     if (is(std::type_identity<step::Overlay>{})) {
       if (!scratch || in_root) return fail("a layer goes between MakeScratch and EnterRoot");
       if (mounted)
@@ -98,8 +84,7 @@ struct DestinationOf {
     if (const auto* closes = std::get_if<step::CloseDescriptors>(&s)) {
       int before = 0;
       for (const int kept : closes->keep) {
-        if (kept < 0) return fail("a descriptor to keep is a number from 0 on");
-        if (kept < before) return fail("the descriptors to keep are in no order: sort them");
+        if (kept < before) return fail("descriptors to keep ascend from 0 on: sort them");
         before = kept;
       }
     }
