@@ -19,6 +19,7 @@
 #include "ch/image/progress.hpp"
 #include "ch/image/subids.hpp"
 #include "ch/image/unpack.hpp"
+#include "ch/image/work.hpp"
 #include "ch/version.hpp"
 
 namespace {
@@ -79,10 +80,14 @@ void print_report(const Options& o, const UnpackReport& r) {
     nlohmann::json json = to_json(r);
     json["archive"] = o.archive;
     if (!o.destination.empty()) json["directory"] = o.destination;
+    json["kept"] = r.kept;
+    json["in_use_by"] = nlohmann::json::array();
+    for (const ImageUser& user : r.users)
+      json["in_use_by"].push_back({{"pid", user.pid}, {"command", user.command}});
     std::printf("%s\n", dump_json(json, 2).c_str());
     return;
   }
-  if (o.talk == Talk::quiet) return;
+  if (o.talk == Talk::quiet || r.made_by_another) return;  // the other one has said it
   if (r.devices_skipped != 0)
     std::printf("left out %s: a user may not make them\n",
                 plural(r.devices_skipped, "device file").c_str());
@@ -106,14 +111,29 @@ void refuse_of_another(const std::string& path) {
                       "choose another name, or remove what is there yourself");
 }
 
+/// Who uses the image at `path`, before we become somebody who may not see them.
+std::vector<ImageUser> users_before(const std::string& path) {
+  const Descriptor image(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  return image ? users_of(image.get()) : std::vector<ImageUser>();
+}
+
 UnpackReport unpack(const Options& o) {
   Input input = open_input(o.archive);
+  std::vector<ImageUser> known_users;
   if (o.unpack.owners == Owners::of_archive) {
     refuse_of_another(o.destination);  // there, we are root, and all of ours look like one's own
+    known_users = users_before(o.destination);
     enter_subids();
   }
-  AtomicDirectory directory(o.destination, o.unpack.replace);
-  if (o.talk == Talk::usual || o.talk == Talk::verbose) {
+  const bool talks = o.talk == Talk::usual || o.talk == Talk::verbose;
+  const Siblings siblings{work_of(input, o.unpack), o.unpack.stop, [&] {
+                            if (!talks) return;
+                            std::printf("waiting for another ch-tar2dir, which is making %s\n",
+                                        o.destination.c_str());
+                            std::fflush(stdout);
+                          }};
+  AtomicDirectory directory(o.destination, o.unpack.replace, siblings);
+  if (talks && !directory.made_by_another()) {
     if (directory.before() == Before::image) {
       std::fprintf(stderr, "replacing existing image %s\n", o.destination.c_str());
     } else {
@@ -125,7 +145,7 @@ UnpackReport unpack(const Options& o) {
                                                    ? ProgressBar::Show::never
                                                    : ProgressBar::Show::if_terminal);
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
-  return ch::images::unpack(input, directory, o.unpack, show);
+  return ch::images::unpack(input, directory, o.unpack, show, known_users);
 }
 
 UnpackReport look(const Options& o) {
@@ -168,8 +188,15 @@ int run(Options& o) {
                    "ch-tar2dir: warning: the image is complete, but %s could not be removed; the "
                    "next ch-tar2dir to this name removes it\n",
                    printable(report.left_behind).c_str());
+    if (!report.kept.empty())
+      std::fprintf(stderr,
+                   "ch-tar2dir: warning: the image that was replaced is in use by %s; it stays, as "
+                   "%s\nch-tar2dir: remedy: remove that when they have ended\n",
+                   text_of(report.users).c_str(), printable(report.kept).c_str());
     if (o.talk == Talk::usual || o.talk == Talk::verbose) {
-      if (o.task == Task::unpack) std::printf("%s unpacked ok\n", o.destination.c_str());
+      if (o.task == Task::unpack)
+        std::printf("%s unpacked ok%s\n", o.destination.c_str(),
+                    report.made_by_another ? ", by the other ch-tar2dir" : "");
       if (o.task == Task::check) std::printf("%s is good\n", o.archive.c_str());
     }
     return 0;

@@ -3,7 +3,8 @@
 // Floor 6. A directory that appears under its name complete or not at all. It grows in
 // "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. The name of
 // that folder is fixed, so two unpacks to one place meet there; a lock on it, which the
-// kernel drops when its holder dies, tells a running one from a leftover.
+// kernel drops when its holder dies, tells a running one from a leftover. Who would make the
+// same waits for it. An image that is replaced while containers use it is kept.
 // Source: man 2 renameat2, flock.
 #pragma once
 
@@ -11,44 +12,28 @@
 #include <sys/file.h>
 #include <sys/syscall.h>
 
+#include <chrono>
 #include <cstdlib>
 #include <memory>
+#include <thread>
 
-#include "ch/image/member_path.hpp"
-#include "ch/image/options.hpp"
-#include "ch/image/remove_tree.hpp"
+#include "ch/image/identity.hpp"
+#include "ch/image/image_mark.hpp"
+#include "ch/image/image_users.hpp"
+#include "ch/image/work_record.hpp"
 
 namespace ch::images {
 
 /// What is under the final name before we start.
 enum class Before { nothing, empty_directory, image };
 
-/// Is this directory an image? It has our mark, or bin, dev and usr as any root has.
-[[nodiscard]] inline bool looks_like_image(int directory) {
-  struct stat status {};
-  if (status_of(directory, "ch", status) && S_ISDIR(status.st_mode) &&
-      status_of(directory, "ch/unpacked.json", status))
-    return true;
-  for (const char* name : {"bin", "dev", "usr"})
-    if (!status_of(directory, name, status) || S_ISREG(status.st_mode)) return false;
-  return true;
-}
-
-/// Was it made with --subids? Then its files are not all the caller's.
-[[nodiscard]] inline bool has_several_owners(int directory) {
-  const Descriptor mark(::openat(directory, "ch/unpacked.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
-  char text[4096];
-  const ssize_t n = mark ? ::read(mark.get(), text, sizeof text) : 0;
-  return n > 0 &&
-         std::string_view(text, static_cast<std::size_t>(n)).find(R"("owners": "several")") !=
-             std::string_view::npos;
-}
-
 class AtomicDirectory {
  public:
-  /// Takes the place beside `destination`. Throws refused if something is there that may
-  /// not be replaced, or if another process is unpacking to the same name.
-  AtomicDirectory(const std::string& destination, Replace replace) : destination_(destination) {
+  /// Takes the place beside `destination`, or waits for another run that makes the same there.
+  /// Throws refused if something is there that may not be replaced, or if another process is
+  /// unpacking something else to the same name; interrupted.
+  AtomicDirectory(const std::string& destination, Replace replace, const Siblings& siblings = {})
+      : destination_(destination) {
     std::string trimmed = destination;
     while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
     const std::size_t slash = trimmed.rfind('/');
@@ -69,7 +54,8 @@ class AtomicDirectory {
     if (!parent_) throw_errno("open directory", parent_path_);
     before_ = look(replace);
     try {
-      take_holder();
+      take_holder(siblings);
+      if (made_by_another_) return;
       before_ = look(replace);  // again: it may have brought an image back
       if (::mkdirat(holder_.get(), "image", 0700) != 0)
         throw_errno("make directory in", holder_path_);
@@ -83,19 +69,24 @@ class AtomicDirectory {
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
 
+  /// What another run reports that has made the same image meanwhile. Then there is no tree().
+  [[nodiscard]] const std::optional<UnpackReport>& made_by_another() const noexcept {
+    return made_by_another_;
+  }
   [[nodiscard]] Before before() const noexcept { return before_; }
   /// The directory that will have the name.
   [[nodiscard]] int tree() const noexcept { return tree_.get(); }
-  /// Path of what could not be removed, for the next run to remove; empty: all is gone.
-  [[nodiscard]] const std::string& left_behind() const noexcept { return left_behind_; }
 
-  /// Gives the tree its name; or, if `inner` is not empty, the directory of that name in
-  /// it. What was there goes, whole; left_behind() says if it could not be removed. Throws,
-  /// and then all is as before.
-  void commit(const std::string& inner, Sync sync) {
+  /// Gives the tree its name; or, if the report names a directory in it that enclosed all, that
+  /// one. What was there goes, whole, unless containers use it: then it gets another name. The
+  /// report is told of that, and of what could not be removed. Throws, and then all is as before.
+  void commit(UnpackReport& report, Sync sync, const std::vector<ImageUser>& known_users = {}) {
     if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
       throw_errno("write to the disk below", parent_path_);
+    const std::string& inner = report.stripped_directory;
     const std::string from = inner.empty() ? "image" : "image/" + inner;
+    const Identity ours = identity(holder_.get(), from);
+    std::string old;
     if (before_ == Before::nothing) {
       if (rename(from, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
@@ -104,33 +95,25 @@ class AtomicDirectory {
         throw_errno("rename to", destination_);
       }
     } else {
-      replace_with(from);
+      old = replace_with(from);
     }
     if (sync == Sync::before_naming) (void)::fsync(parent_.get());
+    record_.finish(ours.inode, report);
+    if (before_ == Before::image) keep_if_used(old, known_users, report);
     discard();
+    report.left_behind = left_behind_;
   }
 
  private:
-  /// Which directory a name stands for, however the name comes to change.
-  struct Identity {
-    dev_t device = 0;
-    ino_t inode = 0;
-    bool operator==(const Identity&) const = default;
-  };
-  static Identity identity(int parent, const std::string& name) {
-    struct stat status {};
-    return status_of(parent, name.c_str(), status) ? Identity{status.st_dev, status.st_ino}
-                                                   : Identity{};
-  }
-
   /// Exchanges `from` of the holder with what look() has seen under the name. Where that is not
   /// what comes out, since someone who may write the parent has put another directory there, or
-  /// something into an empty one, it gets its place back.
-  void replace_with(const std::string& from) {
+  /// something into an empty one, it gets its place back. Returns the name in the holder of what
+  /// came out.
+  std::string replace_with(const std::string& from) {
     if (identity(parent_.get(), name_) != seen_) refuse_change();
     const Identity ours = identity(holder_.get(), from);
     if (rename(from, RENAME_EXCHANGE) == 0) {
-      if (came_out(from)) return;
+      if (came_out(from)) return from;
       if (rename(from, RENAME_EXCHANGE) != 0 || identity(holder_.get(), from) != ours)
         leave_holder();
       refuse_change();
@@ -150,6 +133,7 @@ class AtomicDirectory {
       if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
       throw_errno("replace", destination_, why);
     }
+    return "old";
   }
   [[nodiscard]] bool came_out(const std::string& name) const {
     return identity(holder_.get(), name) == seen_ &&
@@ -168,24 +152,56 @@ class AtomicDirectory {
                       "what was there, or the new image, is in " + holder_path_);
   }
 
+  /// What running containers have as their root must stay what it is, so the image that we have
+  /// replaced, `old` in the holder, gets a free name beside the new one.
+  void keep_if_used(const std::string& old, const std::vector<ImageUser>& known_users,
+                    UnpackReport& report) {
+    std::vector<ImageUser> users = known_users;
+    try {
+      const Descriptor image = open_directory(holder_.get(), old.c_str());
+      if (auto now = users_of(image.get()); !now.empty()) users = std::move(now);
+    } catch (const std::exception&) {  // what can't be looked at is not seen
+    }
+    if (users.empty()) return;
+    for (int n = 1; n < 1000; ++n) {
+      const std::string kept = name_ + ".old" + (n == 1 ? "" : "." + std::to_string(n));
+      if (rename_to(old, kept, RENAME_NOREPLACE) == 0) {
+        report.kept = parent_path_ + "/" + kept;
+        report.users = std::move(users);
+        return;
+      }
+      if (errno != EEXIST) break;
+    }
+    const int why = errno;
+    holder_.reset();  // the next run would remove it, but not this one
+    throw UnpackError(Failure::system, destination_,
+                      "the new image is there, but the old one, which is used by " +
+                          text_of(users) + ", is still in " + holder_path_ +
+                          ", since it can't be renamed: " + std::strerror(why),
+                      "rename it yourself before you unpack to this name again", why);
+  }
+
   /// Does renameat2 fail for want of flags? A filter of an outer container says EPERM; so does
   /// the kernel of names that may not be changed, but then it says so again without flags.
   static bool lacks_flags(int error) noexcept {
     return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EPERM;
   }
   int rename(const std::string& from, unsigned flags) const {
-    if (::syscall(SYS_renameat2, holder_.get(), from.c_str(), parent_.get(), name_.c_str(),
-                  flags) == 0)
+    return rename_to(from, name_, flags);
+  }
+  int rename_to(const std::string& from, const std::string& to, unsigned flags) const {
+    if (::syscall(SYS_renameat2, holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags) ==
+        0)
       return 0;
     // A file system or filter without flags: NOREPLACE can be had by looking first, as
     // rename itself replaces nothing but an empty directory.
     if (flags != RENAME_NOREPLACE || !lacks_flags(errno)) return -1;
     struct stat status {};
-    if (status_of(parent_.get(), name_.c_str(), status)) {
+    if (status_of(parent_.get(), to.c_str(), status)) {
       errno = EEXIST;
       return -1;
     }
-    return ::renameat(holder_.get(), from.c_str(), parent_.get(), name_.c_str());
+    return ::renameat(holder_.get(), from.c_str(), parent_.get(), to.c_str());
   }
 
   /// What is under the name, and which directory that is.
@@ -215,8 +231,9 @@ class AtomicDirectory {
                       "choose another name, or replace it with --force");
   }
 
-  /// Makes the holder, or takes over one that nobody holds, and locks it.
-  void take_holder() {
+  /// Makes the holder, or takes over one that nobody holds, and locks it. Returns without it if
+  /// another run has made the image meanwhile.
+  void take_holder(const Siblings& siblings) {
     for (int tries = 0; tries < 100; ++tries) {
       const bool made = ::mkdirat(parent_.get(), holder_name_.c_str(), 0700) == 0;
       if (!made && errno != EEXIST) throw_errno("make directory in", parent_path_);
@@ -228,31 +245,74 @@ class AtomicDirectory {
         if (made) (void)::unlinkat(parent_.get(), holder_name_.c_str(), AT_REMOVEDIR);
         throw_errno("open directory", holder_path_, why);
       }
+      struct stat ours {};
+      if (::fstat(fd.get(), &ours) != 0) throw_errno("look at", holder_name_);
+      if (ours.st_uid != ::geteuid())
+        throw UnpackError(Failure::refused, holder_path_,
+                          "this temporary directory belongs to another user");
+      if (!made) (void)record_.find(fd.get());  // now: it may be gone once we have the lock
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
-          throw UnpackError(Failure::refused, destination_,
-                            "another process is unpacking to this name right now",
-                            "wait for it to end");
-        if (!made)  // no locks here (some network file systems): can't tell if it is alive
+          wait_for(fd.get(), siblings);
+        else if (!made)  // no locks here (some network file systems): can't tell if it is alive
           throw UnpackError(Failure::refused, holder_path_,
                             "this is of another unpacking, which may still be running",
                             "if it is not, remove this directory");
       }
-      struct stat ours {
-      }, named{};
-      if (::fstat(fd.get(), &ours) != 0) throw_errno("look at", holder_name_);
-      if (!status_of(parent_.get(), holder_name_.c_str(), named) || named.st_ino != ours.st_ino ||
-          named.st_dev != ours.st_dev)
-        continue;  // it was removed between our open and our lock
-      if (ours.st_uid != ::geteuid())
-        throw UnpackError(Failure::refused, holder_path_,
-                          "this temporary directory belongs to another user");
+      if (made_by_another_) return;
+      if (!is_named(fd.get())) {  // whose it was has ended, before our open, or while we waited
+        if (is_done(siblings)) return;
+        record_ = {};
+        continue;
+      }
       holder_ = std::move(fd);
       if (!made) take_over();
       if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_name_);
+      record_.begin(holder_.get(), siblings.work);
       return;
     }
     throw UnpackError(Failure::refused, destination_, "others unpack to this name all the time");
+  }
+
+  [[nodiscard]] bool is_named(int holder) const {
+    return identity(holder, ".") == identity(parent_.get(), holder_name_);
+  }
+
+  /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named, or
+  /// the work is done. Throws refused if what is done there is not what we would do.
+  void wait_for(int holder, const Siblings& siblings) {
+    using namespace std::chrono_literals;
+    const auto start = std::chrono::steady_clock::now();
+    bool told = false;
+    for (auto pause = 1ms;; pause = std::min(pause * 2, 1000ms)) {
+      const auto state = record_.find(holder) ? record_.read() : std::nullopt;
+      // Between its lock and its record there is a moment.
+      if (siblings.work.empty() || (state && state->work != siblings.work) ||
+          (!state && std::chrono::steady_clock::now() - start > 10s))
+        throw UnpackError(
+            Failure::refused, destination_,
+            "another process is unpacking to this name right now" +
+                std::string(state ? ", from another archive or with other options" : ""),
+            "wait for it to end");
+      if (is_done(siblings)) return;
+      if (state && !std::exchange(told, true) && siblings.on_wait) siblings.on_wait();
+      std::this_thread::sleep_for(pause);
+      if (siblings.stop != nullptr && siblings.stop->load())
+        throw UnpackError(Failure::interrupted, {}, "interrupted");
+      if (::flock(holder, LOCK_EX | LOCK_NB) == 0 || !is_named(holder)) return;
+      if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock", holder_path_);
+    }
+  }
+  /// Has another run done our work, and does the name stand for what it has made?
+  bool is_done(const Siblings& siblings) {
+    if (!record_ || siblings.work.empty()) return false;
+    auto state = record_.read();
+    if (!state || state->work != siblings.work || !state->made ||
+        *state->made != identity(parent_.get(), name_).inode)
+      return false;
+    made_by_another_ = std::move(state->report);
+    made_by_another_->made_by_another = true;
+    return true;
   }
 
   /// Puts in order what another run has left in the holder.
@@ -270,7 +330,7 @@ class AtomicDirectory {
   /// that is no holder: whoever may write the parent can give one of ours this name.
   void bring_back() const {
     for (const std::string& left : names_in(holder_.get()))
-      if (left != "image" && left != "old" && left != "new")
+      if (left != "image" && left != "old" && left != "new" && left != WorkRecord::file_name)
         throw UnpackError(Failure::refused, holder_path_,
                           "this has the name of our temporary directory, but contains " + left,
                           "rename it, or choose another name for the image");
@@ -286,17 +346,28 @@ class AtomicDirectory {
       throw_errno("bring back the image that a run that died has set aside in", holder_path_);
   }
 
-  /// Removes what a run that died has left.
+  /// Removes what a run that died has left. It may have a child that still dies with it, and
+  /// makes a last file in a directory that we have just emptied.
   void clear_holder() const {
-    try {
-      for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
-    } catch (const UnpackError& e) {
-      if (e.code() != EACCES && e.code() != EPERM) throw;
-      throw UnpackError(Failure::refused, holder_path_,
-                        "this is left from another run, and we may not remove it: " + e.cause(),
-                        "if that run was made with --subids, add it here; else remove this",
-                        e.code());
-    }
+    for (int tries = 0;; ++tries) try {
+        return remove_trees();
+      } catch (const UnpackError& e) {
+        if ((e.code() == ENOTEMPTY || e.code() == EEXIST) && tries < 100) {
+          std::this_thread::sleep_for(std::chrono::milliseconds(10));
+          continue;
+        }
+        if (e.code() != EACCES && e.code() != EPERM) throw;
+        throw UnpackError(Failure::refused, holder_path_,
+                          "this is left from another run, and we may not remove it: " + e.cause(),
+                          "if that run was made with --subids, add it here; else remove this",
+                          e.code());
+      }
+  }
+
+  /// All but the record, which those who wait have open.
+  void remove_trees() const {
+    for (const std::string& left : names_in(holder_.get()))
+      if (left != WorkRecord::file_name) remove_tree(holder_.get(), left);
   }
 
   /// Removes holder and content; on failure leaves the rest to the next run.
@@ -305,7 +376,8 @@ class AtomicDirectory {
     tree_.reset();
     for_cleaning_.reset();
     try {
-      for (const std::string& left : names_in(holder_.get())) remove_tree(holder_.get(), left);
+      remove_trees();
+      (void)::unlinkat(holder_.get(), WorkRecord::file_name, 0);
     } catch (...) {
     }
     const bool gone =
@@ -318,6 +390,8 @@ class AtomicDirectory {
   Descriptor parent_, holder_, tree_;
   Before before_ = Before::nothing;
   Identity seen_{};  // what look() has seen, if anything
+  WorkRecord record_;
+  std::optional<UnpackReport> made_by_another_;
   // So that there is memory to clean up with, also where the lack of it is why.
   std::unique_ptr<char[]> for_cleaning_ = std::make_unique_for_overwrite<char[]>(256 * 1024);
 };

@@ -170,6 +170,12 @@ class DirectoryBlobs final : public Blobs {
   }
 
   [[nodiscard]] int size() const noexcept { return static_cast<int>(open_.size()); }
+  /// Of all files, in the order of their names.
+  [[nodiscard]] std::vector<int> descriptors() const {
+    std::vector<int> all;
+    for (const auto& [name, blob] : open_) all.push_back(blob.first.get());
+    return all;
+  }
   /// Moves the descriptors to the numbers from `first` on, in two steps: away from all
   /// numbers below `first + size()`, and then, when nobody needs those, down to them.
   void move_away(int first) {

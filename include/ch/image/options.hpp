@@ -3,6 +3,8 @@
 // Floor 6. What a caller may choose about unpacking, and what it is told afterwards.
 #pragma once
 
+#include <sys/types.h>
+
 #include <atomic>
 #include <cstdint>
 #include <limits>
@@ -50,6 +52,12 @@ struct UnpackOptions {
   const std::atomic<bool>* stop = nullptr;    // set by a signal handler
 };
 
+/// A process in a container that uses an image.
+struct ImageUser {
+  pid_t pid = 0;
+  std::string command;
+};
+
 /// What was read and made. Counts are of archive members over all layers.
 struct UnpackReport {
   std::string format;       // "tar", "docker archive", "OCI layout"
@@ -63,6 +71,9 @@ struct UnpackReport {
   std::string stripped_directory;  // the one that enclosed everything, if any
   std::vector<std::string> notes;  // one sentence each, for people
   std::string left_behind;         // could not be removed; the next run does
+  std::string kept;                // where the replaced image is now, since it is in use
+  std::vector<ImageUser> users;    // by these
+  bool made_by_another = false;    // while we waited for it
 };
 
 }  // namespace ch::images

@@ -33,7 +33,8 @@ inline nlohmann::json to_json(const UnpackReport& r) {
           {"devices_skipped", r.devices_skipped},
           {"absolute_names", r.absolute_names},
           {"stripped_directory", r.stripped_directory},
-          {"notes", r.notes}};
+          {"notes", r.notes},
+          {"made_by_another", r.made_by_another}};
 }
 
 inline UnpackReport report_from_json(const nlohmann::json& j) {
@@ -54,6 +55,7 @@ inline UnpackReport report_from_json(const nlohmann::json& j) {
   r.absolute_names = j.at("absolute_names");
   r.stripped_directory = j.at("stripped_directory");
   r.notes = j.at("notes").get<std::vector<std::string>>();
+  r.made_by_another = j.at("made_by_another");
   return r;
 }
 

@@ -18,10 +18,13 @@ namespace ch::images {
 /// changed. Throws UnpackError: refused where a container is required and can't be had, since
 /// the host allows none, or this process has other threads, next to which it can't fork. Where
 /// one is only wanted, a note in the report says so instead. Starts threads or a child, and
-/// leaves neither.
+/// leaves neither. If another run has made the same image while `destination` waited for it, its
+/// report is returned. An image that is replaced while processes use it is kept under another
+/// name, which the report has; `known_users` are such processes that this one can't see.
 template <class OnWait>
 UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOptions& options,
-                    OnWait&& on_wait) {
+                    OnWait&& on_wait, const std::vector<ImageUser>& known_users = {}) {
+  if (destination.made_by_another()) return *destination.made_by_another();
   detail::Extracted made;
   if (options.containment != Containment::none) {
     made = detail::extract_contained(input, destination.tree(), options, on_wait);
@@ -38,8 +41,7 @@ UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOpti
     if (!made.unavailable.empty())
       made.report->notes.push_back("extracted without a container: " + made.unavailable);
   }
-  destination.commit(made.report->stripped_directory, options.sync);
-  made.report->left_behind = destination.left_behind();
+  destination.commit(*made.report, options.sync, known_users);
   return *std::move(made.report);
 }
 

@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What is being unpacked in a temporary directory, in a file there: so another run to
+// the same place learns whether the same image would come of it, and whether it is done. Lines
+// of JSON, appended; the last whole one counts, so that death while writing does no harm. Who
+// has the file open can read it after its name is gone.
+// Source: image/atomic_directory.hpp.
+#pragma once
+
+#include <functional>
+#include <optional>
+
+#include "ch/image/descriptor.hpp"
+#include "ch/image/report_json.hpp"
+
+namespace ch::images {
+
+/// How to meet other runs to the same place.
+struct Siblings {
+  std::string work{};                       // as of work.hpp; empty: like nobody else's
+  const std::atomic<bool>* stop = nullptr;  // set by a signal handler; ends waiting
+  std::function<void()> on_wait{};          // called once, before waiting
+};
+
+class WorkRecord {
+ public:
+  static constexpr const char* file_name = "ch-tar2dir.work";
+
+  struct State {
+    std::string work;
+    // Of the directory that has got the final name. Without the device: its number differs
+    // between machines that share a file system.
+    std::optional<std::uint64_t> made;
+    UnpackReport report;
+  };
+
+  /// Opens that of the directory `holder` to read it. False while there is none.
+  bool find(int holder) {
+    if (!file_)
+      file_ =
+          Descriptor(::openat(holder, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    return static_cast<bool>(file_);
+  }
+  explicit operator bool() const noexcept { return static_cast<bool>(file_); }
+  /// Opens or makes it, and writes what we begin to do. Throws what man 2 open and write say.
+  void begin(int holder, const std::string& work) {
+    work_ = work;
+    file_ = Descriptor(::openat(holder, file_name,
+                                O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
+                                0600));
+    if (!file_) throw_errno("make", file_name);
+    append({{"work", work_}});
+  }
+  /// Notes that the work is done: who waits for it need not do it again.
+  void finish(std::uint64_t made, const UnpackReport& report) noexcept {
+    try {
+      append({{"work", work_}, {"made", made}, {"report", to_json(report)}});
+    } catch (...) {  // then they do it again
+    }
+  }
+  /// What the file says now; none while it says nothing that could be ours.
+  [[nodiscard]] std::optional<State> read() const {
+    std::string text;
+    char buffer[4096];
+    for (ssize_t n = 0;
+         (n = ::pread(file_.get(), buffer, sizeof buffer, static_cast<off_t>(text.size()))) > 0;)
+      text.append(buffer, static_cast<std::size_t>(n));
+    const std::size_t end = text.rfind('\n');
+    if (end == std::string::npos || end == 0) return std::nullopt;
+    const std::size_t begin = text.rfind('\n', end - 1);
+    if (begin == std::string::npos) return std::nullopt;
+    try {
+      const auto json = nlohmann::json::parse(text.substr(begin + 1, end - begin - 1));
+      State state{json.at("work"), std::nullopt, {}};
+      if (json.contains("made")) {
+        state.made = json.at("made").get<std::uint64_t>();
+        state.report = report_from_json(json.at("report"));
+      }
+      return state;
+    } catch (const nlohmann::json::exception&) {
+      return std::nullopt;
+    }
+  }
+
+ private:
+  void append(const nlohmann::json& json) {
+    // The line begins with an end of line, since one that a dead run began may have none.
+    const std::string line = '\n' + dump_json(json) + '\n';
+    for (std::string_view rest = line; !rest.empty();) {
+      const ssize_t n = ::write(file_.get(), rest.data(), rest.size());
+      if (n < 0 && errno == EINTR) continue;
+      if (n <= 0) throw_errno("write", file_name, n == 0 ? ENOSPC : errno);
+      rest.remove_prefix(static_cast<std::size_t>(n));
+    }
+  }
+
+  Descriptor file_;
+  std::string work_;
+};
+
+}  // namespace ch::images

@@ -1,0 +1,255 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Several ch-tar2dir of the same archive to the same place at once, as mpirun starts them: one
+// works, the others wait for it; whatever happens to it, all that are left succeed.
+
+#include <atomic>
+#include <condition_variable>
+#include <mutex>
+#include <thread>
+
+#include "tests/image/started.hpp"
+#include "tests/support/faults.hpp"
+#include "tests/support/filter_calls.hpp"
+
+namespace {
+
+using test::ch_tar2dir;
+using test::contains;
+using test::content;
+using test::small_tar;
+using test::Started;
+using Fixture = test::ToolFixture;
+namespace fs = std::filesystem;
+
+std::vector<std::string> words(const Fixture& f, std::vector<std::string> options = {}) {
+  options.insert(options.begin(), ch_tar2dir());
+  options.insert(options.end(), {f.archive, f.image});
+  return options;
+}
+
+/// Has this process the record open of who works?
+bool knows_of_another(pid_t pid) {
+  std::error_code ignored;
+  for (const auto& fd : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd", ignored))
+    if (fs::read_symlink(fd.path(), ignored).filename() == "ch-tar2dir.work") return true;
+  return false;
+}
+
+#ifdef CHARLIE_HAVE_TRACER
+/// A ch-tar2dir that has all but named the image, and then waits to be let go on, or to fail.
+class Held {
+ public:
+  Held(const Fixture& f, test::Interference then, const std::vector<std::string>& options = {}) {
+    tracing_.patience = std::chrono::minutes(2);
+    tracing_.at_call = [this, then](const test::Call& call) {
+      if (call.number != SYS_renameat2) return test::Interference{};
+      std::unique_lock lock(mutex_);
+      held_ = true;
+      changed_.notify_all();
+      changed_.wait(lock, [this] { return free_; });
+      return then;
+    };
+    thread_ = std::thread([this, argv = words(f, options)] {
+      traced_ = test::trace(tracing_, [&] {
+        const int null = open("/dev/null", O_RDWR);
+        test::become(argv, {}, null, null);
+      });
+    });
+    std::unique_lock lock(mutex_);
+    CHECK(changed_.wait_for(lock, std::chrono::minutes(1), [this] { return held_; }));
+  }
+  ~Held() { (void)let_go(); }
+  Held(const Held&) = delete;
+  Held& operator=(const Held&) = delete;
+
+  /// Status of its end.
+  int let_go() {
+    {
+      const std::lock_guard lock(mutex_);
+      free_ = true;
+    }
+    changed_.notify_all();
+    if (thread_.joinable()) thread_.join();
+    return traced_.status;
+  }
+
+ private:
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool held_ = false, free_ = false;
+  test::Tracing tracing_;
+  test::Traced traced_;
+  std::thread thread_;
+};
+constexpr test::Interference goes_on{test::Act::let_go, 0, false};
+constexpr test::Interference fails{test::Act::fail, EIO, false};
+constexpr test::Interference dies{test::Act::kill_before, 0, false};
+#endif
+
+}  // namespace
+
+#ifdef CHARLIE_HAVE_TRACER
+TEST_CASE("others that unpack the same archive wait for the first, and succeed", "[image][tool]") {
+  for (const bool replaces : {false, true}) {
+    const Fixture f;
+    if (replaces) REQUIRE(f.unpack().status == 0);
+    Held first(f, goes_on);
+    std::vector<std::unique_ptr<Started>> others;
+    for (int i = 0; i < 3; ++i)
+      others.push_back(std::make_unique<Started>(words(f), f.dir / std::to_string(i)));
+    others.push_back(std::make_unique<Started>(words(f, {"--json"}), f.dir / "json"));
+    for (int i = 0; i < 3; ++i)
+      CHECK(test::in_time([&] { return contains(others[i]->out(), "waiting for another"); }));
+    CHECK(test::in_time([&] { return knows_of_another(others[3]->pid()); }));
+    for (const auto& other : others) CHECK_FALSE(other->has_ended());
+    CHECK(first.let_go() == 0);
+    struct stat made {
+    }, now{};
+    REQUIRE(stat(f.image.c_str(), &made) == 0);
+    for (int i = 0; i < 4; ++i) {
+      const test::Ran ran = others[i]->wait();
+      CAPTURE(ran.out, ran.err);
+      CHECK(ran.status == 0);
+      CHECK(ran.err.empty());
+      if (i < 3)
+        CHECK(ran.out == "waiting for another ch-tar2dir, which is making " + f.image + "\n" +
+                             f.image + " unpacked ok, by the other ch-tar2dir\n");
+      else
+        CHECK(nlohmann::json::parse(ran.out)["made_by_another"] == true);
+    }
+    REQUIRE(stat(f.image.c_str(), &now) == 0);
+    CHECK(now.st_ino == made.st_ino);
+    CHECK(content(f.image + "/usr/f") == "content");
+    CHECK(f.beside() == std::vector<std::string>{"image"});
+  }
+}
+
+TEST_CASE("if the first fails or is killed, one that waits takes over, and all of them succeed",
+          "[image][tool]") {
+  for (const auto& [then, status] : {std::pair(fails, 1), {dies, 128 + SIGKILL}})
+    for (const char* how : {"--contain=always", "--contain=never"}) {
+      const Fixture f;
+      Held first(f, then, {how});
+      std::vector<std::unique_ptr<Started>> others;
+      for (int i = 0; i < 3; ++i)
+        others.push_back(std::make_unique<Started>(words(f, {how}), f.dir / std::to_string(i)));
+      for (const auto& other : others)
+        CHECK(test::in_time([&] { return contains(other->out(), "waiting for another"); }));
+      CHECK(first.let_go() == status);
+      int makers = 0;
+      for (const auto& other : others) {
+        const test::Ran ran = other->wait();
+        CAPTURE(ran.out, ran.err);
+        CHECK(ran.status == 0);
+        makers += contains(ran.out, "creating new image") ? 1 : 0;
+      }
+      CHECK(makers >= 1);
+      CHECK(content(f.image + "/usr/f") == "content");
+      CHECK(f.beside() == std::vector<std::string>{"image"});
+    }
+}
+
+TEST_CASE("wherever the first is killed, the next one succeeds, and nothing is left",
+          "[image][tool]") {
+  int points = 0;
+  for (const char* how : {"--contain=always", "--contain=never"})
+    for (int k = 0;; k += std::getenv("CHARLIE_THOROUGH") != nullptr ? 1 : 16) {
+      const Fixture f;
+      test::Faulty first;
+      std::atomic<bool> ended = false;
+      std::thread tracing([&, argv = words(f, {"-j1", how})] {
+        first = test::run_with_fault(argv, {[](long) { return true; }, k, 0});
+        ended = true;
+      });
+      CHECK(test::in_time([&] { return ended || !f.beside().empty(); }));
+      Started second(words(f, {"-j1", how}), f.dir / "second");
+      tracing.join();
+      const test::Ran ran = second.wait();
+      CAPTURE(how, k, first.status, first.err, ran.out, ran.err);
+      CHECK(ran.status == 0);
+      CHECK(content(f.image + "/usr/f") == "content");
+      CHECK(fs::exists(f.image + "/ch/unpacked.json"));
+      CHECK(f.beside() == std::vector<std::string>{"image"});
+      if (!first.hit) break;
+      ++points;
+    }
+  CHECK(points > 10);
+}
+
+TEST_CASE("who would make something else is told so at once", "[image][tool]") {
+  const Fixture f;
+  Fixture other;
+  other.image = f.image;
+  Held first(f, goes_on);
+  const auto refused = [&](const Fixture& from, const std::vector<std::string>& options) {
+    Started started(words(from, options), f.dir / "other");
+    const test::Ran ran = started.wait();
+    CAPTURE(ran.out, ran.err);
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.err,
+                   "another process is unpacking to this name right now, from another "
+                   "archive or with other options"));
+    CHECK(contains(ran.err, "remedy: wait for it to end"));
+  };
+  refused(other, {});  // the same bytes, but another file
+  refused(f, {"--xattrs"});
+  refused(f, {"--preserve"});
+  CHECK(first.let_go() == 0);
+  CHECK(f.beside() == std::vector<std::string>{"image"});
+}
+
+TEST_CASE("one that waits can be interrupted, and the first goes on", "[image][tool]") {
+  const Fixture f;
+  Held first(f, goes_on);
+  Started other(words(f), f.dir / "other");
+  CHECK(test::in_time([&] { return contains(other.out(), "waiting for another"); }));
+  kill(other.pid(), SIGTERM);
+  CHECK(other.wait().status == 128 + SIGTERM);
+  CHECK(first.let_go() == 0);
+  CHECK(content(f.image + "/usr/f") == "content");
+  CHECK(f.beside() == std::vector<std::string>{"image"});
+}
+#endif
+
+TEST_CASE("without locks, one unpacks, and others are refused", "[image][tool]") {
+  const auto without_locks = [] { test::filter_calls({SYS_flock}, ENOLCK); };
+  test::RunOptions options;
+  options.in_child = without_locks;
+  const Fixture f;
+  {
+    test::HeldTool first(f, small_tar().bytes(), {}, without_locks);
+    const test::Ran ran = f.unpack({}, options);
+    CAPTURE(ran.err);
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.err,
+                   "/at/.ch-tar2dir.image: this is of another unpacking, which may still "
+                   "be running"));
+    CHECK(contains(ran.err, "remedy: if it is not, remove this directory"));
+    first.let_go();
+    CHECK(first.wait() == 0);
+  }
+  CHECK(f.unpack({}, options).status == 0);
+  CHECK(content(f.image + "/usr/f") == "content");
+  CHECK(f.beside() == std::vector<std::string>{"image"});
+}
+
+TEST_CASE("2, 4 and 64 of the same archive at once all succeed, and leave one image",
+          "[image][tool]") {
+  for (const int count : {2, 4, 64}) {
+    const Fixture f;
+    std::vector<std::unique_ptr<Started>> all;
+    for (int i = 0; i < count; ++i)
+      all.push_back(std::make_unique<Started>(words(f, {"--no-sync"}), f.dir / std::to_string(i)));
+    int makers = 0;
+    for (const auto& one : all) {
+      const test::Ran ran = one->wait();
+      CAPTURE(count, ran.out, ran.err);
+      CHECK(ran.status == 0);
+      makers += contains(ran.out, "by the other ch-tar2dir") ? 0 : 1;
+    }
+    CHECK(makers >= 1);
+    CHECK(content(f.image + "/usr/f") == "content");
+    CHECK(f.beside() == std::vector<std::string>{"image"});
+  }
+}
