@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
-#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -36,7 +35,7 @@ void in_parallel(std::size_t count, const Work& work) {
   std::vector<std::thread> helpers;
   try {
     while (helpers.size() + 1 < std::min(cores, count / worth_a_thread)) helpers.emplace_back(run);
-  } catch (const std::system_error&) {  // as many as there are, then
+  } catch (const std::exception&) {  // no thread or no memory for one: as many as there are, then
   }
   run();
   for (std::thread& helper : helpers) helper.join();

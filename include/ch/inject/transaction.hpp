@@ -12,6 +12,7 @@
 
 #include <atomic>
 #include <memory>
+#include <new>
 
 #include "ch/inject/in_parallel.hpp"
 #include "ch/inject/injection_plan.hpp"
@@ -61,7 +62,8 @@ class Transaction {
     try {
       for (const std::string& path : undo::all(tree_, journal_)) left += ' ' + printable(path);
     } catch (const std::exception& e) {
-      throw InjectError(why.path(), why.cause() + "; nor can it be undone now (" + e.what() + ")",
+      throw InjectError(why.path(),
+                        why.cause() + "; nor can it be undone now (" + cause_of(e) + ")",
                         "the image is half changed: once the cause is gone, ch-fromhost --remove "
                         "first brings back what was",
                         why.code());
@@ -213,9 +215,9 @@ class Transaction {
         else
           warnings.push_back(printable(path) + " is left, empty, and " + printable(own_) + '/' +
                              journal_name + ", which tells so" + next_time + "both");
-    } catch (const InjectError& e) {
+    } catch (const std::exception& e) {
       warnings.push_back("what is not needed any more is left in " +
-                         printable(is_there(passing) ? passing : own_) + " (" + e.what() + ')' +
+                         printable(is_there(passing) ? passing : own_) + " (" + cause_of(e) + ')' +
                          next_time + "it");
     }
     return warnings;
@@ -251,6 +253,9 @@ class Transaction {
   /// The link that `e` makes where there was nothing: that is whole at once, and not staged.
   static const action::Link* new_link(const Entry& e, const Journal::Change& c) {
     return c.existed ? nullptr : std::get_if<action::Link>(&e.action);
+  }
+  [[nodiscard]] static std::string cause_of(const std::exception& e) {
+    return dynamic_cast<const std::bad_alloc*>(&e) != nullptr ? "out of memory" : e.what();
   }
   [[nodiscard]] bool is_there(const std::string& directory) const {
     try {
