@@ -79,6 +79,25 @@ TEST_CASE("an image is made and replaced where names can't be exchanged", "[imag
 }
 
 #ifdef CHARLIE_HAVE_TRACER
+TEST_CASE("an image that can't be looked at when it has been set aside gets its place back",
+          "[image][tool]") {
+  const Fixture f(false);
+  for (const bool exchange : {true, false}) {
+    test::Fault fault;
+    fault.concerns = [](long number) { return number == SYS_newfstatat; };
+    fault.from = exchange ? SYS_renameat2 : SYS_renameat;
+    fault.error = EIO;
+    if (!exchange) fault.in_child = refused_with(ENOSYS);
+    const auto ran = test::run_with_fault(
+        {ch_tar2dir(), "--contain=never", "-j1", "--no-sync", f.archive, f.image}, fault);
+    CAPTURE(exchange, ran.status, ran.err);
+    CHECK(ran.hit);
+    CHECK(ran.status == 1);
+    CHECK(f.which() == "old");
+    CHECK(f.beside() == std::vector<std::string>{"image"});
+  }
+}
+
 TEST_CASE("killed at any call where names can't be exchanged: the old or the new image comes back",
           "[image][tool]") {
   for (const bool enclosed : {false, true}) {

@@ -8,9 +8,7 @@
 // Source: man 2 renameat2, flock.
 #pragma once
 
-#include <linux/fs.h>
 #include <sys/file.h>
-#include <sys/syscall.h>
 
 #include <chrono>
 #include <cstdlib>
@@ -20,6 +18,7 @@
 #include "ch/image/identity.hpp"
 #include "ch/image/image_mark.hpp"
 #include "ch/image/image_users.hpp"
+#include "ch/image/renaming.hpp"
 #include "ch/image/work_record.hpp"
 
 namespace ch::images {
@@ -113,10 +112,10 @@ class AtomicDirectory {
     if (identity(parent_.get(), name_) != seen_) refuse_change();
     const Identity ours = identity(holder_.get(), from);
     if (rename(from, RENAME_EXCHANGE) == 0) {
-      if (came_out(from)) return from;
-      if (rename(from, RENAME_EXCHANGE) != 0 || identity(holder_.get(), from) != ours)
-        leave_holder();
-      refuse_change();
+      check(from, [&] {
+        return rename(from, RENAME_EXCHANGE) == 0 && identity(holder_.get(), from) == ours;
+      });
+      return from;
     }
     if (!lacks_flags(errno)) throw_errno("replace", destination_);
     // No exchange here (NFS, some of FUSE, a filter): there is a moment without an image. Who
@@ -124,16 +123,28 @@ class AtomicDirectory {
     if (::renameat(holder_.get(), from.c_str(), holder_.get(), "new") != 0 ||
         ::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
       throw_errno("replace", destination_);
-    if (!came_out("old")) {
-      if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
-      refuse_change();
-    }
+    check("old", [&] { return rename("old", RENAME_NOREPLACE) == 0; });
     if (rename("new", RENAME_NOREPLACE) != 0) {
       const int why = errno;
       if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
       throw_errno("replace", destination_, why);
     }
     return "old";
+  }
+  /// What came out under this name of the holder is removed later, so it must be what look() has
+  /// seen. If it is not, or nobody knows, it gets its place back.
+  template <class PutBack>
+  void check(const std::string& name, PutBack&& put_back) {
+    bool known = false;
+    try {
+      known = came_out(name);
+    } catch (...) {
+      if (!put_back()) leave_holder();
+      throw;
+    }
+    if (known) return;
+    if (!put_back()) leave_holder();
+    refuse_change();
   }
   [[nodiscard]] bool came_out(const std::string& name) const {
     return identity(holder_.get(), name) == seen_ &&
@@ -181,27 +192,11 @@ class AtomicDirectory {
                       "rename it yourself before you unpack to this name again", why);
   }
 
-  /// Does renameat2 fail for want of flags? A filter of an outer container says EPERM; so does
-  /// the kernel of names that may not be changed, but then it says so again without flags.
-  static bool lacks_flags(int error) noexcept {
-    return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EPERM;
-  }
   int rename(const std::string& from, unsigned flags) const {
     return rename_to(from, name_, flags);
   }
   int rename_to(const std::string& from, const std::string& to, unsigned flags) const {
-    if (::syscall(SYS_renameat2, holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags) ==
-        0)
-      return 0;
-    // A file system or filter without flags: NOREPLACE can be had by looking first, as
-    // rename itself replaces nothing but an empty directory.
-    if (flags != RENAME_NOREPLACE || !lacks_flags(errno)) return -1;
-    struct stat status {};
-    if (status_of(parent_.get(), to.c_str(), status)) {
-      errno = EEXIST;
-      return -1;
-    }
-    return ::renameat(holder_.get(), from.c_str(), parent_.get(), to.c_str());
+    return rename_with(holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags);
   }
 
   /// What is under the name, and which directory that is.
