@@ -4,6 +4,7 @@
 // whatever kind, in a container; or lists or checks the archive. All work is the
 // library's (ch/image/); here is what concerns people: options, messages, exit status.
 
+#include <malloc.h>
 #include <sys/auxv.h>
 #include <sys/resource.h>
 
@@ -236,6 +237,7 @@ int start(int argc, char** argv) {
     return exit_failure;
   }
   if (ch::cli::refuses_privilege("ch-tar2dir", argc, argv)) return exit_failure;
+  (void)::mallopt(M_ARENA_MAX, 1);  // one for each thread would be 64 MiB of addresses each
   ch::cli::stop_signals::take();
   Options o = ch_tar2dir::parse(argc, argv);
   if (!o.problem.empty()) {

@@ -60,6 +60,28 @@ TEST_CASE("however little memory there is, it works or says so", "[image][tool]"
   }
 }
 
+TEST_CASE("128 MiB of addresses are enough for eight threads and an archive that is mapped",
+          "[image][tool]") {
+#if defined(__SANITIZE_ADDRESS__)
+  return;
+#endif
+  const Fixture f;
+  test::Tar tar = small_tar();
+  for (int i = 0; i < 40; ++i) {
+    tar.file("large" + std::to_string(i), std::string(1 << 20, 'x'));
+    for (int j = 0; j < 50; ++j)
+      tar.file("small" + std::to_string(i) + "-" + std::to_string(j), "small");
+  }
+  test::write_file(f.archive, tar.bytes());
+  for (const char* how : both) {
+    test::RunOptions options;
+    options.in_child = limited(RLIMIT_AS, 128 << 20);
+    const Ran ran = f.unpack({"--no-sync", "-j8", how}, options);
+    CAPTURE(how, ran.err);
+    CHECK(ran.status == 0);
+  }
+}
+
 TEST_CASE("however small the stack is, it works or says so", "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
   return;  // which needs more of it
