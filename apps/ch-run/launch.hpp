@@ -52,7 +52,7 @@ struct Launch {
     home_is_known = true;
     TextBuffer<640> text;
     text << "your home directory " << home.text
-         << " does not exist on this host: " << bind.destination.text
+         << " is no directory on this host: " << bind.destination.text
          << " is memory, and what is written there is lost at the end";
     messages().warning(text.view());
   }

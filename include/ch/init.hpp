@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. Supervising a container that needs a child (a pid or time namespace): the
-// caller stays outside, the child makes the container and, as its process 1, starts the
-// program, adopts orphans and reaps them. Signals go from outside to the program; its
-// end, be it by exit or by signal, comes back. When process 1 ends the kernel kills all
-// others inside, so nothing survives. Source: man 7 pid_namespaces; man 2 sigwaitinfo.
+// Floor 5. The init of a container that needs a child (a pid or time namespace): the child
+// makes the container and, as its process 1, starts the program, adopts orphans and reaps
+// them, and passes signals on to the program, which as process 1 would ignore them. When
+// process 1 ends the kernel kills all others inside, so nothing survives.
+// Source: man 7 pid_namespaces; man 2 sigwaitinfo.
 #pragma once
 
 #include "ch/kernel/socket.hpp"
-#include "ch/launch.hpp"
+#include "ch/plan/execute.hpp"
 
 namespace ch {
 namespace detail {
@@ -85,6 +85,69 @@ void close_all_but(K& k, Fd kept) noexcept {
   (void)close_between(k, fd < 3 ? 3 : fd + 1, ~0U, 0);
 }
 
+/// Handlers of signals, which would run on a copy of the caller's memory or in it, become the
+/// default. What is ignored stays so.
+template <kernel::Kernel K>
+void reset_handlers(K& k) noexcept {
+  for (int signal = 1; signal <= 64; ++signal) {
+    kernel::SigAction action;
+    if (!kernel::sigaction(k, signal, nullptr, &action).ok()) continue;
+    if (reinterpret_cast<std::uintptr_t>(action.handler) <= 1) continue;
+    action = {};
+    (void)kernel::sigaction(k, signal, &action, nullptr);
+  }
+}
+
+/// What the program gets back of its caller's, once its init has had all signals blocked and
+/// SIGCHLD as usual: a caller that ignores that would leave us waiting for ever.
+struct SignalsOfCaller {
+  std::uint64_t mask = 0;
+  kernel::SigAction on_child{};
+
+  template <kernel::Kernel K>
+  void block(K& k) noexcept {
+    (void)kernel::sigprocmask(k, kernel::sig_setmask, &every_signal, &mask);
+  }
+  template <kernel::Kernel K>
+  void expect_children(K& k) noexcept {
+    const kernel::SigAction usual;
+    (void)kernel::sigaction(k, kernel::sigchld, &usual, &on_child);
+  }
+  template <kernel::Kernel K>
+  void give_back(K& k) const noexcept {
+    (void)kernel::sigaction(k, kernel::sigchld, &on_child, nullptr);
+    (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
+  }
+};
+
+/// In the child, all signals blocked: makes the container from step `first` on, and starts the
+/// program in a process that dies with us. Its pid; or an error, in the process that met it,
+/// which has to report it and end.
+template <kernel::Kernel K>
+[[nodiscard]] Result<Pid> start_inside(K& k, const Plan& plan, std::size_t first,
+                                       const SignalsOfCaller& signals) noexcept {
+  const bool executes = std::holds_alternative<step::Execute>(plan.steps.back());
+  const Plan container{plan.steps.first(plan.steps.size() - (executes ? 1 : 0)), plan.assembly};
+  if (const auto made = execute(k, container, Descriptors::close_at_exec, first); !made)
+    return failure(made.error());
+  // The program may look as soon as it is there, so this comes before.
+  if (const auto hidden = hide_from_container(k); !hidden) return failure(hidden.error());
+  const auto program = kernel::fork(k, 0);
+  if (program.ok() && program.value() == Pid::none) {
+    // Where there is no pid namespace, nothing else ties the program to its supervisor.
+    (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
+    signals.give_back(k);
+    return failure(execute(k, plan, Descriptors::close_at_exec, plan.steps.size() - 1).error());
+  }
+  return lift(program);
+}
+
+/// The exit code of an init whose program ended as `status` says: it can't die of a signal.
+[[nodiscard]] constexpr int code_of(int status) noexcept {
+  const int signal = status & 0x7f;
+  return signal == 0 ? (status >> 8) & 0xff : 128 + signal;
+}
+
 }  // namespace detail
 
 /// Makes the container of `plan` in a child and supervises the program in it. Returns
@@ -93,18 +156,16 @@ void close_all_but(K& k, Fd kept) noexcept {
 /// gives the exit status. For programs without threads; copies the caller (fork).
 template <kernel::Kernel K, class Report>
 [[noreturn]] void supervise_plan(K& k, const Plan& plan, Report report) noexcept {
-  std::uint64_t mask = 0;
-  (void)kernel::sigprocmask(k, kernel::sig_setmask, &detail::every_signal, &mask);
-  // A caller that ignores SIGCHLD would leave us waiting for ever; the program gets that back.
-  const kernel::SigAction usual;
-  kernel::SigAction inherited;
-  (void)kernel::sigaction(k, kernel::sigchld, &usual, &inherited);
+  detail::SignalsOfCaller signals;
+  signals.block(k);
+  signals.expect_children(k);
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};  // carries the program's status out, signals included
   const auto piped = kernel::pipe(k, ends);
   const auto started =
-      piped.ok() ? kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags))
-                 : kernel::Returned<Pid>{piped.raw, piped.call};
+      piped.ok()
+          ? kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags))
+          : kernel::Returned<Pid>{piped.raw, piped.call};
   if (!started.ok()) {
     Error error = lift(started).error();
     error.step = static_cast<StepIndex>(0);
@@ -124,30 +185,12 @@ template <kernel::Kernel K, class Report>
   (void)kernel::prctl(k, detail::pr_set_pdeathsig, detail::sigkill);
   (void)kernel::close(k, ends[0]);
   if (detail::nobody_reads(k, ends[1])) kernel::exit_group(k, 128 + detail::sigkill);
-  const std::size_t first = creates == nullptr ? 0 : 1;
-  const bool executes = std::holds_alternative<step::Execute>(plan.steps.back());
-  const Plan container{plan.steps.first(plan.steps.size() - (executes ? 1 : 0)), plan.assembly};
-  const Result<void> made = execute(k, container, Descriptors::close_at_exec, first);
-  if (!made) kernel::exit_group(k, report(made.error()));
-  // The program may look as soon as it is there, so this comes before.
-  if (const Result<void> hidden = detail::hide_from_container(k); !hidden)
-    kernel::exit_group(k, report(hidden.error()));
-  const auto program = kernel::fork(k, 0);
-  if (!program.ok()) kernel::exit_group(k, report(lift(program).error()));
-  if (program.value() == Pid::none) {
-    // Where there is no pid namespace, nothing else ties the program to its supervisor.
-    (void)kernel::prctl(k, detail::pr_set_pdeathsig, detail::sigkill);
-    (void)kernel::sigaction(k, kernel::sigchld, &inherited, nullptr);
-    (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
-    const Result<void> done =
-        execute(k, plan, Descriptors::close_at_exec, plan.steps.size() - 1);
-    kernel::exit_group(k, report(done.error()));
-  }
+  const auto program = detail::start_inside(k, plan, creates == nullptr ? 0 : 1, signals);
+  if (!program) kernel::exit_group(k, report(program.error()));
   detail::close_all_but(k, ends[1]);
-  const int status = detail::supervise(k, program.value());
+  const int status = detail::supervise(k, *program);
   (void)kernel::write(k, ends[1], &status, sizeof status);
-  const int signal = status & 0x7f;  // as process 1 we can't die of it ourselves
-  kernel::exit_group(k, signal == 0 ? (status >> 8) & 0xff : 128 + signal);
+  kernel::exit_group(k, detail::code_of(status));
 }
 
 }  // namespace ch

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "ch/container.hpp"
-#include "ch/plan/execute.hpp"
+#include "ch/init.hpp"
 
 #if defined(__has_feature)
 #if __has_feature(address_sanitizer)
@@ -46,16 +46,33 @@ template <kernel::Kernel K, class... Policies>
   return execute(k, *plan);
 }
 
-/// Waits until `child` has ended. Retries when a signal handler interrupts it.
+namespace detail {
+
+/// Waits for `child`. Where the caller ignores SIGCHLD the kernel keeps no status for wait4, but
+/// `pidfd`, if there is one, knows it.
 template <kernel::Kernel K>
-[[nodiscard]] Result<ExitStatus> wait(K& k, Child child) noexcept {
+[[nodiscard]] Result<ExitStatus> wait(K& k, Child child, Fd pidfd) noexcept {
   int status = 0;
   for (;;) {
     const auto ended = kernel::wait4(k, child.pid, status);
     if (ended.ok()) break;
-    if (ended.error() != Errno::eintr) return failure(lift(ended).error());
+    if (ended.error() == Errno::eintr) continue;
+    if (ended.error() == Errno::echild && pidfd != Fd::none &&
+        kernel::pidfd_status(k, pidfd, status).ok())
+      break;
+    return failure(lift(ended, "SIGCHLD is ignored, or somebody else has waited").error());
   }
   return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
+}
+
+}  // namespace detail
+
+/// Waits until `child` has ended. Retries when a signal handler interrupts it. ECHILD: the
+/// caller ignores SIGCHLD, so that the kernel forgets how its children end, or somebody else
+/// has waited for this one.
+template <kernel::Kernel K>
+[[nodiscard]] Result<ExitStatus> wait(K& k, Child child) noexcept {
+  return detail::wait(k, child, Fd::none);
 }
 
 namespace detail {
@@ -73,15 +90,7 @@ struct ChildStart {
   static long run(void* self) noexcept {
     auto& start = *static_cast<ChildStart*>(self);
     // A handler of the parent's must never run here, on memory that we share.
-    if (start.reset_handlers) {
-      for (int signal = 1; signal <= 64; ++signal) {
-        kernel::SigAction action;
-        if (!kernel::sigaction(start.k, signal, nullptr, &action).ok()) continue;
-        if (reinterpret_cast<std::uintptr_t>(action.handler) <= 1) continue;
-        action = {};
-        (void)kernel::sigaction(start.k, signal, &action, nullptr);
-      }
-    }
+    if (start.reset_handlers) detail::reset_handlers(start.k);
     (void)kernel::sigprocmask(start.k, kernel::sig_setmask, &start.signal_mask, nullptr);
     start.outcome = execute(start.k, start.plan, Descriptors::close_at_exec, start.first_step);
     return 127;  // seen by no one: the parent takes the outcome and reaps us
@@ -91,44 +100,90 @@ struct ChildStart {
 /// Enough for the deepest path through `execute` (a look-up without openat2), with room.
 inline constexpr std::size_t child_stack_size = 96 * 1024;
 
-}  // namespace detail
+/// The namespaces that only a child of the process which makes or joins them comes to, and in
+/// which the first process therefore is an init of ours; none if the plan has none of these.
+[[nodiscard]] inline bool takes_init(const Plan& plan) noexcept {
+  if (const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]))
+    return (creates->flags & ns::pid::flag) != NamespaceFlags::none;
+  const auto* joins = std::get_if<step::JoinNamespaces>(&plan.steps[0]);
+  return joins != nullptr && takes_child(joins->flags);
+}
 
-/// Executes `plan`, which ends in Execute, in a child that borrows this process's memory
-/// until the program starts (clone with CLONE_VM and CLONE_VFORK): the cost does not
-/// grow with the size of this process, and a failure in the child is returned here,
-/// after the child is gone. Takes its stack from `arena` (96 KiB).
-///
-/// Errors: those of the steps; of clone3: EAGAIN (process limit), ENOSPC, EPERM and
-/// EINVAL as for unshare, reported for step 0. ENOMEM: arena too small. clone3 is of
-/// kernel 5.3; under filters that refuse it, clone is used.
+/// Starts the program of `plan` as the child of an init, which is our child: a copy of us
+/// (fork), since it stays. It tells its error by a pipe that closes when the program has
+/// started; the pointers in that are good here too, as errors name only what a plan names.
 template <kernel::Kernel K>
-[[nodiscard]] Result<Child> spawn_plan(K& k, const Plan& plan, Arena& arena) noexcept {
-  auto* stack = static_cast<std::byte*>(arena.allocate(detail::child_stack_size, 16));
+[[nodiscard]] Result<Child> spawn_init(K& k, const Plan& plan, Fd* pidfd) noexcept {
+  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  Fd ends[2] = {Fd::none, Fd::none};
+  if (const auto piped = kernel::pipe(k, ends); !piped.ok()) return failure(lift(piped).error());
+  SignalsOfCaller signals;
+  signals.block(k);
+  const auto init =
+      kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags), pidfd);
+  if (init.ok() && init.value() == Pid::none) {
+    reset_handlers(k);
+    signals.expect_children(k);
+    const auto program = start_inside(k, plan, creates == nullptr ? 0 : 1, signals);
+    if (!program) {
+      const Error error = program.error();
+      (void)kernel::write(k, ends[1], &error, sizeof error);
+      kernel::exit_group(k, 127);
+    }
+    (void)close_between(k, 3, ~0U, 0);
+    kernel::exit_group(k, code_of(supervise(k, *program)));
+  }
+  (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
+  (void)kernel::close(k, ends[1]);
+  Error error;
+  auto told = kernel::read(k, ends[0], &error, init.ok() ? sizeof error : 0);
+  while (told.error() == Errno::eintr) told = kernel::read(k, ends[0], &error, sizeof error);
+  (void)kernel::close(k, ends[0]);
+  if (!init.ok()) {
+    error = lift(init).error();
+    if (creates != nullptr) error.step = static_cast<StepIndex>(0);
+    return failure(error);
+  }
+  const Child child{init.value()};
+  if (!told.ok() || told.value() != sizeof error) return child;
+  (void)wait(k, child, Fd::none);
+  return failure(error);
+}
+
+/// See spawn_plan. `pidfd`, if not null, becomes one for the child, or stays as it is where the
+/// kernel gives none.
+template <kernel::Kernel K>
+[[nodiscard]] Result<Child> spawn(K& k, const Plan& plan, Arena& arena, Fd* pidfd) noexcept {
+  if (takes_init(plan)) return spawn_init(k, plan, pidfd);
+  auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
     return failure({Errno::enomem, kernel::Call::none, StepIndex::none, "child stack"});
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
 
-  const std::uint64_t all_signals = ~0ULL;
   std::uint64_t mask = 0;
-  (void)kernel::sigprocmask(k, kernel::sig_setmask, &all_signals, &mask);
-  detail::ChildStart<K> start{k, plan, creates != nullptr ? 1U : 0U, mask, false};
+  (void)kernel::sigprocmask(k, kernel::sig_setmask, &every_signal, &mask);
+  ChildStart<K> start{k, plan, creates != nullptr ? 1U : 0U, mask, false};
   kernel::CloneArgs args;
   args.flags = kernel::clone_vm | kernel::clone_vfork | kernel::clone_clear_sighand |
                (creates != nullptr ? static_cast<std::uint64_t>(creates->flags) : 0);
   args.exit_signal = kernel::sigchld;
+  if (pidfd != nullptr) {
+    args.flags |= kernel::clone_pidfd;
+    args.pidfd = reinterpret_cast<std::uint64_t>(pidfd);
+  }
   args.stack = reinterpret_cast<std::uint64_t>(stack);
-  args.stack_size = detail::child_stack_size;
-  auto cloned = kernel::clone3(args, &detail::ChildStart<K>::run, &start);
+  args.stack_size = child_stack_size;
+  auto cloned = kernel::clone3(args, &ChildStart<K>::run, &start);
   if (!cloned.ok() && kernel::lacks_clone3(cloned.error())) {
     start.reset_handlers = true;
-    const std::uint64_t flags = (args.flags & ~kernel::clone_clear_sighand) | kernel::sigchld;
-    cloned = kernel::clone(flags, stack + detail::child_stack_size, &detail::ChildStart<K>::run,
-                           &start);
+    const std::uint64_t flags =
+        (args.flags & ~(kernel::clone_clear_sighand | kernel::clone_pidfd)) | kernel::sigchld;
+    cloned = kernel::clone(flags, stack + child_stack_size, &ChildStart<K>::run, &start);
   }
 #if defined(__SANITIZE_ADDRESS__) || defined(CHARLIE_ADDRESS_SANITIZER)
   // The child never returned from its last frames, whose marks in the shadow memory, which
   // it shared as well, would be there for the next one.
-  __asan_unpoison_memory_region(stack, detail::child_stack_size);
+  __asan_unpoison_memory_region(stack, child_stack_size);
 #endif
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
 
@@ -139,10 +194,29 @@ template <kernel::Kernel K>
   }
   const Child child{cloned.value()};
   if (!start.outcome) {
-    (void)wait(k, child);
+    (void)wait(k, child, Fd::none);
     return failure(start.outcome.error());
   }
   return child;
+}
+
+}  // namespace detail
+
+/// Executes `plan`, which ends in Execute, in a child that borrows this process's memory
+/// until the program starts (clone with CLONE_VM and CLONE_VFORK): the cost does not
+/// grow with the size of this process, and a failure in the child is returned here,
+/// after the child is gone. Takes its stack from `arena` (96 KiB).
+///
+/// With a pid namespace the child is the namespace's init, a copy of this process (fork), and
+/// the program is a child of that: signals to `Child::pid` come to the program, and where one
+/// kills that, the exit code is 128 and the signal.
+///
+/// Errors: those of the steps; of clone3: EAGAIN (process limit), ENOSPC, EPERM and
+/// EINVAL as for unshare, reported for step 0. ENOMEM: arena too small. clone3 is of
+/// kernel 5.3; under filters that refuse it, clone is used.
+template <kernel::Kernel K>
+[[nodiscard]] Result<Child> spawn_plan(K& k, const Plan& plan, Arena& arena) noexcept {
+  return detail::spawn(k, plan, arena, nullptr);
 }
 
 /// Starts `program` in `container`, as a child. See spawn_plan for how, and for errors.
@@ -158,9 +232,14 @@ template <kernel::Kernel K, class... Policies>
 template <kernel::Kernel K, class... Policies>
 [[nodiscard]] Result<ExitStatus> run(K& k, const Container<Policies...>& container,
                                      const Program& program, Arena& arena) noexcept {
-  const Result<Child> child = spawn(k, container, program, arena);
-  if (!child) return failure(child.error());
-  return wait(k, *child);
+  const Result<Plan> plan = container.plan(probe(k), program, arena);
+  if (!plan) return failure(plan.error());
+  Fd pidfd = Fd::none;
+  const Result<Child> child = detail::spawn(k, *plan, arena, &pidfd);
+  const Result<ExitStatus> ended =
+      child ? detail::wait(k, *child, pidfd) : Result<ExitStatus>(failure(child.error()));
+  if (pidfd != Fd::none) (void)kernel::close(k, pidfd);
+  return ended;
 }
 
 }  // namespace ch

@@ -11,6 +11,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/utsname.h>
 #include <sys/wait.h>
 
 #include <atomic>
@@ -48,6 +49,15 @@ struct Fixture {
     bind = {HostPath(shared.c_str()), ImagePath("/mnt/0"), Access::read_write};
     box.mounts.get<UserBinds>().binds = {&bind, 1};
     box.ids = {facts.uid, facts.gid};
+    return box;
+  }
+  /// The image, and `shared` at /mnt/0, in a pid namespace of their own.
+  [[nodiscard]] auto with_pid_namespace() {
+    Container<NamespaceSet<ns::user, ns::mount, ns::pid>, Mounts<ImageRoot<>, UserBinds>, SameIds>
+        box;
+    box.mounts.get<ImageRoot<>>().image = HostPath(image.c_str());
+    bind = {HostPath(shared.c_str()), ImagePath("/mnt/0"), Access::read_write};
+    box.mounts.get<UserBinds>().binds = {&bind, 1};
     return box;
   }
   UserBind bind;
@@ -188,9 +198,9 @@ TEST_CASE("the child has default signal handlers and the caller's mask", "[usern
   const auto signals = [&](const std::string& key) {
     return std::stoull(status.substr(status.find(key) + key.size()), nullptr, 16);
   };
-  CHECK(signals("SigBlk:\t") == 1);                                // HUP, as here
-  CHECK((signals("SigIgn:\t") & (1U << (SIGUSR2 - 1))) != 0);      // as here
-  CHECK(signals("SigCgt:\t") == 0);                                // USR1's is gone
+  CHECK(signals("SigBlk:\t") == 1);                            // HUP, as here
+  CHECK((signals("SigIgn:\t") & (1U << (SIGUSR2 - 1))) != 0);  // as here
+  CHECK(signals("SigCgt:\t") == 0);                            // USR1's is gone
 }
 
 TEST_CASE("enter makes the calling process the container", "[userns]") {
@@ -309,8 +319,8 @@ TEST_CASE("mounts stay in the container, and the host's later ones outside", "[u
 
 TEST_CASE("all eight namespaces at once, for a child", "[userns]") {
   Fixture f;
-  using All = NamespaceSet<ns::user, ns::mount, ns::pid, ns::net, ns::ipc, ns::uts, ns::cgroup,
-                           ns::time>;
+  using All =
+      NamespaceSet<ns::user, ns::mount, ns::pid, ns::net, ns::ipc, ns::uts, ns::cgroup, ns::time>;
   // An image without /dev/.../sys beneath: a new pid namespace mounts its own proc.
   Container<All, Mounts<ImageRoot<>, UserBinds>, SameIds> box;
   box.mounts.get<ImageRoot<>>().image = HostPath(f.image.c_str());
@@ -324,7 +334,65 @@ TEST_CASE("all eight namespaces at once, for a child", "[userns]") {
   }
   INFO(message(ended));
   REQUIRE(ended);
-  CHECK(f.result() == "1\n");
+  CHECK(f.result() == "2\n");  // 1 is init
+}
+
+TEST_CASE("in a pid namespace a program ends by signals as it does outside", "[userns]") {
+  Fixture f;
+  const auto box = f.with_pid_namespace();
+  const auto child = spawn(f.k, box, f.shell("touch /mnt/0/ready; exec sleep 30"), f.arena);
+  INFO(message(child));
+  REQUIRE(child);
+  while (!test::fs::exists(f.shared + "/ready")) std::this_thread::yield();
+  REQUIRE(::kill(static_cast<pid_t>(child->pid), SIGTERM) == 0);
+  const auto ended = wait(f.k, *child);
+  REQUIRE(ended);
+  CHECK(*ended == ExitStatus{128 + SIGTERM, 0});
+  const auto code = run(f.k, box, f.shell("exit 7"), f.arena);
+  REQUIRE(code);
+  CHECK(*code == ExitStatus{7, 0});
+}
+
+TEST_CASE("a failure in a pid namespace comes back as an error, and nobody is left", "[userns]") {
+  Fixture f;
+  const char* argv[] = {"nowhere", nullptr};
+  auto box = f.with_pid_namespace();
+  auto ended = run(f.k, box, {"nowhere", argv, empty_environment, "/bin"}, f.arena);
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == Errno::enoent);
+  CHECK(ended.error().operation == kernel::Call::execve);
+  CHECK(waitpid(-1, nullptr, WNOHANG) == -1);
+  box.mounts.get<ImageRoot<>>().image = HostPath("/nowhere");
+  ended = run(f.k, box, f.shell("true"), f.arena);
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().code == Errno::enoent);
+  CHECK(ended.error().path.view() == "/nowhere");
+  CHECK(waitpid(-1, nullptr, WNOHANG) == -1);
+}
+
+TEST_CASE("a caller that ignores SIGCHLD learns how its program ended", "[userns]") {
+  Fixture f;
+  utsname system{};
+  REQUIRE(uname(&system) == 0);
+  int major = 0, minor = 0;
+  REQUIRE(sscanf(system.release, "%d.%d", &major, &minor) == 2);
+  const bool kernel_tells = major > 6 || (major == 6 && minor >= 15);
+  const auto before = std::signal(SIGCHLD, SIG_IGN);
+  const auto ended = run(f.k, f.host_integrated(), f.shell("exit 7"), f.arena);
+  const auto killed = run(f.k, f.host_integrated(), f.shell("kill -KILL $$"), f.arena);
+  const auto by_init = run(f.k, f.with_pid_namespace(), f.shell("exit 7"), f.arena);
+  std::signal(SIGCHLD, before);
+  for (const auto* result : {&ended, &killed, &by_init}) {
+    INFO(message(*result));
+    REQUIRE(result->operator bool() == kernel_tells);
+    if (kernel_tells) continue;
+    CHECK(result->error().code == Errno::echild);
+    CHECK(result->error().path.view().find("SIGCHLD is ignored") == 0);
+  }
+  if (!kernel_tells) return;
+  CHECK(*ended == ExitStatus{7, 0});
+  CHECK(*killed == ExitStatus{0, SIGKILL});
+  CHECK(*by_init == ExitStatus{7, 0});
 }
 
 TEST_CASE("one can join a running container by its process number", "[userns]") {
@@ -359,8 +427,8 @@ TEST_CASE("the child borrows memory instead of copying it", "[userns]") {
   REQUIRE(memory != MAP_FAILED);
   REQUIRE(madvise(memory, size, MADV_NOHUGEPAGE) == 0);
   const auto faults_of_writing = [&] {
-    rusage before {};
-    rusage after {};
+    rusage before{};
+    rusage after{};
     getrusage(RUSAGE_SELF, &before);
     for (std::size_t i = 0; i < size; i += 4096) memory[i] = 1;
     getrusage(RUSAGE_SELF, &after);

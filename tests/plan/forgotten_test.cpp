@@ -66,7 +66,7 @@ TEST_CASE("binds, links and layers that name nothing are refused", "[pure]") {
   SECTION("a bind without a source") {
     bind = {HostPath(""), ImagePath("/mnt")};
     box.mounts.get<UserBinds>().binds = {&bind, 1};
-    CHECK(refusal(box) == "the source of a bind is empty: name a path of the host");
+    CHECK(refusal(box) == "the source of a bind is empty: name a path");
   }
   SECTION("a bind without a destination") {
     bind = {HostPath("/tmp"), ImagePath("")};

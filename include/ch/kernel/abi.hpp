@@ -109,6 +109,7 @@ inline constexpr std::uint64_t resolve_in_root = 0x10;
 // --- clone, unshare, setns; man 2 clone, man 7 namespaces ---
 inline constexpr std::uint64_t clone_newtime = 0x00000080;
 inline constexpr std::uint64_t clone_vm = 0x00000100;
+inline constexpr std::uint64_t clone_pidfd = 0x00001000;
 inline constexpr std::uint64_t clone_vfork = 0x00004000;
 inline constexpr std::uint64_t clone_newns = 0x00020000;
 inline constexpr std::uint64_t clone_newcgroup = 0x02000000;
@@ -128,6 +129,16 @@ struct CloneArgs {  // clone_args, CLONE_ARGS_SIZE_VER0
   std::uint64_t stack_size = 0;
   std::uint64_t tls = 0;
 };
+
+struct PidfdInfo {  // pidfd_info, PIDFD_INFO_SIZE_VER0; kernel 6.13
+  std::uint64_t mask = 0;
+  std::uint64_t cgroup = 0;
+  std::uint32_t pid_tgid_ppid[3] = {};
+  std::uint32_t ids[8] = {};
+  std::int32_t exit_code = 0;  // as in man 2 wait
+};
+static_assert(sizeof(PidfdInfo) == 64);
+inline constexpr std::uint64_t pidfd_info_exit = 1 << 3;  // kernel 6.15
 
 // --- the mount API of kernel 5.2, mount_setattr of 5.12 ---
 inline constexpr unsigned open_tree_clone = 1;

@@ -44,6 +44,19 @@ Returned<Fd> pidfd_getfd(K& k, Fd pidfd, Fd fd) noexcept {
   return detail::make<Fd>(k, Call::pidfd_getfd, pidfd, fd, 0);
 }
 
+/// How the process ended that `pidfd` holds, as in man 2 wait, even if nobody could wait for it.
+/// ENOTTY, EINVAL: the kernel is older than 6.15. ENODATA: it has not ended.
+template <Kernel K>
+Returned<void> pidfd_status(K& k, Fd pidfd, int& status) noexcept {
+  constexpr std::uint64_t pidfd_get_info = 0xc040ff0b;  // _IOWR(0xff, 11, 64 bytes)
+  PidfdInfo info{.mask = pidfd_info_exit};
+  auto asked = detail::make<void>(k, Call::ioctl, pidfd, pidfd_get_info, &info);
+  if (asked.ok() && (info.mask & pidfd_info_exit) == 0)
+    asked.raw = -static_cast<long>(Errno::enodata);
+  status = info.exit_code;
+  return asked;
+}
+
 /// Starts `entry(argument)` in a child on the stack that `args` names; the child ends
 /// with its return value. With clone_vm the child shares our memory, and with
 /// clone_vfork we sleep until it has called exec or ended; kernel 5.3.
@@ -56,7 +69,7 @@ inline Returned<Pid> clone3(const CloneArgs& args, long (*entry)(void*), void* a
 }
 
 /// The same by the older call, which takes the upper end of the stack and has no
-/// clone_clear_sighand.
+/// clone_clear_sighand; clone_pidfd needs a fifth argument that this does not give.
 inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(void*),
                            void* argument) noexcept {
   const long raw = arch::clone_call(static_cast<long>(Call::clone), static_cast<long>(flags),
@@ -71,16 +84,20 @@ inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(v
 }
 
 /// A child with a copy of our memory, in new namespaces if `flags` has some: 0 in the
-/// child. No handlers of libc's run; for programs without threads. clone3 (kernel 5.3) or,
-/// where that is refused, clone, whose flags have no room for a time namespace.
+/// child. No handlers of libc's run; in a program with threads, the child makes system calls
+/// only. `pidfd`, if not null, becomes one for the child (kernel 5.2), close-on-exec. clone3
+/// (kernel 5.3) or, where that is refused, clone, whose flags have no room for a time namespace.
 template <Kernel K>
-Returned<Pid> fork(K& k, std::uint64_t flags) noexcept {
-  const CloneArgs args{.flags = flags, .exit_signal = sigchld};
+Returned<Pid> fork(K& k, std::uint64_t flags, Fd* pidfd = nullptr) noexcept {
+  if (pidfd != nullptr) flags |= clone_pidfd;
+  const CloneArgs args{.flags = flags,
+                       .pidfd = static_cast<std::uint64_t>(detail::word(pidfd)),
+                       .exit_signal = sigchld};
   const auto started = detail::make<Pid>(k, Call::clone3, &args, sizeof(CloneArgs));
   constexpr std::uint64_t exit_signal_bits = 0xff;
   if (started.ok() || !lacks_clone3(started.error()) || (flags & exit_signal_bits) != 0)
     return started;
-  return detail::make<Pid>(k, Call::clone, flags | sigchld, 0L, 0L, 0L, 0L);
+  return detail::make<Pid>(k, Call::clone, flags | sigchld, 0L, pidfd, 0L, 0L);
 }
 
 /// `size` bytes of memory, all 0, of whole pages. ENOMEM: there is none, or `ulimit -v`.

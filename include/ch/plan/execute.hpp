@@ -65,8 +65,8 @@ template <kernel::Kernel K>
       i = detail::next_step(plan.steps, i);
       continue;
     }
-    const bool older = in_tree && state.mode != Assembly::classic &&
-                       detail::lacks_mount_api(done.error());
+    const bool older =
+        in_tree && state.mode != Assembly::classic && detail::lacks_mount_api(done.error());
     const bool again = older || (state.wants_overlay && !had_overlay);
     if (again) detail::take_down_workshop(k, state);
     state.drop(k);

@@ -39,22 +39,23 @@ inline constexpr std::string_view ask_administrator =
   if (l.chrooted && e.code == Errno::eperm)
     return {"this process is in a chroot, where the kernel refuses user namespaces",
             "start it outside, or have the chroot made with pivot_root"};
-  if (l.apparmor_restricts_userns.is(1) &&
-      (e.code == Errno::eperm || e.code == Errno::eacces))
+  if (l.apparmor_restricts_userns.is(1) && (e.code == Errno::eperm || e.code == Errno::eacces))
     return {"AppArmor restricts user namespaces: kernel.apparmor_restrict_unprivileged_userns is 1",
             "the administrator can install an AppArmor profile for this program that allows "
             "userns, or set the sysctl to 0"};
   if (e.code == Errno::enospc)
-    return {"a limit on the number of namespaces is reached (user.max_*_namespaces), or they are "
-            "nested 32 deep",
-            "wait for containers to end, or ask the administrator to raise the sysctls"};
+    return {
+        "a limit on the number of namespaces is reached (user.max_*_namespaces), or they are "
+        "nested 32 deep",
+        "wait for containers to end, or ask the administrator to raise the sysctls"};
   if (l.seccomp.is(2) && (e.code == Errno::eperm || e.code == Errno::enosys))
     return {"a seccomp filter, probably of an outer container, forbids new namespaces",
             "allow unshare, clone and mount in the outer container's seccomp profile"};
   if (e.code == Errno::eperm)
-    return {"the host does not let this user make user namespaces, or the uid or gid of this "
-            "process has no mapping in an outer container",
-            ask_administrator};
+    return {
+        "the host does not let this user make user namespaces, or the uid or gid of this "
+        "process has no mapping in an outer container",
+        ask_administrator};
   if (e.code == Errno::einval)
     return {"this kernel lacks one of the namespaces, or the process has several threads",
             "use spawn in a threaded program; compare the kernel's configuration (CONFIG_USER_NS)"};
@@ -94,9 +95,10 @@ struct Explain {
   }
   constexpr Explanation operator()(const step::MakeLink& s) const noexcept {
     if (e.code == Errno::eexist || e.code == Errno::eisdir)
-      return {"the image has something else of this name, and it can't be replaced: only --write "
-              "and kernels without overlays for users come to this",
-              "leave out --write, or remove it from the image"};
+      return {
+          "the image has something else of this name, and it can't be replaced: only --write "
+          "and kernels without overlays for users come to this",
+          "leave out --write, or remove it from the image"};
     if (e.code == Errno::enoent)
       return {"the image lacks it, and this kernel has no overlays for users to make it in",
               "make the link in the image"};
@@ -107,9 +109,10 @@ struct Explain {
   }
   constexpr Explanation operator()(const step::WriteScratchFile&) const noexcept {
     if (e.code == Errno::efbig)
-      return {"the limit on the size of files is below that of this file, which the launch makes "
-              "in memory",
-              "raise it: ulimit -f unlimited"};
+      return {
+          "the limit on the size of files is below that of this file, which the launch makes "
+          "in memory",
+          "raise it: ulimit -f unlimited"};
     return scratch();
   }
   constexpr Explanation operator()(const step::BindScratch& s) const noexcept {
@@ -117,9 +120,10 @@ struct Explain {
   }
   constexpr Explanation operator()(const step::MountFilesystem& s) const noexcept {
     if (e.code == Errno::eperm && std::string_view(s.type) == "proc")
-      return {"the kernel refuses a new /proc where parts of the old one are hidden, as they are "
-              "in many containers",
-              "leave out the pid namespace here"};
+      return {
+          "the kernel refuses a new /proc where parts of the old one are hidden, as they are "
+          "in many containers",
+          "leave out the pid namespace here"};
     return mount({}, s.destination.text);
   }
   constexpr Explanation operator()(const step::Overlay& s) const noexcept {
@@ -130,9 +134,10 @@ struct Explain {
       return {"another container uses this directory, and two would spoil it",
               "wait for its end, share that container with --join, or choose another directory"};
     if (e.code == Errno::estale)
-      return {"this layer was made over another image, or over this one before it was unpacked "
-              "anew: the file made-over in the directory names it",
-              "choose another directory, or remove that file to use the layer over this image"};
+      return {
+          "this layer was made over another image, or over this one before it was unpacked "
+          "anew: the file made-over in the directory names it",
+          "choose another directory, or remove that file to use the layer over this image"};
     if (e.code == Errno::einval && e.operation == kernel::Call::none)
       return {"the directory lies in the image, or the image in its layer",
               "choose a directory outside of the image"};
@@ -140,19 +145,21 @@ struct Explain {
       return {"the file system of the directory is full", "make room there"};
     if (e.code == Errno::enospc) return scratch();
     if (e.operation == kernel::Call::open_tree)
-      return {"file systems are mounted inside the image, and the kernel lets no overlay of a user "
-              "show what lies beneath them",
-              "use --write, unmount them, or unpack the image elsewhere; missing mount points "
-              "can be made in the image"};
+      return {
+          "file systems are mounted inside the image, and the kernel lets no overlay of a user "
+          "show what lies beneath them",
+          "use --write, unmount them, or unpack the image elsewhere; missing mount points "
+          "can be made in the image"};
     if (e.code == Errno::exdev)
       return {"the mount point lies on a file system that is mounted in the image",
               "choose a destination outside of it"};
     if (e.operation != kernel::Call::mkdirat && e.operation != kernel::Call::openat &&
         (e.code == Errno::eperm || e.code == Errno::einval || e.code == Errno::enosys))
-      return {"overlays without privilege need Linux 5.12 or newer, and a layer on a file system "
-              "that can carry them (not NFS or Lustre)",
-              "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
-              "the overlay's directory on a local disk"};
+      return {
+          "overlays without privilege need Linux 5.12 or newer, and a layer on a file system "
+          "that can carry them (not NFS or Lustre)",
+          "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
+          "the overlay's directory on a local disk"};
     if (e.path == s.directory.text && !s.directory.empty())
       return {"the directory of the overlay can't be made or used", "choose one of your own"};
     return refused();
@@ -178,9 +185,10 @@ struct Explain {
       return {"there is no such directory in the container",
               "name one that the image or a bind has"};
     if (e.code == Errno::eloop)
-      return {"the path goes through a link of /proc that may lead out of the container, or its "
-              "links go round in a circle",
-              "name the directory itself"};
+      return {
+          "the path goes through a link of /proc that may lead out of the container, or its "
+          "links go round in a circle",
+          "name the directory itself"};
     return refused();
   }
   constexpr Explanation operator()(const step::Execute& s) const noexcept {
@@ -195,9 +203,10 @@ struct Explain {
       return {"the file is not executable, is a directory, or lies on a noexec mount",
               "chmod +x it in the image"};
     if (e.code == Errno::enoexec)
-      return {"the file is no program for this machine: another architecture, or a script "
-              "without #! line",
-              "start scripts through their interpreter; compare file(1) with uname -m"};
+      return {
+          "the file is no program for this machine: another architecture, or a script "
+          "without #! line",
+          "start scripts through their interpreter; compare file(1) with uname -m"};
     if (e.code == Errno::e2big)
       return {"arguments and environment together are too large", "pass less"};
     return refused();
@@ -250,8 +259,7 @@ struct Explain {
     }
   }
   [[nodiscard]] constexpr Explanation map() const noexcept {
-    if (e.code == Errno::einval)
-      return {"the id is out of range", "choose one below 4294967295"};
+    if (e.code == Errno::einval) return {"the id is out of range", "choose one below 4294967295"};
     return explain_namespaces(e, l);
   }
   [[nodiscard]] constexpr Explanation mount(ZString source, ZString destination) const noexcept {
@@ -270,9 +278,10 @@ struct Explain {
               "make it in the image (mkdir, or touch for a file), or unpack with ch-tar2dir, "
               "which makes the usual ones"};
     if (is_missing_code(e.code) && !source.empty())
-      return {"there is nothing at this path on the host, or it is a file where the destination "
-              "is a directory",
-              "check the source"};
+      return {
+          "there is nothing at this path on the host, or it is a file where the destination "
+          "is a directory",
+          "check the source"};
     if (e.code == Errno::eloop)
       return {"links at this path of the image go round in a circle",
               "repair the link in the image"};
@@ -297,7 +306,9 @@ struct Explain {
 
 /// What a step was about to do, to follow "can't".
 struct Attempt {
-  constexpr const char* operator()(const step::CreateNamespaces&) const { return "make namespaces"; }
+  constexpr const char* operator()(const step::CreateNamespaces&) const {
+    return "make namespaces";
+  }
   constexpr const char* operator()(const step::JoinNamespaces&) const { return "join namespaces"; }
   constexpr const char* operator()(const step::MeetPeers& s) const {
     return s.expected == 0 ? "join or make the container of tag" : "meet the peers of group";

@@ -46,9 +46,11 @@ Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissin
   return open_mount_point(k, a, destination);
 }
 
-/// Does `error` mean that the thing is simply not there?
+/// Does `error` mean that the thing is simply not there, or not of the kind that is looked for?
+/// move_mount says EINVAL where one of the two is a directory and the other is none.
 [[nodiscard]] constexpr bool is_missing(const Error& error) noexcept {
-  return error.code == Errno::enoent || error.code == Errno::enotdir;
+  return error.code == Errno::enoent || error.code == Errno::enotdir ||
+         (error.code == Errno::einval && error.operation == kernel::Call::move_mount);
 }
 
 /// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
@@ -110,8 +112,8 @@ Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   const kernel::MountAttr attributes{
       .attr_set = kernel::mount_attr_nosuid |
                   (s.access == Access::read_only ? kernel::mount_attr_rdonly : 0)};
-  CHARLIE_TRY(lift(kernel::mount_setattr(k, a.root, kernel::at_recursive, attributes),
-                   s.image.text));
+  CHARLIE_TRY(
+      lift(kernel::mount_setattr(k, a.root, kernel::at_recursive, attributes), s.image.text));
   if (a.mode == Assembly::detached) return {};
   CHARLIE_TRY(detail::raise_workshop(k, a));
   return detail::attach_in_workshop(k, a, a.root, "root");
@@ -150,10 +152,11 @@ template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexcept {
   if (!detail::file_may_have(k, a, s.content.size()))
     return failure({Errno::efbig, kernel::Call::none, StepIndex::none, s.path.text});
-  const auto opened = lift(
-      kernel::openat(k, a.scratch, s.path.c_str(),
-                     kernel::o_wronly | kernel::o_creat | kernel::o_excl | kernel::o_nofollow, 0644),
-      s.path.text);
+  const auto opened =
+      lift(kernel::openat(k, a.scratch, s.path.c_str(),
+                          kernel::o_wronly | kernel::o_creat | kernel::o_excl | kernel::o_nofollow,
+                          0644),
+           s.path.text);
   if (!opened) return failure(opened.error());
   const detail::Held<K> file(k, a, *opened);
   for (std::string_view rest = s.content; !rest.empty();) {
@@ -201,8 +204,8 @@ Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
-  const auto bound = detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access,
-                                  s.if_missing);
+  const auto bound =
+      detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access, s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) {
     if constexpr (requires { k.on_skipped(s); }) k.on_skipped(s);
     return {};
@@ -212,16 +215,15 @@ Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::BindScratch& s) noexcept {
-  const auto bound = detail::bind(k, a, a.scratch, s.source.text, s.destination, s.access,
-                                  s.if_missing);
+  const auto bound =
+      detail::bind(k, a, a.scratch, s.source.text, s.destination, s.access, s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
   return bound;
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexcept {
-  const auto at =
-      detail::need_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
+  const auto at = detail::need_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
   if (!at) return failure(at.error());
   const detail::Held<K> mount_point(k, a, *at);
   if (a.mode == Assembly::classic)

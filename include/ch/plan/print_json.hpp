@@ -16,15 +16,19 @@ namespace detail {
 [[nodiscard]] constexpr std::size_t utf8_length(std::string_view text) noexcept {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned first = byte(0);
-  const std::size_t n = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3
-                        : first < 0xF5 ? 4 : 0;
+  const std::size_t n = first < 0x80   ? 1
+                        : first < 0xC2 ? 0
+                        : first < 0xE0 ? 2
+                        : first < 0xF0 ? 3
+                        : first < 0xF5 ? 4
+                                       : 0;
   if (n == 0 || n > text.size()) return 0;
   for (std::size_t i = 1; i < n; ++i)
     if ((byte(i) & 0xC0U) != 0x80) return 0;
-  if (first == 0xE0 && byte(1) < 0xA0) return 0;                     // overlong
-  if (first == 0xED && byte(1) > 0x9F) return 0;                     // surrogate
-  if (first == 0xF0 && byte(1) < 0x90) return 0;                     // overlong
-  if (first == 0xF4 && byte(1) > 0x8F) return 0;                     // beyond U+10FFFF
+  if (first == 0xE0 && byte(1) < 0xA0) return 0;  // overlong
+  if (first == 0xED && byte(1) > 0x9F) return 0;  // surrogate
+  if (first == 0xF0 && byte(1) < 0x90) return 0;  // overlong
+  if (first == 0xF4 && byte(1) > 0x8F) return 0;  // beyond U+10FFFF
   return n;
 }
 

@@ -45,8 +45,8 @@ struct StepText {
     if (s.group.expected == 0)
       out << "let others find the container of tag " << s.group.tag;
     else
-      out << "as the creator, hand the namespaces to the other peers when all "
-          << s.group.expected << " are there";
+      out << "as the creator, hand the namespaces to the other peers when all " << s.group.expected
+          << " are there";
   }
   void operator()(const step::DenySetgroups&) const noexcept { out << "deny setgroups"; }
   void operator()(const step::MapUsers& s) const noexcept { map("uid", s.range); }
@@ -74,8 +74,8 @@ struct StepText {
     out << "make directory tmpfs:" << s.path.text;
   }
   void operator()(const step::WriteScratchFile& s) const noexcept {
-    out << "write file tmpfs:" << s.path.text << ", " << static_cast<std::uint64_t>(s.content.size())
-        << " bytes";
+    out << "write file tmpfs:" << s.path.text << ", "
+        << static_cast<std::uint64_t>(s.content.size()) << " bytes";
   }
   void operator()(const step::MakeLink& s) const noexcept {
     out << "link " << s.destination.text << " to " << s.target;
@@ -118,7 +118,8 @@ struct StepText {
     out << "execute";
     if (s.argv != nullptr)
       for (const char* const* word = s.argv; *word != nullptr; ++word) out << ' ' << *word;
-    if (s.name.view().find('/') == std::string_view::npos) out << "  (from " << s.search_path << ')';
+    if (s.name.view().find('/') == std::string_view::npos)
+      out << "  (from " << s.search_path << ')';
   }
 
  private:

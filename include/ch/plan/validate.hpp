@@ -18,16 +18,16 @@ namespace detail {
   if (const auto* opens = std::get_if<step::OpenImage>(&step))
     if (opens->image.empty()) return "the image's path is empty: name a directory";
   if (const auto* binds = std::get_if<step::Bind>(&step))
-    if (binds->source.empty()) return "the source of a bind is empty: name a path of the host";
+    if (binds->source.empty()) return "the source of a bind is empty: name a path";
   if (const auto* binds = std::get_if<step::BindScratch>(&step))
-    if (binds->source.empty()) return "the source of a bind is empty: name a path in scratch";
+    if (binds->source.empty()) return "the source of a bind is empty: name a path";
   if (const auto* layer = std::get_if<step::Overlay>(&step))
     if (layer->kind == OverlayKind::directory && layer->directory.empty())
       return "the layer's directory is empty: name a directory of the host";
   if (const auto* makes = std::get_if<step::MakeScratchDirectory>(&step))
-    if (makes->path.empty()) return "a directory in scratch has no name";
+    if (makes->path.empty()) return "what is made in scratch has no name";
   if (const auto* writes = std::get_if<step::WriteScratchFile>(&step))
-    if (writes->path.empty()) return "a file in scratch has no name";
+    if (writes->path.empty()) return "what is made in scratch has no name";
   if (const auto* links = std::get_if<step::MakeLink>(&step))
     if (links->target.empty()) return "a link leads nowhere: name its target";
   if (const auto* mounts = std::get_if<step::MountFilesystem>(&step))
