@@ -9,7 +9,9 @@ int main() {
   ch::kernel::Linux kernel;
   ch::ArenaOf<128 * 1024> arena;
   ch::presets::Bare bare;
-  if (!bare.plan(ch::probe(kernel), arena)) return 1;
+  if (bare.plan(ch::probe(kernel), arena)) return 1;  // it names no image
+  bare.mounts.get<ch::ImageRoot<ch::Fixed<ch::Access::read_only>>>().image = ch::HostPath("/image");
+  if (!bare.plan(ch::probe(kernel), arena)) return 3;
 
   const ch::Container<ch::NamespaceSet<ch::ns::user>> container;
   const char* command[] = {"sh", "-c", "exit 7", nullptr};
