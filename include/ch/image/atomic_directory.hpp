@@ -246,21 +246,23 @@ class AtomicDirectory {
         throw UnpackError(Failure::refused, holder_path_,
                           "this temporary directory belongs to another user");
       if (!made) (void)record_.find(fd.get());  // now: it may be gone once we have the lock
+      bool waited = false;
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno == EWOULDBLOCK)
+        waited = errno == EWOULDBLOCK;
+        if (waited)
           wait_for(fd.get(), siblings);
         else if (!made)  // no locks here (some network file systems): can't tell if it is alive
           throw UnpackError(Failure::refused, holder_path_,
                             "this is of another unpacking, which may still be running",
                             "if it is not, remove this directory");
       }
-      if (made_by_another_) return;
       if (!is_named(fd.get())) {  // whose it was has ended, before our open, or while we waited
         if (is_done(siblings)) return;
         record_ = {};
         continue;
       }
       holder_ = std::move(fd);
+      if (waited && is_done(siblings)) return discard();  // it has died while it cleared away
       if (!made) take_over();
       if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_name_);
       record_.begin(holder_.get(), siblings.work);
@@ -273,8 +275,8 @@ class AtomicDirectory {
     return identity(holder, ".") == identity(parent_.get(), holder_name_);
   }
 
-  /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named, or
-  /// the work is done. Throws refused if what is done there is not what we would do.
+  /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named.
+  /// Throws refused if what is done there is not what we would do.
   void wait_for(int holder, const Siblings& siblings) {
     using namespace std::chrono_literals;
     const auto start = std::chrono::steady_clock::now();
@@ -289,7 +291,6 @@ class AtomicDirectory {
             "another process is unpacking to this name right now" +
                 std::string(state ? ", from another archive or with other options" : ""),
             "wait for it to end");
-      if (is_done(siblings)) return;
       if (state && !std::exchange(told, true) && siblings.on_wait) siblings.on_wait();
       std::this_thread::sleep_for(pause);
       if (siblings.stop != nullptr && siblings.stop->load())
