@@ -44,5 +44,5 @@ int main(int argc, char** argv) {
   const char* command[] = {"ls", "/run/munge", nullptr};
   const char* environment[] = {nullptr};
   const auto ended = ch::run(kernel, box, {"ls", command, environment}, arena);
-  return ended ? ended->code : 31;
+  return ended ? ended->shell_status() : 31;
 }

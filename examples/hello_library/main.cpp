@@ -22,6 +22,6 @@ int main(int, char** argv) {
   if (!ended)
     std::printf("can't: error %d at %s\n", static_cast<int>(ended.error().code),
                 ended.error().path.c_str());
-  return ended ? ended->code : 31;
+  return ended ? ended->shell_status() : 31;
 }
 // [/readme]

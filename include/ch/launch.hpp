@@ -23,6 +23,11 @@ namespace ch {
 struct ExitStatus {
   int code = 0;    // of exit, if signal is 0
   int signal = 0;  // that killed it
+
+  /// As a shell gives it: the code, or 128 and the signal. For main to return.
+  [[nodiscard]] constexpr int shell_status() const noexcept {
+    return signal == 0 ? code : 128 + signal;
+  }
   friend constexpr bool operator==(ExitStatus, ExitStatus) noexcept = default;
 };
 

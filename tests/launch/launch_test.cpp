@@ -111,6 +111,8 @@ TEST_CASE("run starts a program in a container and hands back how it ended", "[u
   ended = run(f.k, box, f.shell("kill -TERM $$"), f.arena);
   REQUIRE(ended);
   CHECK(*ended == ExitStatus{0, SIGTERM});
+  CHECK(ended->shell_status() == 128 + SIGTERM);
+  CHECK(ExitStatus{7, 0}.shell_status() == 7);
 }
 
 TEST_CASE("run works in a process with threads", "[userns]") {
