@@ -96,7 +96,7 @@ end
 )sh";
 
 [[nodiscard]] inline std::string fish_quoted(std::string_view text) {
-  return "'" + replaced(replaced(text, "\\", "\\\\"), "'", "\\'") + "'";
+  return std::string("'").append(replaced(replaced(text, "\\", "\\\\"), "'", "\\'")).append("'");
 }
 
 /// What is offered, as the end of a `complete` command.

@@ -101,7 +101,8 @@ void write_zsh_completion(const Tool& tool, Sink&& sink) {
   script.append("  _arguments -s -S -C : \\\n");
   for (const Option& o : tool.options) {
     if (o.help[0] == '\0') continue;
-    const std::string text = "[" + detail::escaped(detail::clause(o.help), "[]\\:") + "]";
+    const std::string text =
+        std::string("[").append(detail::escaped(detail::clause(o.help), "[]\\:")).append("]");
     const std::string argument = detail::zsh_argument(tool, o);
     // "*": each may be given again. "+": in this word or the next; "-": in this one only.
     const std::string_view of_letter[] = {"", "+", "-"};

@@ -68,7 +68,7 @@ namespace detail {
 
 /// In single quotes, for bash and zsh.
 [[nodiscard]] inline std::string quoted(std::string_view text) {
-  return "'" + replaced(text, "'", "'\\''") + "'";
+  return std::string("'").append(replaced(text, "'", "'\\''")).append("'");
 }
 
 /// The tool's name as part of a function's: "ch_run".
