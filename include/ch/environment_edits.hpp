@@ -95,8 +95,8 @@ struct Expanded {
   }
 };
 
-/// Hands what one item of a value expands to, with `colon` before it unless it comes out
-/// empty, to `out`. Was there anything to replace?
+/// Adds to `all` what one item of a value expands to, with `colon` before it unless it comes
+/// out empty. Was there anything to replace?
 inline bool expand_item(const Environment& environment, std::string_view item,
                         std::string_view colon, Expanded& all) noexcept {
   const std::size_t before = all.size;

@@ -105,8 +105,8 @@ struct ChildStart {
 /// Enough for the deepest path through `execute` (a look-up without openat2), with room.
 inline constexpr std::size_t child_stack_size = 96 * 1024;
 
-/// The namespaces that only a child of the process which makes or joins them comes to, and in
-/// which the first process therefore is an init of ours; none if the plan has none of these.
+/// Does the program of `plan` need an init of ours? It does in a new pid namespace, and where
+/// the namespaces it joins are of a kind that only a child comes to.
 [[nodiscard]] inline bool takes_init(const Plan& plan) noexcept {
   if (const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]))
     return (creates->flags & ns::pid::flag) != NamespaceFlags::none;
