@@ -8,7 +8,6 @@
 #include "ch/plan/context.hpp"
 
 struct Munge {
-  static constexpr bool uses_scratch = false;
   ch::HostPath socket_directory{"/run/munge"};
 
   void contribute(ch::PlanBuilder& b, const ch::PlanContext&) const noexcept {

@@ -22,6 +22,7 @@ struct Program {
   std::string_view search_path = "/usr/local/bin:/usr/bin:/bin";
   std::span<const int> keep_descriptors{};  // besides 0, 1, 2; in any order, close-on-exec or not
   std::span<const kernel::BpfInstruction> filter{};  // seccomp; empty: none
+  std::span<const step::Redirect> streams{};         // 0, 1 and 2, where they are not the caller's
 };
 
 namespace detail {
@@ -99,6 +100,7 @@ struct Container {
                                   Arena& arena) const noexcept {
     PlanBuilder builder = describe(facts, arena);
     if (!program.filter.empty()) builder.add(step::InstallFilter{program.filter});
+    for (const step::Redirect& stream : program.streams) builder.add(stream);
     builder.add(step::CloseDescriptors{detail::ascending(builder, program.keep_descriptors)});
     builder.add(step::Execute{program.name, program.argv, program.envp, program.search_path});
     return finish(builder, facts);

@@ -31,8 +31,8 @@ struct ExitStatus {
   friend constexpr bool operator==(ExitStatus, ExitStatus) noexcept = default;
 };
 
-/// A started child. Someone must wait for it, as for any child.
-struct Child {
+/// A child that has been started. Someone must wait for it, as for any child.
+struct StartedProcess {
   Pid pid{};
 };
 
@@ -56,7 +56,7 @@ namespace detail {
 /// Waits for `child`. Where the caller ignores SIGCHLD the kernel keeps no status for wait4, but
 /// `pidfd`, if there is one, knows it.
 template <kernel::Kernel K>
-[[nodiscard]] Result<ExitStatus> wait(K& k, Child child, Fd pidfd) noexcept {
+[[nodiscard]] Result<ExitStatus> wait(K& k, StartedProcess child, Fd pidfd) noexcept {
   int status = 0;
   for (;;) {
     const auto ended = kernel::wait4(k, child.pid, status);
@@ -76,7 +76,7 @@ template <kernel::Kernel K>
 /// caller ignores SIGCHLD, so that the kernel forgets how its children end, or somebody else
 /// has waited for this one.
 template <kernel::Kernel K>
-[[nodiscard]] Result<ExitStatus> wait(K& k, Child child) noexcept {
+[[nodiscard]] Result<ExitStatus> wait(K& k, StartedProcess child) noexcept {
   return detail::wait(k, child, Fd::none);
 }
 
@@ -118,7 +118,7 @@ inline constexpr std::size_t child_stack_size = 96 * 1024;
 /// (fork), since it stays. It tells its error by a pipe that closes when the program has
 /// started; the pointers in that are good here too, as errors name only what a plan names.
 template <kernel::Kernel K>
-[[nodiscard]] Result<Child> spawn_init(K& k, const Plan& plan, Fd* pidfd) noexcept {
+[[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, Fd* pidfd) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};
   if (const auto piped = kernel::pipe(k, ends); !piped.ok()) return failure(lift(piped).error());
@@ -149,7 +149,7 @@ template <kernel::Kernel K>
     if (creates != nullptr) error.step = static_cast<StepIndex>(0);
     return failure(error);
   }
-  const Child child{init.value()};
+  const StartedProcess child{init.value()};
   if (!told.ok() || told.value() != sizeof error) return child;
   (void)wait(k, child, Fd::none);
   return failure(error);
@@ -158,7 +158,7 @@ template <kernel::Kernel K>
 /// See spawn_plan. `pidfd`, if not null, becomes one for the child, or stays as it is where the
 /// kernel gives none.
 template <kernel::Kernel K>
-[[nodiscard]] Result<Child> spawn(K& k, const Plan& plan, Arena& arena, Fd* pidfd) noexcept {
+[[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena, Fd* pidfd) noexcept {
   if (takes_init(plan)) return spawn_init(k, plan, pidfd);
   auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
@@ -197,7 +197,7 @@ template <kernel::Kernel K>
     if (creates != nullptr) error.step = static_cast<StepIndex>(0);
     return failure(error);
   }
-  const Child child{cloned.value()};
+  const StartedProcess child{cloned.value()};
   if (!start.outcome) {
     (void)wait(k, child, Fd::none);
     return failure(start.outcome.error());
@@ -213,20 +213,20 @@ template <kernel::Kernel K>
 /// after the child is gone. Takes its stack from `arena` (96 KiB).
 ///
 /// With a pid namespace the child is the namespace's init, a copy of this process (fork), and
-/// the program is a child of that: signals to `Child::pid` come to the program, and where one
+/// the program is a child of that: signals to `StartedProcess::pid` come to the program, and where one
 /// kills that, the exit code is 128 and the signal.
 ///
 /// Errors: those of the steps; of clone3: EAGAIN (process limit), ENOSPC, EPERM and
 /// EINVAL as for unshare, reported for step 0. ENOMEM: arena too small. clone3 is of
 /// kernel 5.3; under filters that refuse it, clone is used.
 template <kernel::Kernel K>
-[[nodiscard]] Result<Child> spawn_plan(K& k, const Plan& plan, Arena& arena) noexcept {
+[[nodiscard]] Result<StartedProcess> spawn_plan(K& k, const Plan& plan, Arena& arena) noexcept {
   return detail::spawn(k, plan, arena, nullptr);
 }
 
 /// Starts `program` in `container`, as a child. See spawn_plan for how, and for errors.
 template <kernel::Kernel K, class... Policies>
-[[nodiscard]] Result<Child> spawn(K& k, const Container<Policies...>& container,
+[[nodiscard]] Result<StartedProcess> spawn(K& k, const Container<Policies...>& container,
                                   const Program& program, Arena& arena) noexcept {
   const Result<Plan> plan = container.plan(probe(k), program, arena);
   if (!plan) return failure(plan.error());
@@ -240,7 +240,7 @@ template <kernel::Kernel K, class... Policies>
   const Result<Plan> plan = container.plan(probe(k), program, arena);
   if (!plan) return failure(plan.error());
   Fd pidfd = Fd::none;
-  const Result<Child> child = detail::spawn(k, *plan, arena, &pidfd);
+  const Result<StartedProcess> child = detail::spawn(k, *plan, arena, &pidfd);
   const Result<ExitStatus> ended =
       child ? detail::wait(k, *child, pidfd) : Result<ExitStatus>(failure(child.error()));
   if (pidfd != Fd::none) (void)kernel::close(k, pidfd);

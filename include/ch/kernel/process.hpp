@@ -37,6 +37,13 @@ Returned<void> pidfd_alive(K& k, Fd pidfd) noexcept {
   return detail::make<void>(k, Call::pidfd_send_signal, pidfd, 0, 0, 0);
 }
 
+/// Sends `signal` to the process that `pidfd` holds, and never to a later one with its number.
+/// ESRCH: it has ended. Kernel 5.1.
+template <Kernel K>
+Returned<void> pidfd_kill(K& k, Fd pidfd, int signal) noexcept {
+  return detail::make<void>(k, Call::pidfd_send_signal, pidfd, signal, 0, 0);
+}
+
 /// A descriptor, close-on-exec, for what descriptor `fd` of the process is that `pidfd` holds.
 /// EPERM: the process may not be traced. EBADF: it has no such descriptor. Kernel 5.6.
 template <Kernel K>

@@ -344,6 +344,7 @@ struct Attempt {
   constexpr const char* operator()(const step::InstallFilter&) const {
     return "install the seccomp filter";
   }
+  constexpr const char* operator()(const step::Redirect&) const { return "redirect"; }
   constexpr const char* operator()(const step::CloseDescriptors&) const {
     return "close descriptors";
   }

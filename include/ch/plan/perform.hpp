@@ -152,6 +152,12 @@ Result<void> perform(K& k, Assembling&, const step::SetHostname& s) noexcept {
 }
 
 template <kernel::Kernel K>
+Result<void> perform(K& k, Assembling&, const step::Redirect& s) noexcept {
+  const auto placed = kernel::dup3(k, s.from, s.to);
+  return lift(kernel::Returned<void>{placed.raw, placed.call});
+}
+
+template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::InstallFilter& s) noexcept {
   return lift(kernel::install_filter(k, s.program));
 }

@@ -35,6 +35,16 @@ class PlanBuilder {
       : arena_(arena), steps_(arena.sequence<Step>(usual)), full_(steps_.capacity() == 0) {}
 
   void add(const Step& step) noexcept { full_ = !arena_.push_back(steps_, step) || full_; }
+  /// Shows `source` of the host at `destination` of the container; a path in each of which the
+  /// builder takes no copy.
+  void bind(HostPath source, ImagePath destination, IfMissing if_missing = IfMissing::fail,
+            Access access = Access::read_write) noexcept {
+    add(step::Bind{source, destination, access, if_missing});
+  }
+  void bind(const char* source, const char* destination, IfMissing if_missing = IfMissing::fail,
+            Access access = Access::read_write) noexcept {
+    bind(HostPath(source), ImagePath(destination), if_missing, access);
+  }
   /// A NUL-terminated text made of `pieces`, living as long as the plan.
   template <class... Pieces>
   [[nodiscard]] ZString text(Pieces... pieces) noexcept {

@@ -183,6 +183,12 @@ struct StepData {
     return "set-hostname";
   }
   template <class V>
+  static const char* of(const step::Redirect& s, V&& v) {
+    v("from", static_cast<std::uint64_t>(s.from));
+    v("to", static_cast<std::uint64_t>(s.to));
+    return "redirect";
+  }
+  template <class V>
   static const char* of(const step::CloseDescriptors& s, V&& v) {
     v("keep", s.keep);
     return "close-descriptors";

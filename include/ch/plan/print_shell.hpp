@@ -202,6 +202,12 @@ struct StepShell {
   void operator()(const step::ForbidNewPrivileges&) const {
     sink("# no_new_privs: setpriv --no-new-privs, where the image has it\n");
   }
+  void operator()(const step::Redirect& s) const {
+    TextBuffer<64> line;
+    line << "# exec " << static_cast<int>(s.to) << ">&" << static_cast<int>(s.from)
+         << "  (a descriptor of the program that planned this)\n";
+    sink(line.view());
+  }
   void operator()(const step::CloseDescriptors&) const {}  // the shell opened only 9
   void operator()(const step::Execute& s) const {
     if (s.envp != nullptr && environ != nullptr) environment(s.envp);

@@ -110,6 +110,10 @@ struct StepText {
   void operator()(const step::SetHostname& s) const noexcept {
     out << "set the host name to " << s.name;
   }
+  void operator()(const step::Redirect& s) const noexcept {
+    out << "put descriptor " << static_cast<int>(s.from) << " in the place of "
+        << static_cast<int>(s.to);
+  }
   void operator()(const step::CloseDescriptors& s) const noexcept {
     out << "close descriptors from 3 on";
     for (const int kept : s.keep) out << (kept == s.keep.front() ? " except " : ", ") << kept;

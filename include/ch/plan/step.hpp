@@ -165,6 +165,13 @@ struct SetHostname {
   ZString name{};
 };
 
+/// Descriptor `from`, which is open already, takes the place of `to`: 0, 1 or 2, the program's
+/// standard input, output or error. `from` stays as it is. dup3(2).
+struct Redirect {
+  Fd from = Fd::none;
+  Fd to = Fd::none;
+};
+
 /// Descriptors from 3 on close when the program starts, but for those in `keep`
 /// (ascending), which stay open even if they were close-on-exec: one that leaks may be the
 /// way back to the host's root directory (CVE-2024-21626).
@@ -195,7 +202,8 @@ using Step = std::variant<step::CreateNamespaces, step::JoinNamespaces, step::Me
                           step::MakeScratchDirectory, step::WriteScratchFile, step::MakeLink,
                           step::Bind, step::BindScratch, step::MountFilesystem, step::EnterRoot,
                           step::SetHostname, step::ChangeDirectory, step::ForbidNewPrivileges,
-                          step::InstallFilter, step::CloseDescriptors, step::Execute>;
+                          step::InstallFilter, step::Redirect, step::CloseDescriptors,
+                          step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 }  // namespace ch

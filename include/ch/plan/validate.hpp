@@ -81,6 +81,9 @@ struct DestinationOf {
       if (mounted)
         return fail("a layer hides what is mounted before it: let it follow the image's root");
     }
+    if (const auto* puts = std::get_if<step::Redirect>(&s))
+      if (puts->from < Fd{0} || puts->to < Fd{0} || puts->to > Fd{2} || puts->from == puts->to)
+        return fail("an open descriptor can take the place of another one of 0, 1 and 2");
     if (const auto* closes = std::get_if<step::CloseDescriptors>(&s)) {
       int before = 0;
       for (const int kept : closes->keep) {

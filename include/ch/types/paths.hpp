@@ -40,6 +40,9 @@ enum class IfMissing : std::uint8_t {
            // missing source is an error
 };
 
+/// For binds of what some hosts and some images have.
+inline constexpr IfMissing if_both_exist = IfMissing::skip;
+
 /// A host file or tree that the user wants inside.
 struct UserBind {
   HostPath source{};

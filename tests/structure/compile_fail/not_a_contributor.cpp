@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// A contributor says whether it uses scratch; this one does not.
-// expect: Charlie: Mounts<...> takes mount contributors: a type with a static uses_scratch
+// A contributor has a contribute of the two arguments; this one takes one.
+// expect: Charlie: Mounts<...> takes mount contributors: a type with
 #include "ch/presets.hpp"
 
 struct Forgetful {
-  void contribute(ch::PlanBuilder&, const ch::PlanContext&) const noexcept {}
+  void contribute(ch::PlanBuilder&) const noexcept {}
 };
 ch::Mounts<ch::ImageRoot<>, Forgetful> mounts;

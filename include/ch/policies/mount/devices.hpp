@@ -10,7 +10,6 @@
 namespace ch {
 
 struct Devices {
-  static constexpr bool uses_scratch = false;
 
   void contribute(PlanBuilder& b, const PlanContext& c) const noexcept {
     b.add(step::Bind{HostPath("/dev"), ImagePath("/dev")});

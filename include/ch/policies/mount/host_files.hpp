@@ -11,7 +11,6 @@
 namespace ch {
 
 struct HostFiles {
-  static constexpr bool uses_scratch = false;
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
     for (const char* file : {"/etc/hosts", "/etc/resolv.conf", "/etc/machine-id"})

@@ -11,7 +11,6 @@ namespace ch {
 
 template <SettingOf<Access> AccessSetting = Chosen<Access>>
 struct ImageRoot {
-  static constexpr bool uses_scratch = false;
   static constexpr bool opens_image = true;
   HostPath image{};
   AccessSetting access{};

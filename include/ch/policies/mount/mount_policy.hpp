@@ -15,10 +15,10 @@ namespace ch {
 
 /// Purpose: adds the mounts that serve one end, such as a home directory.
 ///
-/// Minimal definition: `contribute(builder, context)`; a static `uses_scratch` that says
-/// whether its steps need the scratch file system. Optional: `scratch_size`, a ZString, to
-/// limit that; `opens_image`, for the one that provides the root; `covers_image`, for one
-/// that is mounted on the root and so hides what was mounted before it.
+/// Minimal definition: `contribute(builder, context)`, const and noexcept. Optional, static:
+/// `uses_scratch`, true if its steps need the scratch file system; `opens_image`, for the one
+/// that provides the root; `covers_image`, for one that is mounted on the root and so hides
+/// what was mounted before it. And `scratch_size`, a ZString, to limit the scratch file system.
 ///
 /// Laws: it only describes (no system calls); its options are its members; it looks at
 /// nothing but those and the context, so equal inputs give equal steps.
@@ -26,12 +26,12 @@ namespace ch {
 /// Models: ImageRoot, WritableLayer, HostFiles, Accounts, Tmp, Home, Devices, Additions,
 /// UserBinds.
 template <class C>
-concept MountContributor = requires(const C& contributor, PlanBuilder& builder,
-                                    const PlanContext& context) {
-  { C::uses_scratch } -> std::convertible_to<bool>;
-  { contributor.contribute(builder, context) }
-  noexcept;
-};
+concept MountContributor =
+    !requires { C::mounts; } &&  // that is a whole MountPolicy
+    requires(const C& contributor, PlanBuilder& builder, const PlanContext& context) {
+      { contributor.contribute(builder, context) }
+      noexcept;
+    };
 
 /// Purpose: adds all mount steps of a container.
 ///
@@ -60,6 +60,19 @@ template <class C>
 concept OpensImage = requires {
   requires C::opens_image;
 };
+
+/// A contributor that needs the scratch file system says so with this member.
+template <class C>
+concept UsesScratch = requires {
+  requires C::uses_scratch;
+};
+
+/// Would it be a contributor, were its `contribute` const and noexcept?
+template <class C>
+concept ForgetsConst = !MountContributor<C> &&
+    requires(C& contributor, PlanBuilder& builder, const PlanContext& context) {
+      contributor.contribute(builder, context);
+    };
 
 /// A contributor that covers the whole image says so with this member.
 template <class C>
@@ -90,9 +103,12 @@ template <class C>
 /// comes later may cover what came before. compose.hpp finds a good order by itself.
 template <class... Contributors>
 class Mounts {
+  static_assert(!(detail::ForgetsConst<Contributors> || ...),
+                "Charlie: a mount contributor only describes: declare its contribute const "
+                "noexcept.");
   static_assert((MountContributor<Contributors> && ...),
-                "Charlie: Mounts<...> takes mount contributors: a type with a static uses_scratch "
-                "and contribute(PlanBuilder&, const PlanContext&) noexcept.");
+                "Charlie: Mounts<...> takes mount contributors: a type with "
+                "contribute(PlanBuilder&, const PlanContext&) const noexcept.");
   static_assert((0 + ... + (detail::OpensImage<Contributors> ? 1 : 0)) == 1,
                 "Charlie: Mounts<...> needs exactly one contributor that opens the image; add "
                 "ch::ImageRoot, or remove the second.");
@@ -127,7 +143,7 @@ class Mounts {
     std::apply(
         [&](const auto& root, const auto&... rest) {
           root.contribute(builder, context);
-          if constexpr ((Contributors::uses_scratch || ...)) {
+          if constexpr ((detail::UsesScratch<Contributors> || ...)) {
             ZString size;
             ((size = detail::scratch_size(rest, size)), ...);
             builder.add(step::MakeScratch{size});

@@ -13,7 +13,6 @@ enum class TmpKind : std::uint8_t { shared_with_host, private_tmpfs };
 
 template <SettingOf<TmpKind> KindSetting = Chosen<TmpKind>>
 struct Tmp {
-  static constexpr bool uses_scratch = false;
   KindSetting kind{};
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {

@@ -11,7 +11,6 @@
 namespace ch {
 
 struct UserBinds {
-  static constexpr bool uses_scratch = false;
   std::span<const UserBind> binds{};
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {

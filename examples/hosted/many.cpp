@@ -1,0 +1,33 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Many programs at once, and one container for two of them: many IMAGE.
+
+#include <ch/run.hpp>
+#include <iostream>
+#include <vector>
+
+int main(int, char** argv) {
+  // [many]
+  const auto box = ch::host_integrated(argv[1]);
+  std::vector<ch::Child> all;  // each has a pidfd, for poll and epoll
+  for (const char* input : {"3", "1", "2"})
+    if (auto child = ch::spawn(box, {"sh", "-c", "exit $0", input}))
+      all.push_back(std::move(*child));
+    else
+      std::cerr << child.error() << '\n';
+  for (auto& child : all) std::cout << child.wait()->shell_status() << '\n';
+  // [/many]
+
+  // [peers]
+  const auto shared = ch::host_integrated(argv[1], ch::peers("solver-and-viewer", 2));
+  const char* const which[] = {"readlink", "/proc/self/ns/mnt"};
+  auto solver = ch::spawn(shared, {which[0], which[1]}, {.out = ch::Stream::pipe()});
+  auto viewer = ch::spawn(shared, {which[0], which[1]}, {.out = ch::Stream::pipe()});
+  // [/peers]
+  char a[64] = {};
+  char b[64] = {};
+  const bool both = solver && viewer && solver->wait() && viewer->wait() &&
+                    ::read(solver->out(), a, sizeof a - 1) > 0 &&
+                    ::read(viewer->out(), b, sizeof b - 1) > 0;
+  std::cout << (both && std::string(a) == b ? "one container" : "two containers") << '\n';
+}

@@ -1,0 +1,170 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. compose(values...): a container from its parts, in any order. Each value is a
+// policy, or owns what a policy views; values of which there may be many, such as binds, make
+// one policy together. The type that comes out is as fixed as one written by hand.
+#pragma once
+
+#include <boost/hana/flatten.hpp>
+
+#include "ch/compose.hpp"
+#include "ch/hosted/request.hpp"
+#include "ch/hosted/values.hpp"
+
+namespace ch {
+
+namespace detail {
+
+template <class V>
+concept OwnsPolicy = requires(const V& value) {
+  typename V::Policy;
+  { value.policy() } -> std::same_as<typename V::Policy>;
+};
+
+/// Values that only make a policy together with others of their kind, or none.
+template <class V>
+concept IsPart = std::same_as<V, Bind> || std::same_as<V, Link> || std::same_as<V, File> ||
+                 std::same_as<V, Hostname>;
+
+template <class V, class... Values>
+inline constexpr bool is_among = (std::same_as<V, Values> || ...);
+
+/// `Policy` by itself if `there`, as a hana::tuple of types; else an empty one.
+template <class Policy, bool there>
+constexpr auto types_if() {
+  if constexpr (there)
+    return hana::tuple_t<Policy>;
+  else
+    return hana::tuple_t<>;
+}
+
+/// The policy that a value is or owns; none if it is a part of one.
+template <class V>
+constexpr auto own_policy() {
+  if constexpr (OwnsPolicy<V>)
+    return hana::tuple_t<typename V::Policy>;
+  else
+    return types_if<V, !IsPart<V>>();
+}
+
+/// The Container that `Values` make.
+template <class... Values>
+constexpr auto compose_values() {
+  constexpr bool binds = is_among<Bind, Values...>;
+  constexpr bool adds = is_among<Link, Values...> || is_among<File, Values...>;
+  // What they need to exist in the image may be missing there.
+  constexpr bool layer = (binds || adds) && !is_among<Layer, Values...> &&
+                         !is_among<WritableLayer, Values...>;
+  constexpr auto policies = hana::flatten(
+      hana::make_tuple(own_policy<Values>()..., types_if<UserBinds, binds>(),
+                       types_if<Additions, adds>(), types_if<WritableLayer, layer>()));
+  return hana::unpack(policies, [](auto... types) {
+    return compose<typename decltype(types)::type...>();
+  });
+}
+
+/// Puts policies into a container: each where its kind stands.
+template <class ContainerT>
+struct Filler {
+  ContainerT& container;
+
+  template <class P>
+  void operator()(const P& policy) const noexcept {
+    if constexpr (NamespacePolicy<P>)
+      container.namespaces = policy;
+    else if constexpr (IdMapPolicy<P>)
+      container.ids = policy;
+    else if constexpr (JoinStrategy<P>)
+      container.join = policy;
+    else
+      container.mounts.template get<P>() = policy;
+  }
+};
+
+}  // namespace detail
+
+/// A container that owns what it names. Copyable; made by compose. Const use of one by several
+/// threads at once is fine.
+template <class... Values>
+class Box {
+ public:
+  using container_type = typename decltype(detail::compose_values<Values...>())::type;
+
+  explicit Box(Values... values) : values_(std::move(values)...) {}
+
+  /// The typed Container, whose views lead into this object and into `arena`. ENOMEM: that is
+  /// too small.
+  [[nodiscard]] Outcome<container_type> container(Arena& arena) const {
+    container_type made;
+    bool full = false;
+    std::apply([&](const auto&... value) { (put(made, value), ...); }, values_);
+    if constexpr (has<Bind>)
+      made.mounts.template get<UserBinds>().binds =
+          gather<Bind, UserBind>(arena, full, [](const Bind& b) noexcept {
+            return UserBind{HostPath(b.source.c_str()), ImagePath(b.destination.c_str()), b.access};
+          });
+    if constexpr (has<Link>)
+      made.mounts.template get<Additions>().links =
+          gather<Link, UserLink>(arena, full, [](const Link& l) noexcept {
+            return UserLink{l.target.c_str(), ImagePath(l.destination.c_str())};
+          });
+    if constexpr (has<File>)
+      made.mounts.template get<Additions>().files =
+          gather<File, UserFile>(arena, full, [](const File& f) noexcept {
+            return UserFile{f.content.view(), ImagePath(f.destination.c_str())};
+          });
+    if (full) return detail::no_memory();
+    return made;
+  }
+
+  /// See Plannable. With an image, its environment, PATH and working directory apply.
+  [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
+                                   Arena& arena) const {
+    Outcome<container_type> made = container(arena);
+    if (!made) return made.error();
+    HostPath image_path;
+    if constexpr (has<Image>) image_path = std::get<Image>(values_).policy().image;
+    return detail::plan_program(*made, image_path, facts, request, arena);
+  }
+
+ private:
+  template <class V>
+  static constexpr bool has = detail::is_among<V, Values...>;
+
+  template <class V>
+  static void put(container_type& made, const V& value) noexcept {
+    if constexpr (std::same_as<V, Hostname>)
+      made.hostname = value.name.c_str();
+    else if constexpr (detail::OwnsPolicy<V>)
+      detail::Filler<container_type>{made}(value.policy());
+    else if constexpr (!detail::IsPart<V>)
+      detail::Filler<container_type>{made}(value);
+  }
+  /// All values of type V, each as `view` makes it an Element, in `arena`.
+  template <class V, class Element, class View>
+  [[nodiscard]] std::span<const Element> gather(Arena& arena, bool& full,
+                                                View view) const noexcept {
+    auto all = arena.sequence<Element>((0 + ... + (std::same_as<V, Values> ? 1 : 0)));
+    const auto add = [&]<class Other>(const Other& value) noexcept {
+      if constexpr (std::same_as<Other, V>) full = !all.push_back(view(value)) || full;
+    };
+    std::apply([&](const auto&... value) { (add(value), ...); }, values_);
+    return all.span();
+  }
+
+  std::tuple<Values...> values_;
+};
+
+/// The container of these values, in whatever order they come: mounts in the order that makes
+/// sense (see mount_order), binds in the order given. Without namespaces: user and mount;
+/// without ids: the same; without a join: alone. What can't work does not compile, with a
+/// sentence that says why.
+///
+///     const auto box = ch::compose(ch::image("/img"), ch::devices, ch::bind("/scratch"),
+///                                  ch::as_root);
+template <class... Values>
+[[nodiscard]] Box<std::decay_t<Values>...> compose(Values&&... values) {
+  return Box<std::decay_t<Values>...>(std::forward<Values>(values)...);
+}
+
+}  // namespace ch

@@ -1,0 +1,178 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. Runs a function of this program inside a container and returns what it returns.
+// The function runs in a copy of this process (fork), which has entered the container: it sees
+// the image's files and this program's variables as they were; what it changes in memory is lost.
+#pragma once
+
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <type_traits>
+
+#include "ch/hosted/spawn.hpp"
+
+namespace ch {
+
+/// What a called function may return: nothing, bytes that mean the same in the other process,
+/// or a text.
+template <class T>
+concept Returnable = std::is_void_v<T> || std::same_as<T, std::string> ||
+                     (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>);
+
+namespace detail {
+
+enum class Told : char { result = 'r', failure = 'f', thrown = 't' };
+
+[[nodiscard]] inline bool write_all(int fd, std::string_view bytes) noexcept {
+  while (!bytes.empty()) {
+    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
+    if (n < 0 && errno != EINTR) return false;
+    if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return true;
+}
+
+inline void tell(int fd, Told kind, std::string_view bytes) noexcept {
+  const char head = static_cast<char>(kind);
+  if (write_all(fd, {&head, 1})) (void)write_all(fd, bytes);
+}
+
+/// Calls `function` and tells its result.
+template <class T, class F>
+void call_and_tell(int fd, F& function) {
+  if constexpr (std::is_void_v<T>) {
+    function();
+    tell(fd, Told::result, {});
+  } else {
+    const T result = function();
+    if constexpr (std::same_as<T, std::string>)
+      tell(fd, Told::result, result);
+    else
+      tell(fd, Told::result, {reinterpret_cast<const char*>(&result), sizeof result});
+  }
+}
+
+[[nodiscard]] inline std::string fields(const Failure& failure) {
+  std::string all;
+  for (const auto* text : {&failure.attempted, &failure.path, &failure.cause, &failure.remedy})
+    all.append(*text).push_back('\0');
+  all.append(std::to_string(static_cast<int>(failure.code))).push_back('\0');
+  all.append(std::to_string(static_cast<int>(failure.operation)));
+  return all;
+}
+
+[[nodiscard]] inline Failure from_fields(std::string_view all) {
+  const auto next = [&all] {
+    const std::string text(all.substr(0, all.find('\0')));
+    all = tail(all, text.size() + 1);
+    return text;
+  };
+  Failure failure;
+  failure.attempted = next();
+  failure.path = next();
+  failure.cause = next();
+  failure.remedy = next();
+  failure.code = static_cast<Errno>(std::atoi(next().c_str()));
+  failure.operation = static_cast<kernel::Call>(std::atoi(next().c_str()));
+  return failure;
+}
+
+/// In the copy: enters the container, calls, tells, ends without any of the destructors and exit
+/// handlers that are the original's.
+template <class T, class F>
+[[noreturn]] void be_called(const Plan& plan, F& function, int fd) noexcept {
+  kernel::Linux k;
+  const Result<void> inside = execute(k, plan);
+  if (!inside) {
+    tell(fd, Told::failure, fields(explain_failure(inside.error(), plan)));
+    ::_exit(31);
+  }
+#if defined(__cpp_exceptions)
+  try {
+    call_and_tell<T>(fd, function);
+  } catch (const std::exception& thrown) {
+    tell(fd, Told::thrown, thrown.what());
+  } catch (...) {
+    tell(fd, Told::thrown, "something that is no std::exception");
+  }
+#else
+  call_and_tell<T>(fd, function);
+#endif
+  ::_exit(0);
+}
+
+/// What the copy has told, or why it told nothing.
+template <class T>
+[[nodiscard]] Outcome<T> understand(const std::string& told, Outcome<ExitStatus> end) {
+  const char kind = told.empty() ? '\0' : told[0];
+  const std::string_view bytes = std::string_view(told).substr(told.empty() ? 0 : 1);
+  if (kind == static_cast<char>(Told::failure)) return from_fields(bytes);
+  Failure failure = failed_call(ECHILD, "call a function in the container");
+  failure.part = FailedPart::program;
+  if (kind == static_cast<char>(Told::thrown)) {
+    failure.cause = "it threw: " + std::string(bytes);
+    return failure;
+  }
+  if constexpr (std::is_void_v<T>) {
+    if (kind == static_cast<char>(Told::result)) return {};
+  } else if constexpr (std::same_as<T, std::string>) {
+    if (kind == static_cast<char>(Told::result)) return std::string(bytes);
+  } else if (kind == static_cast<char>(Told::result) && bytes.size() == sizeof(T)) {
+    T result;
+    std::memcpy(static_cast<void*>(&result), bytes.data(), sizeof result);
+    return result;
+  }
+  failure.cause = !end                ? end.error().cause
+                  : end->signal != 0 ? "its process died of signal " + std::to_string(end->signal)
+                                     : "its process ended with status " + std::to_string(end->code);
+  return failure;
+}
+
+}  // namespace detail
+
+/// Calls `function` inside `box` and returns its result.
+///
+/// In a program with threads only the calling one exists in the copy, so that a lock that
+/// another one holds stays held: use what a function may use after fork (man 2 fork); libc's own
+/// allocation is safe. Standard streams and all open descriptors are this process's. An
+/// exception is a Failure that quotes it; so is a death by a signal. Not for a box with a pid or
+/// time namespace (EINVAL), which a process can't enter itself.
+///
+///     const auto found = ch::call(ch::image("/img"), [] { return ::access("/usr/bin/gcc", X_OK) == 0; });
+template <class B, class F>
+[[nodiscard]] auto call(const B& box, F&& function) -> Outcome<std::invoke_result_t<F&>> {
+  using T = std::invoke_result_t<F&>;
+  static_assert(Returnable<T>,
+                "Charlie: a function that ch::call calls returns void, std::string or a trivially "
+                "copyable type that is no pointer: its result comes from another process.");
+  const Request request{nullptr, detail::begin_environment(Inherit::environment), {}, {}, {}, false};
+  return detail::with_plan(
+      detail::as_box(box), request, [&](const Plan& plan, Arena&) -> Outcome<T> {
+        if (detail::takes_init(plan)) {
+          Failure wrong = detail::failed_call(EINVAL, "call a function in the container");
+          wrong.cause = "only a child enters a pid or time namespace";
+          wrong.remedy = "leave those out, or run a program";
+          return wrong;
+        }
+        int ends[2] = {-1, -1};
+        if (::pipe2(ends, O_CLOEXEC) != 0) return detail::failed_call(errno, "make a pipe");
+        kernel::OwnedFd from(ends[0]);
+        kernel::OwnedFd to(ends[1]);
+        const pid_t pid = ::fork();
+        if (pid < 0) return detail::failed_call(errno, "start a process");
+        if (pid == 0) detail::be_called<T>(plan, function, to.get());
+        to.reset();
+        detail::Handles handles;
+        kernel::Linux k;
+        if (const auto pidfd = kernel::pidfd_open(k, Pid{pid}); pidfd.ok())
+          handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd.value()));
+        Child child = detail::make_child(Pid{pid}, std::move(handles));
+        std::string told;
+        while (detail::read_some(from.get(), told)) {
+        }
+        return detail::understand<T>(told, child.wait());
+      });
+}
+
+}  // namespace ch

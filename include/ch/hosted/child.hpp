@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. A program that has been started, as an object: wait for it, with a time limit or
+// in an event loop, send it signals, use its pipes. Source: man 2 pidfd_open, wait.
+#pragma once
+
+#include <poll.h>
+
+#include "ch/hosted/duration.hpp"
+#include "ch/hosted/stream.hpp"
+#include "ch/launch.hpp"
+
+namespace ch {
+
+class Child;
+
+namespace detail {
+
+struct Handles {
+  kernel::OwnedFd pidfd{};
+  kernel::OwnedFd report{};  // a peer's, which may not have got to its program yet
+  kernel::OwnedFd streams[3]{};
+};
+[[nodiscard]] inline Child make_child(Pid pid, Handles handles) noexcept;
+[[nodiscard]] inline std::optional<Failure> read_report(int fd);
+
+}  // namespace detail
+
+/// A started program. Move-only. One thread at a time; different ones may hold different
+/// children.
+///
+/// Whoever drops a Child that has not been waited for ends the program: it is killed (SIGKILL)
+/// and reaped, so that an early return leaves neither a zombie nor a program that runs on
+/// unseen. detach() is for those that shall. With a pid namespace all that the program has
+/// started ends with it; else what it has started itself runs on.
+class Child {
+ public:
+  Child(Child&& other) noexcept
+      : pid_(std::exchange(other.pid_, Pid::none)),
+        ended_(std::exchange(other.ended_, std::nullopt)),
+        handles_(std::move(other.handles_)) {}
+  Child& operator=(Child&& other) noexcept {
+    if (this == &other) return *this;
+    end();
+    pid_ = std::exchange(other.pid_, Pid::none);
+    ended_ = std::exchange(other.ended_, std::nullopt);
+    handles_ = std::move(other.handles_);
+    return *this;
+  }
+  ~Child() { end(); }
+
+  /// As this process's pid namespace numbers it. 0: moved from, or detached.
+  [[nodiscard]] int pid() const noexcept { return static_cast<int>(pid_); }
+  /// Becomes readable when the program has ended: for poll, epoll and their kin. Stays the
+  /// Child's. -1 on a kernel that has none (before 5.3).
+  [[nodiscard]] int pidfd() const noexcept { return handles_.pidfd.get(); }
+  /// This process's ends of streams that are pipes, else -1. They block unless told otherwise.
+  [[nodiscard]] int in() const noexcept { return handles_.streams[0].get(); }
+  [[nodiscard]] int out() const noexcept { return handles_.streams[1].get(); }
+  [[nodiscard]] int err() const noexcept { return handles_.streams[2].get(); }
+  /// The program reads the end of its input.
+  void close_in() noexcept { handles_.streams[0].reset(); }
+
+  /// Waits for the end of the program, and closes its input first if that is a pipe, since both
+  /// would wait for ever. Asked again, gives the same status. Fails with ECHILD where somebody
+  /// else has waited for it, or SIGCHLD is ignored and the kernel older than 6.15; a peer that
+  /// never got to its program fails with the reason.
+  [[nodiscard]] Outcome<ExitStatus> wait() {
+    close_in();
+    return reap();
+  }
+  /// The same, for `time` at most: nothing if the program still runs then. Leaves its input open.
+  [[nodiscard]] Outcome<std::optional<ExitStatus>> wait_for(Duration time) {
+    if (!ended_ && !ends_within(time)) return std::optional<ExitStatus>();
+    const Outcome<ExitStatus> ended = reap();
+    if (!ended) return ended.error();
+    return std::optional<ExitStatus>(*ended);
+  }
+  /// Sends `signal`: never to another process, since a number that has been reaped is not used.
+  /// ESRCH: it has ended.
+  Outcome<void> kill(int signal) {
+    kernel::Linux k;
+    if (pid_ == Pid::none || ended_)
+      return detail::failed_call(ESRCH, "send a signal to a program that has ended");
+    const auto sent = handles_.pidfd
+                          ? kernel::pidfd_kill(k, handles_.pidfd.kernel_fd(), signal)
+                          : kernel::kill(k, pid_, signal);
+    if (sent.ok()) return {};
+    return detail::failed_call(static_cast<int>(sent.error()), "send a signal to the program");
+  }
+  /// Lets it run on: its number, which the caller has to wait for, or whoever becomes its
+  /// parent. The pipes are closed.
+  int detach() noexcept {
+    handles_ = {};
+    return static_cast<int>(std::exchange(pid_, Pid::none));
+  }
+
+ private:
+  friend Child detail::make_child(Pid pid, detail::Handles handles) noexcept;
+  Child(Pid pid, detail::Handles handles) noexcept : pid_(pid), handles_(std::move(handles)) {}
+
+  [[nodiscard]] bool ends_within(Duration time) const noexcept {
+    const detail::Deadline deadline(time);
+    for (;;) {
+      const int left_ms = deadline.left_ms();
+      pollfd ending{handles_.pidfd.get(), POLLIN, 0};
+      if (::poll(&ending, 1, left_ms) > 0) return true;
+      if (left_ms == 0) return false;
+    }
+  }
+  [[nodiscard]] Outcome<ExitStatus> reap() {
+    if (!ended_ && pid_ == Pid::none)
+      return detail::failed_call(ECHILD, "wait for a child that was given away");
+    if (!ended_) ended_ = reap_once();
+    return *ended_;
+  }
+  [[nodiscard]] Outcome<ExitStatus> reap_once() {
+    std::optional<Failure> reported;
+    if (handles_.report) reported = detail::read_report(handles_.report.get());
+    kernel::Linux k;
+    const auto ended = detail::wait(k, StartedProcess{pid_}, handles_.pidfd.kernel_fd());
+    if (reported) return *std::move(reported);
+    if (ended) return *ended;
+    Failure failure = detail::failed_call(static_cast<int>(ended.error().code),
+                                          "learn how the program ended");
+    failure.cause = std::string(ended.error().path.view());
+    return failure;
+  }
+  void end() noexcept {
+    if (pid_ == Pid::none || ended_) return;
+    kernel::Linux k;
+    (void)(handles_.pidfd ? kernel::pidfd_kill(k, handles_.pidfd.kernel_fd(), detail::sigkill)
+                          : kernel::kill(k, pid_, detail::sigkill));
+    (void)detail::wait(k, StartedProcess{pid_}, handles_.pidfd.kernel_fd());
+    pid_ = Pid::none;
+  }
+
+  Pid pid_ = Pid::none;
+  std::optional<Outcome<ExitStatus>> ended_{};
+  detail::Handles handles_{};
+};
+
+inline Child detail::make_child(Pid pid, Handles handles) noexcept {
+  return Child(pid, std::move(handles));
+}
+
+}  // namespace ch

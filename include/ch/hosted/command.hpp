@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. The words of a program to start, owned: {"lmp", "-in", file}.
+#pragma once
+
+#include <initializer_list>
+#include <vector>
+
+#include "ch/hosted/given.hpp"
+
+namespace ch {
+
+/// A program and its arguments. The first word is looked for in the *container's* PATH unless
+/// it has a slash. Without words: the command that the image records.
+class Command {
+ public:
+  Command() = default;
+  Command(std::initializer_list<Given> words) {  // NOLINT: converts, so that braces will do
+    words_.reserve(words.size());
+    for (const Given& word : words) words_.push_back(word.str());
+  }
+  Command(std::vector<std::string> words) noexcept : words_(std::move(words)) {}  // NOLINT
+  /// `argv` as main gets it, or a part of it; ends in null.
+  [[nodiscard]] static Command of(const char* const* argv) {
+    Command command;
+    for (; argv != nullptr && *argv != nullptr; ++argv) command.words_.emplace_back(*argv);
+    return command;
+  }
+
+  [[nodiscard]] const std::vector<std::string>& words() const noexcept { return words_; }
+  /// Null-terminated views of the words, for execve; none if there are no words.
+  [[nodiscard]] std::vector<const char*> argv() const {
+    std::vector<const char*> views;
+    if (words_.empty()) return views;
+    views.reserve(words_.size() + 1);
+    for (const std::string& word : words_) views.push_back(word.c_str());
+    views.push_back(nullptr);
+    return views;
+  }
+
+ private:
+  std::vector<std::string> words_;
+};
+
+}  // namespace ch

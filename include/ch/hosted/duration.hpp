@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. A length of time in whole nanoseconds, made from std::chrono's durations without
+// their header, which alone takes half as long to compile as all of the launch path.
+#pragma once
+
+#include "ch/kernel/process.hpp"
+
+namespace ch {
+
+/// How long something may take. Converts from any std::chrono::duration: `5s`, `300ms`.
+/// Fractions of a nanosecond count as a whole one.
+struct Duration {
+  long long nanoseconds = 0;
+
+  constexpr Duration() noexcept = default;
+  template <class D>
+    requires requires(const D& duration) {
+      duration.count();
+      D::period::num;
+      D::period::den;
+    }
+  constexpr Duration(const D& duration) noexcept  // NOLINT: converts, its point
+      : nanoseconds(in_nanoseconds(static_cast<long double>(duration.count()) * D::period::num *
+                                   1e9L / D::period::den)) {}
+
+ private:
+  /// Beyond 250 years, or what is no number: the longest.
+  [[nodiscard]] static constexpr long long in_nanoseconds(long double count) noexcept {
+    constexpr long long most = 8'000'000'000'000'000'000;
+    if (!(count < static_cast<long double>(most))) return most;
+    if (count < -static_cast<long double>(most)) return -most;
+    const auto whole = static_cast<long long>(count);
+    return static_cast<long double>(whole) < count ? whole + 1 : whole;
+  }
+};
+
+namespace detail {
+
+/// The end of a length of time that begins now, by a clock that nobody sets.
+class Deadline {
+ public:
+  explicit Deadline(Duration from_now) noexcept : at_(now() + from_now.nanoseconds) {}
+
+  /// Whole milliseconds until then, for poll: 0 when it has come, an hour at most.
+  [[nodiscard]] int left_ms() const noexcept {
+    constexpr long long hour = 3'600'000;
+    const long long left = at_ - now();
+    if (left <= 0) return 0;
+    const long long ms = (left - 1) / 1'000'000 + 1;
+    return static_cast<int>(ms < hour ? ms : hour);
+  }
+  [[nodiscard]] Duration left() const noexcept {
+    Duration rest;
+    rest.nanoseconds = at_ - now();
+    return rest;
+  }
+
+ private:
+  [[nodiscard]] static long long now() noexcept {
+    kernel::Linux k;
+    kernel::TimeSpec time{};
+    (void)kernel::clock_gettime(k, kernel::clock_monotonic, time);
+    return static_cast<long long>(time.sec) * 1'000'000'000 + time.nsec;
+  }
+  long long at_;
+};
+
+}  // namespace detail
+}  // namespace ch

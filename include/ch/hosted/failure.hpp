@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. What went wrong, in words, and a value or that. The freestanding Error says which
+// step, which call and which errno; a Failure is made from one while its plan and the host's
+// limits can still be asked, and may be kept, copied to a log, or shown to a person.
+#pragma once
+
+#include <iosfwd>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+
+#include "ch/plan/explain.hpp"
+
+namespace ch {
+
+/// Which part failed: the container, or the program in a container that stood.
+enum class FailedPart : std::uint8_t { container, program };
+
+/// A failed operation. `attempted` follows "can't"; `path`, `cause` and `remedy` are empty where
+/// there is nothing to say.
+struct Failure {
+  Errno code = Errno::none;
+  kernel::Call operation = kernel::Call::none;  // none: no system call failed
+  FailedPart part = FailedPart::container;
+  std::string attempted{};
+  std::string path{};
+  std::string cause{};
+  std::string remedy{};
+
+  /// For main to return: 31 if there was no container, 49 if it stood but the program could not
+  /// be started. As ch-run's.
+  [[nodiscard]] int exit_status() const noexcept { return part == FailedPart::program ? 49 : 31; }
+  /// "can't bind /x: ENOENT ... from openat2", then a line each for cause and remedy.
+  [[nodiscard]] std::string text() const {
+    TextBuffer<64> called;
+    if (operation != kernel::Call::none) called << " from " << kernel::shape(operation).name;
+    TextBuffer<96> number;
+    number << code;
+    std::string all = "can't " + attempted;
+    if (!path.empty()) all.append(" ").append(path);
+    all.append(": ").append(number.view()).append(called.view());
+    if (!cause.empty()) all.append("\ncause: ").append(cause);
+    if (!remedy.empty()) all.append("\nremedy: ").append(remedy);
+    return all;
+  }
+  template <class Traits>
+  friend std::basic_ostream<char, Traits>& operator<<(std::basic_ostream<char, Traits>& out,
+                                                      const Failure& failure) {
+    return out << failure.text();
+  }
+};
+
+/// Explains `error`, which came from `plan`, by what the host says now. Six system calls.
+[[nodiscard]] inline Failure explain_failure(const Error& error, const Plan& plan) {
+  kernel::Linux k;
+  const Explanation known = explain(error, plan, probe_limits(k));
+  const auto index = static_cast<std::size_t>(error.step);
+  const bool in_plan = error.step != StepIndex::none && index < plan.steps.size();
+  Failure failure{error.code,
+                  error.operation,
+                  failed_to_execute(error, plan) ? FailedPart::program : FailedPart::container,
+                  in_plan ? std::visit(detail::Attempt{}, plan.steps[index]) : "plan the container",
+                  std::string(error.path.view()),
+                  std::string(known.cause),
+                  std::string(known.remedy)};
+  // Whoever plans says in words what is wrong.
+  if (!in_plan && error.operation == kernel::Call::none) failure.cause.swap(failure.path);
+  return failure;
+}
+
+/// A value, or the failure in its place: std::expected as far as we use it. `*` and `->` need a
+/// value, error() a failure.
+template <class T>
+class [[nodiscard]] Outcome {
+ public:
+  Outcome(T value) : held_(std::in_place_index<0>, std::move(value)) {}            // NOLINT
+  Outcome(Failure failure) : held_(std::in_place_index<1>, std::move(failure)) {}  // NOLINT
+
+  [[nodiscard]] bool has_value() const noexcept { return held_.index() == 0; }
+  explicit operator bool() const noexcept { return has_value(); }
+  [[nodiscard]] T& operator*() noexcept { return *std::get_if<0>(&held_); }
+  [[nodiscard]] const T& operator*() const noexcept { return *std::get_if<0>(&held_); }
+  [[nodiscard]] T* operator->() noexcept { return std::get_if<0>(&held_); }
+  [[nodiscard]] const T* operator->() const noexcept { return std::get_if<0>(&held_); }
+  [[nodiscard]] Failure& error() noexcept { return *std::get_if<1>(&held_); }
+  [[nodiscard]] const Failure& error() const noexcept { return *std::get_if<1>(&held_); }
+
+ private:
+  std::variant<T, Failure> held_;
+};
+
+/// The same without a value: success, or a failure.
+template <>
+class [[nodiscard]] Outcome<void> {
+ public:
+  Outcome() = default;
+  Outcome(Failure failure) : failure_(std::move(failure)) {}  // NOLINT
+
+  [[nodiscard]] bool has_value() const noexcept { return !failure_; }
+  explicit operator bool() const noexcept { return has_value(); }
+  [[nodiscard]] Failure& error() noexcept { return *failure_; }
+  [[nodiscard]] const Failure& error() const noexcept { return *failure_; }
+
+ private:
+  std::optional<Failure> failure_{};
+};
+
+namespace detail {
+
+/// A failure of a call of libc's that this process made, on its way to `attempted`.
+[[nodiscard]] inline Failure failed_call(int code, std::string attempted, std::string path = {}) {
+  return {static_cast<Errno>(code), kernel::Call::none, FailedPart::container,
+          std::move(attempted),     std::move(path),    {},
+          {}};
+}
+
+}  // namespace detail
+}  // namespace ch

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. host_integrated(image, values...): the container that `ch-run IMAGE` makes, as an
+// object that owns what it names. The same values as compose's say what is otherwise than
+// usual; what an image that feels like the host has anyway is refused at compile time.
+#pragma once
+
+#include <vector>
+
+#include "ch/hosted/request.hpp"
+#include "ch/hosted/values.hpp"
+#include "ch/host_integrated.hpp"
+
+namespace ch {
+
+/// An image that feels like its host: devices, network, accounts, /tmp, home, and the binds,
+/// links and files that were asked for. Copyable; made by host_integrated. Const use of one by
+/// several threads at once is fine.
+class HostIntegratedBox {
+ public:
+  explicit HostIntegratedBox(Image image) : image_(std::move(image)) {}
+
+  void set(Bind bind) { binds_.push_back(std::move(bind)); }
+  void set(Link link) { links_.push_back(std::move(link)); }
+  void set(File file) { files_.push_back(std::move(file)); }
+  void set(Layer layer) { layer_ = std::move(layer); }
+  void set(Hostname name) { hostname_ = std::move(name); }
+  void set(Peers peers) { peers_ = std::move(peers); }
+  void set(const Tmp<>& tmp) noexcept { tmp_ = tmp.kind.value(); }
+  void set(AsRoot) noexcept { ids_ = {Uid::root, Gid::root}; }
+  void set(SameIds) noexcept { ids_ = {}; }
+  void set(const ChosenIds& ids) noexcept { ids_ = ids; }
+  template <class... Kinds>
+  void set(NamespaceSet<ns::user, ns::mount, Kinds...> all) noexcept {
+    namespaces_ = all.flags();
+  }
+
+  /// See Plannable.
+  [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
+                                   Arena& arena) const {
+    const auto binds = views<UserBind>(arena, binds_, [](const Bind& b) noexcept {
+      return UserBind{HostPath(b.source.c_str()), ImagePath(b.destination.c_str()), b.access};
+    });
+    const auto links = views<UserLink>(arena, links_, [](const Link& l) noexcept {
+      return UserLink{l.target.c_str(), ImagePath(l.destination.c_str())};
+    });
+    const auto files = views<UserFile>(arena, files_, [](const File& f) noexcept {
+      return UserFile{f.content.view(), ImagePath(f.destination.c_str())};
+    });
+    if (binds.size() != binds_.size() || links.size() != links_.size() ||
+        files.size() != files_.size())
+      return detail::no_memory();
+
+    HostIntegratedChoices choices{.image = HostPath(image_.path.c_str()),
+                                  .image_access = image_.access,
+                                  .tmp = tmp_,
+                                  .binds = binds,
+                                  .links = links,
+                                  .files = files,
+                                  .namespaces = namespaces_,
+                                  .hostname = hostname_.name.c_str(),
+                                  .uid = ids_.chosen_uid,
+                                  .gid = ids_.chosen_gid,
+                                  .directory = request.directory,
+                                  .command = request.argv,
+                                  .environment = request.edits};
+    if (layer_) choices.layer = layer_->policy();
+    if (peers_) choices.join.choice = ChosenJoin::Choice(peers_->policy());
+    kernel::Linux k;
+    Environment environment(arena, request.environment);
+    HostIntegrated made;
+    const HostIntegratedProblem problem = integrate(k, facts, choices, environment, made);
+    if (problem.code == Errno::enomem) return detail::no_memory();
+    if (!problem.ok()) return detail::bad_environment(problem.what);
+    made.program.streams = request.streams;
+    const Result<Plan> plan = request.program ? made.container.plan(facts, made.program, arena)
+                                              : made.container.plan(facts, arena);
+    if (!plan) return explain_failure(plan.error(), {});
+    return *plan;
+  }
+
+ private:
+  template <class Element, class V, class View>
+  [[nodiscard]] static std::span<const Element> views(Arena& arena, const std::vector<V>& values,
+                                                      View view) noexcept {
+    auto all = arena.sequence<Element>(values.size());
+    for (const V& value : values) (void)all.push_back(view(value));
+    return all.span();
+  }
+
+  Image image_;
+  std::vector<Bind> binds_{};
+  std::vector<Link> links_{};
+  std::vector<File> files_{};
+  std::optional<Layer> layer_{};
+  std::optional<Peers> peers_{};
+  Hostname hostname_{};
+  TmpKind tmp_ = TmpKind::shared_with_host;
+  ChosenIds ids_{};
+  NamespaceFlags namespaces_{};
+};
+
+namespace detail {
+template <class V>
+concept ChangesIntegrated = requires(HostIntegratedBox& box, V value) { box.set(value); };
+}  // namespace detail
+
+/// What `ch-run IMAGE` makes, with these differences.
+///
+///     const auto box = ch::host_integrated("/img", ch::bind("/scratch"), ch::as_root);
+template <class... Values>
+[[nodiscard]] HostIntegratedBox host_integrated(Image image, Values&&... values) {
+  static_assert((detail::ChangesIntegrated<std::decay_t<Values>> && ...),
+                "Charlie: ch::host_integrated has devices, host files, accounts and home already; "
+                "it takes binds, links, files, a layer, a hostname, /tmp, ids, namespaces and "
+                "peers. For anything else use ch::compose.");
+  HostIntegratedBox box(std::move(image));
+  (box.set(std::forward<Values>(values)), ...);
+  return box;
+}
+template <class... Values>
+[[nodiscard]] HostIntegratedBox host_integrated(Given image_path, Values&&... values) {
+  return host_integrated(image(std::move(image_path)), std::forward<Values>(values)...);
+}
+
+}  // namespace ch

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. How a program is started, besides what it is and in which container: one
+// aggregate, so that designated initialisers name what differs from the usual.
+#pragma once
+
+#include "ch/hosted/command.hpp"
+#include "ch/hosted/duration.hpp"
+#include "ch/hosted/stream.hpp"
+
+namespace ch {
+
+/// What becomes of the environment of this process in the container.
+enum class Inherit : std::uint8_t { environment, nothing };
+
+/// For spawn and run.
+struct Options {
+  Stream in{};
+  Stream out{};
+  Stream err{};
+  /// NAME=VALUE each; `$NAME` in a value is not replaced. After what this process has, and
+  /// after what the image asks for.
+  std::vector<std::string> environment{};
+  std::vector<std::string> unset{};  // globs of names, before `environment`
+  Inherit inherit = Inherit::environment;
+  /// To start in; the image's working directory if it has one, else `/`.
+  Given directory{};
+};
+
+/// For capture.
+struct CaptureOptions {
+  Given input{};                         // bytes of its standard input; none: /dev/null
+  Duration timeout{};                    // 0: none. Then the program is killed
+  std::size_t limit = std::size_t{64} << 20;  // bytes of output and errors together; as above
+  Stream err = Stream::pipe();           // captured, or whatever else
+  std::vector<std::string> environment{};
+  std::vector<std::string> unset{};
+  Inherit inherit = Inherit::environment;
+  Given directory{};
+};
+
+}  // namespace ch

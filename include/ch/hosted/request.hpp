@@ -1,0 +1,161 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. What a box gets to make a plan of: a command and options as views, in the words of
+// the launch path; and the memory for that, which grows until the plan fits.
+#pragma once
+
+#include <cstdlib>
+
+#include "ch/hosted/options.hpp"
+#include "ch/inner_environment.hpp"
+#include "ch/launcher_descriptors.hpp"
+#include "ch/launch.hpp"
+
+namespace ch {
+
+/// A program to start, for a box to plan. Views.
+struct Request {
+  const char* const* argv = nullptr;       // null: the image's own
+  const char* const* environment = nullptr;  // that the program's begins as
+  std::span<const InnerEdit> edits{};
+  ImagePath directory{};
+  std::span<const step::Redirect> streams{};
+  bool program = true;  // false: the container alone, to enter it
+};
+
+/// Purpose: a container's description that owns all it names, so that it can be kept and used
+/// many times, by several threads at once.
+///
+/// Minimal definition: `plan(facts, request, arena)`, const. A Failure of ENOMEM without an
+/// operation asks for a larger arena.
+///
+/// Laws: asks the kernel only about the image and the accounts; changes nothing.
+///
+/// Models: Box<...> (compose), HostIntegratedBox (host_integrated), Image by itself, which
+/// stands for host_integrated(image).
+template <class B>
+concept Plannable = requires(const B& box, const HostFacts& facts, const Request& request,
+                             Arena& arena) {
+  { box.plan(facts, request, arena) } -> std::same_as<Outcome<Plan>>;
+};
+
+namespace detail {
+
+/// `options` as edits of the environment.
+template <class OptionsT>
+[[nodiscard]] std::vector<InnerEdit> edits_of(const OptionsT& options) {
+  std::vector<InnerEdit> edits;
+  edits.reserve(options.unset.size() + options.environment.size());
+  for (const std::string& glob : options.unset)
+    edits.push_back({{EditKind::unset_glob, glob, {}, Expansion::off}});
+  for (const std::string& assignment : options.environment)
+    edits.push_back({{EditKind::set_assignment, assignment, {}, Expansion::off}});
+  return edits;
+}
+
+/// The environment that options let a program begin with.
+[[nodiscard]] inline const char* const* begin_environment(Inherit inherit) noexcept {
+  static constexpr const char* none[] = {nullptr};
+  return inherit == Inherit::environment ? ::environ : none;
+}
+
+[[nodiscard]] inline bool wants_memory(const Failure& failure) noexcept {
+  return failure.code == Errno::enomem && failure.operation == kernel::Call::none;
+}
+
+/// The environment that a program can't have, as a failure.
+[[nodiscard]] inline Failure bad_environment(const EditProblem& problem) {
+  TextBuffer<1024> words;
+  words << problem;
+  return {Errno::einval,
+          kernel::Call::none,
+          FailedPart::container,
+          "make the program's environment",
+          {},
+          std::string(words.view()),
+          {}};
+}
+
+[[nodiscard]] inline Failure no_memory() {
+  return explain_failure({Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"}, {});
+}
+
+/// The plan of `container`, and of what `request` wants to run in it. With an image, that is
+/// asked for its environment and command, as ch-run does.
+template <class ContainerT>
+[[nodiscard]] Outcome<Plan> plan_program(ContainerT& container, HostPath image,
+                                         const HostFacts& facts, const Request& request,
+                                         Arena& arena) {
+  kernel::Linux k;
+  Environment environment(arena, request.environment);
+  ImageMetadata metadata;
+  if (!image.empty()) metadata = read_metadata(k, image, arena);
+  if (metadata.error.code != Errno::none) return explain_failure(metadata.error, {});
+  container.directory = request.directory;
+  if (container.directory.empty() && !metadata.directory.empty() &&
+      metadata.directory != ZString("/")) {
+    container.directory = ImagePath(metadata.directory);
+    container.if_directory_missing = IfMissing::skip;
+  }
+  EditProblem wrong;
+  if (!image.empty()) {
+    wrong = prepare_environment(environment, metadata, "/", true, request.edits);
+  } else {
+    for (const InnerEdit& inner : request.edits)
+      if (wrong.ok()) wrong = apply(environment, inner.edit);
+  }
+  if (environment.full()) return no_memory();
+  if (!wrong.ok()) return bad_environment(wrong);
+
+  Program program;
+  program.argv = request.argv != nullptr ? request.argv : image_command(metadata, arena);
+  if (program.argv != nullptr) program.name = program.argv[0];
+  program.envp = environment.envp();
+  if (const char* path = environment.get("PATH")) program.search_path = path;
+  program.keep_descriptors = kept_descriptors({}, false, environment);
+  program.streams = request.streams;
+  const Result<Plan> plan =
+      request.program ? container.plan(facts, program, arena) : container.plan(facts, arena);
+  if (!plan) return explain_failure(plan.error(), {});
+  return *plan;
+}
+
+/// Bytes that nobody has written to. Pages never touched cost nothing.
+class Storage {
+ public:
+  explicit Storage(std::size_t size) noexcept
+      : bytes_(static_cast<std::byte*>(std::malloc(size))), size_(bytes_ == nullptr ? 0 : size) {}
+  Storage(const Storage&) = delete;
+  Storage& operator=(const Storage&) = delete;
+  ~Storage() { std::free(bytes_); }
+  [[nodiscard]] std::span<std::byte> span() const noexcept { return {bytes_, size_}; }
+
+ private:
+  std::byte* bytes_;
+  std::size_t size_;
+};
+
+/// Plans `request` in memory that is as large as it takes, and hands plan and arena to `use`,
+/// whose Outcome it returns.
+template <Plannable B, class Use>
+auto with_plan(const B& box, const Request& request, Use use)
+    -> decltype(use(std::declval<const Plan&>(), std::declval<Arena&>())) {
+  constexpr std::size_t first = std::size_t{1} << 20;
+  constexpr std::size_t last = std::size_t{1} << 30;
+  kernel::Linux k;
+  const HostFacts facts = probe(k);
+  for (std::size_t size = first;; size *= 8) {
+    const Storage storage(size);
+    Arena arena(storage.span());
+    const Outcome<Plan> plan = box.plan(facts, request, arena);
+    if (plan) {
+      // What executes it needs some of the arena as well.
+      if (arena.capacity() - arena.used() >= 2 * child_stack_size) return use(*plan, arena);
+    } else if (!wants_memory(plan.error()) || size >= last) {
+      return plan.error();
+    }
+  }
+}
+
+}  // namespace detail
+}  // namespace ch

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. Starts a program in a container, from any thread of any program: the memory of this
+// process is borrowed until the program starts, not copied (launch.hpp), and what may allocate
+// is over by then.
+#pragma once
+
+#include <csignal>
+
+#include "ch/hosted/child.hpp"
+#include "ch/hosted/integrated_box.hpp"
+
+namespace ch {
+namespace detail {
+
+/// What stands for a box, as one: an image by itself feels like the host.
+[[nodiscard]] inline HostIntegratedBox as_box(const Image& image) {
+  return HostIntegratedBox(image);
+}
+template <Plannable B>
+[[nodiscard]] const B& as_box(const B& box) noexcept {
+  return box;
+}
+
+/// The words of a peer that did not get to its program: Error's numbers, then path, cause and
+/// remedy, a NUL behind each. Made in the peer, which may not allocate.
+struct PeerReport {
+  Error error{};
+  bool in_program = false;
+  char attempted[64] = {};
+  char texts[4096] = {};
+};
+
+/// In a copy of this process: takes the steps of `plan`; reports and ends if one fails.
+[[noreturn]] inline void be_peer(kernel::Linux& k, const Plan& plan, Fd report) noexcept {
+  const Error error = execute(k, plan, Descriptors::close_at_exec).error();
+  PeerReport told;
+  told.error = error;
+  told.in_program = failed_to_execute(error, plan);
+  const auto index = static_cast<std::size_t>(error.step);
+  TextWriter attempted(told.attempted, sizeof told.attempted);
+  attempted << (index < plan.steps.size() ? std::visit(Attempt{}, plan.steps[index])
+                                          : "make the container");
+  const Explanation known = explain(error, plan, probe_limits(k));
+  TextWriter texts(told.texts, sizeof told.texts);
+  texts << error.path << '\0' << known.cause << '\0' << known.remedy << '\0';
+  (void)kernel::write(k, report, &told, sizeof told);
+  kernel::exit_group(k, 127);
+}
+
+[[nodiscard]] inline std::optional<Failure> read_report(int fd) {
+  PeerReport told;
+  ssize_t got = -1;
+  do got = ::read(fd, &told, sizeof told);
+  while (got < 0 && errno == EINTR);
+  if (got != static_cast<ssize_t>(sizeof told)) return std::nullopt;  // it got to its program
+  told.texts[sizeof told.texts - 1] = '\0';
+  std::string_view rest(told.texts, sizeof told.texts);
+  const auto next = [&rest] {
+    const std::string text(rest.substr(0, rest.find('\0')));
+    rest = tail(rest, text.size() + 1);
+    return text;
+  };
+  Failure failure{told.error.code, told.error.operation,
+                  told.in_program ? FailedPart::program : FailedPart::container,
+                  told.attempted,  next(), {}, {}};
+  failure.cause = next();
+  failure.remedy = next();
+  return failure;
+}
+
+/// Starts a member of a peer group: a copy of this process (fork), since the others that it has
+/// to wait for may be started by this thread, too.
+[[nodiscard]] inline Outcome<Pid> spawn_peer(const Plan& plan, Handles& handles) {
+  kernel::Linux k;
+  Fd ends[2] = {Fd::none, Fd::none};
+  if (const auto piped = kernel::pipe(k, ends); !piped.ok())
+    return failed_call(static_cast<int>(piped.error()), "make a pipe");
+  handles.report = kernel::OwnedFd(static_cast<int>(ends[0]));
+  SignalsOfCaller signals;
+  signals.block(k);
+  Fd pidfd = Fd::none;
+  const auto peer = kernel::fork(k, 0, &pidfd);
+  if (peer.ok() && peer.value() == Pid::none) {
+    reset_handlers(k);
+    (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
+    be_peer(k, plan, ends[1]);
+  }
+  (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
+  (void)kernel::close(k, ends[1]);
+  if (!peer.ok()) return failed_call(static_cast<int>(peer.error()), "start a process");
+  handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
+  return peer.value();
+}
+
+/// Starts what `plan` says, with `handles` for the Child.
+[[nodiscard]] inline Outcome<Child> start(const Plan& plan, Arena& arena, Handles handles) {
+  kernel::Linux k;
+  if (std::holds_alternative<step::MeetPeers>(plan.steps[0])) {
+    const Outcome<Pid> peer = spawn_peer(plan, handles);
+    if (!peer) return peer.error();
+    return make_child(*peer, std::move(handles));
+  }
+  Fd pidfd = Fd::none;
+  const Result<StartedProcess> started = detail::spawn(k, plan, arena, &pidfd);
+  if (!started) {
+    if (pidfd != Fd::none) (void)kernel::close(k, pidfd);
+    return explain_failure(started.error(), plan);
+  }
+  if (pidfd == Fd::none)  // clone3 is refused here; the number is ours until we wait
+    if (const auto opened = kernel::pidfd_open(k, started->pid); opened.ok())
+      pidfd = opened.value();
+  handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
+  return make_child(started->pid, std::move(handles));
+}
+
+}  // namespace detail
+
+/// Starts `command` in `box`, which compose or host_integrated made, or an image, which stands
+/// for host_integrated(image).
+///
+/// Allocates, before the program's process exists. Errors: a Failure with the step that failed,
+/// its cause and its remedy, as ch-run prints them; nothing is left running then. Returns when
+/// the program has started, but for members of a peer group, of which the same thread may have
+/// to start the others: what hinders those, wait() says.
+///
+///     const auto child = ch::spawn(ch::image("/img"), {"post", input});
+template <class B>
+[[nodiscard]] Outcome<Child> spawn(const B& box, const Command& command,
+                                   const Options& options = {}) {
+  detail::Handles handles;
+  detail::OpenStream opened[3];
+  std::vector<step::Redirect> streams;
+  const Stream* const wanted[] = {&options.in, &options.out, &options.err};
+  for (int place = 0; place < 3; ++place) {
+    Outcome<detail::OpenStream> stream = detail::open_stream(*wanted[place], place);
+    if (!stream) return stream.error();
+    opened[place] = std::move(*stream);
+    handles.streams[place] = std::move(opened[place].outside);
+    if (opened[place].number >= 0)
+      streams.push_back({Fd{opened[place].number}, Fd{place}});
+  }
+  const std::vector<const char*> argv = command.argv();
+  const std::vector<InnerEdit> edits = detail::edits_of(options);
+  const Request request{argv.empty() ? nullptr : argv.data(),
+                        detail::begin_environment(options.inherit), edits,
+                        ImagePath(options.directory.c_str()), streams};
+  return detail::with_plan(detail::as_box(box), request, [&](const Plan& plan, Arena& arena) {
+    return detail::start(plan, arena, std::move(handles));
+  });
+}
+
+/// Starts `command` in `box` and waits for its end. See spawn.
+///
+///     const auto end = ch::run(ch::image("/img"), {"lmp", "-in", "in.lj"});
+///     if (!end) std::cerr << end.error() << '\n';
+///     return end ? end->shell_status() : end.error().exit_status();
+template <class B>
+Outcome<ExitStatus> run(const B& box, const Command& command, const Options& options = {}) {
+  Outcome<Child> child = spawn(box, command, options);
+  if (!child) return child.error();
+  return child->wait();
+}
+
+}  // namespace ch

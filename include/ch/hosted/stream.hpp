@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. What a program's standard input, output and error are. They are opened in this
+// process, so that paths are the host's and an error is told before anything starts; the
+// container's process only puts them in their places (step::Redirect).
+// Source: man 2 dup, pipe, memfd_create.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+#include "ch/hosted/failure.hpp"
+#include "ch/hosted/given.hpp"
+#include "ch/kernel/owned_fd.hpp"
+
+namespace ch {
+
+/// One of a program's three standard streams.
+class Stream {
+ public:
+  enum class Kind : std::uint8_t { inherit, null, descriptor, file, append, pipe, text };
+
+  Stream() = default;  // that of this process
+  /// /dev/null.
+  [[nodiscard]] static Stream null() { return Stream(Kind::null); }
+  /// An open descriptor, which stays the caller's.
+  [[nodiscard]] static Stream descriptor(int fd) { return Stream(Kind::descriptor, {}, fd); }
+  /// A file of the host: read as input; as output, made or emptied, and written.
+  [[nodiscard]] static Stream file(Given path) { return Stream(Kind::file, std::move(path)); }
+  /// A file of the host, made if it is missing, to whose end output goes.
+  [[nodiscard]] static Stream append(Given path) { return Stream(Kind::append, std::move(path)); }
+  /// A pipe whose other end the Child has.
+  [[nodiscard]] static Stream pipe() { return Stream(Kind::pipe); }
+  /// Input that is these bytes, of any number: from memory, so that nobody has to feed a pipe.
+  [[nodiscard]] static Stream text(Given bytes) { return Stream(Kind::text, std::move(bytes)); }
+
+  [[nodiscard]] Kind kind() const noexcept { return kind_; }
+  [[nodiscard]] const std::string& str() const noexcept { return text_.str(); }
+  [[nodiscard]] int fd() const noexcept { return fd_; }
+
+ private:
+  explicit Stream(Kind kind, Given text = {}, int fd = -1) noexcept
+      : kind_(kind), fd_(fd), text_(std::move(text)) {}
+
+  Kind kind_ = Kind::inherit;
+  int fd_ = -1;
+  Given text_{};
+};
+
+namespace detail {
+
+using kernel::OwnedFd;
+
+/// A stream that has been opened: `inside` takes the place of the program's, `outside` is the
+/// other end of a pipe. `number` is that of `inside`, or of the caller's own; -1: inherited.
+struct OpenStream {
+  OwnedFd inside{};
+  OwnedFd outside{};
+  int number = -1;
+};
+
+/// Beyond 2, so that no redirection takes away what another one needs.
+[[nodiscard]] inline OwnedFd above_streams(OwnedFd fd) noexcept {
+  if (!fd || fd.get() > 2) return fd;
+  return OwnedFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+}
+
+/// A file in memory that holds `bytes`, to be read from its start; none on error (errno).
+[[nodiscard]] inline OwnedFd file_of(std::string_view bytes) noexcept {
+  OwnedFd file(::memfd_create("input", MFD_CLOEXEC));
+  while (file && !bytes.empty()) {
+    const auto n = ::write(file.get(), bytes.data(), bytes.size());
+    if (n < 0 && errno != EINTR) return {};
+    if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  if (file && ::lseek(file.get(), 0, SEEK_SET) != 0) return {};
+  return file;
+}
+
+[[nodiscard]] inline OwnedFd open_path(const char* path, bool output, int mode) noexcept {
+  return OwnedFd(
+      ::open(path, O_CLOEXEC | (output ? O_WRONLY | O_CREAT | mode : O_RDONLY), 0666));
+}
+
+/// Reads what is there; false at the end of the stream.
+[[nodiscard]] inline bool read_some(int fd, std::string& to) {
+  char room[16384];
+  const ssize_t n = ::read(fd, room, sizeof room);
+  if (n > 0) to.append(room, static_cast<std::size_t>(n));
+  return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
+}
+
+/// Opens `stream` as number `place` of a program: 0 is read, 1 and 2 are written.
+[[nodiscard]] inline Outcome<OpenStream> open_stream(const Stream& stream, int place) {
+  constexpr const char* names[] = {"give the program its input", "take the program's output",
+                                   "take the program's errors"};
+  const bool output = place != 0;
+  OpenStream opened;
+  if (stream.kind() == (output ? Stream::Kind::text : Stream::Kind::append)) {
+    Failure wrong = failed_call(EINVAL, names[place]);
+    wrong.cause = output ? "a text is for input" : "what is appended to is for output";
+    return wrong;
+  }
+  switch (stream.kind()) {
+    case Stream::Kind::inherit:
+      return opened;
+    case Stream::Kind::null:
+      opened.inside = OwnedFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+      break;
+    case Stream::Kind::descriptor:
+      if (stream.fd() == place) return opened;
+      opened.number = stream.fd();
+      if (stream.fd() > 2 && ::fcntl(stream.fd(), F_GETFD) != -1) return opened;
+      opened.inside = OwnedFd(::fcntl(stream.fd(), F_DUPFD_CLOEXEC, 3));
+      break;
+    case Stream::Kind::file:
+      opened.inside = open_path(stream.str().c_str(), output, O_TRUNC);
+      break;
+    case Stream::Kind::append:
+      opened.inside = open_path(stream.str().c_str(), output, O_APPEND);
+      break;
+    case Stream::Kind::text:
+      opened.inside = file_of(stream.str());
+      break;
+    case Stream::Kind::pipe: {
+      int ends[2] = {-1, -1};
+      if (::pipe2(ends, O_CLOEXEC) == 0) {
+        opened.inside = OwnedFd(ends[output ? 1 : 0]);
+        opened.outside = OwnedFd(ends[output ? 0 : 1]);
+      }
+      break;
+    }
+  }
+  opened.inside = above_streams(std::move(opened.inside));
+  if (!opened.inside) {
+    const bool names_file =
+        stream.kind() == Stream::Kind::file || stream.kind() == Stream::Kind::append;
+    return failed_call(errno, names[place], names_file ? stream.str() : std::string());
+  }
+  opened.number = opened.inside.get();
+  return opened;
+}
+
+}  // namespace detail
+}  // namespace ch

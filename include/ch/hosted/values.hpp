@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. What compose and host_integrated take: values that own their texts, one function
+// or constant each. A policy of the library's or of your own that holds no views of what may go
+// away is such a value as it is.
+#pragma once
+
+#include "ch/hosted/duration.hpp"
+#include "ch/hosted/given.hpp"
+#include "ch/presets.hpp"
+
+namespace ch {
+
+/// An image: a directory of the host that becomes the root.
+struct Image {
+  Given path{};
+  Access access = Access::read_only;
+
+  using Policy = ImageRoot<>;
+  [[nodiscard]] Policy policy() const noexcept { return {HostPath(path.c_str()), access}; }
+};
+[[nodiscard]] inline Image image(Given path, Access access = Access::read_only) {
+  return {std::move(path), access};
+}
+
+/// A host file or tree, shown in the container. Any number; in the order given.
+struct Bind {
+  Given source{};
+  Given destination{};
+  Access access = Access::read_write;
+};
+[[nodiscard]] inline Bind bind(Given source, Given destination,
+                               Access access = Access::read_write) {
+  return {std::move(source), std::move(destination), access};
+}
+/// At the same path inside.
+[[nodiscard]] inline Bind bind(Given source, Access access = Access::read_write) {
+  return {source, source, access};
+}
+
+/// A symbolic link, made in the container only.
+struct Link {
+  Given target{};
+  Given destination{};
+};
+[[nodiscard]] inline Link link(Given target, Given destination) {
+  return {std::move(target), std::move(destination)};
+}
+
+/// A small read-only file with this content, in the container only.
+struct File {
+  Given content{};
+  Given destination{};
+};
+[[nodiscard]] inline File file(Given content, Given destination) {
+  return {std::move(content), std::move(destination)};
+}
+
+/// A layer over the image that takes what is written: in memory, or in a directory that keeps it.
+struct Layer {
+  OverlayKind kind = OverlayKind::scratch;
+  Given directory{};
+  Given size{};
+
+  using Policy = WritableLayer;
+  [[nodiscard]] Policy policy() const noexcept {
+    return {kind, HostPath(directory.c_str()), size.c_str()};
+  }
+};
+/// Changes are gone at the end. `size` as tmpfs takes it ("64m", "12%"); half of the memory.
+[[nodiscard]] inline Layer changes_in_memory(Given size = {}) {
+  return {OverlayKind::scratch, {}, std::move(size)};
+}
+[[nodiscard]] inline Layer changes_in(Given directory) {
+  return {OverlayKind::directory, std::move(directory), {}};
+}
+
+/// The name that the container's programs see. In a uts namespace, which this does not add.
+struct Hostname {
+  Given name{};
+};
+[[nodiscard]] inline Hostname hostname(Given name) { return {std::move(name)}; }
+
+/// One container for `count` processes that all say this, on one machine and as one user.
+struct Peers {
+  Given tag{};
+  std::uint32_t count = 1;
+  Duration timeout{};  // for all to come; 0: 30 s
+
+  using Policy = PeerGroup;
+  [[nodiscard]] Policy policy() const noexcept {
+    constexpr long long second = 1'000'000'000;
+    const long long whole = timeout.nanoseconds <= 0 ? 30 : (timeout.nanoseconds - 1) / second + 1;
+    return {tag.c_str(), count, no_rank, static_cast<std::uint64_t>(whole)};
+  }
+};
+[[nodiscard]] inline Peers peers(Given tag, std::uint32_t count, Duration timeout = {}) {
+  return {std::move(tag), count, timeout};
+}
+
+/// The namespaces of a running process of a container.
+[[nodiscard]] inline AttachToPid attach(int pid) noexcept { return {Pid{pid}}; }
+
+/// /dev, /proc and /sys of the host, with all that hangs below.
+inline constexpr Devices devices{};
+/// /etc/hosts, resolv.conf and machine-id of the host, where both have them.
+inline constexpr HostFiles host_files{};
+/// /etc/passwd and /etc/group with the ids that exist inside.
+inline constexpr Accounts accounts{};
+inline constexpr Tmp<> shared_tmp{TmpKind::shared_with_host};
+inline constexpr Tmp<> private_tmp{TmpKind::private_tmpfs};
+/// Who one is inside: the same, root, or any.
+inline constexpr SameIds same_ids{};
+inline constexpr AsRoot as_root{};
+[[nodiscard]] constexpr ChosenIds ids(unsigned uid, unsigned gid) noexcept {
+  return {static_cast<Uid>(uid), static_cast<Gid>(gid)};
+}
+/// Namespaces besides user and mount: `ch::also<ch::ns::pid, ch::ns::uts>`.
+template <class... Kinds>
+inline constexpr NamespaceSet<ns::user, ns::mount, Kinds...> also{};
+
+}  // namespace ch

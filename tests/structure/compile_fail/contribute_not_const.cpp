@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// The likeliest slip in a contributor of one's own.
+// expect: Charlie: a mount contributor only describes: declare its contribute const
+#include "ch/presets.hpp"
+
+struct Careless {
+  void contribute(ch::PlanBuilder& b, const ch::PlanContext&) { b.bind("/lustre", "/lustre"); }
+};
+ch::Mounts<ch::ImageRoot<>, Careless> mounts;
