@@ -10,6 +10,13 @@ set(hello ${charlie_fixtures}/hello)
 charlie_add_test_as_user(examples.hello_library
   ${here}/golden ${example_dir}/hello_library/expected.txt ${charlie_fixtures}
   $<TARGET_FILE:hello_library> hello)
+foreach(example IN ITEMS "run hello echo hi" "capture hello" "compose hello hello" "many hello"
+    "call hello")
+  separate_arguments(words UNIX_COMMAND "${example}")
+  list(POP_FRONT words name)
+  charlie_add_test_as_user(examples.hosted_${name} ${here}/golden
+    ${example_dir}/hosted/${name}.txt ${charlie_fixtures} $<TARGET_FILE:hosted_${name}> ${words})
+endforeach()
 charlie_add_test_as_user(examples.contributor_runs
   ${here}/contributor_runs $<TARGET_FILE:contributor> ${hello})
 charlie_add_test_as_user(examples.namespaces_differ_inside

@@ -12,7 +12,8 @@ using namespace std::chrono_literals;
 
 int main(int, char** argv) {
   const auto image = ch::image(argv[1]);
-  const auto sorted = ch::capture(image, {"sort"}, {.input = "plan\nmount\nenter\n", .timeout = 20s});
+  const auto sorted =
+      ch::capture(image, {"sort"}, {.input = "plan\nmount\nenter\n", .timeout = 20s});
   if (!sorted) {
     std::cerr << sorted.error() << '\n';
     return sorted.error().exit_status();
@@ -20,6 +21,8 @@ int main(int, char** argv) {
   std::istringstream words(sorted->out);
   for (std::string word; words >> word;) std::cout << word << ' ' << word.size() << '\n';
 
-  const auto late = ch::capture(image, {"sh", "-c", "echo early; exec sleep 1000"}, {.timeout = 200ms});
-  std::cout << late->out << (late->cut == ch::Cut::timeout ? "and then too late" : "in time") << '\n';
+  const auto late =
+      ch::capture(image, {"sh", "-c", "echo early; exec sleep 1000"}, {.timeout = 200ms});
+  std::cout << late->out << (late->cut == ch::Cut::timeout ? "and then too late" : "in time")
+            << '\n';
 }

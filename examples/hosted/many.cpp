@@ -20,14 +20,10 @@ int main(int, char** argv) {
 
   // [peers]
   const auto shared = ch::host_integrated(argv[1], ch::peers("solver-and-viewer", 2));
-  const char* const which[] = {"readlink", "/proc/self/ns/mnt"};
-  auto solver = ch::spawn(shared, {which[0], which[1]}, {.out = ch::Stream::pipe()});
-  auto viewer = ch::spawn(shared, {which[0], which[1]}, {.out = ch::Stream::pipe()});
+  const ch::Command which{"readlink", "/proc/self/ns/mnt"};
+  auto solver = ch::spawn(shared, which, {.out = ch::Stream::pipe()});
+  auto viewer = ch::spawn(shared, which, {.out = ch::Stream::pipe()});
   // [/peers]
-  char a[64] = {};
-  char b[64] = {};
-  const bool both = solver && viewer && solver->wait() && viewer->wait() &&
-                    ::read(solver->out(), a, sizeof a - 1) > 0 &&
-                    ::read(viewer->out(), b, sizeof b - 1) > 0;
-  std::cout << (both && std::string(a) == b ? "one container" : "two containers") << '\n';
+  const bool one = solver && viewer && solver->read_out() == viewer->read_out();
+  std::cout << (one ? "one container" : "two containers") << '\n';
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. The launch path with all its policies, and composition where Boost.Hana is to be
-// found. Programs that watch their compile times include what they use instead.
+// Floor 5h. The library but for archives and injection: the launch path with all its policies
+// and, where Boost.Hana is to be found, the hosted front. Programs that watch their compile
+// times include what they use instead.
 #pragma once
 
 #include "ch/host_integrated.hpp"
@@ -9,6 +10,6 @@
 #include "ch/presets.hpp"
 #include "ch/version.hpp"
 
-#if __has_include(<boost/hana/tuple.hpp>)
-#include "ch/compose.hpp"
+#if __STDC_HOSTED__ && __has_include(<boost/hana/tuple.hpp>)
+#include "ch/run.hpp"
 #endif

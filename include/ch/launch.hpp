@@ -158,7 +158,8 @@ template <kernel::Kernel K>
 /// See spawn_plan. `pidfd`, if not null, becomes one for the child, or stays as it is where the
 /// kernel gives none.
 template <kernel::Kernel K>
-[[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena, Fd* pidfd) noexcept {
+[[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena,
+                                           Fd* pidfd) noexcept {
   if (takes_init(plan)) return spawn_init(k, plan, pidfd);
   auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
@@ -213,8 +214,8 @@ template <kernel::Kernel K>
 /// after the child is gone. Takes its stack from `arena` (96 KiB).
 ///
 /// With a pid namespace the child is the namespace's init, a copy of this process (fork), and
-/// the program is a child of that: signals to `StartedProcess::pid` come to the program, and where one
-/// kills that, the exit code is 128 and the signal.
+/// the program is a child of that: signals to `StartedProcess::pid` come to the program, and where
+/// one kills that, the exit code is 128 and the signal.
 ///
 /// Errors: those of the steps; of clone3: EAGAIN (process limit), ENOSPC, EPERM and
 /// EINVAL as for unshare, reported for step 0. ENOMEM: arena too small. clone3 is of
@@ -227,7 +228,7 @@ template <kernel::Kernel K>
 /// Starts `program` in `container`, as a child. See spawn_plan for how, and for errors.
 template <kernel::Kernel K, class... Policies>
 [[nodiscard]] Result<StartedProcess> spawn(K& k, const Container<Policies...>& container,
-                                  const Program& program, Arena& arena) noexcept {
+                                           const Program& program, Arena& arena) noexcept {
   const Result<Plan> plan = container.plan(probe(k), program, arena);
   if (!plan) return failure(plan.error());
   return spawn_plan(k, *plan, arena);

@@ -24,7 +24,7 @@ concept OwnsPolicy = requires(const V& value) {
 /// Values that only make a policy together with others of their kind, or none.
 template <class V>
 concept IsPart = std::same_as<V, Bind> || std::same_as<V, Link> || std::same_as<V, File> ||
-                 std::same_as<V, Hostname>;
+    std::same_as<V, Hostname>;
 
 template <class V, class... Values>
 inline constexpr bool is_among = (std::same_as<V, Values> || ...);
@@ -53,14 +53,13 @@ constexpr auto compose_values() {
   constexpr bool binds = is_among<Bind, Values...>;
   constexpr bool adds = is_among<Link, Values...> || is_among<File, Values...>;
   // What they need to exist in the image may be missing there.
-  constexpr bool layer = (binds || adds) && !is_among<Layer, Values...> &&
-                         !is_among<WritableLayer, Values...>;
+  constexpr bool layer =
+      (binds || adds) && !is_among<Layer, Values...> && !is_among<WritableLayer, Values...>;
   constexpr auto policies = hana::flatten(
       hana::make_tuple(own_policy<Values>()..., types_if<UserBinds, binds>(),
                        types_if<Additions, adds>(), types_if<WritableLayer, layer>()));
-  return hana::unpack(policies, [](auto... types) {
-    return compose<typename decltype(types)::type...>();
-  });
+  return hana::unpack(policies,
+                      [](auto... types) { return compose<typename decltype(types)::type...>(); });
 }
 
 /// Puts policies into a container: each where its kind stands.
@@ -89,6 +88,8 @@ template <class... Values>
 class Box {
  public:
   using container_type = typename decltype(detail::compose_values<Values...>())::type;
+
+  static_assert(sizeof(container_type) > 0);  // here, where what can't work was put together
 
   explicit Box(Values... values) : values_(std::move(values)...) {}
 

@@ -18,7 +18,7 @@ namespace ch {
 /// or a text.
 template <class T>
 concept Returnable = std::is_void_v<T> || std::same_as<T, std::string> ||
-                     (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>);
+    (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>);
 
 namespace detail {
 
@@ -123,7 +123,7 @@ template <class T>
     std::memcpy(static_cast<void*>(&result), bytes.data(), sizeof result);
     return result;
   }
-  failure.cause = !end                ? end.error().cause
+  failure.cause = !end               ? end.error().cause
                   : end->signal != 0 ? "its process died of signal " + std::to_string(end->signal)
                                      : "its process ended with status " + std::to_string(end->code);
   return failure;
@@ -139,14 +139,16 @@ template <class T>
 /// exception is a Failure that quotes it; so is a death by a signal. Not for a box with a pid or
 /// time namespace (EINVAL), which a process can't enter itself.
 ///
-///     const auto found = ch::call(ch::image("/img"), [] { return ::access("/usr/bin/gcc", X_OK) == 0; });
+///     const auto found = ch::call(ch::image("/img"), [] { return ::access("/usr/bin/gcc", X_OK) ==
+///     0; });
 template <class B, class F>
 [[nodiscard]] auto call(const B& box, F&& function) -> Outcome<std::invoke_result_t<F&>> {
   using T = std::invoke_result_t<F&>;
   static_assert(Returnable<T>,
                 "Charlie: a function that ch::call calls returns void, std::string or a trivially "
                 "copyable type that is no pointer: its result comes from another process.");
-  const Request request{nullptr, detail::begin_environment(Inherit::environment), {}, {}, {}, false};
+  const Request request{nullptr, detail::begin_environment(Inherit::environment), {}, {}, {},
+                        false};
   return detail::with_plan(
       detail::as_box(box), request, [&](const Plan& plan, Arena&) -> Outcome<T> {
         if (detail::takes_init(plan)) {

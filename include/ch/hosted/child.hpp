@@ -58,6 +58,10 @@ class Child {
   [[nodiscard]] int in() const noexcept { return handles_.streams[0].get(); }
   [[nodiscard]] int out() const noexcept { return handles_.streams[1].get(); }
   [[nodiscard]] int err() const noexcept { return handles_.streams[2].get(); }
+  /// All of its output or errors from now to the end, if that is a pipe: waits for it. Where both
+  /// are pipes, and for limits, see capture.
+  [[nodiscard]] std::string read_out() { return read_all(out()); }
+  [[nodiscard]] std::string read_err() { return read_all(err()); }
   /// The program reads the end of its input.
   void close_in() noexcept { handles_.streams[0].reset(); }
 
@@ -82,9 +86,8 @@ class Child {
     kernel::Linux k;
     if (pid_ == Pid::none || ended_)
       return detail::failed_call(ESRCH, "send a signal to a program that has ended");
-    const auto sent = handles_.pidfd
-                          ? kernel::pidfd_kill(k, handles_.pidfd.kernel_fd(), signal)
-                          : kernel::kill(k, pid_, signal);
+    const auto sent = handles_.pidfd ? kernel::pidfd_kill(k, handles_.pidfd.kernel_fd(), signal)
+                                     : kernel::kill(k, pid_, signal);
     if (sent.ok()) return {};
     return detail::failed_call(static_cast<int>(sent.error()), "send a signal to the program");
   }
@@ -99,6 +102,12 @@ class Child {
   friend Child detail::make_child(Pid pid, detail::Handles handles) noexcept;
   Child(Pid pid, detail::Handles handles) noexcept : pid_(pid), handles_(std::move(handles)) {}
 
+  [[nodiscard]] static std::string read_all(int fd) {
+    std::string all;
+    while (fd >= 0 && detail::read_some(fd, all)) {
+    }
+    return all;
+  }
   [[nodiscard]] bool ends_within(Duration time) const noexcept {
     const detail::Deadline deadline(time);
     for (;;) {
@@ -121,8 +130,8 @@ class Child {
     const auto ended = detail::wait(k, StartedProcess{pid_}, handles_.pidfd.kernel_fd());
     if (reported) return *std::move(reported);
     if (ended) return *ended;
-    Failure failure = detail::failed_call(static_cast<int>(ended.error().code),
-                                          "learn how the program ended");
+    Failure failure =
+        detail::failed_call(static_cast<int>(ended.error().code), "learn how the program ended");
     failure.cause = std::string(ended.error().path.view());
     return failure;
   }

@@ -15,11 +15,11 @@ struct Duration {
 
   constexpr Duration() noexcept = default;
   template <class D>
-    requires requires(const D& duration) {
-      duration.count();
-      D::period::num;
-      D::period::den;
-    }
+  requires requires(const D& duration) {
+    duration.count();
+    D::period::num;
+    D::period::den;
+  }
   constexpr Duration(const D& duration) noexcept  // NOLINT: converts, its point
       : nanoseconds(in_nanoseconds(static_cast<long double>(duration.count()) * D::period::num *
                                    1e9L / D::period::den)) {}

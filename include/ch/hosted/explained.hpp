@@ -17,25 +17,25 @@ enum class Form : std::uint8_t { text, json, shell };
 ///
 ///     std::cout << *ch::explain(ch::image("/img"), {"true"});
 template <class B>
-  requires(!std::same_as<B, Error>)
-[[nodiscard]] Outcome<std::string> explain(const B& box, const Command& command = {},
-                                           Form form = Form::text) {
+requires(!std::same_as<B, Error>)
+    [[nodiscard]] Outcome<std::string> explain(const B& box, const Command& command = {},
+                                               Form form = Form::text) {
   const std::vector<const char*> argv = command.argv();
   const char* const* const environment = detail::begin_environment(Inherit::environment);
-  const Request request{argv.empty() ? nullptr : argv.data(), environment, {}, {}, {},
-                        !argv.empty()};
-  return detail::with_plan(
-      detail::as_box(box), request, [&](const Plan& plan, Arena&) -> Outcome<std::string> {
-        std::string all;
-        const auto add = [&all](std::string_view part) { all.append(part); };
-        if (form == Form::json)
-          print_json(plan, add);
-        else if (form == Form::shell)
-          print_shell(plan, add, environment);
-        else
-          print_text(plan, add);
-        return all;
-      });
+  const Request request{
+      argv.empty() ? nullptr : argv.data(), environment, {}, {}, {}, !argv.empty()};
+  return detail::with_plan(detail::as_box(box), request,
+                           [&](const Plan& plan, Arena&) -> Outcome<std::string> {
+                             std::string all;
+                             const auto add = [&all](std::string_view part) { all.append(part); };
+                             if (form == Form::json)
+                               print_json(plan, add);
+                             else if (form == Form::shell)
+                               print_shell(plan, add, environment);
+                             else
+                               print_text(plan, add);
+                             return all;
+                           });
 }
 
 }  // namespace ch

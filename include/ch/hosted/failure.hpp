@@ -111,8 +111,12 @@ namespace detail {
 
 /// A failure of a call of libc's that this process made, on its way to `attempted`.
 [[nodiscard]] inline Failure failed_call(int code, std::string attempted, std::string path = {}) {
-  return {static_cast<Errno>(code), kernel::Call::none, FailedPart::container,
-          std::move(attempted),     std::move(path),    {},
+  return {static_cast<Errno>(code),
+          kernel::Call::none,
+          FailedPart::container,
+          std::move(attempted),
+          std::move(path),
+          {},
           {}};
 }
 

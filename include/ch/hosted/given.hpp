@@ -22,9 +22,9 @@ class Given {
   Given(std::string_view text) : text_(text) {}                    // NOLINT
   /// A path of the standard library's, or anything else with such a `native`.
   template <class P>
-    requires requires(const P& path) {
-      { path.native() } -> std::convertible_to<std::string>;
-    }
+  requires requires(const P& path) {
+    { path.native() } -> std::convertible_to<std::string>;
+  }
   Given(const P& path) : text_(path.native()) {}  // NOLINT
 
   [[nodiscard]] const std::string& str() const noexcept { return text_; }

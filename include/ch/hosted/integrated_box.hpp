@@ -7,9 +7,9 @@
 
 #include <vector>
 
+#include "ch/host_integrated.hpp"
 #include "ch/hosted/request.hpp"
 #include "ch/hosted/values.hpp"
-#include "ch/host_integrated.hpp"
 
 namespace ch {
 
@@ -102,7 +102,9 @@ class HostIntegratedBox {
 
 namespace detail {
 template <class V>
-concept ChangesIntegrated = requires(HostIntegratedBox& box, V value) { box.set(value); };
+concept ChangesIntegrated = requires(HostIntegratedBox& box, V value) {
+  box.set(value);
+};
 }  // namespace detail
 
 /// What `ch-run IMAGE` makes, with these differences.

@@ -8,14 +8,14 @@
 
 #include "ch/hosted/options.hpp"
 #include "ch/inner_environment.hpp"
-#include "ch/launcher_descriptors.hpp"
 #include "ch/launch.hpp"
+#include "ch/launcher_descriptors.hpp"
 
 namespace ch {
 
 /// A program to start, for a box to plan. Views.
 struct Request {
-  const char* const* argv = nullptr;       // null: the image's own
+  const char* const* argv = nullptr;         // null: the image's own
   const char* const* environment = nullptr;  // that the program's begins as
   std::span<const InnerEdit> edits{};
   ImagePath directory{};

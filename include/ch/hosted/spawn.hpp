@@ -61,9 +61,13 @@ struct PeerReport {
     rest = tail(rest, text.size() + 1);
     return text;
   };
-  Failure failure{told.error.code, told.error.operation,
+  Failure failure{told.error.code,
+                  told.error.operation,
                   told.in_program ? FailedPart::program : FailedPart::container,
-                  told.attempted,  next(), {}, {}};
+                  told.attempted,
+                  next(),
+                  {},
+                  {}};
   failure.cause = next();
   failure.remedy = next();
   return failure;
@@ -137,8 +141,7 @@ template <class B>
     if (!stream) return stream.error();
     opened[place] = std::move(*stream);
     handles.streams[place] = std::move(opened[place].outside);
-    if (opened[place].number >= 0)
-      streams.push_back({Fd{opened[place].number}, Fd{place}});
+    if (opened[place].number >= 0) streams.push_back({Fd{opened[place].number}, Fd{place}});
   }
   const std::vector<const char*> argv = command.argv();
   const std::vector<InnerEdit> edits = detail::edits_of(options);

@@ -81,8 +81,7 @@ struct OpenStream {
 }
 
 [[nodiscard]] inline OwnedFd open_path(const char* path, bool output, int mode) noexcept {
-  return OwnedFd(
-      ::open(path, O_CLOEXEC | (output ? O_WRONLY | O_CREAT | mode : O_RDONLY), 0666));
+  return OwnedFd(::open(path, O_CLOEXEC | (output ? O_WRONLY | O_CREAT | mode : O_RDONLY), 0666));
 }
 
 /// Reads what is there; false at the end of the stream.

@@ -2,7 +2,8 @@
 //
 // Floor 5h. What compose and host_integrated take: values that own their texts, one function
 // or constant each. A policy of the library's or of your own that holds no views of what may go
-// away is such a value as it is.
+// away is such a value as it is. Write ch::bind and ch::link with their namespace, since texts
+// of the standard library's bring in std::bind, and <unistd.h> has a link.
 #pragma once
 
 #include "ch/hosted/duration.hpp"

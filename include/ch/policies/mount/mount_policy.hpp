@@ -89,6 +89,15 @@ template <class... Contributors>
   return right;
 }
 
+/// Is no type among them twice?
+template <class... Ts>
+[[nodiscard]] constexpr bool all_differ() noexcept {
+  const auto count = []<class T>(std::type_identity<T>) {
+    return (0 + ... + (std::same_as<T, Ts> ? 1 : 0));
+  };
+  return ((count(std::type_identity<Ts>{}) == 1) && ...);
+}
+
 /// What a contributor says about the size of the scratch file system, if anything.
 template <class C>
 [[nodiscard]] constexpr ZString scratch_size(const C& contributor, ZString so_far) noexcept {
@@ -109,6 +118,8 @@ class Mounts {
   static_assert((MountContributor<Contributors> && ...),
                 "Charlie: Mounts<...> takes mount contributors: a type with "
                 "contribute(PlanBuilder&, const PlanContext&) const noexcept.");
+  static_assert(detail::all_differ<Contributors...>(),
+                "Charlie: a mount contributor is given twice; remove one of them.");
   static_assert((0 + ... + (detail::OpensImage<Contributors> ? 1 : 0)) == 1,
                 "Charlie: Mounts<...> needs exactly one contributor that opens the image; add "
                 "ch::ImageRoot, or remove the second.");
