@@ -78,12 +78,33 @@ void call_and_tell(int fd, F& function) {
   return failure;
 }
 
+/// Enters the container. Where something has started a thread in the copy (a sanitizer's
+/// runtime, a handler of pthread_atfork), the kernel moves nobody to a new user namespace
+/// (EINVAL): then in a copy of the copy, which has none; the copy waits and ends like that.
+[[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan) noexcept {
+  const Result<void> inside = execute(k, plan);
+  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  if (inside || creates == nullptr || inside.error().code != Errno::einval ||
+      inside.error().step != StepIndex{0})
+    return inside;
+  const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
+  if (!copy.ok()) return inside;
+  if (copy.value() == Pid::none) {
+    (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
+    return execute(k, plan, Descriptors::close_now, 1);
+  }
+  int status = 0;
+  while (kernel::wait4(k, copy.value(), status).error() == Errno::eintr) {
+  }
+  end_like(k, status);
+}
+
 /// In the copy: enters the container, calls, tells, ends without any of the destructors and exit
 /// handlers that are the original's.
 template <class T, class F>
 [[noreturn]] void be_called(const Plan& plan, F& function, int fd) noexcept {
   kernel::Linux k;
-  const Result<void> inside = execute(k, plan);
+  const Result<void> inside = enter_copy(k, plan);
   if (!inside) {
     tell(fd, Told::failure, fields(explain_failure(inside.error(), plan)));
     ::_exit(31);
@@ -157,21 +178,19 @@ template <class B, class F>
           wrong.remedy = "leave those out, or run a program";
           return wrong;
         }
-        int ends[2] = {-1, -1};
-        if (::pipe2(ends, O_CLOEXEC) != 0) return detail::failed_call(errno, "make a pipe");
-        kernel::OwnedFd from(ends[0]);
-        kernel::OwnedFd to(ends[1]);
+        detail::Pipe pipe = detail::make_pipe();
+        if (!pipe.to) return detail::failed_call(errno, "make a pipe");
         const pid_t pid = ::fork();
         if (pid < 0) return detail::failed_call(errno, "start a process");
-        if (pid == 0) detail::be_called<T>(plan, function, to.get());
-        to.reset();
+        if (pid == 0) detail::be_called<T>(plan, function, pipe.to.get());
+        pipe.to.reset();
         detail::Handles handles;
         kernel::Linux k;
         if (const auto pidfd = kernel::pidfd_open(k, Pid{pid}); pidfd.ok())
           handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd.value()));
         Child child = detail::make_child(Pid{pid}, std::move(handles));
         std::string told;
-        while (detail::read_some(from.get(), told)) {
+        while (detail::read_some(pipe.from.get(), told)) {
         }
         return detail::understand<T>(told, child.wait());
       });

@@ -77,10 +77,9 @@ struct PeerReport {
 /// to wait for may be started by this thread, too.
 [[nodiscard]] inline Outcome<Pid> spawn_peer(const Plan& plan, Handles& handles) {
   kernel::Linux k;
-  Fd ends[2] = {Fd::none, Fd::none};
-  if (const auto piped = kernel::pipe(k, ends); !piped.ok())
-    return failed_call(static_cast<int>(piped.error()), "make a pipe");
-  handles.report = kernel::OwnedFd(static_cast<int>(ends[0]));
+  Pipe pipe = make_pipe();
+  if (!pipe.to) return failed_call(errno, "make a pipe");
+  handles.report = std::move(pipe.from);
   SignalsOfCaller signals;
   signals.block(k);
   Fd pidfd = Fd::none;
@@ -88,10 +87,10 @@ struct PeerReport {
   if (peer.ok() && peer.value() == Pid::none) {
     reset_handlers(k);
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
-    be_peer(k, plan, ends[1]);
+    be_peer(k, plan, pipe.to.kernel_fd());
   }
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
-  (void)kernel::close(k, ends[1]);
+  pipe.to.reset();
   if (!peer.ok()) return failed_call(static_cast<int>(peer.error()), "start a process");
   handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
   return peer.value();

@@ -80,8 +80,28 @@ struct OpenStream {
   return file;
 }
 
-[[nodiscard]] inline OwnedFd open_path(const char* path, bool output, int mode) noexcept {
-  return OwnedFd(::open(path, O_CLOEXEC | (output ? O_WRONLY | O_CREAT | mode : O_RDONLY), 0666));
+/// A file of the host; none on error (errno). Opened as it is closed, past libc: a thread
+/// sanitizer that saw only one of the two would take a number that comes up again for a race.
+[[nodiscard]] inline OwnedFd open_path(const char* path, std::uint64_t flags) noexcept {
+  kernel::Linux k;
+  const auto opened = kernel::openat(k, Fd::cwd, path, flags, 0666);
+  if (!opened.ok()) errno = static_cast<int>(opened.error());
+  return OwnedFd(opened.ok() ? static_cast<int>(opened.value()) : -1);
+}
+
+/// A pipe, whose ends are close-on-exec; none on error (errno). Like open_path.
+struct Pipe {
+  OwnedFd from{};
+  OwnedFd to{};
+};
+[[nodiscard]] inline Pipe make_pipe() noexcept {
+  kernel::Linux k;
+  Fd ends[2] = {Fd::none, Fd::none};
+  if (const auto made = kernel::pipe(k, ends); !made.ok()) {
+    errno = static_cast<int>(made.error());
+    return {};
+  }
+  return {OwnedFd(static_cast<int>(ends[0])), OwnedFd(static_cast<int>(ends[1]))};
 }
 
 /// Reads what is there; false at the end of the stream.
@@ -107,7 +127,7 @@ struct OpenStream {
     case Stream::Kind::inherit:
       return opened;
     case Stream::Kind::null:
-      opened.inside = OwnedFd(::open("/dev/null", O_RDWR | O_CLOEXEC));
+      opened.inside = open_path("/dev/null", kernel::o_rdwr);
       break;
     case Stream::Kind::descriptor:
       if (stream.fd() == place) return opened;
@@ -116,20 +136,19 @@ struct OpenStream {
       opened.inside = OwnedFd(::fcntl(stream.fd(), F_DUPFD_CLOEXEC, 3));
       break;
     case Stream::Kind::file:
-      opened.inside = open_path(stream.str().c_str(), output, O_TRUNC);
+      opened.inside =
+          open_path(stream.str().c_str(), output ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY);
       break;
     case Stream::Kind::append:
-      opened.inside = open_path(stream.str().c_str(), output, O_APPEND);
+      opened.inside = open_path(stream.str().c_str(), O_WRONLY | O_CREAT | O_APPEND);
       break;
     case Stream::Kind::text:
       opened.inside = file_of(stream.str());
       break;
     case Stream::Kind::pipe: {
-      int ends[2] = {-1, -1};
-      if (::pipe2(ends, O_CLOEXEC) == 0) {
-        opened.inside = OwnedFd(ends[output ? 1 : 0]);
-        opened.outside = OwnedFd(ends[output ? 0 : 1]);
-      }
+      Pipe both = make_pipe();
+      opened.inside = std::move(output ? both.to : both.from);
+      opened.outside = std::move(output ? both.from : both.to);
       break;
     }
   }
