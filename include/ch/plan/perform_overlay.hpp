@@ -12,25 +12,29 @@
 namespace ch {
 namespace detail {
 
-/// The mount points that later steps will need and may make. The look-up of each answers
-/// false for those that are no concern here.
+/// The mount point that a step will need and may make.
 struct CreatedMountPoint {
   ImagePath destination{};
   HostPath source{};      // decides between directory and file,
   ScratchPath scratch{};  // or this does; if both are empty, a directory
-  bool wanted = false;
+  bool wanted = false;    // else the step is no concern here
 
-  void operator()(const step::Bind& s) noexcept {
-    *this = {s.destination, s.source, {}, s.if_missing == IfMissing::create};
+  explicit CreatedMountPoint(const Step& step) noexcept {
+    if (const auto* bind = std::get_if<step::Bind>(&step)) {
+      destination = bind->destination;
+      source = bind->source;
+      wanted = bind->if_missing == IfMissing::create;
+    }
+    if (const auto* generated = std::get_if<step::BindScratch>(&step)) {
+      destination = generated->destination;
+      scratch = generated->source;
+      wanted = generated->if_missing == IfMissing::create;
+    }
+    if (const auto* mounts = std::get_if<step::MountFilesystem>(&step)) {
+      destination = mounts->destination;
+      wanted = true;
+    }
   }
-  void operator()(const step::BindScratch& s) noexcept {
-    *this = {s.destination, {}, s.source, s.if_missing == IfMissing::create};
-  }
-  void operator()(const step::MountFilesystem& s) noexcept {
-    *this = {s.destination, {}, {}, true};
-  }
-  template <class S>
-  void operator()(const S&) noexcept {}
 };
 
 /// What the mount point has to be. The scratch file system is still empty at this time.
@@ -54,8 +58,7 @@ Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
                link->destination.text));
       continue;
     }
-    CreatedMountPoint point;
-    std::visit(point, step);
+    const CreatedMountPoint point(step);
     if (!point.wanted) continue;
     const auto there = open_mount_point(k, a, point.destination);
     if (there) a.release(k, *there);
