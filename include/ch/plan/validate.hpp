@@ -41,19 +41,6 @@ namespace detail {
   return nullptr;
 }
 
-/// Where a step wants to put something in the container; null for other steps.
-template <class... Kinds>
-[[nodiscard]] constexpr const ImagePath* destination_of(
-    const std::variant<Kinds...>& step) noexcept {
-  const ImagePath* found = nullptr;
-  const auto look = [&]<class S>(const S* s) noexcept {
-    if constexpr (requires { s->destination; })
-      if (s != nullptr) found = &s->destination;
-  };
-  (look(std::get_if<Kinds>(&step)), ...);
-  return found;
-}
-
 }  // namespace detail
 
 /// EINVAL with the step at fault: namespaces not first or not once, peers who meet and are
@@ -121,7 +108,7 @@ template <class... Kinds>
         is(std::type_identity<step::BindScratch>{})) {
       if (!scratch || in_root) return fail("scratch is used between MakeScratch and EnterRoot");
     }
-    if (const ImagePath* destination = detail::destination_of(s)) {
+    if (const ImagePath* destination = destination_of(s)) {
       if (!image || in_root) return fail("mounts go between OpenImage and EnterRoot");
       if (head(destination->view(), 1) != "/")
         return fail("a destination is an absolute path in the container");
