@@ -8,8 +8,8 @@
 #include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/printed.hpp"
 #include "ch/cli/output.hpp"
-#include "ch/plan/explain.hpp"
 #include "ch/plan/execute.hpp"
+#include "ch/plan/explain.hpp"
 #include "ch/plan/print_text.hpp"
 #include "ch/policies/idmap/id_map.hpp"
 #include "ch/policies/ns/namespace_set.hpp"
@@ -95,14 +95,14 @@ class Report {
 /// Prints the report; answers the exit status.
 inline int check() noexcept {
   using namespace ch;
-  kernel::Linux k;
+  kernel::Linux machine;
+  LaunchKernel k(machine);
   const HostFacts facts = probe(k);
   const HostLimits limits = probe_limits(k);
   detail::Report report(facts, limits);
 
-  const Errno user = detail::attempt([](kernel::Linux& inner) {
-    return kernel::unshare(inner, kernel::clone_newuser).error();
-  });
+  const Errno user = detail::attempt(
+      [](kernel::Linux& inner) { return kernel::unshare(inner, kernel::clone_newuser).error(); });
   report.line("user namespaces", user, "no containers at all");
   const Errno mount = user != Errno::none ? user : report.namespaces(ns::mount::flag);
   if (user == Errno::none) report.line("mount namespaces", mount, "no containers at all");

@@ -86,8 +86,12 @@ inline bool describe(Launch& l) noexcept {
   l.remedy = "--set-env takes NAME=VALUE, or a file of the host with such lines";
   Sequence<InnerEdit> edits;
   if (!read_edits(l, edits)) return false;
+  // Once, for all that looks at it. That it is not there is for the plan to say.
+  const auto opened =
+      kernel::openat(l.k, Fd::cwd, o.image.c_str(), kernel::o_path | kernel::o_directory);
   HostIntegratedChoices choices{
       .image = o.image,
+      .image_directory = opened.ok() ? opened.value() : Fd::none,
       .image_access = o.image_access,
       .layer = {o.overlay, o.overlay_directory, o.overlay_size},
       .tmp = o.tmp,

@@ -56,6 +56,12 @@ struct Launch {
          << " is memory, and what is written there is lost at the end";
     messages().warning(text.view());
   }
+  /// Made for a launch that is refused now, and not to be removed again.
+  void on_left(ZString path) const noexcept {
+    TextBuffer<640> text;
+    text << "what was made for this run at " << path << " stays in the image";
+    messages().warning(text.view());
+  }
 };
 
 }  // namespace ch_run

@@ -25,8 +25,9 @@ class LaunchKernel {
     };
   }
 
-  /// `listener.on_joined` is told of the container that a joiner has come to, and
-  /// `listener.on_skipped` of the binds that are left out.
+  /// `listener.on_joined` is told of the container that a joiner has come to,
+  /// `listener.on_skipped` of the binds that are left out, and `listener.on_left` of what a
+  /// refused launch can't take back.
   template <class Listener>
   void listen(const Listener& listener) noexcept {
     listener_ = &listener;
@@ -35,6 +36,9 @@ class LaunchKernel {
     };
     skipped_ = [](const void* self, const ch::step::Bind& bind) noexcept {
       static_cast<const Listener*>(self)->on_skipped(bind);
+    };
+    left_ = [](const void* self, ch::ZString path) noexcept {
+      static_cast<const Listener*>(self)->on_left(path);
     };
   }
 
@@ -51,12 +55,16 @@ class LaunchKernel {
   void on_skipped(const ch::step::Bind& bind) noexcept {
     if (skipped_ != nullptr) skipped_(listener_, bind);
   }
+  void on_left(ch::ZString path) noexcept {
+    if (left_ != nullptr) left_(listener_, path);
+  }
 
  private:
   ch::kernel::AnyKernel inner_;
   const void* listener_ = nullptr;
   void (*joined_)(const void*, const ch::Gathering&) noexcept = nullptr;
   void (*skipped_)(const void*, const ch::step::Bind&) noexcept = nullptr;
+  void (*left_)(const void*, ch::ZString) noexcept = nullptr;
   void* watcher_ = nullptr;
   void (*tell_)(void*, ch::StepIndex, const ch::Step&) noexcept = nullptr;
 };

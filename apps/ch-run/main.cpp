@@ -124,7 +124,10 @@ bool called_as(const char* word, std::string_view name) noexcept {
 int ch_main(int argc, char** argv, char** envp);
 int ch_main(int argc, char** argv, char** envp) {
   const bool checks = argc > 0 && called_as(argv[0], "ch-checkns");
-  if (cli::refuses_privilege(checks ? "ch-checkns" : "ch-run", argc, argv)) return exit_container;
+  kernel::Linux machine;
+  LaunchKernel k(machine);
+  if (cli::refuses_privilege(k, checks ? "ch-checkns" : "ch-run", argc, argv))
+    return exit_container;
   if (checks) return check();
   Arena arena(storage, more_storage);
   Launch l(arena, envp);

@@ -18,7 +18,8 @@ using cli::standard_error;
 using cli::standard_output;
 
 inline int report(const Launch& l, const Plan& plan, const Error& error) noexcept {
-  kernel::Linux k;
+  kernel::Linux machine;
+  LaunchKernel k(machine);  // the one that all else is compiled for
   TextBuffer<16384> message;
   write_message(message, "ch-run", error, plan, probe_limits(k));
   l.messages().labelled(message.view());

@@ -19,6 +19,7 @@ namespace ch {
 /// must live as long as what is made of them.
 struct HostIntegratedChoices {
   HostPath image{};
+  Fd image_directory = Fd::none;  // of `image`, open until the launch: then it is surely one
   Access image_access = Access::read_only;
   WritableLayer layer{};
   TmpKind tmp = TmpKind::shared_with_host;
@@ -135,7 +136,10 @@ template <kernel::Kernel K>
     HostIntegrated& made, Descriptors descriptors = Descriptors::close_now) noexcept {
   Arena& arena = environment.arena();
   ImageMetadata metadata;
-  if (!choices.image.empty()) metadata = read_metadata(k, choices.image, arena, descriptors);
+  if (choices.image_directory != Fd::none)
+    metadata = read_metadata(k, choices.image_directory, arena, descriptors);
+  else if (!choices.image.empty())
+    metadata = read_metadata(k, choices.image, arena, descriptors);
   if (metadata.error.code != Errno::none)
     return {metadata.error.code, {"can't read what the image says of itself", metadata.error.path}};
 
@@ -149,7 +153,7 @@ template <kernel::Kernel K>
     c.directory = ImagePath(metadata.directory);
     c.if_directory_missing = IfMissing::skip;  // nobody has asked for it just now
   }
-  c.mounts.get<ImageRoot<>>() = {choices.image, choices.image_access};
+  c.mounts.get<ImageRoot<>>() = {choices.image, choices.image_access, choices.image_directory};
   c.mounts.get<WritableLayer>() = choices.layer;
   c.mounts.get<Tmp<>>() = {choices.tmp};
   c.mounts.get<Additions>() = {choices.links, choices.files};
@@ -165,14 +169,14 @@ template <kernel::Kernel K>
   const char* const* command = choices.command;
   if (command == nullptr) command = image_command(metadata, arena);
   const char* const path = environment.get("PATH");
-  made.program = {
-      command == nullptr ? ZString() : ZString(command[0]),
-      command,
-      environment.envp(),
-      path == nullptr ? std::string_view() : path,
-      kept_descriptors(choices.keep_descriptors,
-                       std::holds_alternative<LivingTag>(choices.join.choice), environment),
-      choices.filter};
+  made.program = {command == nullptr ? ZString() : ZString(command[0]),
+                  command,
+                  environment.envp(),
+                  path == nullptr ? std::string_view() : path,
+                  kept_descriptors(k, choices.keep_descriptors,
+                                   std::holds_alternative<LivingTag>(choices.join.choice),
+                                   environment, descriptors),
+                  choices.filter};
   return {};
 }
 

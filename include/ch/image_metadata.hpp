@@ -41,24 +41,16 @@ namespace detail {
 
 }  // namespace detail
 
-/// Reads both into `arena`; what is missing, unreadable or no regular file is empty. That the
-/// image itself is not there is for the plan to say. Six calls at most for an image without
-/// links; one for an image without /ch.
+/// Reads both into `arena`; what is missing, unreadable or no regular file is empty. `image` is
+/// the open directory of the image. Six calls at most for an image without links; one for an
+/// image without /ch.
 template <kernel::Kernel K>
 [[nodiscard]] ImageMetadata read_metadata(
-    K& k, HostPath image, Arena& arena, Descriptors descriptors = Descriptors::close_now) noexcept {
+    K& k, Fd image, Arena& arena, Descriptors descriptors = Descriptors::close_now) noexcept {
   // Most images have no /ch, and next to none a link there: one look without following it.
   constexpr auto flags = kernel::o_path | kernel::o_directory;
-  const char* const inside = arena.join(image.text, "/ch");
-  if (inside == nullptr) return {};
-  auto directory = kernel::openat(k, Fd::cwd, inside, flags | kernel::o_nofollow);
-  if (directory.error() == Errno::enotdir) {
-    const auto root = kernel::openat(k, Fd::cwd, image.c_str(), flags);
-    if (root.ok()) {
-      directory = kernel::open_in_root(k, root.value(), "/ch", flags);
-      if (descriptors == Descriptors::close_now) (void)kernel::close(k, root.value());
-    }
-  }
+  auto directory = kernel::openat(k, image, "ch", flags | kernel::o_nofollow);
+  if (directory.error() == Errno::enotdir) directory = kernel::open_in_root(k, image, "/ch", flags);
   if (!directory.ok()) return {};
   ImageMetadata found;
   const auto read = [&](const char* name, const char* known_as) {  // below /ch, follows no link
@@ -73,6 +65,17 @@ template <kernel::Kernel K>
   if (descriptors == Descriptors::close_now) (void)kernel::close(k, directory.value());
   std::string_view rest = found.process;
   if (const char* path = detail::next_record(rest, "directory")) found.directory = path;
+  return found;
+}
+
+/// The same for the image at a path. That it is not there is for the plan to say.
+template <kernel::Kernel K>
+[[nodiscard]] ImageMetadata read_metadata(
+    K& k, HostPath image, Arena& arena, Descriptors descriptors = Descriptors::close_now) noexcept {
+  const auto root = kernel::openat(k, Fd::cwd, image.c_str(), kernel::o_path | kernel::o_directory);
+  if (!root.ok()) return {};
+  const ImageMetadata found = read_metadata(k, root.value(), arena, descriptors);
+  if (descriptors == Descriptors::close_now) (void)kernel::close(k, root.value());
   return found;
 }
 

@@ -127,7 +127,8 @@ template <kernel::Kernel K>
 [[nodiscard]] Result<Pid> start_inside(K& k, const Plan& plan, std::size_t first,
                                        const SignalsOfCaller& signals) noexcept {
   const bool executes = std::holds_alternative<step::Execute>(plan.steps.back());
-  const Plan container{plan.steps.first(plan.steps.size() - (executes ? 1 : 0)), plan.assembly};
+  Plan container = plan;
+  if (executes) container.steps = plan.steps.first(plan.steps.size() - 1);
   if (const auto made = execute(k, container, Descriptors::close_at_exec, first); !made)
     return failure(made.error());
   // The program may look as soon as it is there, so this comes before.

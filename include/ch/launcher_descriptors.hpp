@@ -9,6 +9,7 @@
 #include <span>
 
 #include "ch/environment.hpp"
+#include "ch/kernel/fd.hpp"
 #include "ch/plan/gathering.hpp"
 
 namespace ch {
@@ -36,11 +37,14 @@ inline void keep_job_server(Sequence<int>& all, std::string_view flags) noexcept
 
 }  // namespace detail
 
-/// All of them, in the environment's arena. Empty if that is full. `living_tag`: the program
-/// holds one.
-[[nodiscard]] inline std::span<const int> kept_descriptors(std::span<const int> named,
-                                                           bool living_tag,
-                                                           Environment& environment) noexcept {
+/// All of them that are open, in the environment's arena. Empty if that is full. `living_tag`:
+/// the program holds one. A number that nobody has given us may be that of a file of our own,
+/// now or later, which must not stay: under close_at_exec, one that is marked so is ours, since
+/// what a program inherits is not. One system call for each.
+template <kernel::Kernel K>
+[[nodiscard]] std::span<const int> kept_descriptors(
+    K& k, std::span<const int> named, bool living_tag, Environment& environment,
+    Descriptors descriptors = Descriptors::close_now) noexcept {
   constexpr std::size_t others = 9;
   auto all = environment.arena().sequence<int>(named.size() + others);
   for (const int fd : named)
@@ -48,8 +52,14 @@ inline void keep_job_server(Sequence<int>& all, std::string_view flags) noexcept
   for (const char* name : {"PMI_FD", "PMI2_FD", "PALS_FD"})
     if (const char* value = environment.get(name)) detail::keep(all, value);
   if (const char* flags = environment.get("MAKEFLAGS")) detail::keep_job_server(all, flags);
-  if (living_tag) (void)all.push_back(meeting::tag_descriptor);
-  return all.span();
+  auto open = Sequence<int>(all.begin(), all.capacity());  // in place
+  for (const int fd : all) {
+    const auto marked = kernel::closes_at_exec(k, static_cast<Fd>(fd));
+    if (marked.ok() && !(marked.value() && descriptors == Descriptors::close_at_exec))
+      (void)open.push_back(fd);
+  }
+  if (living_tag) (void)open.push_back(meeting::tag_descriptor);
+  return open.span();
 }
 
 }  // namespace ch

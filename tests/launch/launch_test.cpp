@@ -142,8 +142,29 @@ TEST_CASE("a failure in the child comes back as an error, and the child is gone"
   box.mounts.get<ImageRoot<>>().image = HostPath("/nowhere");
   const auto no_image = run(f.k, box, f.shell("true"), f.arena);
   REQUIRE_FALSE(no_image);
-  CHECK(no_image.error().operation == kernel::Call::open_tree);
+  CHECK(no_image.error().operation == kernel::Call::openat);
   CHECK(std::string(no_image.error().path.view()) == "/nowhere");
+}
+
+TEST_CASE("an image that was replaced since it was looked into is refused", "[userns]") {
+  Fixture f;
+  auto box = f.host_integrated();
+  auto& root = box.mounts.get<ImageRoot<>>();
+  const int before = open(f.image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  REQUIRE(before >= 0);
+  root.directory = static_cast<Fd>(before);
+  CHECK(run(f.k, box, f.shell("exit 3"), f.arena)->code == 3);
+  test::fs::rename(f.image, f.dir / "before");
+  test::make_image(f.image);
+  const auto replaced = run(f.k, box, f.shell("true"), f.arena);
+  INFO(message(replaced));
+  REQUIRE_FALSE(replaced);
+  CHECK(replaced.error().code == Errno::estale);
+  CHECK(std::string(replaced.error().path.view()) == f.image);
+  test::fs::rename(f.image, f.dir / "after");
+  test::fs::rename(f.dir / "before", f.image);
+  CHECK(run(f.k, box, f.shell("exit 4"), f.arena)->code == 4);
+  close(before);
 }
 
 TEST_CASE("a limit on the size of files is an error of a launch, and kills nobody", "[userns]") {

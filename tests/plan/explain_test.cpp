@@ -61,6 +61,7 @@ TEST_CASE("a refusal of namespaces names the switch at fault", "[pure]") {
 TEST_CASE("a missing thing is looked for on the right side", "[pure]") {
   CHECK(says(cause<step::OpenImage>(Errno::enoent, kernel::Call::open_tree), "on the host"));
   CHECK(says(cause<step::OpenImage>(Errno::enotdir, kernel::Call::open_tree), "not a directory"));
+  CHECK(says(cause<step::OpenImage>(Errno::estale, kernel::Call::openat), "was replaced"));
   // The first bind of the default plan is home's, from /users/alice to /home/alice.
   CHECK(says(cause<step::Bind>(Errno::enoent, kernel::Call::open_tree, "/users/alice"),
              "on the host"));
@@ -68,7 +69,8 @@ TEST_CASE("a missing thing is looked for on the right side", "[pure]") {
              "no such mount point"));
   CHECK(says(cause<step::Bind>(Errno::enoent, kernel::Call::openat, "/home/alice"),
              "no such mount point"));
-  CHECK(says(cause<step::ChangeDirectory>(Errno::enoent, kernel::Call::chdir), "no such directory"));
+  CHECK(
+      says(cause<step::ChangeDirectory>(Errno::enoent, kernel::Call::chdir), "no such directory"));
 }
 
 TEST_CASE("a limit on the size of files is named", "[pure]") {
@@ -86,10 +88,10 @@ TEST_CASE("a program that does not start is told apart by why", "[pure]") {
 TEST_CASE("a message has what, where, why and what to do", "[pure]") {
   const test::DefaultPlan d;
   TextBuffer<2048> text;
-  write_message(text, "ch-run",
-                {Errno::enoent, kernel::Call::open_tree, static_cast<StepIndex>(4),
-                 "/images/debian"},
-                d.plan, {});
+  write_message(
+      text, "ch-run",
+      {Errno::enoent, kernel::Call::open_tree, static_cast<StepIndex>(4), "/images/debian"}, d.plan,
+      {});
   CHECK(text.view() ==
         "ch-run: error: can't open image /images/debian: No such file or directory (ENOENT) from "
         "open_tree\n"
@@ -99,7 +101,8 @@ TEST_CASE("a message has what, where, why and what to do", "[pure]") {
 
 TEST_CASE("an error without a step is about planning", "[pure]") {
   TextBuffer<256> text;
-  write_message(text, "x", {Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"}, {}, {});
+  write_message(text, "x", {Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"}, {},
+                {});
   CHECK(text.view() ==
         "x: error: can't plan the container plan arena: Cannot allocate memory (ENOMEM)\n");
 }

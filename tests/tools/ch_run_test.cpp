@@ -36,8 +36,8 @@ TEST_CASE("the command's end is ch-run's end", "[tool]") {
 
 TEST_CASE("ch-run becomes the command: one process, its number and parent unchanged", "[tool]") {
   const Fixture f;
-  const Ran ran = run({"sh", "-c", "echo $$; exec \"$@\"", "sh",
-                       test::ch_run_path(), f.image, "--", "sh", "-c", "echo $$"},
+  const Ran ran = run({"sh", "-c", "echo $$; exec \"$@\"", "sh", test::ch_run_path(), f.image, "--",
+                       "sh", "-c", "echo $$"},
                       f.options);
   const auto line = ran.out.find('\n');
   CHECK(ran.out.substr(0, line) + "\n" == ran.out.substr(line + 1));
@@ -45,8 +45,9 @@ TEST_CASE("ch-run becomes the command: one process, its number and parent unchan
 
 TEST_CASE("the container has its own user and mount namespaces and shares the others", "[tool]") {
   const Fixture f;
-  const std::string list = "for n in user mnt pid net ipc uts cgroup time; do "
-                           "readlink /proc/self/ns/$n; done";
+  const std::string list =
+      "for n in user mnt pid net ipc uts cgroup time; do "
+      "readlink /proc/self/ns/$n; done";
   const std::string inside = f.script(list).out;
   const std::string outside = run({"sh", "-c", list}).out;
   std::vector<std::string> in;
@@ -164,8 +165,7 @@ TEST_CASE("--uid and --gid choose who one is inside, and files stay one's own ou
   const std::string self = std::to_string(geteuid()) + " " + std::to_string(getegid()) + "\n";
   CHECK(f.script("echo $(id -u) $(id -g)").out == self);
   CHECK(f.script("echo $(id -u) $(id -g); id -un", {"-u0", "-g0"}).out == "0 0\nroot\n");
-  CHECK(f.script("echo $(id -u) $(id -g)", {"--uid", "1234", "--gid=99999"}).out ==
-        "1234 99999\n");
+  CHECK(f.script("echo $(id -u) $(id -g)", {"--uid", "1234", "--gid=99999"}).out == "1234 99999\n");
   CHECK(f.script("touch $HOME/made", {"-u", "77"}).status == 0);
   struct stat made {};
   REQUIRE(stat((f.home + "/made").c_str(), &made) == 0);
@@ -227,8 +227,9 @@ TEST_CASE("only the standard descriptors reach the command", "[tool]") {
     dup2(open("/", O_RDONLY | O_DIRECTORY), 9);
   };
   // ls opens one of its own, which shows as the one that can't be read any more.
-  const Ran ran = f.script("for d in /proc/self/fd/*; do readlink $d >/dev/null && echo ${d##*/}; "
-                           "done");
+  const Ran ran = f.script(
+      "for d in /proc/self/fd/*; do readlink $d >/dev/null && echo ${d##*/}; "
+      "done");
   CHECK(ran.out == "0\n1\n2\n");
   SECTION("also where some of them are closed") {
     f.options.in_child = [] { close(0); };
@@ -243,7 +244,7 @@ TEST_CASE("what can't be run is explained", "[tool]") {
     CHECK(ran.status == 31);
     CHECK(ran.err ==
           "ch-run: error: can't open image " + std::string(f.dir / "none") +
-              ": No such file or directory (ENOENT) from open_tree\n"
+              ": No such file or directory (ENOENT) from openat\n"
               "ch-run: cause: there is nothing at this path on the host\n"
               "ch-run: remedy: check the path of the image; ch-tar2dir makes an image from an "
               "archive\n");
@@ -314,8 +315,9 @@ TEST_CASE("user namespaces switched off: the message names the switch", "[tool]"
   const Ran user = inside("echo 0 > /proc/sys/user/max_user_namespaces");
   CHECK(user.status == 31);
   CHECK(contains(user.err, "can't make namespaces: No space left on device (ENOSPC) from unshare"));
-  CHECK(contains(user.err, "cause: user namespaces are switched off: the sysctl "
-                           "user.max_user_namespaces is 0"));
+  CHECK(contains(user.err,
+                 "cause: user namespaces are switched off: the sysctl "
+                 "user.max_user_namespaces is 0"));
   CHECK(contains(user.err, "remedy: the administrator can allow them: sysctl -w"));
   const Ran mounts = inside("echo 0 > /proc/sys/user/max_mnt_namespaces");
   CHECK(mounts.status == 31);
@@ -328,10 +330,9 @@ TEST_CASE("in a chroot, the message says so", "[tool]") {
   test::fs::copy_file(test::ch_run_path(), f.image + "/ch-run");
   test::fs::create_directory(f.image + "/inner");
   // The mount namespace is for /proc only, which ch-run reads to find the cause.
-  const Ran ran =
-      run({"unshare", "-Urm", "sh", "-c",
-           "mount --rbind /proc \"$1\"/proc && exec chroot \"$1\" /ch-run /inner -- x", "sh",
-           f.image});
+  const Ran ran = run({"unshare", "-Urm", "sh", "-c",
+                       "mount --rbind /proc \"$1\"/proc && exec chroot \"$1\" /ch-run /inner -- x",
+                       "sh", f.image});
   CHECK(ran.status == 31);
   CHECK(contains(ran.err, "can't make namespaces: Operation not permitted (EPERM)"));
   CHECK(contains(ran.err, "cause: this process is in a chroot"));
@@ -368,8 +369,8 @@ TEST_CASE("wrong usage is said once and ends with 64", "[tool]") {
     INFO(message);
     const Ran ran = f.ch_run(arguments);
     CHECK(ran.status == 64);
-    CHECK(ran.err == std::string("ch-run: error: ") + message +
-                         "\nch-run: remedy: see ch-run --help\n");
+    CHECK(ran.err ==
+          std::string("ch-run: error: ") + message + "\nch-run: remedy: see ch-run --help\n");
     CHECK(ran.out.empty());
   }
 }
@@ -412,18 +413,19 @@ TEST_CASE("--explain prints the plan and does nothing", "[tool]") {
 
 TEST_CASE("the shell script of a plan makes the same container", "[tool]") {
   const Fixture f;
-  SKIP_UNLESS(run({"sh", "-c", "PATH=$PATH:/sbin:/usr/sbin; command -v unshare mount pivot_root"})
-                      .status == 0,
-              "util-linux is not installed");
-  const std::string look = "ls /; pwd; id -u; cat /etc/passwd /etc/hosts; ls /home; env | grep -v "
-                           "^_= | grep -v PWD= | grep -v SHLVL | sort; "
-                           "touch /x 2>&1; touch /mnt/0/x 2>&1; "
-                           "mount | grep ' on / ' | grep -c 'ro,nosuid'; exit 9";
+  SKIP_UNLESS(
+      run({"sh", "-c", "PATH=$PATH:/sbin:/usr/sbin; command -v unshare mount pivot_root"}).status ==
+          0,
+      "util-linux is not installed");
+  const std::string look =
+      "ls /; pwd; id -u; cat /etc/passwd /etc/hosts; ls /home; env | grep -v "
+      "^_= | grep -v PWD= | grep -v SHLVL | sort; "
+      "touch /x 2>&1; touch /mnt/0/x 2>&1; "
+      "mount | grep ' on / ' | grep -c 'ro,nosuid'; exit 9";
   for (const std::vector<std::string>& options :
        {std::vector<std::string>{}, {"-u0", "-g0"}, {"-w", "-c", "/mnt/1", "-t"}, {"--no-home"}}) {
     std::vector<std::string> arguments = options;
-    arguments.insert(arguments.end(),
-                     {"-b", "/usr:/mnt/0:ro", f.image, "--", "sh", "-c", look});
+    arguments.insert(arguments.end(), {"-b", "/usr:/mnt/0:ro", f.image, "--", "sh", "-c", look});
     const Ran direct = f.ch_run(arguments);
     arguments.insert(arguments.begin(), "--explain=shell");
     const Ran script = f.ch_run(arguments);

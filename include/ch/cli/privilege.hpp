@@ -11,20 +11,25 @@ namespace ch::cli {
 /// Does this process have a privilege that its user does not have (plan/privilege.hpp)? Then
 /// says so on standard error, and the caller ends with a failure, having done nothing. `argc`
 /// and `argv` are main's own. No system call where all is well.
-[[nodiscard]] inline bool refuses_privilege(std::string_view program, int argc,
-                                            const char* const* argv) noexcept {
-  kernel::Linux linux_kernel;
-  const Privilege privilege = privilege_at_start(linux_kernel, argv + argc + 1);
+template <kernel::Kernel K>
+[[nodiscard]] bool refuses_privilege(K& k, std::string_view program, int argc,
+                                     const char* const* argv) noexcept {
+  const Privilege privilege = privilege_at_start(k, argv + argc + 1);
   if (privilege == Privilege::none) return false;
   Output out(standard_error);
-  for (const auto& [label, text] :
-       {std::pair{": error: ", why_refused(privilege)}, std::pair{": remedy: ", remedy_of(privilege)}}) {
+  for (const auto& [label, text] : {std::pair{": error: ", why_refused(privilege)},
+                                    std::pair{": remedy: ", remedy_of(privilege)}}) {
     out(program);
     out(label);
     out(text);
     out("\n");
   }
   return true;
+}
+[[nodiscard]] inline bool refuses_privilege(std::string_view program, int argc,
+                                            const char* const* argv) noexcept {
+  kernel::Linux k;
+  return refuses_privilege(k, program, argc, argv);
 }
 
 }  // namespace ch::cli

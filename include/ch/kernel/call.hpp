@@ -55,6 +55,7 @@ enum class Call : int {
   mount_setattr = __NR_mount_setattr,
   move_mount = __NR_move_mount,
   open_tree = __NR_open_tree,
+  open_tree_attr = 467,  // newer than many headers; the same on all architectures
   openat = __NR_openat,
   openat2 = __NR_openat2,
   pidfd_getfd = __NR_pidfd_getfd,
@@ -140,6 +141,7 @@ inline constexpr CallShape call_shapes[] = {
     {Call::mount_setattr, "mount_setattr", "dsxai", 'i'},
     {Call::move_mount, "move_mount", "dsdsx", 'i'},
     {Call::open_tree, "open_tree", "dsx", 'd'},
+    {Call::open_tree_attr, "open_tree_attr", "dsxai", 'd'},
     {Call::openat, "openat", "dsxi", 'd'},
     {Call::openat2, "openat2", "dshi", 'd'},
     {Call::pidfd_getfd, "pidfd_getfd", "dix", 'd'},

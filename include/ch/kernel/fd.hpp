@@ -58,6 +58,13 @@ Returned<void> keep_at_exec(K& k, Fd fd) noexcept {
   return detail::make<void>(k, Call::fcntl, fd, f_setfd, 0);
 }
 
+/// Has it that mark? EBADF: not open.
+template <Kernel K>
+Returned<bool> closes_at_exec(K& k, Fd fd) noexcept {
+  constexpr int f_getfd = 1;
+  return detail::make<bool>(k, Call::fcntl, fd, f_getfd, 0);
+}
+
 template <Kernel K>
 Returned<Fd> dup3(K& k, Fd from, Fd to) noexcept {
   return detail::make<Fd>(k, Call::dup3, from, to, 0);

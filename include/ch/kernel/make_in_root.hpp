@@ -12,14 +12,23 @@ namespace ch::kernel {
 
 enum class MountPoint : std::uint8_t { directory, file };
 
+/// How many names "/a/b/c" has: 3.
+[[nodiscard]] constexpr unsigned count_names(std::string_view names) noexcept {
+  unsigned count = 0;
+  for (const char c : names) count += c == '/' ? 1U : 0U;
+  return count;
+}
+
 /// Makes what is missing of `names` below `directory`: "/a/b/c" as locate writes them,
 /// directories (0755) but for the last if that is to be a file. EEXIST never: what is
-/// there stays. ENOTDIR, ELOOP: something other than a directory is in the way.
+/// there stays. ENOTDIR, ELOOP: something other than a directory is in the way. `first`, if it
+/// was 0, becomes the number of the first name that was missing, from 1, if one was.
 template <Kernel K>
-Returned<void> make_names(K& k, Fd directory, std::string_view names, MountPoint kind) noexcept {
+Returned<void> make_names(K& k, Fd directory, std::string_view names, MountPoint kind,
+                          std::uint8_t& first) noexcept {
   Fd at = directory;
   Returned<void> done{};
-  while (done.ok() && !names.empty()) {
+  for (std::uint8_t number = 1; done.ok() && !names.empty(); ++number) {
     names.remove_prefix(1);  // the slash
     TextBuffer<257> name;
     name << head(names, names.find('/'));
@@ -27,10 +36,12 @@ Returned<void> make_names(K& k, Fd directory, std::string_view names, MountPoint
     if (names.empty() && kind == MountPoint::file) {
       const auto made = openat(k, at, name.c_str(), o_wronly | o_creat | o_excl | o_nofollow, 0644);
       if (made.ok()) (void)close(k, made.value());
+      if (made.ok() && first == 0) first = number;
       if (!made.ok() && made.error() != Errno::eexist) done = {made.raw, made.call};
       break;
     }
     const auto made = mkdirat(k, at, name.c_str(), 0755);
+    if (made.ok() && first == 0) first = number;
     if (!made.ok() && made.error() != Errno::eexist) done = made;
     if (!done.ok() || names.empty()) break;
     const auto next = openat(k, at, name.c_str(), o_path | o_directory | o_nofollow);
@@ -44,14 +55,32 @@ Returned<void> make_names(K& k, Fd directory, std::string_view names, MountPoint
 
 /// Makes a mount point at `path` as seen from inside `root`. Errors of locate (EXDEV: the
 /// place lies on another mount, where nothing is ours to make) and make_names (EROFS,
-/// EACCES). Allocates nothing; safe between clone and exec.
+/// EACCES). Allocates nothing; safe between clone and exec. `first` as in make_names.
 template <Kernel K>
-[[gnu::noinline]] Returned<void> make_in_root(K& k, Fd root, const char* path, MountPoint kind) noexcept {
+[[gnu::noinline]] Returned<void> make_in_root(K& k, Fd root, const char* path, MountPoint kind,
+                                              std::uint8_t& first) noexcept {
   TextBuffer<RootWalk::max_path> names;
   RootWalk walk;
   const auto located = walk.locate(k, root, path, names);
   if (!located.ok()) return located;
-  return make_names(k, root, names.view(), kind);
+  return make_names(k, root, names.view(), kind, first);
+}
+
+/// What make_link notes of a link that took the place of another, which is gone.
+inline constexpr std::uint8_t replaced_link = 255;
+
+/// Where a link `path` is, or will be, as seen from inside `root`: names as locate writes them,
+/// with links followed but for the last.
+template <Kernel K>
+Returned<void> locate_link(K& k, Fd root, std::string_view path, TextWriter& names) noexcept {
+  TextBuffer<RootWalk::max_path> parent;
+  parent << head(path, path.rfind('/')) << '/';
+  RootWalk walk;
+  const auto located = walk.locate(k, root, parent.c_str(), names);
+  names << '/' << tail(path, path.rfind('/') + 1);
+  if (located.ok() && names.truncated())
+    return {-static_cast<long>(Errno::enametoolong), Call::symlinkat};
+  return located;
 }
 
 /// Is `name` below `directory` (or `directory` itself, if `name` is empty) a symbolic link
@@ -66,29 +95,30 @@ bool is_link_to(K& k, Fd directory, const char* name, std::string_view target) n
 /// Makes the symbolic link `path`, as seen from inside `root`, in the tree `layer`: that of
 /// `root` itself, or one that will lie over it. Another link of that name in `layer` is
 /// replaced. EEXIST: a file or directory of that name is in the way. Other errors: those of
-/// locate and make_names. Allocates nothing; safe between clone and exec.
+/// locate and make_names. Allocates nothing; safe between clone and exec. `first` as in
+/// make_names, or replaced_link.
 template <Kernel K>
-Returned<void> make_link(K& k, Fd root, Fd layer, std::string_view path, const char* target) noexcept {
-  TextBuffer<RootWalk::max_path> parent;
-  parent << head(path, path.rfind('/')) << "/";
-  TextBuffer<257> name;
-  name << tail(path, path.rfind('/') + 1);
+Returned<void> make_link(K& k, Fd root, Fd layer, std::string_view path, const char* target,
+                         std::uint8_t& first) noexcept {
   TextBuffer<RootWalk::max_path> names;
-  RootWalk walk;
-  Returned<void> done = walk.locate(k, root, parent.c_str(), names);
-  if (done.ok()) done = make_names(k, layer, names.view(), MountPoint::directory);
+  Returned<void> done = locate_link(k, root, path, names);
+  const std::string_view parent = head(names.view(), names.view().rfind('/'));
+  if (done.ok()) done = make_names(k, layer, parent, MountPoint::directory, first);
   if (!done.ok()) return done;
-  const char* below = names.view().empty() ? "." : names.c_str();
-  const auto directory = open_in_root(k, layer, below, o_path | o_directory);
+  TextBuffer<RootWalk::max_path> below;
+  below << parent << '/';
+  const auto directory = open_in_root(k, layer, below.c_str(), o_path | o_directory);
   if (!directory.ok()) return {directory.raw, directory.call};
-  done = symlinkat(k, target, directory.value(), name.c_str());
-  if (done.error() == Errno::eexist && is_link_to(k, directory.value(), name.c_str(), target))
-    done = {};
+  const char* const name = names.c_str() + parent.size() + 1;
+  done = symlinkat(k, target, directory.value(), name);
+  if (done.ok() && first == 0) first = static_cast<std::uint8_t>(count_names(names.view()));
+  if (done.error() == Errno::eexist && is_link_to(k, directory.value(), name, target)) done = {};
   char other[1];
   if (done.error() == Errno::eexist &&
-      readlinkat(k, directory.value(), name.c_str(), other, sizeof other).ok()) {
-    done = unlinkat(k, directory.value(), name.c_str());
-    if (done.ok()) done = symlinkat(k, target, directory.value(), name.c_str());
+      readlinkat(k, directory.value(), name, other, sizeof other).ok()) {
+    done = unlinkat(k, directory.value(), name);
+    if (done.ok()) done = symlinkat(k, target, directory.value(), name);
+    first = replaced_link;
   }
   (void)close(k, directory.value());
   return done;

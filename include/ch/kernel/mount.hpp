@@ -22,6 +22,14 @@ Returned<Fd> clone_tree(K& k, Fd directory, const char* path, unsigned flags) no
                           open_tree_clone | open_tree_cloexec | flags);
 }
 
+/// The same with `attr` changed on all that is copied, as mount_setattr does it. Kernel 6.15.
+template <Kernel K>
+Returned<Fd> clone_tree(K& k, Fd directory, const char* path, unsigned flags,
+                        const MountAttr& attr) noexcept {
+  return detail::make<Fd>(k, Call::open_tree_attr, directory, path,
+                          open_tree_clone | open_tree_cloexec | flags, &attr, sizeof(MountAttr));
+}
+
 /// Attaches the tree that `tree` holds on top of the directory or file that `at`
 /// holds. `at` may itself be in a detached tree from kernel 6.15 on (EINVAL before).
 template <Kernel K>

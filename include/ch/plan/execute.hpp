@@ -4,7 +4,7 @@
 #pragma once
 
 #include "ch/plan/perform_admission.hpp"
-#include "ch/plan/perform_overlay.hpp"
+#include "ch/plan/take_back.hpp"
 
 namespace ch {
 
@@ -35,9 +35,11 @@ namespace detail {
 /// the error. A last step Execute does not return on success.
 ///
 /// Effect on failure: descriptors are closed as `descriptors` says; a detached tree is
-/// gone with them; namespaces that were entered stay entered, so the process can only
-/// report and end. Allocates nothing, touches no libc, may run between clone and exec.
-/// `first` skips steps that the caller has done by other means (clone's flags).
+/// gone with them; what was made in the image or in a layer that is kept is taken back, unless
+/// it is Execute that fails, in a container that stands; namespaces that were entered stay
+/// entered, so the process can only report and end. Allocates nothing, touches no libc, may run
+/// between clone and exec. `first` skips steps that the caller has done by other means (clone's
+/// flags).
 ///
 /// Mount points are taken to exist, and the mount API to be there. Where a mount point
 /// that may be made is missing, or a filter hides the API from a kernel that has it, the
@@ -46,15 +48,20 @@ namespace detail {
 ///
 /// A kernel with `on_step(StepIndex, const Step&)` is told before each step; one with
 /// `on_joined(const Gathering&)`, which container it has come to; one with
-/// `on_skipped(const step::Bind&)`, which bind is left out since there is nothing to bind.
+/// `on_skipped(const step::Bind&)`, which bind is left out since there is nothing to bind; one
+/// with `on_left(ZString)`, the path of what a failed launch has made and can't take back.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan,
                                    Descriptors descriptors = Descriptors::close_now,
                                    std::size_t first = 0) noexcept {
   Assembling state{.steps = plan.steps, .mode = plan.assembly, .descriptors = descriptors};
+  state.made = plan.made;
+  for (std::uint8_t& note : state.made) note = 0;
+  detail::keep_descriptors(k, plan.steps.subspan(first));
   std::size_t image = plan.steps.size();
   for (std::size_t i = first; i < plan.steps.size(); ++i) {
     const auto index = static_cast<StepIndex>(i);
+    state.index = i;
     if (std::holds_alternative<step::OpenImage>(plan.steps[i])) image = i;
     if constexpr (requires { k.on_step(index, plan.steps[i]); }) k.on_step(index, plan.steps[i]);
     const bool had_overlay = state.wants_overlay;
@@ -69,6 +76,9 @@ template <kernel::Kernel K>
         in_tree && state.mode != Assembly::classic && detail::lacks_mount_api(done.error());
     const bool again = older || (state.wants_overlay && !had_overlay);
     if (again) detail::take_down_workshop(k, state);
+    // A layer has to be found as it was by the second try, too.
+    const bool stands = std::holds_alternative<step::Execute>(plan.steps[i]);
+    if (!stands && (!again || state.layer.directory != Fd::none)) detail::take_back(k, state);
     state.drop(k);
     if (again) {
       if (older) state.mode = Assembly::classic;

@@ -85,6 +85,8 @@ struct Explain {
     if (e.code == Errno::enoent)
       return {"there is nothing at this path on the host",
               "check the path of the image; ch-tar2dir makes an image from an archive"};
+    if (e.code == Errno::estale)
+      return {"the image was replaced while the container was being made", "start it again"};
     if (e.code == Errno::enotdir)
       return {"this is not a directory, and an image is one",
               "unpack the archive first: ch-tar2dir ARCHIVE DIR"};

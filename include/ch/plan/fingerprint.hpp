@@ -50,7 +50,7 @@ template <kernel::Kernel K>
         std::holds_alternative<step::SetHostname>(step))
       part = &print.namespaces;
     if (part == nullptr) continue;
-    std::visit(detail::StepText{text}, step);
+    write_step(text, step);
     text << '\n';
     detail::mix(*part, text.view());
   }

@@ -11,15 +11,6 @@
 
 namespace ch::detail {
 
-/// An open layer, and what of it this run has made.
-struct Layer {
-  Fd directory = Fd::none;
-  Fd upper = Fd::none;
-  bool made = false;  // the directory itself
-  bool made_upper = false;
-  bool made_work = false;
-};
-
 /// What a call on the layer has come to; all errors are about the layer's own path.
 using LayerResult = kernel::Returned<void>;
 
@@ -54,17 +45,15 @@ template <kernel::Kernel K>
 
 /// EINVAL if the layer lies in the image, so that each would show the other, or the image in it.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult check_apart(K& k, const Assembling& a, const Layer& layer) noexcept {
+[[gnu::noinline]] LayerResult check_apart(K& k, const Assembling& a,
+                                          const OpenLayer& layer) noexcept {
   kernel::Statx that;
   if (const auto seen = kernel::statx(k, a.root, "", kernel::at_empty_path, that); !seen.ok())
     return seen;
   bool apart = !lies_in(k, a, layer.directory, that);
-  const auto opened = kernel::openat(k, Fd::cwd, a.image.c_str(), kernel::o_path);
-  if (!opened.ok()) return failed(opened);
   for (const char* part : {"upper", "work"})
     if (kernel::statx(k, layer.directory, part, 0, that).ok())
-      apart = apart && !lies_in(k, a, opened.value(), that);
-  a.release(k, opened.value());
+      apart = apart && !lies_in(k, a, a.image_directory, that);
   return apart ? LayerResult{} : refused(Errno::einval);
 }
 
@@ -72,7 +61,7 @@ template <kernel::Kernel K>
 /// been made.
 template <kernel::Kernel K>
 [[gnu::noinline]] LayerResult open_layer(K& k, const Assembling& a, const step::Overlay& s,
-                                         Layer& layer) noexcept {
+                                         OpenLayer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_directory;
   const struct {
@@ -99,16 +88,27 @@ template <kernel::Kernel K>
   return {};
 }
 
-/// Removes what this run has made and nobody has filled. Not where another container uses the
-/// layer (EBUSY): then the directories are its own.
+/// Removes what this run has made of the layer `s` and nobody has filled. Not where another
+/// container uses the layer (EBUSY): then the directories are its own. By descriptors, for the
+/// host's paths may lead nowhere by now.
 template <kernel::Kernel K>
-[[gnu::noinline]] void take_back(K& k, const step::Overlay& s, const Layer& layer) noexcept {
+[[gnu::noinline]] void take_back(K& k, const step::Overlay& s, const OpenLayer& layer) noexcept {
   if (s.kind != OverlayKind::directory) return;  // memory, which goes with us
+  if (layer.made_record) (void)kernel::unlinkat(k, layer.directory, "made-over");
   if (layer.made_work)
     for (const char* part : {"work/work", "work/index", "work"})
       (void)kernel::remove_directory(k, layer.directory, part);
   if (layer.made_upper) (void)kernel::remove_directory(k, layer.directory, "upper");
-  if (layer.made) (void)kernel::remove_directory(k, Fd::cwd, s.directory.c_str());
+  if (!layer.made) return;
+  if (layer.directory == Fd::none) {  // it could not even be opened
+    (void)kernel::remove_directory(k, Fd::cwd, s.directory.c_str());
+    return;
+  }
+  std::string_view path = s.directory.view();
+  while (path.size() > 1 && path.back() == '/') path.remove_suffix(1);
+  TextBuffer<kernel::RootWalk::max_path> beside;
+  beside << "../" << tail(path, path.rfind('/') + 1);
+  (void)kernel::remove_directory(k, layer.directory, beside.c_str());
 }
 
 inline constexpr std::size_t max_record = kernel::RootWalk::max_path + 64;
@@ -129,11 +129,9 @@ template <kernel::Kernel K>
   if (has_birth) record << status.btime.sec << '.' << status.btime.nsec;
   record << ' ';
   key = record.view().size();
-  const auto opened = kernel::openat(k, Fd::cwd, a.image.c_str(), kernel::o_path);
-  if (!opened.ok()) return failed(opened);
   char path[kernel::RootWalk::max_path];
-  const auto n = kernel::readlinkat(k, Fd::cwd, FdPath(opened.value()).c_str(), path, sizeof path);
-  a.release(k, opened.value());
+  const auto n =
+      kernel::readlinkat(k, Fd::cwd, FdPath(a.image_directory).c_str(), path, sizeof path);
   if (!n.ok()) return failed(n);
   record << std::string_view(path, n.value()) << '\n';
   if (!has_birth) key = record.view().size();
@@ -145,13 +143,14 @@ template <kernel::Kernel K>
 /// over is removed then, for who removes the record says that the layer is to go over this one.
 /// `record` becomes what is to be written when the layer is ours, if anything.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult check_record(K& k, const Assembling& a, const Layer& layer,
+[[gnu::noinline]] LayerResult check_record(K& k, const Assembling& a, OpenLayer& layer,
                                            TextWriter& record) noexcept {
   std::size_t key = 0;
   if (const auto known = describe_image(k, a, record, key); !known.ok()) return known;
   const auto file = kernel::openat(k, layer.directory, "made-over",
                                    kernel::o_rdonly | kernel::o_nofollow | kernel::o_nonblock);
   if (!file.ok() && file.error() != Errno::enoent) return failed(file);
+  layer.lacks_record = !file.ok();
   char found[max_record];
   std::size_t size = 0;
   if (file.ok()) {
@@ -171,12 +170,13 @@ template <kernel::Kernel K>
 
 /// Writes the record. Only while the layer is ours alone.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult write_layer_record(K& k, const Assembling& a, const Layer& layer,
+[[gnu::noinline]] LayerResult write_layer_record(K& k, const Assembling& a, OpenLayer& layer,
                                                  std::string_view record) noexcept {
   const auto file = kernel::openat(
       k, layer.directory, "made-over",
       kernel::o_wronly | kernel::o_creat | kernel::o_trunc | kernel::o_nofollow, 0644);
   if (!file.ok()) return failed(file);
+  layer.made_record = layer.lacks_record;
   const auto n = kernel::write(k, file.value(), record.data(), record.size());
   a.release(k, file.value());
   if (!n.ok()) return failed(n);

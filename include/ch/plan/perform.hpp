@@ -13,6 +13,17 @@
 
 namespace ch {
 
+/// The directory of a writable layer, open, and what of it this run has made.
+struct OpenLayer {
+  Fd directory = Fd::none;
+  Fd upper = Fd::none;
+  bool made = false;  // the directory itself
+  bool made_upper = false;
+  bool made_work = false;
+  bool lacks_record = false;  // of what image it was made over
+  bool made_record = false;
+};
+
 /// What the steps hand to one another while a container is being made.
 struct Assembling {
   std::span<const Step> steps{};  // the whole plan: an overlay looks ahead
@@ -22,13 +33,23 @@ struct Assembling {
   Fd scratch = Fd::none;   // the scratch file system
   Fd workshop = Fd::none;  // where both hang meanwhile (workshop.hpp), if not detached
   HostPath image{};
+  Fd image_directory = Fd::none;             // as the host shows it
   Access access = Access::read_only;         // to the image
+  OpenLayer layer{};                         // if one of the user's lies over it
+  std::span<std::uint8_t> made{};            // Plan::made
+  std::uint8_t unnoted = 0;                  // in place of a note that the plan has no room for
+  std::size_t index = 0;                     // of the step being performed
+  bool in_root = false;                      // it has been entered
   bool can_overlay = false;                  // the plan allows one, if needed
   bool wants_overlay = false;                // a mount point was missing
   const step::MeetPeers* meeting = nullptr;  // the peers that wait for us, if any
   kernel::RLimit file_size{};                // `ulimit -f`, once it has been asked for
   bool knows_file_size = false;
 
+  /// Where a step notes what it makes in the image, or in a layer that is kept.
+  [[nodiscard]] std::uint8_t& note_for(std::size_t step) noexcept {
+    return step < made.size() ? made[step] : unnoted;
+  }
   /// Closes `fd`, unless exec will. Beyond descriptor 127 it is closed in any case, so
   /// that a thousand binds fit into the usual limit of 1024 descriptors.
   template <kernel::Kernel K>
@@ -42,7 +63,10 @@ struct Assembling {
     if (root != Fd::none) release(k, root);
     if (scratch != Fd::none) release(k, scratch);
     if (workshop != Fd::none) release(k, workshop);
-    root = scratch = workshop = Fd::none;
+    if (image_directory != Fd::none) release(k, image_directory);
+    if (layer.directory != Fd::none) release(k, layer.directory);
+    if (layer.upper != Fd::none) release(k, layer.upper);
+    root = scratch = workshop = image_directory = layer.directory = layer.upper = Fd::none;
   }
 };
 
@@ -181,6 +205,19 @@ Result<void> close_between(K& k, unsigned first, unsigned last,
 
 }  // namespace detail
 
+namespace detail {
+
+/// Lets the descriptors that a later step keeps stay open at exec. Before anything is opened:
+/// a number that is not in use now may be one of ours by then, and ours never stay.
+template <kernel::Kernel K>
+void keep_descriptors(K& k, std::span<const Step> steps) noexcept {
+  for (const Step& step : steps)
+    if (const auto* closes = std::get_if<step::CloseDescriptors>(&step))
+      for (const int kept : closes->keep) (void)kernel::keep_at_exec(k, static_cast<Fd>(kept));
+}
+
+}  // namespace detail
+
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::CloseDescriptors& s) noexcept {
   unsigned first = 3;
@@ -188,7 +225,6 @@ Result<void> perform(K& k, Assembling&, const step::CloseDescriptors& s) noexcep
     const auto fd = static_cast<unsigned>(kept);
     if (fd > first) CHARLIE_TRY(detail::close_between(k, first, fd - 1));
     if (fd >= first) first = fd + 1;
-    (void)kernel::keep_at_exec(k, static_cast<Fd>(kept));  // one that is not open is no harm
   }
   return detail::close_between(k, first, ~0U);
 }

@@ -125,14 +125,9 @@ Result<void> raise_workshop_classic(K& k, Assembling& a) noexcept {
 /// The image's directory, with the mounts beneath it, as the root to be.
 template <kernel::Kernel K>
 Result<void> attach_image_classic(K& k, Assembling& a, const step::OpenImage& s) noexcept {
-  const auto opened =
-      lift(kernel::openat(k, Fd::cwd, s.image.c_str(), kernel::o_path | kernel::o_directory),
-           s.image.text);
-  if (!opened) return failure(opened.error());
-  const Held<K> directory(k, a, *opened);
   CHARLIE_TRY(raise_workshop_classic(k, a));
   CHARLIE_TRY(
-      lift(kernel::mount(k, FdPath(directory.get()).c_str(), FdPath(a.workshop, "root").c_str(),
+      lift(kernel::mount(k, FdPath(a.image_directory).c_str(), FdPath(a.workshop, "root").c_str(),
                          nullptr, kernel::ms_bind | kernel::ms_rec),
            s.image.text));
   const auto root = lift(kernel::openat(k, a.workshop, "root", kernel::o_path), s.image.text);

@@ -42,8 +42,37 @@ Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissin
     return at;
   }
   const kernel::MountPoint kind = mount_point_for(k, source, path);
-  CHARLIE_TRY(lift(kernel::make_in_root(k, a.root, destination.c_str(), kind), destination.text));
+  CHARLIE_TRY(lift(kernel::make_in_root(k, a.root, destination.c_str(), kind, a.note_for(a.index)),
+                   destination.text));
   return open_mount_point(k, a, destination);
+}
+
+/// A copy of the tree at `path` below `source`, with `attributes` on all of it: by one call, or
+/// by two where the kernel is older or a filter does not know the one.
+template <kernel::Kernel K>
+Result<Fd> clone_with(K& k, const Assembling& a, Fd source, ZString path, unsigned flags,
+                      const kernel::MountAttr& attributes, ZString name) noexcept {
+  if (a.mode == Assembly::detached) {
+    const auto cloned = kernel::clone_tree(k, source, path.c_str(), flags, attributes);
+    if (cloned.error() != Errno::enosys && cloned.error() != Errno::eperm)
+      return lift(cloned, name);
+  }
+  const auto cloned = lift(kernel::clone_tree(k, source, path.c_str(), flags), name);
+  if (!cloned) return cloned;
+  Held<K> tree(k, a, *cloned);
+  CHARLIE_TRY(lift(kernel::mount_setattr(k, tree.get(), kernel::at_recursive, attributes), name));
+  return tree.take();
+}
+
+/// Are the two one directory? A file system that does not say is believed.
+template <kernel::Kernel K>
+bool is_same(K& k, Fd one, Fd other) noexcept {
+  kernel::Statx a;
+  kernel::Statx b;
+  if (!kernel::statx(k, one, "", kernel::at_empty_path, a).ok() ||
+      !kernel::statx(k, other, "", kernel::at_empty_path, b).ok())
+    return true;
+  return a.ino == b.ino && a.dev_major == b.dev_major && a.dev_minor == b.dev_minor;
 }
 
 /// Does `error` mean that the thing is simply not there, or not of the kind that is looked for?
@@ -63,35 +92,17 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
     const Held<K> mount_point(k, a, *at);
     return bind_classic(k, a, source, path, mount_point.get(), destination.text, access);
   }
-  const auto cloned = lift(kernel::clone_tree(k, source, path.c_str(), kernel::at_recursive), path);
+  constexpr unsigned flags = kernel::at_recursive;
+  const auto cloned =
+      access == Access::read_only
+          ? clone_with(k, a, source, path, flags, {.attr_set = kernel::mount_attr_rdonly}, path)
+          : lift(kernel::clone_tree(k, source, path.c_str(), flags), path);
   if (!cloned) return failure(cloned.error());
   const Held<K> tree(k, a, *cloned);
-  if (access == Access::read_only)
-    CHARLIE_TRY(lift(kernel::mount_setattr(k, tree.get(), kernel::at_recursive,
-                                           {.attr_set = kernel::mount_attr_rdonly}),
-                     path));
   const auto at = need_mount_point(k, a, destination, if_missing, tree.get(), "");
   if (!at) return failure(at.error());
   const Held<K> mount_point(k, a, *at);
   return lift(kernel::move_mount(k, tree.get(), mount_point.get()), destination.text);
-}
-
-/// The mounts at and below `path`, ENOTDIR for anything but a directory: the "/." behind it
-/// sees to that. The buffer is short, since its stack costs page faults; what does not fit goes
-/// by a descriptor.
-template <kernel::Kernel K>
-kernel::Returned<Fd> clone_directory(K& k, ZString path) noexcept {
-  TextBuffer<256> directory;
-  directory << path << "/.";
-  if (!directory.truncated())
-    return kernel::clone_tree(k, Fd::cwd, directory.c_str(), kernel::at_recursive);
-  const auto opened =
-      kernel::openat(k, Fd::cwd, path.c_str(), kernel::o_path | kernel::o_directory);
-  if (!opened.ok()) return opened;
-  const auto tree =
-      kernel::clone_tree(k, opened.value(), "", kernel::at_empty_path | kernel::at_recursive);
-  (void)kernel::close(k, opened.value());
-  return tree;
 }
 
 }  // namespace detail
@@ -105,15 +116,22 @@ template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   a.image = s.image;
   a.access = s.access;
+  const auto opened =
+      lift(kernel::openat(k, Fd::cwd, s.image.c_str(), kernel::o_path | kernel::o_directory),
+           s.image.text);
+  if (!opened) return failure(opened.error());
+  a.image_directory = *opened;
+  if (s.directory != Fd::none && !detail::is_same(k, s.directory, a.image_directory))
+    return failure({Errno::estale, kernel::Call::openat, StepIndex::none, s.image.text});
   if (a.mode == Assembly::classic) return detail::attach_image_classic(k, a, s);
-  const auto tree = lift(detail::clone_directory(k, s.image.text), s.image.text);
-  if (!tree) return failure(tree.error());
-  a.root = *tree;
   const kernel::MountAttr attributes{
       .attr_set = kernel::mount_attr_nosuid |
                   (s.access == Access::read_only ? kernel::mount_attr_rdonly : 0)};
-  CHARLIE_TRY(
-      lift(kernel::mount_setattr(k, a.root, kernel::at_recursive, attributes), s.image.text));
+  const auto tree =
+      detail::clone_with(k, a, a.image_directory, "", kernel::at_empty_path | kernel::at_recursive,
+                         attributes, s.image.text);
+  if (!tree) return failure(tree.error());
+  a.root = *tree;
   if (a.mode == Assembly::detached) return {};
   CHARLIE_TRY(detail::raise_workshop(k, a));
   return detail::attach_in_workshop(k, a, a.root, "root");
@@ -198,7 +216,8 @@ Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
     a.wants_overlay = a.wants_overlay || a.can_overlay;
     return failure(state.error);
   }
-  return lift(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str()),
+  return lift(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str(),
+                                a.note_for(a.index)),
               s.destination.text);
 }
 
@@ -250,6 +269,7 @@ Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
   if (a.mode == Assembly::detached) CHARLIE_TRY(lift(kernel::move_mount(k, a.root, "/"), "/"));
   CHARLIE_TRY(lift(kernel::fchdir(k, a.root)));
   CHARLIE_TRY(lift(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one,
+  a.in_root = true;                                    // which paths from now on begin at,
   if (a.workshop != Fd::none)                          // and with it what is on top of that
     CHARLIE_TRY(lift(kernel::umount2(k, ".", kernel::mnt_detach)));
   return lift(kernel::umount2(k, ".", kernel::mnt_detach));

@@ -12,25 +12,29 @@
 namespace ch {
 namespace detail {
 
-/// The mount points that later steps will need and may make. The look-up of each answers
-/// false for those that are no concern here.
+/// The mount point that a step will need and may make.
 struct CreatedMountPoint {
   ImagePath destination{};
   HostPath source{};      // decides between directory and file,
   ScratchPath scratch{};  // or this does; if both are empty, a directory
-  bool wanted = false;
+  bool wanted = false;    // else the step is no concern here
 
-  void operator()(const step::Bind& s) noexcept {
-    *this = {s.destination, s.source, {}, s.if_missing == IfMissing::create};
+  explicit CreatedMountPoint(const Step& step) noexcept {
+    if (const auto* bind = std::get_if<step::Bind>(&step)) {
+      destination = bind->destination;
+      source = bind->source;
+      wanted = bind->if_missing == IfMissing::create;
+    }
+    if (const auto* generated = std::get_if<step::BindScratch>(&step)) {
+      destination = generated->destination;
+      scratch = generated->source;
+      wanted = generated->if_missing == IfMissing::create;
+    }
+    if (const auto* mounts = std::get_if<step::MountFilesystem>(&step)) {
+      destination = mounts->destination;
+      wanted = true;
+    }
   }
-  void operator()(const step::BindScratch& s) noexcept {
-    *this = {s.destination, {}, s.source, s.if_missing == IfMissing::create};
-  }
-  void operator()(const step::MountFilesystem& s) noexcept {
-    *this = {s.destination, {}, {}, true};
-  }
-  template <class S>
-  void operator()(const S&) noexcept {}
 };
 
 /// What the mount point has to be. The scratch file system is still empty at this time.
@@ -45,17 +49,17 @@ kernel::MountPoint kind_of(K& k, const Assembling& a, const CreatedMountPoint& p
 
 /// Makes in `upper` all mount points that the image lacks, and all links.
 template <kernel::Kernel K>
-Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
-  for (const Step& step : a.steps) {
+Result<void> make_mount_points(K& k, Assembling& a, Fd upper) noexcept {
+  for (std::size_t i = 0; i < a.steps.size(); ++i) {
+    const Step& step = a.steps[i];
     if (const auto* link = std::get_if<step::MakeLink>(&step)) {
       if (look_for_link(k, a, *link).there) continue;
-      CHARLIE_TRY(
-          lift(kernel::make_link(k, a.root, upper, link->destination.view(), link->target.c_str()),
-               link->destination.text));
+      CHARLIE_TRY(lift(kernel::make_link(k, a.root, upper, link->destination.view(),
+                                         link->target.c_str(), a.note_for(i)),
+                       link->destination.text));
       continue;
     }
-    CreatedMountPoint point;
-    std::visit(point, step);
+    const CreatedMountPoint point(step);
     if (!point.wanted) continue;
     const auto there = open_mount_point(k, a, point.destination);
     if (there) a.release(k, *there);
@@ -64,8 +68,9 @@ Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
     kernel::RootWalk walk;
     CHARLIE_TRY(
         lift(walk.locate(k, a.root, point.destination.c_str(), names), point.destination.text));
-    CHARLIE_TRY(lift(kernel::make_names(k, upper, names.view(), kind_of(k, a, point)),
-                     point.destination.text));
+    CHARLIE_TRY(
+        lift(kernel::make_names(k, upper, names.view(), kind_of(k, a, point), a.note_for(i)),
+             point.destination.text));
   }
   return {};
 }
@@ -76,7 +81,8 @@ Result<void> make_mount_points(K& k, const Assembling& a, Fd upper) noexcept {
 template <kernel::Kernel K>
 [[gnu::noinline]] Error why_no_overlay(K& k, const Assembling& a, const Error& error) noexcept {
   if (error.code != Errno::einval) return error;
-  const auto alone = lift(kernel::clone_tree(k, Fd::cwd, a.image.c_str(), 0), a.image.text);
+  const auto alone =
+      lift(kernel::clone_tree(k, a.image_directory, "", kernel::at_empty_path), a.image.text);
   if (alone) a.release(k, *alone);
   return !alone && alone.error().code == Errno::einval ? alone.error() : error;
 }
@@ -86,8 +92,8 @@ template <kernel::Kernel K>
 /// Mount points are made when the layer is known to be ours: after the kernel has the overlay,
 /// and before anybody has looked up a name in it.
 template <kernel::Kernel K>
-[[gnu::noinline]] Result<Fd> merge(K& k, const Assembling& a, const step::Overlay& s, Fd context,
-                                   Layer& layer) noexcept {
+[[gnu::noinline]] Result<Fd> merge(K& k, Assembling& a, const step::Overlay& s, Fd context,
+                                   OpenLayer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
   const ZString name = kept ? s.directory.text : ZString("overlay");
   CHARLIE_TRY(lift(open_layer(k, a, s, layer), name));
@@ -120,6 +126,7 @@ template <kernel::Kernel K>
 }  // namespace detail
 
 /// A layer that is refused, here or by the kernel, is left as it was: what has been made is gone.
+/// One of the user's is kept open, for what is refused later (take_back.hpp).
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   a.can_overlay = a.mode != Assembly::classic;
@@ -129,11 +136,14 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   const auto opened = lift(kernel::fsopen(k, "overlay"), "overlay");
   if (!opened) return failure(opened.error());
   const detail::Held<K> context(k, a, *opened);
-  detail::Layer layer;
+  OpenLayer layer;
   const Result<Fd> merged = detail::merge(k, a, s, context.get(), layer);
-  if (!merged && merged.error().code != Errno::ebusy) detail::take_back(k, s, layer);
-  const detail::Held<K> directory(k, a, layer.directory);
-  const detail::Held<K> upper(k, a, layer.upper);
+  if (s.kind == OverlayKind::directory && (merged || merged.error().code != Errno::ebusy)) {
+    a.layer = layer;  // it is ours
+  } else {
+    if (layer.directory != Fd::none) a.release(k, layer.directory);
+    if (layer.upper != Fd::none) a.release(k, layer.upper);
+  }
   if (!merged) return failure(merged.error());
   a.release(k, a.root);  // the overlay has its own hold on it
   a.root = *merged;

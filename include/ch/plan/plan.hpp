@@ -24,6 +24,9 @@ enum class Assembly : std::uint8_t {
 struct Plan {
   std::span<const Step> steps{};
   Assembly assembly = Assembly::detached;
+  /// For each step, what executing it has made where it lasts (take_back.hpp). Empty where no
+  /// step can; a plan without it takes nothing back.
+  std::span<std::uint8_t> made{};
 };
 
 /// Collects steps. When the arena is full the builder remembers that, ignores what
@@ -67,8 +70,18 @@ class PlanBuilder {
 
   /// The plan. ENOMEM with operation `none`: the arena is too small.
   [[nodiscard]] Result<Plan> finish(Assembly assembly = Assembly::detached) const noexcept {
-    if (full_) return failure({Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"});
-    return Plan{steps_.span(), assembly};
+    Plan plan{steps_.span(), assembly};
+    bool lasts = false;
+    for (const Step& step : steps_) {
+      const auto* image = std::get_if<step::OpenImage>(&step);
+      const auto* layer = std::get_if<step::Overlay>(&step);
+      lasts = lasts || (image != nullptr && image->access == Access::read_write) ||
+              (layer != nullptr && layer->kind == OverlayKind::directory);
+    }
+    if (lasts) plan.made = {arena_.make<std::uint8_t>(steps_.size()), steps_.size()};
+    if (full_ || (lasts && plan.made.data() == nullptr))
+      return failure({Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"});
+    return plan;
   }
 
  private:

@@ -39,6 +39,14 @@ class JsonWriter {
   explicit JsonWriter(Sink& sink) noexcept : sink_(sink) {}
 
   void raw(std::string_view text) { sink_(text); }
+  void raw(const char* text) { sink_(text); }
+  void string(const char* text) { string(std::string_view(text)); }
+  /// Begins a datum that follows another.
+  void key(const char* name) {
+    raw(", ");
+    string(name);
+    raw(": ");
+  }
   void string(std::string_view text) {
     raw("\"");
     while (!text.empty()) {
@@ -230,9 +238,7 @@ struct JsonDatum {
   JsonWriter<Sink>& json;
 
   void operator()(const char* key, auto value) const {
-    json.raw(", ");
-    json.string(key);
-    json.raw(": ");
+    json.key(key);
     write(value);
   }
 

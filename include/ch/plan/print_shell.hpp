@@ -51,18 +51,19 @@ struct ShellOutline {
   bool scratch = false;
   bool image = false;
 
-  void operator()(const step::CreateNamespaces& s) noexcept { flags = s.flags; }
-  void operator()(const step::JoinNamespaces& s) noexcept {
-    flags = s.flags;
-    join = s.pid;
+  explicit ShellOutline(std::span<const Step> steps) noexcept {
+    for (const Step& step : steps) {
+      if (const auto* creates = std::get_if<step::CreateNamespaces>(&step)) flags = creates->flags;
+      if (const auto* joins = std::get_if<step::JoinNamespaces>(&step)) {
+        flags = joins->flags;
+        join = joins->pid;
+      }
+      if (const auto* maps = std::get_if<step::MapUsers>(&step)) uid = maps->range.inside;
+      if (const auto* maps = std::get_if<step::MapGroups>(&step)) gid = maps->range.inside;
+      scratch = scratch || std::holds_alternative<step::MakeScratch>(step);
+      image = image || std::holds_alternative<step::OpenImage>(step);
+    }
   }
-  void operator()(const step::MapUsers& s) noexcept { uid = s.range.inside; }
-  void operator()(const step::MapGroups& s) noexcept { gid = s.range.inside; }
-  void operator()(const step::MakeScratch&) noexcept { scratch = true; }
-  void operator()(const step::OpenImage&) noexcept { image = true; }
-  template <class S>
-  void operator()(const S&) noexcept {}
-
   [[nodiscard]] bool has_user_namespace() const noexcept {
     return contains(flags, static_cast<NamespaceFlags>(kernel::clone_newuser));
   }
@@ -315,8 +316,7 @@ struct StepShell {
 /// differences are set; null leaves the environment alone.
 template <class Sink>
 void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nullptr) {
-  detail::ShellOutline outline;
-  for (const Step& step : plan.steps) std::visit(outline, step);
+  const detail::ShellOutline outline(plan.steps);
   sink(
       "#!/bin/sh\n"
       "# A container, step by step, with util-linux. Save it, read it, run it: sh FILE.\n"

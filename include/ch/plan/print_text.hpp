@@ -143,6 +143,11 @@ struct StepText {
 
 }  // namespace detail
 
+/// Writes what `step` does, in a line without number and end.
+inline void write_step(TextWriter& out, const Step& step) noexcept {
+  std::visit(detail::StepText{out}, step);
+}
+
 /// Hands `sink(std::string_view)` one line per step. Lines longer than 4 KiB are cut.
 template <class Sink>
 void print_text(const Plan& plan, Sink&& sink) {
@@ -150,7 +155,7 @@ void print_text(const Plan& plan, Sink&& sink) {
     TextBuffer<4352> line;
     const auto number = static_cast<std::uint64_t>(i + 1);
     line << (number < 10 ? " " : "") << number << "  ";
-    std::visit(detail::StepText{line}, plan.steps[i]);
+    write_step(line, plan.steps[i]);
     line << '\n';
     sink(line.view());
   }

@@ -83,10 +83,13 @@ struct MapGroups {
 struct MakePrivate {};
 
 /// Copies the image's mount to a tree of our own, to be the root. Never grants what
-/// the host's mount withholds. `access` read_only covers mounts beneath it too.
+/// the host's mount withholds. `access` read_only covers mounts beneath it too. A descriptor
+/// from before the mount namespace was made can't be mounted, so the path is looked up; whoever
+/// has looked into the image before says by `directory` which one it was (ESTALE: another).
 struct OpenImage {
   HostPath image{};
   Access access = Access::read_only;
+  Fd directory = Fd::none;
 };
 
 /// A tmpfs for generated files and directories. It is never visible under a path of
@@ -205,5 +208,18 @@ using Step = std::variant<step::CreateNamespaces, step::JoinNamespaces, step::Me
                           step::InstallFilter, step::Redirect, step::CloseDescriptors,
                           step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
+
+/// Where a step wants to put something in the container; null for other steps.
+template <class... Kinds>
+[[nodiscard]] constexpr const ImagePath* destination_of(
+    const std::variant<Kinds...>& step) noexcept {
+  const ImagePath* found = nullptr;
+  const auto look = [&]<class S>(const S* s) noexcept {
+    if constexpr (requires { s->destination; })
+      if (s != nullptr) found = &s->destination;
+  };
+  (look(std::get_if<Kinds>(&step)), ...);
+  return found;
+}
 
 }  // namespace ch

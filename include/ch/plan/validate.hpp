@@ -41,17 +41,6 @@ namespace detail {
   return nullptr;
 }
 
-/// Where a step wants to put something in the container; empty for other steps.
-struct DestinationOf {
-  template <class S>
-  constexpr ZString operator()(const S& s) const noexcept {
-    if constexpr (requires { s.destination; })
-      return s.destination.text;
-    else
-      return {};
-  }
-};
-
 }  // namespace detail
 
 /// EINVAL with the step at fault: namespaces not first or not once, peers who meet and are
@@ -122,16 +111,11 @@ struct DestinationOf {
         is(std::type_identity<step::BindScratch>{})) {
       if (!scratch || in_root) return fail("scratch is used between MakeScratch and EnterRoot");
     }
-    const ZString destination = std::visit(detail::DestinationOf{}, s);
-    if (std::visit(
-            [](const auto& v) {
-              return requires { v.destination; };
-            },
-            s)) {
+    if (const ImagePath* destination = destination_of(s)) {
       if (!image || in_root) return fail("mounts go between OpenImage and EnterRoot");
-      if (destination.empty() || destination.view()[0] != '/')
+      if (head(destination->view(), 1) != "/")
         return fail("a destination is an absolute path in the container");
-      if (destination.view().find_first_not_of('/') == std::string_view::npos)
+      if (destination->view().find_first_not_of('/') == std::string_view::npos)
         return fail("the root itself can't be a destination");
       mounted = true;
     }

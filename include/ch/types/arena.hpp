@@ -115,13 +115,16 @@ class Arena {
   template <class... Pieces>
   [[nodiscard]] const char* join(Pieces... pieces) noexcept {
     const std::string_view views[] = {std::string_view(pieces)...};
+    return join_all(views);
+  }
+  [[nodiscard]] const char* join_all(std::span<const std::string_view> pieces) noexcept {
     std::size_t size = 1;
-    for (const auto v : views) size += v.size();
+    for (const auto piece : pieces) size += piece.size();
     char* copy = static_cast<char*>(allocate(size, 1));
     if (copy == nullptr) return nullptr;
     char* out = copy;
-    for (const auto v : views)
-      for (const char c : v) *out++ = c;
+    for (const auto piece : pieces)
+      for (const char c : piece) *out++ = c;
     *out = '\0';
     return copy;
   }

@@ -14,9 +14,10 @@ struct ImageRoot {
   static constexpr bool opens_image = true;
   HostPath image{};
   AccessSetting access{};
+  Fd directory = Fd::none;  // of the image, if whoever plans has looked into it: it must be that
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
-    b.add(step::OpenImage{image, access.value()});
+    b.add(step::OpenImage{image, access.value(), directory});
   }
 };
 
