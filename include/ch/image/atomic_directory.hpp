@@ -15,16 +15,12 @@
 #include <memory>
 #include <thread>
 
-#include "ch/image/identity.hpp"
-#include "ch/image/image_mark.hpp"
 #include "ch/image/image_users.hpp"
 #include "ch/image/renaming.hpp"
+#include "ch/image/under_name.hpp"
 #include "ch/image/work_record.hpp"
 
 namespace ch::images {
-
-/// What is under the final name before we start.
-enum class Before { nothing, empty_directory, image };
 
 class AtomicDirectory {
  public:
@@ -51,11 +47,11 @@ class AtomicDirectory {
                         "there is no such directory to make the image in",
                         "make it: mkdir -p " + parent_path_, ENOENT);
     if (!parent_) throw_errno("open directory", parent_path_);
-    before_ = look(replace);
+    (void)look_under(parent_.get(), name_, destination_, replace);  // before we wait for others
     try {
       take_holder(siblings);
       if (made_by_another_) return;
-      before_ = look(replace);  // again: it may have brought an image back
+      there_ = look_under(parent_.get(), name_, destination_, replace);
       if (::mkdirat(holder_.get(), "image", 0700) != 0)
         throw_errno("make directory in", holder_path_);
       tree_ = open_directory(holder_.get(), "image");
@@ -72,7 +68,7 @@ class AtomicDirectory {
   [[nodiscard]] const std::optional<UnpackReport>& made_by_another() const noexcept {
     return made_by_another_;
   }
-  [[nodiscard]] Before before() const noexcept { return before_; }
+  [[nodiscard]] Before before() const noexcept { return there_.before; }
   /// The directory that will have the name.
   [[nodiscard]] int tree() const noexcept { return tree_.get(); }
 
@@ -86,7 +82,7 @@ class AtomicDirectory {
     const std::string from = inner.empty() ? "image" : "image/" + inner;
     const Identity ours = identity(holder_.get(), from);
     std::string old;
-    if (before_ == Before::nothing) {
+    if (there_.before == Before::nothing) {
       if (rename(from, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
           throw UnpackError(Failure::refused, destination_,
@@ -98,7 +94,7 @@ class AtomicDirectory {
     }
     if (sync == Sync::before_naming) (void)::fsync(parent_.get());
     record_.finish(ours.inode, report);
-    if (before_ == Before::image) keep_if_used(old, known_users, report);
+    if (there_.before == Before::image) keep_if_used(old, known_users, report);
     discard();
     report.left_behind = left_behind_;
   }
@@ -109,7 +105,7 @@ class AtomicDirectory {
   /// something into an empty one, it gets its place back. Returns the name in the holder of what
   /// came out.
   std::string replace_with(const std::string& from) {
-    if (identity(parent_.get(), name_) != seen_) refuse_change();
+    if (identity(parent_.get(), name_) != there_.directory) throw changed_meanwhile(destination_);
     const Identity ours = identity(holder_.get(), from);
     if (rename(from, RENAME_EXCHANGE) == 0) {
       check(from, [&] {
@@ -144,23 +140,18 @@ class AtomicDirectory {
     }
     if (known) return;
     if (!put_back()) leave_holder();
-    refuse_change();
+    throw changed_meanwhile(destination_);
   }
   [[nodiscard]] bool came_out(const std::string& name) const {
-    return identity(holder_.get(), name) == seen_ &&
-           (before_ != Before::empty_directory ||
+    return identity(holder_.get(), name) == there_.directory &&
+           (there_.before != Before::empty_directory ||
             is_empty(open_directory(holder_.get(), name.c_str()).get()));
-  }
-  [[noreturn]] void refuse_change() const {
-    throw UnpackError(Failure::refused, destination_,
-                      "someone else changed what is there while we were unpacking");
   }
   /// What is in the holder is not ours to remove.
   [[noreturn]] void leave_holder() {
     holder_.reset();
-    throw UnpackError(Failure::refused, destination_,
-                      "someone else changed what is there while we were unpacking",
-                      "what was there, or the new image, is in " + holder_path_);
+    throw changed_meanwhile(destination_,
+                            "what was there, or the new image, is in " + holder_path_);
   }
 
   /// What running containers have as their root must stay what it is, so the image that we have
@@ -197,33 +188,6 @@ class AtomicDirectory {
   }
   int rename_to(const std::string& from, const std::string& to, unsigned flags) const {
     return rename_with(holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags);
-  }
-
-  /// What is under the name, and which directory that is.
-  Before look(Replace replace) {
-    struct stat status {};
-    if (!status_of(parent_.get(), name_.c_str(), status)) return Before::nothing;
-    seen_ = {status.st_dev, status.st_ino};
-    const auto refuse = [&](std::string cause) {
-      return UnpackError(Failure::refused, destination_, std::move(cause),
-                         "choose another name, or remove what is there yourself");
-    };
-    if (!S_ISDIR(status.st_mode))
-      throw refuse(S_ISLNK(status.st_mode) ? "this is a link; we replace no links"
-                                           : "this exists and is not a directory");
-    if (status.st_uid != ::geteuid() && ::geteuid() != 0)
-      throw refuse("this exists and belongs to another user");
-    const Descriptor there = open_directory(parent_.get(), name_.c_str());
-    if (identity(there.get(), ".") != seen_) refuse_change();
-    if (is_empty(there.get())) return Before::empty_directory;
-    if (has_several_owners(there.get()) && ::geteuid() != 0)
-      throw UnpackError(Failure::refused, destination_,
-                        "this image has files of several owners, which you can't remove like this",
-                        "replace it with --subids, as it was made, or choose another name");
-    if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
-    throw UnpackError(Failure::refused, destination_,
-                      "this exists but does not appear to be an image",
-                      "choose another name, or replace it with --force");
   }
 
   /// Makes the holder, or takes over one that nobody holds, and locks it. Returns without it if
@@ -384,8 +348,7 @@ class AtomicDirectory {
 
   std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
   Descriptor parent_, holder_, tree_;
-  Before before_ = Before::nothing;
-  Identity seen_{};  // what look() has seen, if anything
+  UnderName there_;
   WorkRecord record_;
   std::optional<UnpackReport> made_by_another_;
   // So that there is memory to clean up with, also where the lack of it is why.
