@@ -82,6 +82,25 @@ TEST_CASE("128 MiB of addresses are enough for eight threads and an archive that
   }
 }
 
+TEST_CASE("however few files may be open, it works or says so", "[image][tool]") {
+  const Fixture f;
+  const std::string docker =
+      test::image_archive({{small_tar().bytes()}, "zstd", {}}, test::Layout::docker_new);
+  for (const std::string& archive : {test::compress(small_tar().bytes(), "gzip"), docker}) {
+    test::write_file(f.archive, archive);
+    for (const char* how : both)
+      for (rlim_t files = 3; files <= 64; ++files) {
+        test::RunOptions options;
+        options.in_child = limited(RLIMIT_NOFILE, files);
+        const Ran ran = f.unpack({"--no-sync", how}, options);
+        if (ran.status == 127) continue;  // its libraries can't be opened
+        CAPTURE(how, files, ran.status, ran.err);
+        check_all_or_nothing(f, ran, "ulimit -n");
+        if (files >= 48) CHECK(ran.status == 0);
+      }
+  }
+}
+
 TEST_CASE("however small the stack is, it works or says so", "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
   return;  // which needs more of it

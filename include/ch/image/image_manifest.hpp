@@ -106,6 +106,15 @@ inline std::vector<Digest> diff_ids(const Json& config, std::string_view documen
   return ids;
 }
 
+/// An index without platforms, and a docker archive, leave it to the configuration to say.
+inline void require_architecture(const Json& config, const std::string& wanted) {
+  const std::string has = optional_string(config, "architecture");
+  if (!has.empty() && has != wanted)
+    throw UnpackError(Failure::unsupported, {},
+                      "the image is for " + printable(has) + ", not for " + wanted,
+                      "if you want it: --platform linux/" + printable(has));
+}
+
 /// The configuration's environment as ch-run reads it: one NAME=VALUE per line, with
 /// single quotes protected by another pair. What can't be written so goes to `dropped`.
 inline std::string environment_text(const Json& config, std::vector<std::string>& dropped) {

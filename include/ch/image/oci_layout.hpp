@@ -156,7 +156,7 @@ class OciLayout {
     const auto [config_digest, config_size] = reference(config, document);
     image.config_text = fetch(config_digest, config_size);
     image.config = parse_json(image.config_text, config_digest.text());
-    check_architecture(image.config);
+    require_architecture(image.config, wanted_.architecture);
     const std::vector<Digest> ids = diff_ids(image.config, config_digest.text());
     const Json& layers = array_of(json, "layers", document);
     if (layers.size() != ids.size())
@@ -167,19 +167,11 @@ class OciLayout {
       const std::string type = media_type(layers[i]);
       if (type.find(".tar") == std::string::npos || type.ends_with("+encrypted"))
         throw UnpackError(Failure::unsupported, document,
-                          "a layer of the kind " + printable(type) + ", which is no tar");
+                          "a layer of the kind " + printable(type) + ", which is not a tar");
       const auto [digest, size] = reference(layers[i], document);
       image.layers.push_back({sized(digest, size), digest.text(), digest, ids[i]});
     }
     return image;
-  }
-  /// An index without platforms leaves it to the configuration to say.
-  void check_architecture(const Json& config) const {
-    const std::string has = optional_string(config, "architecture");
-    if (!has.empty() && has != wanted_.architecture)
-      throw UnpackError(Failure::unsupported, {},
-                        "the image is for " + printable(has) + ", not for " + wanted_.architecture,
-                        "if you want it: --platform linux/" + printable(has));
   }
 
   const Blobs& blobs_;

@@ -35,7 +35,7 @@ namespace detail {
                        "choose another name, or remove what is there yourself");
   };
   if (!S_ISDIR(status.st_mode))
-    throw refuse(S_ISLNK(status.st_mode) ? "this is a link; we replace no links"
+    throw refuse(S_ISLNK(status.st_mode) ? "this is a link, and links are not replaced"
                                          : "this exists and is not a directory");
   if (status.st_uid != ::geteuid() && ::geteuid() != 0)
     throw refuse("this exists and belongs to another user");
@@ -67,10 +67,16 @@ namespace detail {
     Descriptor there;
     try {
       const Before before = detail::what_is(parent, name, status, there, destination, replace);
-      if (identity(there.get(), ".") == seen && identity(parent, name) == seen)
-        return {before, seen};
-    } catch (const UnpackError&) {
-      if (identity(parent, name) == seen) throw;
+      if (identity(there.get()) == seen && identity(parent, name) == seen) return {before, seen};
+    } catch (const UnpackError& e) {
+      if (identity(parent, name) != seen) continue;
+      if (e.kind() != Failure::system) throw;
+      throw UnpackError(
+          e.kind(), destination,
+          "can't tell whether this is an image: " +
+              (e.path() == name || e.path() == "." ? "" : e.path() + ": ") + e.cause(),
+          e.code() == EACCES ? "choose another name, or remove what is there yourself" : e.remedy(),
+          e.code());
     }
   }
   throw changed_meanwhile(destination);
