@@ -61,7 +61,7 @@ class OciLayout {
     const std::string name = "oci-layout";
     const FileRange* file = blobs_.find(name);
     if (file == nullptr) return;
-    const Json layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
+    const Document layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
     if (!string_of(layout, "imageLayoutVersion", name).starts_with("1."))
       throw UnpackError(Failure::unsupported, name, "a version of the layout that is not 1");
   }
@@ -116,7 +116,8 @@ class OciLayout {
       } else if (type == "application/vnd.oci.image.manifest.v1+json" ||
                  type == "application/vnd.docker.distribution.manifest.v2+json") {
         const auto p = entry.find("platform");
-        const Json platform = p != entry.end() ? *p : Json();
+        const Json none;
+        const Json& platform = p != entry.end() ? *p : none;
         found_.push_back({digest, size, own, optional_string(platform, "os"),
                           optional_string(platform, "architecture"),
                           optional_string(platform, "variant")});
@@ -146,7 +147,8 @@ class OciLayout {
 
   ImageManifest manifest(const Found& found) {
     const std::string document = found.digest.text();
-    const Json json = parse_json(fetch(found.digest, found.size), document);
+    const Document parsed = parse_json(fetch(found.digest, found.size), document);
+    const Json& json = parsed;
     if (json.is_object() && json.contains("manifests"))
       throw UnpackError(Failure::hostile, document, "this is an index and a manifest at once");
     ImageManifest image;
