@@ -17,6 +17,7 @@
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/image/member_lister.hpp"
+#include "ch/image/outside_users.hpp"
 #include "ch/image/progress.hpp"
 #include "ch/image/subids.hpp"
 #include "ch/image/unpack.hpp"
@@ -112,18 +113,29 @@ void refuse_of_another(const std::string& path) {
                       "choose another name, or remove what is there yourself");
 }
 
-/// Who uses the image at `path`, before we become somebody who may not see them.
-std::vector<ImageUser> users_before(const std::string& path) {
-  const Descriptor image(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  return image ? users_of(image.get()) : std::vector<ImageUser>();
+/// An image that a run that died has set aside gets its place back, though we can't go on.
+void bring_back(const Options& o) {
+  try {
+    const AtomicDirectory tidied(o.destination, o.unpack.replace);
+  } catch (const UnpackError&) {  // why we can't go on is what matters
+  }
+}
+
+Input open_or_tidy(const Options& o) try {
+  return open_input(o.archive);
+} catch (const UnpackError&) {
+  bring_back(o);
+  throw;
 }
 
 UnpackReport unpack(const Options& o) {
-  Input input = open_input(o.archive);
-  std::vector<ImageUser> known_users;
+  // A reader that has gone is an error to report when the image is there, as a full disk is.
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  Input input = open_or_tidy(o);
+  std::optional<OutsideUsers> outside;
   if (o.unpack.owners == Owners::of_archive) {
     refuse_of_another(o.destination);  // there, we are root, and all of ours look like one's own
-    known_users = users_before(o.destination);
+    outside.emplace();
     enter_subids();
   }
   const bool talks = o.talk == Talk::usual || o.talk == Talk::verbose;
@@ -146,7 +158,9 @@ UnpackReport unpack(const Options& o) {
                                                    ? ProgressBar::Show::never
                                                    : ProgressBar::Show::if_terminal);
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
-  return ch::images::unpack(input, directory, o.unpack, show, known_users);
+  return ch::images::unpack(
+      input, directory, o.unpack, show,
+      outside ? [&outside](int image) { return outside->of(image); } : UsersOf(users_of));
 }
 
 UnpackReport look(const Options& o) {
@@ -154,7 +168,11 @@ UnpackReport look(const Options& o) {
   const char* temporary = std::getenv("TMPDIR");
   const Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
                                 O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!place) throw_errno("open", "the directory for temporary files");
+  if (!place)
+    throw UnpackError(
+        Failure::system, temporary != nullptr ? temporary : "/tmp",
+        std::string("can't open the directory for temporary files: ") + std::strerror(errno),
+        "set TMPDIR to a directory that you may write", errno);
   MemberLister lister([&o](const Member& m) {
     if (o.task == Task::list && o.talk != Talk::json) std::printf("%s\n", listing_line(m).c_str());
   });
@@ -175,7 +193,7 @@ int fail(const Options& o, UnpackError e) {
     // To die of the signal tells a shell script more than an exit status would.
     ch::cli::stop_signals::die();
   }
-  return exit_failure;
+  return e.kind() == Failure::usage ? exit_usage : exit_failure;
 }
 
 int run(Options& o) {
@@ -260,9 +278,15 @@ int start(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Where there is no memory for an exception, none comes.
+  // Where there is no memory for an exception, none comes; or it comes where none may, as while
+  // nlohmann::json frees a document, which takes memory.
   std::set_terminate([] {
-    if (std::current_exception()) std::abort();
+    try {
+      if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
+    } catch (const std::bad_alloc&) {
+    } catch (...) {
+      std::abort();
+    }
     say_out_of_memory();
     ::_exit(exit_failure);
   });

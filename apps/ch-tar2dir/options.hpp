@@ -16,6 +16,7 @@ enum class Talk { quiet, usual, verbose, json };
 
 struct Options {
   Task task = Task::unpack;
+  bool lists = false, checks = false;  // asked for, whichever task it became
   Talk talk = Talk::usual;
   ch::images::UnpackOptions unpack{};
   std::string archive, destination;
@@ -56,9 +57,11 @@ struct Options {
   const std::string_view value = item.value != nullptr ? item.value : "";
   switch (item.id) {
     case opt_check:
+      o.checks = true;
       o.task = Task::check;
       return true;
     case opt_list:
+      o.lists = true;
       o.task = Task::list;
       return true;
     case opt_help:
@@ -121,6 +124,16 @@ struct Options {
   }
 }
 
+/// Says so of an argument that apply() did not take.
+[[nodiscard]] inline std::string bad_argument(const ch::cli::Item& item) {
+  const std::string value = item.value != nullptr ? item.value : "";
+  for (const ch::cli::Option& option : table)
+    if (option.id == item.id)
+      return "--" + std::string(option.name) + ": \"" + value + "\" is not a valid " +
+             option.placeholder;
+  return "this argument of an option is not valid: " + value;
+}
+
 inline Options parse(int argc, char** argv) {
   Options o;
   std::vector<std::string> operands;
@@ -135,12 +148,15 @@ inline Options parse(int argc, char** argv) {
       o.problem = std::string(item.problem) + ": " + std::string(item.subject);
       return o;
     } else if (!apply(item, o)) {
-      o.problem = "this argument of an option makes no sense: " +
-                  std::string(item.value != nullptr ? item.value : "");
+      o.problem = bad_argument(item);
       return o;
     }
   }
   if (o.task == Task::help || o.task == Task::usage || o.task == Task::version) return o;
+  if (o.lists && o.checks) {
+    o.problem = "--list and --check are two different things to do; give one of them";
+    return o;
+  }
   const std::size_t wanted = o.task == Task::unpack ? 2 : 1;
   if (operands.size() < wanted)
     o.problem = operands.empty() ? "no archive given" : "no directory given to unpack to";
@@ -148,6 +164,7 @@ inline Options parse(int argc, char** argv) {
     o.problem = "too many arguments: " + operands[wanted];
   if (!operands.empty()) o.archive = operands[0];
   if (operands.size() > 1) o.destination = operands[1];
+  if (o.problem.empty() && o.archive.empty()) o.problem = "the name of the archive is empty";
   return o;
 }
 

@@ -178,6 +178,7 @@ TEST_CASE("the temporary of a dead run is taken away, that of a live one respect
   const fs::path holder = f.dir / "at/.ch-tar2dir.image";
   fs::create_directories(holder / "image/some/where");
   test::write_file(holder / "image/some/file", "left over");
+  test::write_file(holder / "ch-tar2dir.work", "");
   fs::permissions(holder / "image/some/where", fs::perms(0));
   CHECK(f.unpack().status == 0);
   CHECK(f.beside() == std::vector<std::string>{"image"});
@@ -414,15 +415,21 @@ TEST_CASE("an image that was set aside when its replacement died comes back", "[
   REQUIRE(f.unpack().status == 0);
   test::write_file(f.image + "/usr/added", "mine");
   const fs::path holder = f.dir / "at/.ch-tar2dir.image";
-  fs::create_directories(holder / "new/usr");
-  fs::rename(f.image, holder / "old");
+  for (const bool is_there : {true, false}) {  // the archive
+    fs::create_directories(holder / "new/usr");
+    test::write_file(holder / "ch-tar2dir.work", "");
+    fs::rename(f.image, holder / "old");
+    test::write_file(f.archive, "no archive");
+    if (!is_there) fs::remove(f.archive);
+    CHECK(f.unpack().status == 1);
+    CHECK(content(f.image + "/usr/added") == "mine");
+    CHECK(f.beside() == std::vector<std::string>{"image"});
+  }
   test::write_file(f.archive, "no archive");
-  CHECK(f.unpack().status == 1);
-  CHECK(content(f.image + "/usr/added") == "mine");
-  CHECK(f.beside() == std::vector<std::string>{"image"});
 
   // Somebody made something under the name since: neither is lost.
   fs::create_directories(holder / "new/usr");
+  test::write_file(holder / "ch-tar2dir.work", "");
   fs::rename(f.image, holder / "old");
   fs::create_directory(f.image);
   const Ran ran = f.unpack();
@@ -440,4 +447,17 @@ TEST_CASE("a directory with the temporary name that is none of ours stays", "[im
   CHECK(ran.status == 1);
   CHECK(contains(ran.err, "precious"));
   CHECK(content(file) == "mine");
+
+  // Another directory of the caller's that someone has given this name, where the parent allows.
+  for (const char* name : {"image", "old", "new"}) {
+    const Fixture g;
+    const std::string below = (g.dir / "at/.ch-tar2dir.image" / name / "precious").string();
+    fs::create_directories(fs::path(below).parent_path());
+    test::write_file(below, "mine");
+    const Ran refused = g.unpack();
+    CAPTURE(name, refused.err);
+    CHECK(refused.status == 1);
+    CHECK(contains(refused.err, "but not the file ch-tar2dir.work that ours have"));
+    CHECK(content(below) == "mine");
+  }
 }

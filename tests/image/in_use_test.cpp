@@ -177,4 +177,35 @@ TEST_CASE("with --subids, too, a container keeps the image that is replaced", "[
   CHECK(f.went_well(*job));
   if (geteuid() != 0)
     CHECK(run({"unshare", "--map-auto", "--map-root-user", "rm", "-rf", f.image}).status == 0);
+
+  // One that starts while the new image is being made.
+  const test::ToolFixture g;
+  REQUIRE(f.unpack(g.image).status == 0);
+  test::write_file(g.image + "/etc/old", "of the old image");
+  test::HeldTool tool(g, test::small_tar().bytes(), {"--subids"});
+  const auto late = f.job({}, "late", g.image);
+  tool.let_go();
+  const int status = tool.wait();
+  CAPTURE(tool.err());
+  CHECK(status == 0);
+  CHECK(contains(tool.err(), "in use by " + named(*late)));
+  CHECK(f.went_well(*late));
+}
+
+TEST_CASE("an image in use that can't be renamed stays, whatever is run next", "[image][tool]") {
+  const Fixture f;
+  for (int n = 1; n < 1000; ++n)
+    test::write_file(f.image + ".old" + (n == 1 ? "" : "." + std::to_string(n)), "taken");
+  const auto job = f.job({}, "job", f.image);
+  const std::string kept = (f.dir / "at/.ch-tar2dir.image/kept").string();
+  const Ran ran = f.unpack(f.image);
+  CAPTURE(ran.err);
+  CHECK(ran.status == 1);
+  CHECK(contains(ran.err, "which is used by " + named(*job) + ", is still in " + kept));
+  const Ran again = f.unpack(f.image);
+  CAPTURE(again.err);
+  CHECK(again.status == 1);
+  CHECK(contains(again.err, kept + ": this image was in use when it was replaced"));
+  CHECK(content(kept + "/etc/old") == "of the old image");
+  CHECK(f.went_well(*job));
 }

@@ -120,7 +120,7 @@ TEST_CASE("an owner beyond the ranges is an error that names it, and nothing sta
   const auto ran =
       run({ch_tar2dir(), "--subids", (dir / "a.tar").string(), (dir / "image").string()});
   CHECK(ran.status == 1);
-  CHECK(contains(ran.err, "its owner 4000000000:0 is none of your subordinate ids"));
+  CHECK(contains(ran.err, "its owner 4000000000:0 is not one of your subordinate ids"));
   CHECK(contains(ran.err, "/etc/subuid"));
   CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 1);
 }

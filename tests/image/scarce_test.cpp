@@ -60,6 +60,32 @@ TEST_CASE("however little memory there is, it works or says so", "[image][tool]"
   }
 }
 
+TEST_CASE("however little memory there is for a large description, it works or says so",
+          "[image][tool]") {
+#if defined(__SANITIZE_ADDRESS__)
+  return;
+#endif
+  const Fixture f;
+  test::Json config = test::config_for({small_tar().bytes()});
+  for (const char* name : {"names", "once more"})
+    for (int i = 0; i < 50'000; ++i) config[name].push_back({{"a", {i}}});
+  test::write_file(f.archive, test::image_archive({{small_tar().bytes()}, "none", config},
+                                                  test::Layout::docker_new));
+  for (const char* how : both) {
+    int failed = 0;
+    for (rlim_t kib = 30'000; kib < 120'000; kib += 2'000) {
+      test::RunOptions options;
+      options.in_child = limited(RLIMIT_AS, kib * 1024);
+      const Ran ran = f.unpack({"--no-sync", how}, options);
+      if (ran.status == 127) continue;
+      CAPTURE(how, kib, ran.status, ran.err);
+      check_all_or_nothing(f, ran, "ulimit -v");
+      failed += ran.status == 0 ? 0 : 1;
+    }
+    CHECK(failed > 5);
+  }
+}
+
 TEST_CASE("128 MiB of addresses are enough for eight threads and an archive that is mapped",
           "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
@@ -79,6 +105,25 @@ TEST_CASE("128 MiB of addresses are enough for eight threads and an archive that
     const Ran ran = f.unpack({"--no-sync", "-j8", how}, options);
     CAPTURE(how, ran.err);
     CHECK(ran.status == 0);
+  }
+}
+
+TEST_CASE("however few files may be open, it works or says so", "[image][tool]") {
+  const Fixture f;
+  const std::string docker =
+      test::image_archive({{small_tar().bytes()}, "zstd", {}}, test::Layout::docker_new);
+  for (const std::string& archive : {test::compress(small_tar().bytes(), "gzip"), docker}) {
+    test::write_file(f.archive, archive);
+    for (const char* how : both)
+      for (rlim_t files = 3; files <= 64; ++files) {
+        test::RunOptions options;
+        options.in_child = limited(RLIMIT_NOFILE, files);
+        const Ran ran = f.unpack({"--no-sync", how}, options);
+        if (ran.status == 127) continue;  // its libraries can't be opened
+        CAPTURE(how, files, ran.status, ran.err);
+        check_all_or_nothing(f, ran, "ulimit -n");
+        if (files >= 48) CHECK(ran.status == 0);
+      }
   }
 }
 

@@ -177,6 +177,51 @@ TEST_CASE("wherever the first is killed, the next one succeeds, and nothing is l
   CHECK(points > 10);
 }
 
+TEST_CASE("who looks at an image while another run replaces it sees the old or the new one",
+          "[image][tool]") {
+  enum class Old { half_removed, removed, not_yet_replaced };
+  for (const Old old : {Old::half_removed, Old::removed, Old::not_yet_replaced}) {
+    int k = 0;
+    for (bool locked = false; !locked && k < 200; ++k) {
+      const Fixture f;
+      REQUIRE(f.unpack({"--no-sync"}).status == 0);
+      const fs::path other = f.dir / "other";
+      fs::copy(f.image, other, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+      test::Tracing tracing;
+      tracing.patience = std::chrono::minutes(2);
+      tracing.at_call = [&, seen = 0](const test::Call& call) mutable {
+        locked = call.number == SYS_mkdirat;  // from here on the others wait
+        if (locked) return test::Interference{test::Act::let_go};
+        if (call.number != SYS_newfstatat && call.number != SYS_openat &&
+            call.number != SYS_getdents64)
+          return test::Interference{};
+        if (seen++ != k) return test::Interference{};
+        const fs::path was = f.dir / "was";
+        fs::rename(f.image, was);
+        if (old != Old::not_yet_replaced) fs::rename(other, f.image);
+        if (old == Old::half_removed) {
+          fs::remove_all(was / "ch");
+          fs::remove_all(was / "bin");
+        } else if (old == Old::removed) {
+          fs::remove_all(was);
+        }
+        return test::Interference{test::Act::let_go};
+      };
+      const std::string err = f.dir / "err";
+      const auto ran = test::trace(tracing, [&] {
+        const int null = open("/dev/null", O_RDWR);
+        test::become(words(f, {"--no-sync"}), {}, null,
+                     open(err.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600));
+      });
+      CAPTURE(static_cast<int>(old), k, content(err));
+      CHECK(ran.status == 0);
+      CHECK(content(f.image + "/usr/f") == "content");
+      CHECK(f.beside() == std::vector<std::string>{"image"});
+    }
+    CHECK((k > 10 && k < 200));
+  }
+}
+
 TEST_CASE("who would make something else is told so at once", "[image][tool]") {
   const Fixture f;
   Fixture other;

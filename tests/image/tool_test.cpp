@@ -49,6 +49,8 @@ TEST_CASE("a wrong command line is 64, with a hint at the help", "[image][tool]"
                                                 {"-j0", "a", "b"},
                                                 {"--platform=x", "a", "b"},
                                                 {"--contain=maybe", "a", "b"},
+                                                {"--list", "--check", "a"},
+                                                {"", "b"},
                                                 {"--image"}}) {
     std::vector<std::string> all = {ch_tar2dir()};
     all.insert(all.end(), words.begin(), words.end());
@@ -68,7 +70,8 @@ TEST_CASE("errors name the archive, the cause and a remedy", "[image][tool]") {
   const Ran missing = run({ch_tar2dir(), f.dir.path().string() + "/none", f.image});
   CHECK(missing.status == 1);
   CHECK(missing.err == "ch-tar2dir: error: " + f.dir.path().string() +
-                           "/none: can't open: No such file or directory\n");
+                           "/none: can't open the archive: No such file or directory\n"
+                           "ch-tar2dir: remedy: check the name, and where you are: pwd\n");
   const std::string whole = test::read_file(f.archive);
   test::write_file(f.archive, whole.substr(0, whole.size() - 1));
   const Ran cut = f.unpack();
@@ -81,6 +84,104 @@ TEST_CASE("errors name the archive, the cause and a remedy", "[image][tool]") {
   CHECK(nowhere.status == 1);
   CHECK(contains(nowhere.err, "/no/such: there is no such directory"));
   CHECK(contains(nowhere.err, "remedy: make it: mkdir -p "));
+}
+
+TEST_CASE("every refusal says what is wrong with which name, and what to do", "[image][tool]") {
+  const Fixture f;
+  const std::string at = (f.dir / "at").string(), text = (f.dir / "text").string();
+  test::write_file(text, "no archive");
+  fs::create_symlink(".", at + "/link");
+  const std::string long_name(300, 'x');
+  struct Case {
+    std::string archive, destination, cause, remedy;
+  };
+  for (const Case& c : {
+           Case{text, f.image, "text: this is not a tar archive", "takes tar archives"},
+           {at, f.image, "/at: this directory is not an OCI layout", "give an archive"},
+           {f.archive, text, "/text: this exists and is not a directory", "choose another name"},
+           {f.archive, text + "/image", "/text: this is not a directory", "another place"},
+           {f.archive, at + "/link", "/link: this is a link", "choose another name"},
+           {f.archive, at + "/..", "not the name of a directory", "give the image's own name"},
+           {f.archive, at + "/" + long_name, "the name is too long", "at most 243 bytes"},
+           {f.archive, "/proc/image", "/proc: can't make the image in this", "that you may write"},
+           {text + "/a.tar", f.image, "can't open the archive: Not a directory", "check the name"},
+       }) {
+    const Ran ran = run({ch_tar2dir(), c.archive, c.destination});
+    CAPTURE(c.archive, c.destination, ran.err);
+    CHECK(ran.status == 1);
+    CHECK(std::count(ran.err.begin(), ran.err.end(), '\n') == 2);
+    CHECK(contains(ran.err, c.cause));
+    CHECK(contains(ran.err.substr(ran.err.find('\n')), "remedy: "));
+    CHECK(contains(ran.err.substr(ran.err.find('\n')), c.remedy));
+  }
+  const Ran threads = f.unpack({"--threads=none"});
+  CHECK(contains(threads.err, "--threads: \"none\" is not a valid N"));
+  test::RunOptions closed;
+  closed.in_child = [] { close(0); };
+  const Ran input = run({ch_tar2dir(), "-", f.image}, closed);
+  CHECK(contains(input.err, "standard input: can't open the archive: Bad file descriptor"));
+  closed.environment = {"TMPDIR=/none"};
+  const Ran temporary = run({ch_tar2dir(), "--check", f.archive}, closed);
+  CHECK(contains(temporary.err, "/none: can't open the directory for temporary files"));
+  if (geteuid() == 0) return;  // who may do all this
+  fs::permissions(text, fs::perms(0));
+  const Ran unreadable = run({ch_tar2dir(), text, f.image});
+  CHECK(contains(unreadable.err, "can't open the archive: Permission denied"));
+  CHECK(contains(unreadable.err, "remedy: ask its owner"));
+  REQUIRE(f.unpack().status == 0);
+  fs::permissions(f.image + "/ch", fs::perms(0));
+  const Ran mark = f.unpack();
+  fs::permissions(f.image + "/ch", fs::perms(0755));
+  CHECK(contains(mark.err, f.image + ": can't tell whether this is an image: ch/unpacked.json: "));
+}
+
+TEST_CASE("what chooses among images is refused where there is nothing to choose",
+          "[image][tool]") {
+  const Fixture f;
+  for (const char* option : {"--image=app:1", "--platform=linux/riscv64"})
+    for (const char* what : {"--contain=always", "--contain=never", "--list", "--check"}) {
+      std::vector<std::string> words = {ch_tar2dir(), option, what, f.archive};
+      if (contains(what, "contain")) words.push_back(f.image);
+      const Ran ran = run(words);
+      CAPTURE(option, what, ran.err);
+      CHECK(ran.status == 64);
+      CHECK(contains(ran.err, "this is the tar of a single file system"));
+      CHECK(contains(ran.err, "remedy: leave out --"));
+      CHECK(f.beside().empty());
+    }
+  test::Json config = test::config_for({small_tar().bytes()});
+  config["architecture"] = "arm64";
+  test::write_file(f.archive, test::image_archive({{small_tar().bytes()}, "none", config},
+                                                  test::Layout::docker_new));
+  const Ran other = f.unpack({"--platform=linux/riscv64"});
+  CHECK(other.status == 1);
+  CHECK(contains(other.err, "the image is for arm64, not for riscv64"));
+  CHECK(f.unpack({"--platform=linux/arm64"}).status == 0);
+}
+
+TEST_CASE("a reader that has gone is an error, and the image is there", "[image][tool]") {
+  for (const char* how : {"--contain=always", "--contain=never"}) {
+    const Fixture f;
+    test::RunOptions options;
+    options.in_child = [] {
+      int ends[2];
+      if (pipe(ends) != 0 || close(ends[0]) != 0 || dup2(ends[1], 1) != 1) _exit(126);
+      (void)std::signal(SIGPIPE, SIG_DFL);
+    };
+    const Ran ran = f.unpack({"-v", how}, options);
+    CAPTURE(how, ran.err);
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.err, "can't write to standard output: Broken pipe"));
+    CHECK(contains(ran.err, "remedy: let whatever reads it read to the end"));
+    CHECK(content(f.image + "/usr/f") == "content");
+    CHECK(f.beside() == std::vector<std::string>{"image"});
+  }
+  const Fixture f;
+  test::HeldTool tool(f, small_tar().bytes(), {});
+  kill(tool.pid, SIGPIPE);
+  tool.let_go();
+  CHECK(tool.wait() == 0);
+  CHECK(f.beside() == std::vector<std::string>{"image"});
 }
 
 TEST_CASE("any number of threads gives the same tree", "[image][tool]") {

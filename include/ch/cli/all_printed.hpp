@@ -14,10 +14,13 @@ namespace ch::cli {
 [[nodiscard]] inline bool all_printed(const char* tool) {
   const bool lost_before = std::ferror(stdout) != 0;
   const bool flushed = std::fflush(stdout) == 0;
+  const int why = errno;
   if (flushed && !lost_before) return true;
-  std::fprintf(stderr, "%s: error: can't write to standard output%s%s\n", tool,
-               flushed ? "" : ": ", flushed ? "" : std::strerror(errno));
-  std::fprintf(stderr, "%s: remedy: make room there, or print to another place\n", tool);
+  std::fprintf(stderr, "%s: error: can't write to standard output%s%s\n", tool, flushed ? "" : ": ",
+               flushed ? "" : std::strerror(why));
+  std::fprintf(stderr, "%s: remedy: %s\n", tool,
+               !flushed && why == EPIPE ? "let whatever reads it read to the end"
+                                        : "make room there, or print to another place");
   return false;
 }
 

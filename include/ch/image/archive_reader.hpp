@@ -230,7 +230,7 @@ class ArchiveReader {
   [[noreturn]] void fail_open() {
     if (failure_) std::rethrow_exception(failure_);
     if (archive_errno(handle_.get()) == ENOMEM) throw std::bad_alloc();
-    throw UnpackError(Failure::unsupported, {}, "this is no tar archive, or it is empty",
+    throw UnpackError(Failure::unsupported, {}, "this is not a tar archive, or it is empty",
                       "ch-tar2dir takes tar archives (plain, gzip, bzip2, xz, lzma, zstd, lz4), "
                       "docker archives and OCI layouts");
   }

@@ -15,16 +15,12 @@
 #include <memory>
 #include <thread>
 
-#include "ch/image/identity.hpp"
-#include "ch/image/image_mark.hpp"
 #include "ch/image/image_users.hpp"
+#include "ch/image/left_over.hpp"
 #include "ch/image/renaming.hpp"
-#include "ch/image/work_record.hpp"
+#include "ch/image/under_name.hpp"
 
 namespace ch::images {
-
-/// What is under the final name before we start.
-enum class Before { nothing, empty_directory, image };
 
 class AtomicDirectory {
  public:
@@ -39,23 +35,32 @@ class AtomicDirectory {
     name_ = slash == std::string::npos ? trimmed : trimmed.substr(slash + 1);
     parent_path_ = slash == std::string::npos ? "." : slash == 0 ? "/" : trimmed.substr(0, slash);
     if (name_.empty() || name_ == "." || name_ == "..")
-      throw UnpackError(Failure::refused, destination, "this names no new directory",
+      throw UnpackError(Failure::refused, destination,
+                        "this is not the name of a directory that can be made",
                         "give the image's own name, such as ./image");
     holder_name_ = ".ch-tar2dir." + name_;
     holder_path_ = parent_path_ + "/" + holder_name_;
     if (holder_name_.size() > max_name)
-      throw UnpackError(Failure::refused, destination, "the name is too long");
+      throw UnpackError(Failure::refused, destination, "the name is too long",
+                        "choose one of at most " +
+                            std::to_string(max_name - holder_name_.size() + name_.size()) +
+                            " bytes");
     parent_ = Descriptor(::open(parent_path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!parent_ && errno == ENOENT)
       throw UnpackError(Failure::system, parent_path_,
                         "there is no such directory to make the image in",
                         "make it: mkdir -p " + parent_path_, ENOENT);
+    if (!parent_ && errno == ENOTDIR)
+      throw UnpackError(Failure::system, parent_path_,
+                        "this is not a directory, so no image can be made in it",
+                        "choose another place for the image", ENOTDIR);
     if (!parent_) throw_errno("open directory", parent_path_);
-    before_ = look(replace);
+    require_descriptors(parent_.get(), needed_descriptors);
+    (void)look_under(parent_.get(), name_, destination_, replace);  // before we wait for others
     try {
       take_holder(siblings);
       if (made_by_another_) return;
-      before_ = look(replace);  // again: it may have brought an image back
+      there_ = look_under(parent_.get(), name_, destination_, replace);
       if (::mkdirat(holder_.get(), "image", 0700) != 0)
         throw_errno("make directory in", holder_path_);
       tree_ = open_directory(holder_.get(), "image");
@@ -72,21 +77,21 @@ class AtomicDirectory {
   [[nodiscard]] const std::optional<UnpackReport>& made_by_another() const noexcept {
     return made_by_another_;
   }
-  [[nodiscard]] Before before() const noexcept { return before_; }
+  [[nodiscard]] Before before() const noexcept { return there_.before; }
   /// The directory that will have the name.
   [[nodiscard]] int tree() const noexcept { return tree_.get(); }
 
   /// Gives the tree its name; or, if the report names a directory in it that enclosed all, that
   /// one. What was there goes, whole, unless containers use it: then it gets another name. The
   /// report is told of that, and of what could not be removed. Throws, and then all is as before.
-  void commit(UnpackReport& report, Sync sync, const std::vector<ImageUser>& known_users = {}) {
+  void commit(UnpackReport& report, Sync sync, const UsersOf& users = users_of) {
     if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
       throw_errno("write to the disk below", parent_path_);
     const std::string& inner = report.stripped_directory;
     const std::string from = inner.empty() ? "image" : "image/" + inner;
     const Identity ours = identity(holder_.get(), from);
     std::string old;
-    if (before_ == Before::nothing) {
+    if (there_.before == Before::nothing) {
       if (rename(from, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
           throw UnpackError(Failure::refused, destination_,
@@ -98,18 +103,21 @@ class AtomicDirectory {
     }
     if (sync == Sync::before_naming) (void)::fsync(parent_.get());
     record_.finish(ours.inode, report);
-    if (before_ == Before::image) keep_if_used(old, known_users, report);
+    if (there_.before == Before::image) keep_if_used(old, users, report);
     discard();
     report.left_behind = left_behind_;
   }
 
  private:
+  // For the work here and in the child, and to remove what was made if it fails.
+  static constexpr std::size_t needed_descriptors = 24;
+
   /// Exchanges `from` of the holder with what look() has seen under the name. Where that is not
   /// what comes out, since someone who may write the parent has put another directory there, or
   /// something into an empty one, it gets its place back. Returns the name in the holder of what
   /// came out.
   std::string replace_with(const std::string& from) {
-    if (identity(parent_.get(), name_) != seen_) refuse_change();
+    if (identity(parent_.get(), name_) != there_.directory) throw changed_meanwhile(destination_);
     const Identity ours = identity(holder_.get(), from);
     if (rename(from, RENAME_EXCHANGE) == 0) {
       check(from, [&] {
@@ -144,33 +152,27 @@ class AtomicDirectory {
     }
     if (known) return;
     if (!put_back()) leave_holder();
-    refuse_change();
+    throw changed_meanwhile(destination_);
   }
   [[nodiscard]] bool came_out(const std::string& name) const {
-    return identity(holder_.get(), name) == seen_ &&
-           (before_ != Before::empty_directory ||
+    return identity(holder_.get(), name) == there_.directory &&
+           (there_.before != Before::empty_directory ||
             is_empty(open_directory(holder_.get(), name.c_str()).get()));
-  }
-  [[noreturn]] void refuse_change() const {
-    throw UnpackError(Failure::refused, destination_,
-                      "someone else changed what is there while we were unpacking");
   }
   /// What is in the holder is not ours to remove.
   [[noreturn]] void leave_holder() {
     holder_.reset();
-    throw UnpackError(Failure::refused, destination_,
-                      "someone else changed what is there while we were unpacking",
-                      "what was there, or the new image, is in " + holder_path_);
+    throw changed_meanwhile(destination_,
+                            "what was there, or the new image, is in " + holder_path_);
   }
 
   /// What running containers have as their root must stay what it is, so the image that we have
   /// replaced, `old` in the holder, gets a free name beside the new one.
-  void keep_if_used(const std::string& old, const std::vector<ImageUser>& known_users,
-                    UnpackReport& report) {
-    std::vector<ImageUser> users = known_users;
+  void keep_if_used(const std::string& old, const UsersOf& users_of_image, UnpackReport& report) {
+    std::vector<ImageUser> users;
     try {
       const Descriptor image = open_directory(holder_.get(), old.c_str());
-      if (auto now = users_of(image.get()); !now.empty()) users = std::move(now);
+      users = users_of_image(image.get());
     } catch (const std::exception&) {  // what can't be looked at is not seen
     }
     if (users.empty()) return;
@@ -184,12 +186,15 @@ class AtomicDirectory {
       if (errno != EEXIST) break;
     }
     const int why = errno;
-    holder_.reset();  // the next run would remove it, but not this one
+    // The name keeps the next run from removing it.
+    const bool named = ::renameat(holder_.get(), old.c_str(), holder_.get(), kept_name) == 0;
+    holder_.reset();
     throw UnpackError(Failure::system, destination_,
                       "the new image is there, but the old one, which is used by " +
-                          text_of(users) + ", is still in " + holder_path_ +
+                          text_of(users) + ", is still in " + holder_path_ + "/" +
+                          (named ? kept_name : old) +
                           ", since it can't be renamed: " + std::strerror(why),
-                      "rename it yourself before you unpack to this name again", why);
+                      "move it elsewhere before you unpack to this name again", why);
   }
 
   int rename(const std::string& from, unsigned flags) const {
@@ -199,39 +204,12 @@ class AtomicDirectory {
     return rename_with(holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags);
   }
 
-  /// What is under the name, and which directory that is.
-  Before look(Replace replace) {
-    struct stat status {};
-    if (!status_of(parent_.get(), name_.c_str(), status)) return Before::nothing;
-    seen_ = {status.st_dev, status.st_ino};
-    const auto refuse = [&](std::string cause) {
-      return UnpackError(Failure::refused, destination_, std::move(cause),
-                         "choose another name, or remove what is there yourself");
-    };
-    if (!S_ISDIR(status.st_mode))
-      throw refuse(S_ISLNK(status.st_mode) ? "this is a link; we replace no links"
-                                           : "this exists and is not a directory");
-    if (status.st_uid != ::geteuid() && ::geteuid() != 0)
-      throw refuse("this exists and belongs to another user");
-    const Descriptor there = open_directory(parent_.get(), name_.c_str());
-    if (identity(there.get(), ".") != seen_) refuse_change();
-    if (is_empty(there.get())) return Before::empty_directory;
-    if (has_several_owners(there.get()) && ::geteuid() != 0)
-      throw UnpackError(Failure::refused, destination_,
-                        "this image has files of several owners, which you can't remove like this",
-                        "replace it with --subids, as it was made, or choose another name");
-    if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
-    throw UnpackError(Failure::refused, destination_,
-                      "this exists but does not appear to be an image",
-                      "choose another name, or replace it with --force");
-  }
-
   /// Makes the holder, or takes over one that nobody holds, and locks it. Returns without it if
   /// another run has made the image meanwhile.
   void take_holder(const Siblings& siblings) {
     for (int tries = 0; tries < 100; ++tries) {
       const bool made = ::mkdirat(parent_.get(), holder_name_.c_str(), 0700) == 0;
-      if (!made && errno != EEXIST) throw_errno("make directory in", parent_path_);
+      if (!made && errno != EEXIST) throw_no_holder();
       Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd && errno == ENOENT) continue;  // its owner finished just now
@@ -263,16 +241,25 @@ class AtomicDirectory {
       }
       holder_ = std::move(fd);
       if (waited && is_done(siblings)) return discard();  // it has died while it cleared away
-      if (!made) take_over();
-      if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_name_);
-      record_.begin(holder_.get(), siblings.work);
+      if (!made) check_left_over();
+      if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_path_);
+      record_.begin(holder_.get(), holder_path_, siblings.work);
+      if (!made) clear_holder();
       return;
     }
     throw UnpackError(Failure::refused, destination_, "others unpack to this name all the time");
   }
 
+  [[noreturn]] void throw_no_holder() const {
+    const int why = errno;
+    const std::string remedy = remedy_for(why);
+    throw UnpackError(Failure::system, parent_path_,
+                      std::string("can't make the image in this directory: ") + std::strerror(why),
+                      remedy.empty() ? remedy_for(EACCES) : remedy, why);
+  }
+
   [[nodiscard]] bool is_named(int holder) const {
-    return identity(holder, ".") == identity(parent_.get(), holder_name_);
+    return identity(holder) == identity(parent_.get(), holder_name_);
   }
 
   /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named.
@@ -311,25 +298,20 @@ class AtomicDirectory {
     return true;
   }
 
-  /// Puts in order what another run has left in the holder.
-  void take_over() {
+  /// What another run has left in the holder: brings back an image that was set aside, and
+  /// refuses what is not ours to remove.
+  void check_left_over() {
     try {
+      refuse_unless_left_over(holder_.get(), holder_path_);
       bring_back();
-      clear_holder();
     } catch (...) {
       holder_.reset();  // nothing in it is ours to discard
       throw;
     }
   }
 
-  /// Undoes a replacement whose process died between its two renames. Refuses a directory
-  /// that is no holder: whoever may write the parent can give one of ours this name.
+  /// Undoes a replacement whose process died between its two renames.
   void bring_back() const {
-    for (const std::string& left : names_in(holder_.get()))
-      if (left != "image" && left != "old" && left != "new" && left != WorkRecord::file_name)
-        throw UnpackError(Failure::refused, holder_path_,
-                          "this has the name of our temporary directory, but contains " + left,
-                          "rename it, or choose another name for the image");
     struct stat status {};
     if (!status_of(holder_.get(), "old", status) || !status_of(holder_.get(), "new", status))
       return;
@@ -342,9 +324,9 @@ class AtomicDirectory {
       throw_errno("bring back the image that a run that died has set aside in", holder_path_);
   }
 
-  /// Removes what a run that died has left. It may have a child that still dies with it, and
-  /// makes a last file in a directory that we have just emptied.
-  void clear_holder() const {
+  /// Removes what a run that died has left. On failure all stays there. It may have a child that
+  /// still dies with it, and makes a last file in a directory that we have just emptied.
+  void clear_holder() {
     for (int tries = 0;; ++tries) try {
         return remove_trees();
       } catch (const UnpackError& e) {
@@ -352,6 +334,7 @@ class AtomicDirectory {
           std::this_thread::sleep_for(std::chrono::milliseconds(10));
           continue;
         }
+        holder_.reset();
         if (e.code() != EACCES && e.code() != EPERM) throw;
         throw UnpackError(Failure::refused, holder_path_,
                           "this is left from another run, and we may not remove it: " + e.cause(),
@@ -384,8 +367,7 @@ class AtomicDirectory {
 
   std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
   Descriptor parent_, holder_, tree_;
-  Before before_ = Before::nothing;
-  Identity seen_{};  // what look() has seen, if anything
+  UnderName there_;
   WorkRecord record_;
   std::optional<UnpackReport> made_by_another_;
   // So that there is memory to clean up with, also where the lack of it is why.

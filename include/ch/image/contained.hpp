@@ -204,6 +204,8 @@ inline nlohmann::json extract_and_answer(Input& input, int report, int tree,
 [[noreturn]] inline void extract_in_child(Input& input, int report, int tree,
                                           const UnpackOptions& options, InputWatch& watch,
                                           pid_t parent) noexcept {
+  // nlohmann::json takes memory to free some, and where there is none ends the process.
+  std::set_terminate([] { ::_exit(memory_went_out); });
   try {
     nlohmann::json answer = extract_and_answer(input, report, tree, options, watch, parent);
     send_answer(report_fd, answer);
@@ -298,7 +300,8 @@ Extracted extract_contained(Input& input, int tree, const UnpackOptions& options
                       "the process that extracts died" +
                           (WIFSIGNALED(status) ? " of signal " + std::to_string(WTERMSIG(status))
                                                : std::string()) +
-                          " without a report");
+                          " without a report",
+                      "if it was killed for want of memory (dmesg), allow more");
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
   if (answer.contains("unavailable")) return {{}, answer.at("unavailable")};
   UnpackReport report = report_from_json(answer.at("report"));

@@ -9,7 +9,7 @@
 #include <deque>
 #include <vector>
 
-#include "ch/image/descriptor.hpp"
+#include "ch/image/identity.hpp"
 
 namespace ch::images {
 
@@ -48,16 +48,6 @@ class Descent {
 
  private:
   static constexpr std::size_t at_once = 8;
-  struct Identity {
-    dev_t device;
-    ino_t inode;
-    bool operator==(const Identity&) const = default;
-  };
-  static Identity identity(int fd) {
-    struct stat status {};
-    if (::fstat(fd, &status) != 0) throw_errno("look at", "a directory");
-    return {status.st_dev, status.st_ino};
-  }
 
   int top_;
   std::vector<Identity> above_;  // of levels that are not held

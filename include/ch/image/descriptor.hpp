@@ -16,6 +16,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "ch/image/error.hpp"
 #include "ch/kernel/owned_fd.hpp"
@@ -36,6 +37,25 @@ using Descriptor = kernel::OwnedFd;
 /// what man 2 close says.
 inline void close_written(Descriptor& fd, std::string_view name) {
   if (fd && ::close(fd.release()) != 0 && errno != EINTR) throw_errno("write", name);
+}
+
+/// Throws EMFILE or ENFILE, naming the limit, unless `count` more descriptors can be had now:
+/// before anything is made that could not be removed without them. `any` is an open one.
+inline void require_descriptors(int any, std::size_t count) {
+  std::vector<Descriptor> all;
+  while (all.size() < count) {
+    all.emplace_back(::fcntl(any, F_DUPFD_CLOEXEC, 0));
+    if (all.back()) continue;
+    const int why = errno;
+    rlimit limit{};
+    std::string cause = "too few files can be opened: ";
+    if (why == EMFILE && ::getrlimit(RLIMIT_NOFILE, &limit) == 0)
+      cause += "ulimit -n allows " + std::to_string(limit.rlim_cur) + " in all, and " +
+               std::to_string(count) + " more are needed";
+    else
+      cause += std::strerror(why);
+    throw UnpackError(Failure::system, {}, std::move(cause), remedy_for(why), why);
+  }
 }
 
 /// Opens the directory `name` below `parent`, following no link in the last component.

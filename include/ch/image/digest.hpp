@@ -50,7 +50,7 @@ struct Digest {
       text.substr(0, prefix.size()) == prefix ? text.substr(prefix.size()) : std::string_view{};
   if (!is_sha256_hex(hex))
     throw UnpackError(Failure::hostile, std::string(text.substr(0, 100)),
-                      "this is no digest of the form sha256:HEX");
+                      "this is not a digest of the form sha256:HEX");
   Digest digest;
   const auto nibble = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   for (std::size_t i = 0; i < digest.bytes.size(); ++i)

@@ -23,8 +23,9 @@ namespace ch::images {
 inline ImageManifest read_docker_archive(const Blobs& blobs, const std::string& asked,
                                          InputWatch& watch) {
   constexpr std::string_view document = "manifest.json";
-  const Json list = parse_json(
+  const Document parsed = parse_json(
       read_document(blobs.at(std::string(document)), document, std::nullopt, watch), document);
+  const Json& list = parsed;
   if (!list.is_array() || list.empty()) throw_malformed(document, "a list of images");
 
   const Json* chosen = nullptr;

@@ -25,6 +25,7 @@ enum class Failure {
   system,       // the kernel refused a call
   refused,      // we will not do this to the destination
   interrupted,  // asked to stop
+  usage,        // what was asked for does not go with this archive
 };
 
 /// A failure to unpack. Copyable, as exceptions must be.
@@ -90,7 +91,7 @@ class UnpackError : public std::exception {
       return "choose a destination below a directory that you may write";
     case EMFILE:
     case ENFILE:
-      return "raise the limit on open files: ulimit -n";
+      return "raise the limit on open files: ulimit -n 64";
     case ENOMEM:
       return "raise the limit on memory (ulimit -v, or that of the batch job), or use a machine "
              "with more";

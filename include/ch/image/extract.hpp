@@ -54,13 +54,25 @@ struct Input {
   std::optional<DirectoryBlobs> layout;
 };
 
+[[noreturn]] inline void throw_not_opened(const std::string& archive, int why) {
+  const bool standard_input = archive == "-";
+  std::string remedy;
+  if (why == EACCES || why == EPERM) remedy = "ask its owner to let you read it";
+  if (why == ENOENT || why == ENOTDIR) remedy = "check the name, and where you are: pwd";
+  if (standard_input) remedy = "connect it to a file or a pipe, or name an archive";
+  if (why == EMFILE || why == ENFILE) remedy = remedy_for(why);
+  throw UnpackError(Failure::system, standard_input ? "standard input" : archive,
+                    std::string("can't open the archive: ") + std::strerror(why), std::move(remedy),
+                    why);
+}
+
 /// Opens `archive`; "-" is standard input. Throws what man 2 open says.
 inline Input open_input(const std::string& archive) {
   Input input{archive == "-" ? Descriptor(::fcntl(0, F_DUPFD_CLOEXEC, 3))
                              : Descriptor(::open(archive.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)),
               {}};
   struct stat status {};
-  if (!input.stream || ::fstat(input.stream.get(), &status) != 0) throw_errno("open", archive);
+  if (!input.stream || ::fstat(input.stream.get(), &status) != 0) throw_not_opened(archive, errno);
   if (S_ISDIR(status.st_mode)) {
     input.layout.emplace(input.stream.get());
     input.stream.reset();
@@ -131,7 +143,7 @@ class Extraction {
   void from_layout_directory(Tree& tree) {
     const DirectoryBlobs& blobs = *input_.layout;
     if (blobs.find("oci-layout") == nullptr && blobs.find("index.json") == nullptr)
-      throw UnpackError(Failure::unsupported, {}, "this directory is no OCI layout",
+      throw UnpackError(Failure::unsupported, {}, "this directory is not an OCI layout",
                         "give an archive, or a directory with oci-layout, index.json and blobs");
     report_.format = "OCI layout";
     from_image(tree, OciLayout(blobs, options_, watch_).read());
@@ -170,7 +182,10 @@ class Extraction {
     const bool oci = blobs.has("oci-layout") || (blobs.has("index.json") && blobs.has_digests());
     if (docker && (!oci || options_.platform.architecture.empty())) {
       report_.format = "docker archive";
-      from_image(tree, read_docker_archive(blobs, options_.image_name, watch_));
+      const ImageManifest image = read_docker_archive(blobs, options_.image_name, watch_);
+      if (!options_.platform.architecture.empty())
+        require_architecture(image.config, options_.platform.architecture);
+      from_image(tree, image);
     } else if (oci) {
       report_.format = "OCI layout";
       from_image(tree, OciLayout(blobs, options_, watch_).read());
@@ -190,6 +205,15 @@ class Extraction {
       return std::make_unique<MappedBlocks>(range, watch_, std::move(check));
     return std::make_unique<BlockStream>(std::make_unique<RangeSource>(range, watch_),
                                          std::move(check));
+  }
+
+  /// Of a tar there is nothing to choose; who chooses expects another archive.
+  static void refuse_choice(bool chosen, std::string option) {
+    if (chosen)
+      throw UnpackError(
+          Failure::usage, {},
+          "this is the tar of a single file system, in which " + option + " has nothing to choose",
+          "leave out " + option + ", or give the archive of images you meant");
   }
 
   /// The name of the first member that has one, in normal form; "" if there is none.
@@ -234,6 +258,8 @@ class Extraction {
   void from_plain_tar(Tree& tree, BlockSource& stream) {
     report_.format = "tar";
     ArchiveReader reader(stream, options_.xattrs);
+    refuse_choice(!options_.image_name.empty(), "--image");
+    refuse_choice(!options_.platform.architecture.empty(), "--platform");
     LayerApplier<Tree>(tree, limits_, report_, watch_).apply(reader, Whiteouts::ordinary_files);
     stream.finish();
   }

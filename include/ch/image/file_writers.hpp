@@ -67,7 +67,7 @@ inline void give_away(int directory, const char* name, const Owner& to, std::str
   if (errno != EINVAL) throw_errno("set the owner of", path);
   throw UnpackError(Failure::refused, printable(path),
                     "its owner " + std::to_string(to.user) + ':' + std::to_string(to.group) +
-                        " is none of your subordinate ids",
+                        " is not one of your subordinate ids",
                     "ask the administrator for more (/etc/subuid, /etc/subgid), or leave out "
                     "--subids: then all files are yours");
 }

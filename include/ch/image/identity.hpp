@@ -23,4 +23,11 @@ struct Identity {
                                                  : Identity{};
 }
 
+/// Of an open directory. Throws what man 2 fstat says.
+[[nodiscard]] inline Identity identity(int directory) {
+  struct stat status {};
+  if (::fstat(directory, &status) != 0) throw_errno("look at", "a directory");
+  return {status.st_dev, status.st_ino};
+}
+
 }  // namespace ch::images

@@ -6,15 +6,12 @@
 // Source: OCI image specification, config.md, descriptor.md, manifest.md.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
 #include <optional>
 
 #include "ch/image/blobs.hpp"
+#include "ch/image/document.hpp"
 
 namespace ch::images {
-
-using Json = nlohmann::json;
 
 /// One layer, still packed. `digest` is of the blob, `diff_id` of the tar in it.
 struct Layer {
@@ -28,7 +25,7 @@ struct Layer {
 struct ImageManifest {
   std::string name;         // NAME:TAG or what the archive calls it; may be empty
   std::string config_text;  // the configuration, byte by byte
-  Json config;
+  Document config;
   std::vector<Layer> layers;
 };
 
@@ -56,12 +53,14 @@ inline std::string read_document(const FileRange& range, std::string_view name,
 }
 
 /// Parses JSON. Throws damaged, naming the document.
-inline Json parse_json(const std::string& text, std::string_view name) {
-  Json json = Json::parse(text, nullptr, false);
-  if (json.is_discarded())
-    throw UnpackError(Failure::damaged, std::string(name), "this is not valid JSON",
+inline Document parse_json(const std::string& text, std::string_view name) {
+  Document document;
+  if (!document.parse(text))
+    throw UnpackError(Failure::damaged, std::string(name),
+                      "this is not valid JSON, or has more than " +
+                          std::to_string(Document::most_levels) + " levels",
                       "save or fetch the archive again");
-  return json;
+  return document;
 }
 
 [[noreturn]] inline void throw_malformed(std::string_view name, std::string_view what) {
@@ -104,6 +103,15 @@ inline std::vector<Digest> diff_ids(const Json& config, std::string_view documen
     ids.push_back(parse_digest(id.get_ref<const std::string&>()));
   }
   return ids;
+}
+
+/// An index without platforms, and a docker archive, leave it to the configuration to say.
+inline void require_architecture(const Json& config, const std::string& wanted) {
+  const std::string has = optional_string(config, "architecture");
+  if (!has.empty() && has != wanted)
+    throw UnpackError(Failure::unsupported, {},
+                      "the image is for " + printable(has) + ", not for " + wanted,
+                      "if you want it: --platform linux/" + printable(has));
 }
 
 /// The configuration's environment as ch-run reads it: one NAME=VALUE per line, with

@@ -20,11 +20,17 @@ namespace ch::images {
   return true;
 }
 
-/// Was it made with --subids? Then its files are not all the caller's.
+/// Was it made with --subids? Then its files are not all the caller's. Throws what man 2 open
+/// and read say of a mark that is there.
 [[nodiscard]] inline bool has_several_owners(int directory) {
-  const Descriptor mark(::openat(directory, "ch/unpacked.json", O_RDONLY | O_NOFOLLOW | O_CLOEXEC));
+  const Descriptor mark(
+      ::openat(directory, "ch/unpacked.json", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  if (!mark && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO))
+    return false;  // what is no file says nothing
+  if (!mark) throw_errno("open", "ch/unpacked.json");
   char text[4096];
-  const ssize_t n = mark ? ::read(mark.get(), text, sizeof text) : 0;
+  const ssize_t n = ::read(mark.get(), text, sizeof text);
+  if (n < 0 && errno != EISDIR && errno != EAGAIN) throw_errno("read", "ch/unpacked.json");
   return n > 0 &&
          std::string_view(text, static_cast<std::size_t>(n)).find(R"("owners": "several")") !=
              std::string_view::npos;

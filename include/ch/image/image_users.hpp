@@ -13,6 +13,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <functional>
 #include <map>
 #include <sstream>
 
@@ -130,6 +131,9 @@ class ImageLooks {
             [](const ImageUser& a, const ImageUser& b) { return a.pid < b.pid; });
   return users;
 }
+
+/// How to learn that; as users_of() where it is of use.
+using UsersOf = std::function<std::vector<ImageUser>(int image)>;
 
 /// The first of them for people: "12 (solver), 13 (solver) and 4 more".
 [[nodiscard]] inline std::string text_of(const std::vector<ImageUser>& users) {

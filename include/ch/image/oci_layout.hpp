@@ -61,7 +61,7 @@ class OciLayout {
     const std::string name = "oci-layout";
     const FileRange* file = blobs_.find(name);
     if (file == nullptr) return;
-    const Json layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
+    const Document layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
     if (!string_of(layout, "imageLayoutVersion", name).starts_with("1."))
       throw UnpackError(Failure::unsupported, name, "a version of the layout that is not 1");
   }
@@ -116,7 +116,8 @@ class OciLayout {
       } else if (type == "application/vnd.oci.image.manifest.v1+json" ||
                  type == "application/vnd.docker.distribution.manifest.v2+json") {
         const auto p = entry.find("platform");
-        const Json platform = p != entry.end() ? *p : Json();
+        const Json none;
+        const Json& platform = p != entry.end() ? *p : none;
         found_.push_back({digest, size, own, optional_string(platform, "os"),
                           optional_string(platform, "architecture"),
                           optional_string(platform, "variant")});
@@ -146,7 +147,8 @@ class OciLayout {
 
   ImageManifest manifest(const Found& found) {
     const std::string document = found.digest.text();
-    const Json json = parse_json(fetch(found.digest, found.size), document);
+    const Document parsed = parse_json(fetch(found.digest, found.size), document);
+    const Json& json = parsed;
     if (json.is_object() && json.contains("manifests"))
       throw UnpackError(Failure::hostile, document, "this is an index and a manifest at once");
     ImageManifest image;
@@ -156,7 +158,7 @@ class OciLayout {
     const auto [config_digest, config_size] = reference(config, document);
     image.config_text = fetch(config_digest, config_size);
     image.config = parse_json(image.config_text, config_digest.text());
-    check_architecture(image.config);
+    require_architecture(image.config, wanted_.architecture);
     const std::vector<Digest> ids = diff_ids(image.config, config_digest.text());
     const Json& layers = array_of(json, "layers", document);
     if (layers.size() != ids.size())
@@ -167,19 +169,11 @@ class OciLayout {
       const std::string type = media_type(layers[i]);
       if (type.find(".tar") == std::string::npos || type.ends_with("+encrypted"))
         throw UnpackError(Failure::unsupported, document,
-                          "a layer of the kind " + printable(type) + ", which is no tar");
+                          "a layer of the kind " + printable(type) + ", which is not a tar");
       const auto [digest, size] = reference(layers[i], document);
       image.layers.push_back({sized(digest, size), digest.text(), digest, ids[i]});
     }
     return image;
-  }
-  /// An index without platforms leaves it to the configuration to say.
-  void check_architecture(const Json& config) const {
-    const std::string has = optional_string(config, "architecture");
-    if (!has.empty() && has != wanted_.architecture)
-      throw UnpackError(Failure::unsupported, {},
-                        "the image is for " + printable(has) + ", not for " + wanted_.architecture,
-                        "if you want it: --platform linux/" + printable(has));
   }
 
   const Blobs& blobs_;

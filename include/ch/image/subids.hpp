@@ -11,6 +11,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 
+#include <csignal>
 #include <fstream>
 #include <sstream>
 #include <vector>
@@ -78,6 +79,7 @@ inline bool ran(const char* program, const std::vector<std::string>& arguments) 
     std::vector<char*> words = {const_cast<char*>(program)};
     for (const std::string& word : arguments) words.push_back(const_cast<char*>(word.c_str()));
     words.push_back(nullptr);
+    (void)std::signal(SIGPIPE, SIG_DFL);  // which a tool may ignore for itself
     ::execvp(program, words.data());
     ::_exit(127);
   }

@@ -174,7 +174,7 @@ class TreeWriter {
   [[nodiscard]] Owner owner_of(const Member& m) const {
     if (owners_ == Owners::mine) return {};
     if (!m.owner_is_valid)
-      throw UnpackError(Failure::damaged, printable(m.path), "its owner is no possible id");
+      throw UnpackError(Failure::damaged, printable(m.path), "its owner is not a valid id");
     return m.owner;
   }
   /// Where `m` goes. If this layer has the name already, everything before is finished

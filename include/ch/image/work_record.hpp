@@ -43,12 +43,13 @@ class WorkRecord {
   }
   explicit operator bool() const noexcept { return static_cast<bool>(file_); }
   /// Opens or makes it, and writes what we begin to do. Throws what man 2 open and write say.
-  void begin(int holder, const std::string& work) {
+  void begin(int holder, const std::string& holder_path, const std::string& work) {
     work_ = work;
+    path_ = holder_path + "/" + file_name;
     file_ = Descriptor(::openat(holder, file_name,
                                 O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
                                 0600));
-    if (!file_) throw_errno("make", file_name);
+    if (!file_) throw_errno("make", path_);
     append({{"work", work_}});
   }
   /// Notes that the work is done: who waits for it need not do it again.
@@ -89,13 +90,13 @@ class WorkRecord {
     for (std::string_view rest = line; !rest.empty();) {
       const ssize_t n = ::write(file_.get(), rest.data(), rest.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) throw_errno("write", file_name, n == 0 ? ENOSPC : errno);
+      if (n <= 0) throw_errno("write", path_, n == 0 ? ENOSPC : errno);
       rest.remove_prefix(static_cast<std::size_t>(n));
     }
   }
 
   Descriptor file_;
-  std::string work_;
+  std::string work_, path_;
 };
 
 }  // namespace ch::images

@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What is under the name that an image is to get, and whether it may be replaced.
+// Source: docs/unpack.md, "What counts as what".
+#pragma once
+
+#include "ch/image/identity.hpp"
+#include "ch/image/image_mark.hpp"
+#include "ch/image/options.hpp"
+#include "ch/image/remove_tree.hpp"
+
+namespace ch::images {
+
+enum class Before { nothing, empty_directory, image };
+
+struct UnderName {
+  Before before = Before::nothing;
+  Identity directory{};  // which one it is, if any
+};
+
+[[nodiscard]] inline UnpackError changed_meanwhile(const std::string& destination,
+                                                   std::string remedy = {}) {
+  return {Failure::refused, destination,
+          "someone else changed what is there while we were unpacking", std::move(remedy)};
+}
+
+namespace detail {
+
+/// Of something that is there. Opens it as `there`.
+[[nodiscard]] inline Before what_is(int parent, const std::string& name, const struct stat& status,
+                                    Descriptor& there, const std::string& destination,
+                                    Replace replace) {
+  const auto refuse = [&](std::string cause) {
+    return UnpackError(Failure::refused, destination, std::move(cause),
+                       "choose another name, or remove what is there yourself");
+  };
+  if (!S_ISDIR(status.st_mode))
+    throw refuse(S_ISLNK(status.st_mode) ? "this is a link, and links are not replaced"
+                                         : "this exists and is not a directory");
+  if (status.st_uid != ::geteuid() && ::geteuid() != 0)
+    throw refuse("this exists and belongs to another user");
+  there = open_directory(parent, name.c_str());
+  if (is_empty(there.get())) return Before::empty_directory;
+  if (has_several_owners(there.get()) && ::geteuid() != 0)
+    throw UnpackError(Failure::refused, destination,
+                      "this image has files of several owners, which you can't remove like this",
+                      "replace it with --subids, as it was made, or choose another name");
+  if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
+  throw UnpackError(Failure::refused, destination, "this exists but does not appear to be an image",
+                    "choose another name, or replace it with --force");
+}
+
+}  // namespace detail
+
+/// Looks at `name` in the directory `parent`. Throws refused if that may not be replaced, and
+/// what man 2 openat, fstatat and read say; `destination` is for messages.
+///
+/// Another run may replace the name while we look, and remove what was there under our hands. So
+/// what we see counts only if the name still stands for the same directory afterwards. That one
+/// is held open until then, lest another gets its inode number.
+[[nodiscard]] inline UnderName look_under(int parent, const std::string& name,
+                                          const std::string& destination, Replace replace) {
+  for (int tries = 0; tries < 100; ++tries) {
+    struct stat status {};
+    if (!status_of(parent, name.c_str(), status)) return {};
+    const Identity seen{status.st_dev, status.st_ino};
+    Descriptor there;
+    try {
+      const Before before = detail::what_is(parent, name, status, there, destination, replace);
+      if (identity(there.get()) == seen && identity(parent, name) == seen) return {before, seen};
+    } catch (const UnpackError& e) {
+      if (identity(parent, name) != seen) continue;
+      if (e.kind() != Failure::system) throw;
+      throw UnpackError(
+          e.kind(), destination,
+          "can't tell whether this is an image: " +
+              (e.path() == name || e.path() == "." ? "" : e.path() + ": ") + e.cause(),
+          e.code() == EACCES ? "choose another name, or remove what is there yourself" : e.remedy(),
+          e.code());
+    }
+  }
+  throw changed_meanwhile(destination);
+}
+
+}  // namespace ch::images
