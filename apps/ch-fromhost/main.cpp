@@ -121,7 +121,7 @@ int inject_files(const Options& o, const ImageTree& tree) {
     throw InjectError({}, "empty file list", "the sources that were given list no files");
   std::optional<ImageLock> lock;
   if (!o.dry_run) {
-    lock.emplace(tree);
+    lock.emplace(tree, &ch::cli::stop_signals::requested);
     if (Transaction::recover(tree))
       std::fputs("ch-fromhost: note: cleared up after an earlier run, which could not\n", stderr);
   }
@@ -155,7 +155,7 @@ int inject_files(const Options& o, const ImageTree& tree) {
 int remove_files(const Options& o, const ImageTree& tree) {
   std::optional<ImageLock> lock;
   if (!o.dry_run) {
-    lock.emplace(tree);
+    lock.emplace(tree, &ch::cli::stop_signals::requested);
     (void)Transaction::recover(tree);
   }
   const Manifest manifest = read_manifest(tree);

@@ -4,8 +4,6 @@
 // byte, --remove brings back what was, links in the image lead nowhere, and every refusal
 // leaves the image as it was.
 
-#include <sys/file.h>
-
 #include "apps/ch-fromhost/option_table.hpp"
 #include "tests/inject/host_image.hpp"
 #include "tests/support/filter_calls.hpp"
@@ -444,17 +442,6 @@ TEST_CASE("read-only directories of one's own are no hindrance, and stay read-on
   for (const char* d : {"usr/bin", "usr/local/lib", ""})
     CHECK(fs::status(f.image / d).permissions() == fs::perms(0555));
   CHECK_FALSE(fs::exists(f.image / "ch"));
-}
-
-TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
-  const FromHost f;
-  const int fd = open(f.image.c_str(), O_RDONLY | O_DIRECTORY);
-  REQUIRE(flock(fd, LOCK_EX) == 0);
-  const Ran ran = f({"-p", program, "-p", library});
-  CHECK(ran.status == 1);
-  CHECK(contains(ran.err, "another ch-fromhost is working on this image"));
-  close(fd);
-  CHECK(f({"-p", program, "-p", library}).status == 0);
 }
 
 TEST_CASE("two files for one place are refused, one file named twice is not", "[inject][tool]") {

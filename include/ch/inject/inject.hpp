@@ -10,6 +10,7 @@
 
 #include <new>
 
+#include "ch/inject/image_lock.hpp"
 #include "ch/inject/ldconfig.hpp"
 #include "ch/inject/manifest.hpp"
 #include "ch/inject/planner.hpp"

@@ -5,10 +5,8 @@
 // Until commit() has decided, everything can be undone: by us when something fails, by the
 // next run when we were killed. The power may fail all the same: only copies of originals are
 // synced.
-// Source: man 2 rename, flock.
+// Source: man 2 rename.
 #pragma once
-
-#include <sys/file.h>
 
 #include <atomic>
 #include <memory>
@@ -21,23 +19,6 @@
 #include "ch/types/text.hpp"
 
 namespace ch::inject {
-
-/// Holds the image for one run of ours. Throws if another one has it.
-class ImageLock {
- public:
-  explicit ImageLock(const ImageTree& tree)
-      : fd_(::openat(tree.root().get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (!fd_) throw_errno("open image", tree.path());
-    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) return;
-    if (errno == EWOULDBLOCK)
-      throw InjectError(printable(tree.path()), "another ch-fromhost is working on this image",
-                        "wait until it has ended");
-    // A file system without locks: go on, as Charliecloud does everywhere.
-  }
-
- private:
-  Descriptor fd_;
-};
 
 class Transaction {
  public:
