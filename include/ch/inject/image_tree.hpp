@@ -23,6 +23,12 @@ namespace ch::inject {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
 
+/// A name in a directory, and nothing that leads elsewhere.
+[[nodiscard]] inline bool is_plain_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
 class ImageTree {
  public:
   /// Opens the image at `path` on the host. Throws if that is no directory.

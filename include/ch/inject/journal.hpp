@@ -98,12 +98,6 @@ struct Journal {
   return json.dump(1) + '\n';
 }
 
-/// A name in a directory, and nothing that leads elsewhere.
-[[nodiscard]] inline bool is_plain_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
-         name.find('\0') == std::string_view::npos;
-}
-
 /// A whole number of a document, at most `most`. JSON also has fractions and numbers of any
 /// size, and to convert those is undefined. Throws InjectError.
 template <std::integral T>
