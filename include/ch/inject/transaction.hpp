@@ -113,9 +113,7 @@ class Transaction {
     note_closed_directories();
 
     state_ = State::changing;
-    for (const Journal::Opened& o : journal_.opened)
-      if (o.path == parent_of(own_) || o.path == own_) open_up(o);
-    begin_journal();
+    first_change();
     for (const Journal::Opened& o : journal_.opened) open_up(o);
     for (std::size_t i = 0; i < made; ++i)
       if (i >= ours || journal_.directories[i] != own_) make_directory(journal_.directories[i]);
@@ -292,6 +290,20 @@ class Transaction {
     remove_name(own, staged, path);
     write_file(to_text(journal), own, staged, 0600, path);
     if (::renameat(own, staged.c_str(), own, journal_name) != 0) throw_errno("write", path);
+  }
+
+  /// Shows whether the image can be changed at all.
+  void first_change() {
+    try {
+      for (const Journal::Opened& o : journal_.opened)
+        if (o.path == parent_of(own_) || o.path == own_) open_up(o);
+      begin_journal();
+    } catch (const InjectError& e) {
+      if (e.code() != EROFS && e.code() != EACCES && e.code() != EPERM) throw;
+      throw InjectError(printable(tree_.path()),
+                        "can't write to the image (" + errno_text(e.code()) + ")", e.remedy(),
+                        e.code());
+    }
   }
 
   void begin_journal() {

@@ -17,7 +17,7 @@ inline std::string passing_name(const std::string& own) {
 }
 inline bool remove_directory(const ImageTree& tree, const std::string& path) {
   const Descriptor above = tree.try_open_directory(std::string(parent_of(path)));
-  return !above || ::unlinkat(above.get(), std::string(base_of(path)).c_str(), AT_REMOVEDIR) == 0;
+  return !above || is_removed(above.get(), std::string(base_of(path)), AT_REMOVEDIR);
 }
 inline void remove_passing(const ImageTree& tree, const std::string& passing) {
   if (const Descriptor fd = tree.try_open_directory(passing)) {
