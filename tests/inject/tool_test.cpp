@@ -350,6 +350,50 @@ TEST_CASE("a wrong command line of ch-fromhost is 64, with a hint at the help", 
   CHECK(contains(nothing.err, "image not a directory (there is nothing at this path)"));
 }
 
+TEST_CASE("of two tasks neither is done, and help and version are all that is done",
+          "[inject][tool]") {
+  const FromHost f;
+  REQUIRE(f({"-p", program}).status == 0);
+  const auto before = test::everything(f.image, true);
+  const std::vector<std::string> tasks = {"--list", "--remove", "--lib-path", "--fi-path"};
+  for (const std::string& one : tasks) {
+    for (const std::string& other : tasks) {
+      if (one == other) continue;
+      const Ran ran = f({one, other});
+      CAPTURE(one, other, ran.out, ran.err);
+      CHECK(ran.status == 64);
+      CHECK(ran.out.empty());
+      CHECK(contains(ran.err, one + " and " + other + " can't be given together"));
+    }
+    for (const auto& [source, value] : {std::pair<std::string, std::string>{"-p", program},
+                                        {"-f", "/nowhere"},
+                                        {"-c", "false"},
+                                        {"--cdi", ""},
+                                        {"--nvidia", ""},
+                                        {"--cray-cxi", ""}}) {
+      std::vector<std::string> words = {one, source};
+      if (!value.empty()) words.push_back(value);
+      const Ran ran = f(words);
+      CAPTURE(one, source, ran.err);
+      CHECK(ran.status == 64);
+      CHECK(ran.out.empty());
+      CHECK(contains(ran.err, one + " injects nothing"));
+    }
+    for (const auto& [about, says] : {std::pair<std::string, std::string>{"--help", "Usage: "},
+                                      {"--usage", "Usage: "},
+                                      {"--version", "ch-fromhost "}}) {
+      for (const Ran& ran : {f({one, about}), f({about, one})}) {
+        CAPTURE(one, about, ran.out, ran.err);
+        CHECK(ran.status == 0);
+        CHECK(ran.out.starts_with(says));
+      }
+    }
+  }
+  CHECK(before == test::everything(f.image, true));
+  CHECK(f({"--list", "--list"}).status == 0);
+  CHECK(f({"--print-lib", "--lib-path"}).status == 0);
+}
+
 TEST_CASE("a library that needs a newer one than the image has is refused, by name",
           "[inject][tool]") {
   const FromHost f;
