@@ -118,7 +118,8 @@ int inject_files(const Options& o, const ImageTree& tree) {
                         ranges::to<std::vector>() | ranges::actions::join;
   warn(devices.warnings);
   if (requests.empty())
-    throw InjectError({}, "empty file list", "the sources that were given list no files");
+    throw InjectError({}, "empty file list",
+                      "see what the file or command lists; it must be a path a line");
   std::optional<ImageLock> lock;
   if (!o.dry_run) {
     lock.emplace(tree, &ch::cli::stop_signals::requested);

@@ -270,7 +270,7 @@ TEST_CASE("nothing but a regular file is read or replaced", "[inject][tool]") {
   const std::string before = names();
   const Ran fifo = f({"-p", f.dir / "fifo"});
   CHECK(fifo.status == 1);
-  CHECK(contains(fifo.err, "cannot inject (it is no regular file)"));
+  CHECK(contains(fifo.err, "cannot inject (it is not a regular file)"));
   const Ran folder = f({"-p", f.dir.path().string()});
   CHECK(contains(folder.err, "cannot inject (it is a directory)"));
   const Ran directory = f({"-p", program, "-p", library});
@@ -291,17 +291,22 @@ TEST_CASE("each refusal names cause and remedy, and the image stays as it was", 
     const char* says;
   };
   const Case cases[] = {
-      {{"-p", data}, "no destination for: "},
+      {{"-p", data}, "no destination for this file, which is neither a program nor a library: "},
       {{"-p", "/nowhere/x"}, "cannot inject (No such file or directory): /nowhere/x"},
       {{"-p", program, "-p", "/nowhere/x"}, "cannot inject"},
       {{"-d", "etc", "-p", data}, "not an absolute path: etc"},
       {{"-d", "/nowhere", "-p", data}, "not a directory: "},
       {{"-d", "/etc/passwd", "-p", data}, "not a directory: "},
-      {{"-f", "/nowhere/x"}, "cannot read file (No such file or directory): /nowhere/x"},
+      {{"-f", "/nowhere/x"},
+       "can't read the list of files (No such file or directory): /nowhere/x"},
       {{"-f", empty}, "empty file list"},
-      {{"-c", "false and more"}, "command failed: false and more"},
-      {{"-c", "/nowhere/x"}, "command failed: /nowhere/x"},
-      {{"--nvidia"}, "nvidia-container-cli failed; does this host have GPUs?"},
+      {{"-c", "false and more"}, "command failed (it failed with status 1): false and more"},
+      {{"-c", "/nowhere/x"},
+       "command failed (it can't be started: No such file or directory): /nowhere/x"},
+      {{"-c", " "}, "command failed (it is empty): "},
+      {{"--nvidia"},
+       "nvidia-container-cli failed (it can't be started: No such file or directory); does this "
+       "host have GPUs?"},
       {{"--cray-mpi-cxi"}, "CH_FROMHOST_OFI_CXI is not set"},
       {{"--cray-cxi"}, "CH_FROMHOST_OFI_CXI is not set"},
       {{"--cray-mpi-gni"}, "CH_FROMHOST_OFI_GNI is not set"},

@@ -69,7 +69,7 @@ inline void copy_file(const Descriptor& from, int directory, const std::string& 
   Descriptor to = create_file(directory, name, path);
   copy_bytes(from.get(), to.get(), path);
   if (identity_of(status_of(from, path)) != identity_of(status))
-    throw InjectError(printable(path), "what is copied here changes meanwhile",
+    throw InjectError(printable(path), "the file that is copied here was changed meanwhile",
                       "wait until nothing writes to it any more");
   if (::fchmod(to.get(), copied_mode(status.st_mode)) != 0) throw_errno("set the mode of", path);
   const timespec times[2] = {status.st_mtim, status.st_mtim};

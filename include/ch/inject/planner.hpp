@@ -55,7 +55,7 @@ class Planner {
     if (!file) refuse(request, errno_text(errno), "check the path; what is listed must exist");
     const struct stat status = status_of(file, request.path);
     if (!S_ISREG(status.st_mode))
-      refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is no regular file",
+      refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file",
              "name the files in it");
     char first[64] = {};
     const ssize_t n = ::pread(file.get(), first, sizeof first, 0);
@@ -192,9 +192,9 @@ class Planner {
       default:
         if (!request.otherwise.empty())
           return needed_directory(request.otherwise, "for files of a device");
-        throw InjectError(printable(request.path), "no destination for",
-                          "it is no program or library as far as one can see; say where it "
-                          "goes with --dest DIR before it");
+        throw InjectError(printable(request.path),
+                          "no destination for this file, which is neither a program nor a library",
+                          "say where it goes: --dest DIR before it");
     }
   }
 

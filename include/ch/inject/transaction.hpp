@@ -193,9 +193,9 @@ class Transaction {
           warnings.push_back(printable(path) + " is left, empty" + next_time + "it");
         else
           warnings.push_back(printable(path) + " is left, empty, and " + printable(own_) + '/' +
-                             journal_name + ", which tells so" + next_time + "both");
+                             journal_name + ", which says so" + next_time + "both");
     } catch (const std::exception& e) {
-      warnings.push_back("what is not needed any more is left in " +
+      warnings.push_back("what is no longer needed is left in " +
                          printable(is_there(passing) ? passing : own_) + " (" + cause_of(e) + ')' +
                          next_time + "it");
     }
@@ -215,7 +215,7 @@ class Transaction {
       if (!from) throw_errno("read", a.source);
       if (identity_of(status_of(from, a.source)) != a.identity)
         throw InjectError(printable(a.source),
-                          "this is not the file any more that was looked at a moment ago",
+                          "this is no longer the file that was looked at a moment ago",
                           "wait until nothing changes it; check who may write to its directory");
       copy_file(from, at, c.staged_name(), path());
     }
