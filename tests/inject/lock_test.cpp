@@ -28,6 +28,21 @@ int locked(const fs::path& image) {
   return fd;
 }
 
+/// Starts a command, in silence.
+pid_t start(const std::vector<std::string>& words) {
+  const pid_t pid = fork();
+  REQUIRE(pid >= 0);
+  if (pid != 0) return pid;
+  std::vector<char*> argv;
+  for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
+  argv.push_back(nullptr);
+  const int null = open("/dev/null", O_RDWR);
+  dup2(null, 1);
+  dup2(null, 2);
+  execv(argv[0], argv.data());
+  _exit(127);
+}
+
 }  // namespace
 
 TEST_CASE("a lock that is given back within seconds is waited for", "[inject][tool]") {
@@ -95,6 +110,27 @@ TEST_CASE("who waits for another ch-fromhost can be interrupted", "[inject][tool
   close(fd);
 }
 
+TEST_CASE("ldconfig ends with the ch-fromhost that was killed", "[inject][tool]") {
+  const FromHost f;
+  fs::remove(f.image / "sbin/ldconfig");
+  test::write_file(f.image / "sbin/ldconfig",
+                   "#!/bin/sh\nwhile :; do echo beat >> /beats; sleep 0.05; done\n");
+  fs::permissions(f.image / "sbin/ldconfig", fs::perms(0755));
+  const fs::path beats = f.image / "beats";
+  const auto size = [&beats] { return fs::exists(beats) ? fs::file_size(beats) : 0; };
+  const pid_t pid =
+      start({test::ch_fromhost(), "-p", inject_fixture("lib/libcharlie_answer.so.1.0"), f.image});
+  for (int tries = 0; tries < 200 && size() == 0; ++tries) usleep(50'000);
+  CHECK(size() > 0);
+  kill(pid, SIGKILL);
+  int status = 0;
+  waitpid(pid, &status, 0);
+  usleep(300'000);
+  const auto then = size();
+  usleep(500'000);
+  CHECK(size() == then);
+}
+
 TEST_CASE("right after one that was killed, the next ch-fromhost does its work", "[inject][tool]") {
   const FromHost f;
   const std::vector<std::string> words = {test::ch_fromhost(),
@@ -104,18 +140,7 @@ TEST_CASE("right after one that was killed, the next ch-fromhost does its work",
                                           inject_fixture("lib/libcharlie_answer.so.1.0"),
                                           f.image};
   for (int round = 0; round < 30; ++round) {
-    const pid_t pid = fork();
-    REQUIRE(pid >= 0);
-    if (pid == 0) {
-      std::vector<char*> argv;
-      for (const auto& word : words) argv.push_back(const_cast<char*>(word.c_str()));
-      argv.push_back(nullptr);
-      const int null = open("/dev/null", O_RDWR);
-      dup2(null, 1);
-      dup2(null, 2);
-      execv(argv[0], argv.data());
-      _exit(127);
-    }
+    const pid_t pid = start(words);
     usleep(static_cast<useconds_t>(1000 + round * 700));
     kill(pid, SIGKILL);
     // Not waited for first: the shell's next command does not wait for a process in the
