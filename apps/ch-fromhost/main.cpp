@@ -118,10 +118,11 @@ int inject_files(const Options& o, const ImageTree& tree) {
                         ranges::to<std::vector>() | ranges::actions::join;
   warn(devices.warnings);
   if (requests.empty())
-    throw InjectError({}, "empty file list", "the sources that were given list no files");
+    throw InjectError({}, "empty file list",
+                      "see what the file or command lists; it must be a path a line");
   std::optional<ImageLock> lock;
   if (!o.dry_run) {
-    lock.emplace(tree);
+    lock.emplace(tree, &ch::cli::stop_signals::requested);
     if (Transaction::recover(tree))
       std::fputs("ch-fromhost: note: cleared up after an earlier run, which could not\n", stderr);
   }
@@ -155,7 +156,7 @@ int inject_files(const Options& o, const ImageTree& tree) {
 int remove_files(const Options& o, const ImageTree& tree) {
   std::optional<ImageLock> lock;
   if (!o.dry_run) {
-    lock.emplace(tree);
+    lock.emplace(tree, &ch::cli::stop_signals::requested);
     (void)Transaction::recover(tree);
   }
   const Manifest manifest = read_manifest(tree);

@@ -32,6 +32,33 @@ struct Options {
   std::string problem;  // if not empty, the command line is wrong
 };
 
+[[nodiscard]] constexpr bool is_about_itself(Task task) noexcept {
+  return task == Task::help || task == Task::usage || task == Task::version;
+}
+
+[[nodiscard]] constexpr const char* name_of(Task task) noexcept {
+  switch (task) {
+    case Task::list:
+      return "--list";
+    case Task::remove:
+      return "--remove";
+    case Task::print_libraries:
+      return "--lib-path";
+    case Task::print_fabric:
+      return "--fi-path";
+    default:
+      return "";
+  }
+}
+
+/// Takes on `task`: one at a time, but who asks for help or the version gets nothing else.
+inline void choose(Options& o, Task task) {
+  if (is_about_itself(task) || o.task == Task::inject || o.task == task)
+    o.task = task;
+  else if (!is_about_itself(o.task))
+    o.problem = std::string(name_of(o.task)) + " and " + name_of(task) + " can't be given together";
+}
+
 inline void apply(const ch::cli::Item& item, Options& o, std::optional<std::string>& destination) {
   const std::string value = item.value != nullptr ? item.value : "";
   switch (item.id) {
@@ -71,25 +98,25 @@ inline void apply(const ch::cli::Item& item, Options& o, std::optional<std::stri
       o.verbose = true;
       break;
     case opt_list:
-      o.task = Task::list;
+      choose(o, Task::list);
       break;
     case opt_remove:
-      o.task = Task::remove;
+      choose(o, Task::remove);
       break;
     case opt_lib_path:
-      o.task = Task::print_libraries;
+      choose(o, Task::print_libraries);
       break;
     case opt_fi_path:
-      o.task = Task::print_fabric;
+      choose(o, Task::print_fabric);
       break;
     case opt_help:
-      o.task = Task::help;
+      choose(o, Task::help);
       break;
     case opt_usage:
-      o.task = Task::usage;
+      choose(o, Task::usage);
       break;
     default:
-      o.task = Task::version;
+      choose(o, Task::version);
       break;
   }
 }
@@ -111,15 +138,13 @@ inline Options parse(int argc, char** argv) {
     else
       o.image = item.value;
   }
-  if (!o.problem.empty() || o.task == Task::help || o.task == Task::usage ||
-      o.task == Task::version)
-    return o;
+  if (!o.problem.empty() || is_about_itself(o.task)) return o;
   if (o.image.empty())
     o.problem = "no image specified";
   else if (o.task == Task::inject && o.sources.empty())
     o.problem = "empty file list: nothing to inject was given";
   else if (o.task != Task::inject && !o.sources.empty())
-    o.problem = "--list, --remove, --lib-path and --fi-path inject nothing";
+    o.problem = std::string(name_of(o.task)) + " injects nothing; run it without files to inject";
   return o;
 }
 

@@ -7,10 +7,12 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 
 #include <cerrno>
 #include <cstring>
+#include <fstream>
 #include <string>
 #include <vector>
 
@@ -250,6 +252,50 @@ inline bool changes_things(long number) {
     default:
       return false;
   }
+}
+
+/// Does this call, which is about to be made, put bytes into a file, or end the writing of one on
+/// `device`? An error of it that nobody looks at is a file that lacks something. Elsewhere (/proc,
+/// memory, the tmpfs of a container) closing can't fail.
+inline bool decides_content(const test::Call& call, dev_t device) {
+  std::uint64_t fd = call.arguments[0];
+  switch (call.number) {
+    case SYS_copy_file_range:
+      fd = call.arguments[2];
+      break;
+    case SYS_write:
+    case SYS_pwrite64:
+    case SYS_writev:
+    case SYS_pwritev:
+    case SYS_sendfile:
+    case SYS_ftruncate:
+    case SYS_close:
+      break;
+    default:
+      return false;
+  }
+  const std::string process = "/proc/" + std::to_string(call.pid);
+  struct stat status {};
+  if (::stat((process + "/fd/" + std::to_string(fd)).c_str(), &status) != 0 ||
+      !S_ISREG(status.st_mode))
+    return false;
+  if (call.number != SYS_close) return true;
+  if (status.st_dev != device || status.st_nlink == 0) return false;
+  std::ifstream about(process + "/fdinfo/" + std::to_string(fd));
+  for (std::string word; about >> word;)
+    if (word == "flags:") {
+      std::uint64_t flags = 0;
+      about >> std::oct >> flags;
+      return (flags & O_ACCMODE) != O_RDONLY;
+    }
+  return false;
+}
+
+/// Is this an error by which such a call says that bytes are lost? Not one after which it is made
+/// again, or made otherwise.
+inline bool loses_content(const Fault& fault) {
+  const bool fails = fault.act == test::Act::fail || fault.act == test::Act::fail_after;
+  return fails && (fault.error == ENOSPC || fault.error == EDQUOT || fault.error == EIO);
 }
 
 inline std::string name_of(const Fault& fault) {

@@ -53,8 +53,10 @@ void fuzz_elf(std::string_view input) {
   put(tree.root().get(), "libfuzz.so.1", goes_in ? bytes.left : std::string_view());
   put(tree.root().get(), "lib/libfuzz.so.1", goes_in ? std::string_view() : bytes.left);
   if (goes_in) {
+    const std::string path = place().path() + "/tree/libfuzz.so.1";
+    (void)check_whole(Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
     Planner planner(tree, Manifest{}, HostSettings{});
-    planner.add({place().path() + "/tree/libfuzz.so.1", std::nullopt, "--path"});
+    planner.add({path, std::nullopt, "--path"});
     (void)planner.finish();
     return;
   }
@@ -192,10 +194,18 @@ void check_round_trip(const std::string& text, Document (*read)(const std::strin
 void fuzz_journal(std::string_view input) {
   const InjectedImage image;
   put(image.tree().root().get(), "ch/.ch-fromhost.journal", input);
-  try {
-    (void)Transaction::recover(image.tree());
-    (void)Transaction::recover(image.tree());  // again: what can't be cleared away stays
-  } catch (const InjectError&) {
+  const auto recovers = [&image] {
+    try {
+      (void)Transaction::recover(image.tree());
+      return true;
+    } catch (const InjectError&) {
+      return false;
+    }
+  };
+  if (recovers()) {  // what can't be cleared away stays, with the journal; nothing is left to do
+    const std::string once = image.listing();
+    if (!recovers()) wrong("a second recovery fails where the first did not");
+    if (image.listing() != once) wrong("a second recovery changes more than the first");
   }
   place().check();
   check_round_trip(std::string(input), journal_from_text);

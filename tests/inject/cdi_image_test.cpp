@@ -106,6 +106,6 @@ TEST_CASE("what of a device can't be in an image is warned of", "[tool]") {
   const Ran ran = f({"--cdi-dirs", f.cdi, "--cdi=made.com/gpu", "--dry-run"});
   CAPTURE(ran.out, ran.err);
   CHECK(ran.status == 0);
-  CHECK(contains(ran.err, "warning: /etc is left out: it is no regular file"));
+  CHECK(contains(ran.err, "warning: /etc is left out: it is not a regular file"));
   CHECK(contains(ran.out, "would run ldconfig"));
 }

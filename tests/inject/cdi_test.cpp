@@ -309,7 +309,7 @@ TEST_CASE("what can't be read is told with the device that is missing", "[tool]"
   CHECK(has(said, "/bad.json: this is not JSON, from byte 2 on"));
   CHECK(has(said, "/big.json: this is longer than 4194304 bytes"));
   CHECK(has(said, "/directory.json: "));
-  CHECK(has(said, "/fifo.json: this is no regular file"));
+  CHECK(has(said, "/fifo.json: this is not a regular file"));
   CHECK(has(said, "/link.yaml: can't open it (No such file"));
   CHECK(has(said, "there is amd.com/gpu=0"));
   CHECK(error_of([&] { (void)resolve_one(dir.path(), "amd.com/gpu=0"); }).empty());

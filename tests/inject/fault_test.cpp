@@ -114,8 +114,8 @@ TEST_CASE("a source that becomes another file after it was looked at is not copi
     CAPTURE(ran.err);
     CHECK(ran.hit);
     CHECK(ran.status == 1);
-    CHECK(ran.err.find("not the file any more that was looked at a moment ago: " +
-                       source.string()) != std::string::npos);
+    CHECK(ran.err.find("no longer the file that was looked at a moment ago: " + source.string()) !=
+          std::string::npos);
     CHECK(f.state() == f.before);
   }
 }
@@ -177,6 +177,25 @@ TEST_CASE("killed at any call, an injection is undone or completed by the next r
   INFO(points << " points, " << undone << " undone");
   CHECK(points > 25);
   CHECK(undone > 10);
+}
+
+TEST_CASE("a second run that can't open something changes nothing, or fails", "[inject][tool]") {
+  const Fixture f;
+  REQUIRE(f({"-p", f.program, "-p", f.library}).status == 0);
+  const auto injected = test::everything(f.image, true);
+  int points = 0;
+  for (int k = 0;; ++k) {
+    test::Fault fault{[](long number) { return number == SYS_openat; }, k, EACCES, SYS_flock};
+    const auto ran = test::run_with_fault(f.words(), fault);
+    if (!ran.hit) break;
+    ++points;
+    CAPTURE(k, ran.status, ran.err);
+    CHECK((ran.status == 0 || ran.status == 1));
+    const auto after = test::everything(f.image, true);
+    INFO(test::difference(injected, after));
+    CHECK(after == injected);
+  }
+  CHECK(points > 3);
 }
 
 TEST_CASE("when the k-th call of a removal fails, everything is still injected", "[inject][tool]") {

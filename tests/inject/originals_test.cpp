@@ -184,6 +184,26 @@ TEST_CASE("when any call of an injection fails, every original stays", "[inject]
   }
 }
 
+TEST_CASE("a copy of an original is on the disk before it counts", "[inject][tool]") {
+  const Originals f(true);
+  std::vector<std::string> order;
+  test::Tracing tracing;
+  tracing.at_call = [&order](const test::Call& call) {
+    if (call.number == SYS_fsync) order.emplace_back("sync");
+    if (call.number == SYS_renameat) order.emplace_back("rename");
+    return test::Interference{};
+  };
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  const test::Traced traced =
+      test::trace(tracing, [&] { test::become(f.injection(), {}, null, null); });
+  close(null);
+  CHECK(traced.status == 0);
+  // ldconfig writes to the cache and to its notes: these two are copied in any case.
+  CHECK(std::count(order.begin(), order.end(), "sync") == 2);
+  for (std::size_t i = 0; i < order.size(); ++i)
+    if (order[i] == "sync") CHECK((i + 1 < order.size() && order[i + 1] == "rename"));
+}
+
 TEST_CASE("on a disk that is full from any call on, every original stays", "[inject][tool]") {
   for (const bool has_links : {true, false}) {
     const Originals f(has_links);

@@ -103,6 +103,24 @@ TEST_CASE("a directory of the image that becomes a link at any call leads nowher
   CHECK(refused < swapped);
 }
 
+TEST_CASE("a file of the image is looked up once, and that very file is read", "[inject][tool]") {
+  const FromHost f;
+  REQUIRE(f({"-p", inject_fixture("bin/charlie_ask")}).status == 0);
+  int looks = 0;
+  test::Tracing tracing;
+  tracing.at_call = [&looks](const test::Call& call) {
+    looks += call.number == SYS_openat2 ? 1 : 0;
+    return test::Interference{};
+  };
+  const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
+  const test::Traced traced = test::trace(tracing, [&] {
+    test::become({test::ch_fromhost(), "--list", f.image}, {}, null, null);
+  });
+  close(null);
+  CHECK(traced.status == 0);
+  CHECK(looks == 1);  // for the record
+}
+
 #endif
 
 TEST_CASE("directories that change to links and back all the time lead nowhere else",

@@ -4,8 +4,6 @@
 // byte, --remove brings back what was, links in the image lead nowhere, and every refusal
 // leaves the image as it was.
 
-#include <sys/file.h>
-
 #include "apps/ch-fromhost/option_table.hpp"
 #include "tests/inject/host_image.hpp"
 #include "tests/support/filter_calls.hpp"
@@ -272,7 +270,7 @@ TEST_CASE("nothing but a regular file is read or replaced", "[inject][tool]") {
   const std::string before = names();
   const Ran fifo = f({"-p", f.dir / "fifo"});
   CHECK(fifo.status == 1);
-  CHECK(contains(fifo.err, "cannot inject (it is no regular file)"));
+  CHECK(contains(fifo.err, "cannot inject (it is not a regular file)"));
   const Ran folder = f({"-p", f.dir.path().string()});
   CHECK(contains(folder.err, "cannot inject (it is a directory)"));
   const Ran directory = f({"-p", program, "-p", library});
@@ -293,17 +291,22 @@ TEST_CASE("each refusal names cause and remedy, and the image stays as it was", 
     const char* says;
   };
   const Case cases[] = {
-      {{"-p", data}, "no destination for: "},
+      {{"-p", data}, "no destination for this file, which is neither a program nor a library: "},
       {{"-p", "/nowhere/x"}, "cannot inject (No such file or directory): /nowhere/x"},
       {{"-p", program, "-p", "/nowhere/x"}, "cannot inject"},
       {{"-d", "etc", "-p", data}, "not an absolute path: etc"},
       {{"-d", "/nowhere", "-p", data}, "not a directory: "},
       {{"-d", "/etc/passwd", "-p", data}, "not a directory: "},
-      {{"-f", "/nowhere/x"}, "cannot read file (No such file or directory): /nowhere/x"},
+      {{"-f", "/nowhere/x"},
+       "can't read the list of files (No such file or directory): /nowhere/x"},
       {{"-f", empty}, "empty file list"},
-      {{"-c", "false and more"}, "command failed: false and more"},
-      {{"-c", "/nowhere/x"}, "command failed: /nowhere/x"},
-      {{"--nvidia"}, "nvidia-container-cli failed; does this host have GPUs?"},
+      {{"-c", "false and more"}, "command failed (it failed with status 1): false and more"},
+      {{"-c", "/nowhere/x"},
+       "command failed (it can't be started: No such file or directory): /nowhere/x"},
+      {{"-c", " "}, "command failed (it is empty): "},
+      {{"--nvidia"},
+       "nvidia-container-cli failed (it can't be started: No such file or directory); does this "
+       "host have GPUs?"},
       {{"--cray-mpi-cxi"}, "CH_FROMHOST_OFI_CXI is not set"},
       {{"--cray-cxi"}, "CH_FROMHOST_OFI_CXI is not set"},
       {{"--cray-mpi-gni"}, "CH_FROMHOST_OFI_GNI is not set"},
@@ -350,6 +353,50 @@ TEST_CASE("a wrong command line of ch-fromhost is 64, with a hint at the help", 
   CHECK(contains(file.err, "image not a directory: " + program));
   const Ran nothing = test::run({test::ch_fromhost(), "-p", program, "/nowhere/x"});
   CHECK(contains(nothing.err, "image not a directory (there is nothing at this path)"));
+}
+
+TEST_CASE("of two tasks neither is done, and help and version are all that is done",
+          "[inject][tool]") {
+  const FromHost f;
+  REQUIRE(f({"-p", program}).status == 0);
+  const auto before = test::everything(f.image, true);
+  const std::vector<std::string> tasks = {"--list", "--remove", "--lib-path", "--fi-path"};
+  for (const std::string& one : tasks) {
+    for (const std::string& other : tasks) {
+      if (one == other) continue;
+      const Ran ran = f({one, other});
+      CAPTURE(one, other, ran.out, ran.err);
+      CHECK(ran.status == 64);
+      CHECK(ran.out.empty());
+      CHECK(contains(ran.err, one + " and " + other + " can't be given together"));
+    }
+    for (const auto& [source, value] : {std::pair<std::string, std::string>{"-p", program},
+                                        {"-f", "/nowhere"},
+                                        {"-c", "false"},
+                                        {"--cdi", ""},
+                                        {"--nvidia", ""},
+                                        {"--cray-cxi", ""}}) {
+      std::vector<std::string> words = {one, source};
+      if (!value.empty()) words.push_back(value);
+      const Ran ran = f(words);
+      CAPTURE(one, source, ran.err);
+      CHECK(ran.status == 64);
+      CHECK(ran.out.empty());
+      CHECK(contains(ran.err, one + " injects nothing"));
+    }
+    for (const auto& [about, says] : {std::pair<std::string, std::string>{"--help", "Usage: "},
+                                      {"--usage", "Usage: "},
+                                      {"--version", "ch-fromhost "}}) {
+      for (const Ran& ran : {f({one, about}), f({about, one})}) {
+        CAPTURE(one, about, ran.out, ran.err);
+        CHECK(ran.status == 0);
+        CHECK(ran.out.starts_with(says));
+      }
+    }
+  }
+  CHECK(before == test::everything(f.image, true));
+  CHECK(f({"--list", "--list"}).status == 0);
+  CHECK(f({"--print-lib", "--lib-path"}).status == 0);
 }
 
 TEST_CASE("a library that needs a newer one than the image has is refused, by name",
@@ -444,17 +491,6 @@ TEST_CASE("read-only directories of one's own are no hindrance, and stay read-on
   for (const char* d : {"usr/bin", "usr/local/lib", ""})
     CHECK(fs::status(f.image / d).permissions() == fs::perms(0555));
   CHECK_FALSE(fs::exists(f.image / "ch"));
-}
-
-TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
-  const FromHost f;
-  const int fd = open(f.image.c_str(), O_RDONLY | O_DIRECTORY);
-  REQUIRE(flock(fd, LOCK_EX) == 0);
-  const Ran ran = f({"-p", program, "-p", library});
-  CHECK(ran.status == 1);
-  CHECK(contains(ran.err, "another ch-fromhost is working on this image"));
-  close(fd);
-  CHECK(f({"-p", program, "-p", library}).status == 0);
 }
 
 TEST_CASE("two files for one place are refused, one file named twice is not", "[inject][tool]") {

@@ -81,10 +81,11 @@ inline void make_point(int root, const std::string& path, PointKind kind) {
     if (::fchmod(directory.get(), 0755) != 0) throw_errno("set the mode of", "/" + path);
     return;
   }
-  const Descriptor file(::openat(parent.get(), name.c_str(),
-                                 O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+  Descriptor file(::openat(parent.get(), name.c_str(),
+                           O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
   if (!file) throw_errno("make file", "/" + path);
   if (::fchmod(file.get(), 0644) != 0) throw_errno("set the mode of", "/" + path);
+  close_written(file, "/" + path);
 }
 
 /// Sees that `path` is there in the image, as a directory or an empty file, following

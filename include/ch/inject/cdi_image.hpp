@@ -22,7 +22,7 @@ struct ImageEdits {
                                                                   const std::string& text) {
   if (!text.empty()) {
     if (const auto request = parse_request(text)) return {*request};
-    throw InjectError(printable(text), "this is no device or kind of device",
+    throw InjectError(printable(text), "this is neither a device nor a kind of device",
                       "ask for one such as nvidia.com/gpu or nvidia.com/gpu=0");
   }
   std::set<std::string> kinds;
@@ -45,9 +45,10 @@ struct ImageEdits {
       edits.requests.push_back(
           {mount.host_path, destination, "--cdi", std::string(parent_of(mount.container_path))});
     else
-      edits.warnings.push_back(printable(mount.host_path) +
-                               " is left out: it is no regular file, or has another name inside; "
-                               "ch-run --device shows it");
+      edits.warnings.push_back(
+          printable(mount.host_path) +
+          " is left out: it is not a regular file, or has another name inside; "
+          "ch-run --device shows it");
   }
   // "void" tells a hook of NVIDIA's, which we don't run, to do nothing.
   for (const std::string& variable : resolution.environment)

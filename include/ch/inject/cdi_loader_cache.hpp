@@ -77,12 +77,6 @@ inline std::string compatibility_folder(const std::string& driver_version) {
   return {};
 }
 
-/// How a process ended, from the status that man 2 wait has.
-inline std::string end_of(int status) {
-  return WIFSIGNALED(status) ? std::string("was killed: ") + ::strsignal(WTERMSIG(status))
-                             : "failed with status " + std::to_string(WEXITSTATUS(status));
-}
-
 /// Runs ldconfig, whose messages go to `messages`. Returns its status, as man 2 wait has it.
 inline int run_ldconfig(const char* program, const std::vector<std::string>& folders,
                         int messages) {
@@ -288,7 +282,7 @@ inline std::string content_of(const Descriptor& fd) {
   const auto said = nlohmann::json::parse(text, nullptr, false);
   if (!said.is_object())
     throw InjectError(printable(image),
-                      "the process that runs ldconfig gave no answer; it " + detail::end_of(status),
+                      "the process that runs ldconfig gave no answer; it " + end_of(status),
                       "see whether it has enough memory (ulimit -a)");
   if (said.contains("error")) {
     std::string cause = said.at("error");

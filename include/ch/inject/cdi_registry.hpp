@@ -117,7 +117,7 @@ class Registry {
   static Spec read_spec(int directory, const std::string& name) {
     const Descriptor fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!fd) throw InjectError({}, "can't open it (" + errno_text(errno) + ")");
-    if (!S_ISREG(status_of(fd, name).st_mode)) throw InjectError({}, "this is no regular file");
+    if (!S_ISREG(status_of(fd, name).st_mode)) throw InjectError({}, "this is not a regular file");
     const std::string text = read_all(fd.get(), name, largest_spec);
     return name.ends_with(".json") ? spec_from_json_text(text) : spec_from_yaml_text(text);
   }

@@ -33,6 +33,10 @@ inline bool status_of(int parent, const std::string& name, struct stat& out) {
   throw_errno("look at", name);
 }
 
+[[nodiscard]] inline bool same_time(const timespec& a, const timespec& b) noexcept {
+  return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
+}
+
 /// Which file was looked at, and in which state.
 struct FileIdentity {
   dev_t device = 0;
@@ -41,7 +45,7 @@ struct FileIdentity {
   timespec modified{};
   friend bool operator==(const FileIdentity& a, const FileIdentity& b) noexcept {
     return a.device == b.device && a.inode == b.inode && a.size == b.size &&
-           a.modified.tv_sec == b.modified.tv_sec && a.modified.tv_nsec == b.modified.tv_nsec;
+           same_time(a.modified, b.modified);
   }
 };
 [[nodiscard]] inline FileIdentity identity_of(const struct stat& status) noexcept {

@@ -5,6 +5,8 @@
 // done; the tool that catches it prints one message. Source for errno texts: man 3 errno.
 #pragma once
 
+#include <sys/wait.h>
+
 #include <cerrno>
 #include <cstring>
 #include <exception>
@@ -60,6 +62,12 @@ class InjectError : public std::exception {
 [[nodiscard]] inline std::string errno_text(int code) {
   char buffer[128];
   return ::strerror_r(code, buffer, sizeof buffer);
+}
+
+/// How a process ended, from the status that man 2 wait has.
+[[nodiscard]] inline std::string end_of(int status) {
+  return WIFSIGNALED(status) ? std::string("was killed: ") + ::strsignal(WTERMSIG(status))
+                             : "failed with status " + std::to_string(WEXITSTATUS(status));
 }
 
 /// A path as people can read it, whatever bytes it has: what is no printable ASCII or a

@@ -69,7 +69,7 @@ inline void copy_file(const Descriptor& from, int directory, const std::string& 
   Descriptor to = create_file(directory, name, path);
   copy_bytes(from.get(), to.get(), path);
   if (identity_of(status_of(from, path)) != identity_of(status))
-    throw InjectError(printable(path), "what is copied here changes meanwhile",
+    throw InjectError(printable(path), "the file that is copied here was changed meanwhile",
                       "wait until nothing writes to it any more");
   if (::fchmod(to.get(), copied_mode(status.st_mode)) != 0) throw_errno("set the mode of", path);
   const timespec times[2] = {status.st_mtim, status.st_mtim};
@@ -98,8 +98,20 @@ inline void make_link(const std::string& target, int directory, const std::strin
   return n > 0 ? std::string(buffer, static_cast<std::size_t>(n)) : std::string();
 }
 
+/// Removes `name` from `directory`, as a directory with AT_REMOVEDIR, and answers whether it is
+/// gone; else errno says why. A read-only file system refuses even where nothing is there.
+[[nodiscard]] inline bool is_removed(int directory, const std::string& name, int flags) {
+  if (::unlinkat(directory, name.c_str(), flags) == 0 || errno == ENOENT) return true;
+  const int why = errno;
+  struct stat status {};
+  if (why == EROFS && ::fstatat(directory, name.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0 &&
+      errno == ENOENT)
+    return true;
+  errno = why;
+  return false;
+}
 inline void remove_name(int directory, const std::string& name, std::string_view path) {
-  if (::unlinkat(directory, name.c_str(), 0) != 0 && errno != ENOENT) throw_errno("remove", path);
+  if (!is_removed(directory, name, 0)) throw_errno("remove", path);
 }
 
 /// Are both the same byte by byte?

@@ -82,14 +82,26 @@ class ImageLibraries {
   /// machine of `like`. None if there is none.
   [[nodiscard]] const FoundLibrary* find(const std::string& soname, const ElfFile& like,
                                          const std::vector<std::string>& before = {}) const {
+    const auto fits = [&like](const FoundLibrary& l) { return l.elf.same_machine(like); };
     for (const std::string& directory : before)
-      if (const FoundLibrary* found = look(directory + '/' + soname, like)) return found;
-    for (const CachedLibrary& known : cache_)
-      if (known.soname == soname)
-        if (const FoundLibrary* found = look(known.path, like)) return found;
-    for (const std::string& directory : directories_)
-      if (const FoundLibrary* found = look(directory + '/' + soname, like)) return found;
-    return nullptr;
+      if (const FoundLibrary* found = at(directory + '/' + soname); found && fits(*found))
+        return found;
+    return first_of(soname, fits);
+  }
+  /// The same for whatever machine.
+  [[nodiscard]] const FoundLibrary* find(const std::string& soname) const {
+    return first_of(soname, [](const FoundLibrary&) { return true; });
+  }
+  /// The ELF file at `path` in the image, or none.
+  [[nodiscard]] const FoundLibrary* at(const std::string& path) const {
+    auto known = seen_.find(path);
+    if (known == seen_.end()) {
+      std::optional<FoundLibrary> found;
+      if (const Descriptor fd = tree_.try_open_file(path))
+        if (auto elf = read_elf(fd.get(), path)) found = FoundLibrary{path, std::move(*elf)};
+      known = seen_.emplace(path, std::move(found)).first;
+    }
+    return known->second ? &*known->second : nullptr;
   }
 
  private:
@@ -141,15 +153,15 @@ class ImageLibraries {
     for (const std::string& directory : configuration_lines(list)) add(directory);
   }
 
-  [[nodiscard]] const FoundLibrary* look(const std::string& path, const ElfFile& like) const {
-    auto known = seen_.find(path);
-    if (known == seen_.end()) {
-      std::optional<FoundLibrary> found;
-      if (const Descriptor fd = tree_.try_open_file(path))
-        if (auto elf = read_elf(fd.get(), path)) found = FoundLibrary{path, std::move(*elf)};
-      known = seen_.emplace(path, std::move(found)).first;
-    }
-    return known->second && known->second->elf.same_machine(like) ? &*known->second : nullptr;
+  template <class Fits>
+  [[nodiscard]] const FoundLibrary* first_of(const std::string& soname, const Fits& fits) const {
+    for (const CachedLibrary& known : cache_)
+      if (known.soname == soname)
+        if (const FoundLibrary* found = at(known.path); found && fits(*found)) return found;
+    for (const std::string& directory : directories_)
+      if (const FoundLibrary* found = at(directory + '/' + soname); found && fits(*found))
+        return found;
+    return nullptr;
   }
 
   const ImageTree& tree_;

@@ -23,6 +23,12 @@ namespace ch::inject {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
 
+/// A name in a directory, and nothing that leads elsewhere.
+[[nodiscard]] inline bool is_plain_name(std::string_view name) {
+  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
+         name.find('\0') == std::string_view::npos;
+}
+
 class ImageTree {
  public:
   /// Opens the image at `path` on the host. Throws if that is no directory.
@@ -74,9 +80,11 @@ class ImageTree {
   [[nodiscard]] Descriptor try_open_file(const std::string& path) const {
     const Descriptor place = try_open(path, kernel::o_path);
     if (!place || !S_ISREG(status_of(place, path).st_mode)) return {};
-    Descriptor fd = try_open(path, kernel::o_rdonly | O_NONBLOCK | O_NOCTTY);
-    if (fd && !S_ISREG(status_of(fd, path).st_mode)) return {};
-    return fd;
+    // The very file that was looked at; its name may lead to another one by now.
+    const std::string again = "/proc/self/fd/" + std::to_string(place.get());
+    if (Descriptor fd{::open(again.c_str(), O_RDONLY | O_CLOEXEC)}) return fd;
+    if (errno != ENOENT) throw_errno("open in the image", path);
+    return by_name_again(place, path);  // no /proc here
   }
   [[nodiscard]] std::optional<std::string> read(const std::string& path) const {
     const Descriptor fd = try_open_file(path);
@@ -85,6 +93,16 @@ class ImageTree {
   }
 
  private:
+  [[nodiscard]] Descriptor by_name_again(const Descriptor& place, const std::string& path) const {
+    Descriptor fd = try_open(path, kernel::o_rdonly | O_NONBLOCK | O_NOCTTY);
+    if (!fd) return {};
+    const struct stat wanted = status_of(place, path);
+    const struct stat found = status_of(fd, path);
+    if (found.st_dev != wanted.st_dev || found.st_ino != wanted.st_ino)
+      throw InjectError(printable(path), "this file of the image changes while it is opened",
+                        "wait until nothing works on the image any more");
+    return fd;
+  }
   [[nodiscard]] Descriptor try_open(const std::string& path, std::uint64_t flags) const {
     kernel::Linux linux_kernel;
     const char* name = path.empty() ? "/" : path.c_str();

@@ -10,6 +10,7 @@
 
 #include <new>
 
+#include "ch/inject/image_lock.hpp"
 #include "ch/inject/ldconfig.hpp"
 #include "ch/inject/manifest.hpp"
 #include "ch/inject/planner.hpp"
@@ -184,8 +185,8 @@ inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, Inje
     if (const std::string cache = detail::cache_path(tree); tree.try_open_file(cache))
       plan.entries.push_back({std::string(parent_of(cache)), std::string(base_of(cache)),
                               action::Erase{}, "the image had none"});
-  plan.entries.push_back(
-      {tree.locate(own_directory), manifest_name, action::Erase{}, "nothing is injected any more"});
+  plan.entries.push_back({tree.locate(own_directory), manifest_name, action::Erase{},
+                          "nothing is injected any longer"});
   Transaction transaction(tree, options.stop);
   detail::all_or_nothing(transaction, [&] {
     std::optional<LdconfigRun> ldconfig;

@@ -98,12 +98,6 @@ struct Journal {
   return json.dump(1) + '\n';
 }
 
-/// A name in a directory, and nothing that leads elsewhere.
-[[nodiscard]] inline bool is_plain_name(std::string_view name) {
-  return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
-         name.find('\0') == std::string_view::npos;
-}
-
 /// A whole number of a document, at most `most`. JSON also has fractions and numbers of any
 /// size, and to convert those is undefined. Throws InjectError.
 template <std::integral T>
@@ -115,7 +109,7 @@ template <std::integral T>
     const auto value = json.get<std::int64_t>();
     if (std::in_range<T>(value)) return static_cast<T>(value);
   }
-  throw InjectError({}, "a number is no whole number, or out of range");
+  throw InjectError({}, "a number in it is not whole, or out of range");
 }
 
 /// Throws InjectError if `text` is no journal of ours: an image may bring anything.
@@ -136,7 +130,8 @@ template <std::integral T>
                            whole_number<std::uint64_t>(c.at("number")), c.at("existed")});
       if (c.contains("restores"))
         j.changes.back().restores = whole_number<std::uint64_t>(c.at("restores"));
-      if (!is_plain_name(j.changes.back().name)) throw InjectError({}, "a name is no name");
+      if (!is_plain_name(j.changes.back().name))
+        throw InjectError({}, "a name in it is empty, or a path");
     }
     for (const auto& o : json.at("opened"))
       j.opened.push_back(

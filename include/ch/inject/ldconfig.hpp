@@ -179,10 +179,10 @@ class LdconfigRun {
     const auto path = find_ldconfig(tree);
     if (!path) throw InjectError(printable(tree.path()), "the image has no ldconfig");
     output_ = Descriptor(::memfd_create("ldconfig", MFD_CLOEXEC));
-    if (!output_) throw_errno("make", "a buffer");
+    if (!output_) throw_errno("make a buffer for what ldconfig prints", {});
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-      throw_errno("make", "a socket");
+      throw_errno("make a socket to start ldconfig by", {});
     const Descriptor theirs(ends[0]);
     go_ = Descriptor(ends[1]);
 
@@ -192,7 +192,11 @@ class LdconfigRun {
     LdconfigBox box;
     box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
     const Result<Plan> plan = box.plan(probe(linux_kernel), *arena);
-    if (!plan) throw InjectError(printable(tree.path()), "can't plan a container for ldconfig");
+    if (!plan)
+      throw InjectError(printable(tree.path()),
+                        "can't plan a container for ldconfig (" +
+                            errno_text(static_cast<int>(plan.error().code)) + ")",
+                        "--no-ldconfig goes on without it");
     // As fork, but in new namespaces from the start.
     const unsigned long flags = detail::born_into | SIGCHLD;
     const detail::LdconfigStart start{*plan, path->c_str(), output_.get(), theirs.get()};
@@ -236,7 +240,7 @@ class LdconfigRun {
   /// true. Once, after start().
   std::string finish(const std::atomic<bool>* stop = nullptr) {
     const int status = detail::wait_for(std::exchange(child_, 0), stop);
-    if (::lseek(output_.get(), 0, SEEK_SET) != 0) throw_errno("read", "ldconfig's output");
+    if (::lseek(output_.get(), 0, SEEK_SET) != 0) throw_errno("read what ldconfig printed", {});
     std::string said = read_all(output_.get(), "ldconfig's output");
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return said;
     while (said.ends_with('\n')) said.pop_back();

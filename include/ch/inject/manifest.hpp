@@ -79,7 +79,7 @@ struct Manifest {
                         number_at("nanoseconds")};
       if (i.contains("original")) item.original = whole_number<std::uint64_t>(i.at("original"));
       if (!item.path.starts_with('/') || !is_plain_name(base_of(item.path)))
-        throw InjectError({}, "a path is no path");
+        throw InjectError({}, "a path in it is not absolute, or has no name at its end");
       m.items.push_back(std::move(item));
     }
     for (const auto& d : json.at("directories"))

@@ -63,7 +63,8 @@ inline void copy_original(const Place& from, const Place& to, const std::string&
     if (!file) throw_errno("read", path);
     const struct stat status = status_of(file, path);
     if (!S_ISREG(status.st_mode))
-      throw InjectError(printable(path), "this is no regular file, and can't be kept");
+      throw InjectError(printable(path), "this is not a regular file, and so can't be set aside",
+                        "remove it from the image first");
     Descriptor copy = create_file(to.directory, staged, path);
     copy_bytes(file.get(), copy.get(), path);
     const struct stat made = status_of(copy, path);

@@ -55,7 +55,7 @@ class Planner {
     if (!file) refuse(request, errno_text(errno), "check the path; what is listed must exist");
     const struct stat status = status_of(file, request.path);
     if (!S_ISREG(status.st_mode))
-      refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is no regular file",
+      refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file",
              "name the files in it");
     char first[64] = {};
     const ssize_t n = ::pread(file.get(), first, sizeof first, 0);
@@ -72,6 +72,7 @@ class Planner {
                             name_of(verdict.by_path) + ")");
     const std::string directory = destination(request, verdict);
     if (elf && belongs_to_image(request, *elf, directory)) return;
+    check_can_replace(file, request.path, elf, directory, image_);
     std::string reason = request.destination ? "--dest" : "inferred: " + verdict.rule;
     if (!request.origin.empty() && request.origin != "--path")
       reason += "; from " + printable(request.origin);
@@ -191,9 +192,9 @@ class Planner {
       default:
         if (!request.otherwise.empty())
           return needed_directory(request.otherwise, "for files of a device");
-        throw InjectError(printable(request.path), "no destination for",
-                          "it is no program or library as far as one can see; say where it "
-                          "goes with --dest DIR before it");
+        throw InjectError(printable(request.path),
+                          "no destination for this file, which is neither a program nor a library",
+                          "say where it goes: --dest DIR before it");
     }
   }
 
@@ -256,6 +257,7 @@ class Planner {
       auto library = read_elf(file.get(), d.path);
       if (library && library->is_cut) refuse_endless({d.path, {}, {}});
       const std::string directory = image_.first_directory();
+      check_can_replace(file, d.path, library, directory, image_);
       if (place({d.path, {}, {}}, identity_of(status_of(file, d.path)), directory,
                 "needed by " + printable(request.path)) &&
           library)
@@ -349,31 +351,34 @@ class Planner {
     if (const auto* link = std::get_if<action::Link>(&e.action))
       return link_target(at.get(), e.name) == link->target;
     if (!S_ISREG(status.st_mode)) return false;
-    const Descriptor there(
-        ::openat(at.get(), e.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!there && errno != EACCES) throw_errno("read", e.path());
-    if (!there) return false;
-    if (const auto* text = std::get_if<action::Text>(&e.action))
-      return status.st_size == static_cast<off_t>(text->content.size()) &&
-             read_all(there.get(), e.path()) == text->content;
+    if (const auto* text = std::get_if<action::Text>(&e.action)) {
+      if (status.st_size != static_cast<off_t>(text->content.size())) return false;
+      const Descriptor there = open_there(at, e);
+      return there && read_all(there.get(), e.path()) == text->content;
+    }
     const auto* copy = std::get_if<action::Copy>(&e.action);
     if (copy == nullptr) return false;
     const Descriptor source(::open(copy->source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!source) throw_errno("read", copy->source);
     const struct stat wanted = status_of(source, copy->source);
     if (identity_of(wanted) != copy->identity) return false;  // copying will say so
+    if (wanted.st_size != status.st_size || (status.st_mode & 07777) != copied_mode(wanted.st_mode))
+      return false;
     // As rsync does it: what we put there with this size and time need not be read again.
     const InjectedItem* item = before_.find(e.path());
-    const auto same_time = [](const timespec& a, const timespec& b) {
-      return a.tv_sec == b.tv_sec && a.tv_nsec == b.tv_nsec;
-    };
     if (item != nullptr && item->source == copy->source && is_unchanged(tree_, *item) &&
-        wanted.st_size == status.st_size && same_time(wanted.st_mtim, status.st_mtim) &&
-        (status.st_mode & 07777) == copied_mode(wanted.st_mode))
+        same_time(wanted.st_mtim, status.st_mtim))
       return true;
-    return status.st_size == wanted.st_size &&
-           (status.st_mode & 07777) == copied_mode(wanted.st_mode) &&
-           same_bytes(source.get(), there.get(), copy->source);
+    const Descriptor there = open_there(at, e);
+    return there && same_bytes(source.get(), there.get(), copy->source);
+  }
+
+  /// What is at `e`'s place in the image; none if it may not be read, and so has to be replaced.
+  [[nodiscard]] static Descriptor open_there(const Descriptor& at, const Entry& e) {
+    Descriptor there(
+        ::openat(at.get(), e.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!there && errno != EACCES) throw_errno("read", e.path());
+    return there;
   }
 
   const ImageTree& tree_;

@@ -9,6 +9,7 @@
 #include <array>
 #include <set>
 
+#include "ch/inject/elf_whole.hpp"
 #include "ch/inject/glibc_check.hpp"
 #include "ch/inject/in_parallel.hpp"
 
@@ -47,6 +48,39 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   }
 }
 
+/// The library of the image whose place a file by this name in `directory` takes: the one that it
+/// replaces, or that the loader would no longer find. None if there is none.
+[[nodiscard]] inline const FoundLibrary* shadowed(const ImageLibraries& image,
+                                                  const std::string& directory,
+                                                  const std::string& name,
+                                                  const std::optional<ElfFile>& like) {
+  const FoundLibrary* found = image.at(directory + '/' + name);
+  if (found == nullptr && ranges::contains(image.directories(), directory)) {
+    if (like) found = image.find(name, *like);
+    if (found == nullptr) found = image.find(name);
+    // Of a library for another machine, which the image has programs for, there may be both.
+    if (found != nullptr && like && !found->elf.same_machine(*like) &&
+        image.find("libc.so.6", *like) != nullptr)
+      return nullptr;
+  }
+  return found != nullptr && found->elf.type == ElfFile::Type::library ? found : nullptr;
+}
+
+/// Why a file, `whole` as it is, can't be used instead of the library `own`; empty: it can.
+[[nodiscard]] inline std::string why_not_instead_of(const FoundLibrary& own,
+                                                    const std::optional<ElfFile>& elf,
+                                                    const Wholeness& whole) {
+  if (!elf) return "it is not an ELF file";
+  if (!elf->same_machine(own.elf))
+    return "it is for " + machine_name(*elf) + ", and that for " + machine_name(own.elf);
+  if (!whole.problem.empty()) return whole.problem;
+  if (!own.elf.soname.empty() && whole.soname != own.elf.soname)
+    return (whole.soname.empty() ? "it has no soname"
+                                 : "its soname is " + printable(whole.soname)) +
+           ", and that of the image's " + printable(own.elf.soname);
+  return {};
+}
+
 /// A library that goes where the loader will find it instead of the image's.
 struct Shadow {
   const Incoming* incoming;
@@ -55,6 +89,29 @@ struct Shadow {
 };
 
 }  // namespace detail
+
+/// Throws InjectError where the file open at `file`, injected into `directory`, would take the
+/// place of a library of the image without being one that could be loaded instead: that would end
+/// every program that needs it. By its own name, or by the link that its soname becomes.
+inline void check_can_replace(const Descriptor& file, const std::string& source,
+                              const std::optional<ElfFile>& elf, const std::string& directory,
+                              const ImageLibraries& image) {
+  const Wholeness whole = elf ? check_whole(file, source) : Wholeness{};
+  std::set<std::string> names = {std::string(base_of(source))};
+  for (const std::string& soname : {elf ? elf->soname : std::string(), whole.soname})
+    if (is_plain_name(soname)) names.insert(soname);
+  for (const std::string& name : names) {
+    const FoundLibrary* own = detail::shadowed(image, directory, name, elf);
+    if (own == nullptr) continue;
+    const std::string why = detail::why_not_instead_of(*own, elf, whole);
+    if (!why.empty())
+      throw InjectError(printable(source),
+                        "cannot inject (it would take the place of the image's " +
+                            printable(own->path) + ", but " + why + ')',
+                        "get the file anew, and compare its size with that of the original; or "
+                        "put it where no loader looks, with --dest");
+  }
+}
 
 /// Throws InjectError for the first file of the image that could not run any more. `searched`
 /// tells whether the loader will find an incoming file by its soname; `replaced`, whether a path

@@ -46,12 +46,16 @@ struct Request {
          ranges::to<std::vector>();
 }
 
-/// What `words` prints when it is run; none if it can't be started or does not exit with
-/// 0. Its errors go where ours go.
-[[nodiscard]] inline std::optional<std::string> output_of(std::vector<std::string> words) {
-  if (words.empty()) return std::nullopt;
+/// What a command has printed, or why that does not count: "it failed with status 3".
+struct CommandOutput {
+  std::string text, problem;
+};
+
+/// What `words` prints when it is run, to its end with 0. Its errors go where ours go.
+[[nodiscard]] inline CommandOutput output_of(std::vector<std::string> words) {
+  if (words.empty()) return {{}, "it is empty"};
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
+  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make a pipe to", words[0]);
   Descriptor out(ends[0]);
   Descriptor in(ends[1]);
   std::vector<char*> argv = words | ranges::views::transform([](auto& w) { return w.data(); }) |
@@ -63,7 +67,7 @@ struct Request {
   pid_t child = 0;
   const int failed = ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
   ::posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) return std::nullopt;
+  if (failed != 0) return {{}, "it can't be started: " + errno_text(failed)};
   in.reset();
   std::string text;
   std::exception_ptr problem;
@@ -77,34 +81,36 @@ struct Request {
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
   if (problem) std::rethrow_exception(problem);
-  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) return std::nullopt;
-  return text;
+  if (status != 0) return {{}, "it " + end_of(status)};
+  return {std::move(text), {}};
 }
 
 [[nodiscard]] inline std::vector<std::string> paths_from_command(const std::string& command) {
-  const auto text = output_of(words_of(command));
-  if (!text)
-    throw InjectError(printable(command), "command failed",
+  const CommandOutput output = output_of(words_of(command));
+  if (!output.problem.empty())
+    throw InjectError(printable(command), "command failed (" + output.problem + ")",
                       "run it by hand; it is split at blanks and started without a shell");
-  return paths_in_list(*text);
+  return paths_in_list(output.text);
 }
 
 [[nodiscard]] inline std::vector<std::string> paths_from_file(const std::string& path) {
   const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
-    throw InjectError(printable(path), "cannot read file (" + errno_text(errno) + ")",
+    throw InjectError(printable(path), "can't read the list of files (" + errno_text(errno) + ")",
                       "give a list of files to inject, one per line", errno);
   return paths_in_list(read_all(fd.get(), path));
 }
 
 /// What nVidia recommends: programs and libraries of the driver that this host runs.
 [[nodiscard]] inline std::vector<std::string> paths_from_nvidia() {
-  const auto text = output_of({"nvidia-container-cli", "list", "--binaries", "--libraries"});
-  if (!text)
-    throw InjectError({}, "nvidia-container-cli failed; does this host have GPUs?",
-                      "run this on a node with a GPU and nVidia's libnvidia-container tools: "
-                      "nvidia-container-cli list --binaries --libraries");
-  return paths_in_list(*text);
+  const CommandOutput output =
+      output_of({"nvidia-container-cli", "list", "--binaries", "--libraries"});
+  if (!output.problem.empty())
+    throw InjectError(
+        {}, "nvidia-container-cli failed (" + output.problem + "); does this host have GPUs?",
+        "run this on a node with a GPU and nVidia's libnvidia-container tools: "
+        "nvidia-container-cli list --binaries --libraries");
+  return paths_in_list(output.text);
 }
 
 /// The path in `variable`, which the administrator of a Cray sets.

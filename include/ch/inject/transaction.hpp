@@ -5,10 +5,8 @@
 // Until commit() has decided, everything can be undone: by us when something fails, by the
 // next run when we were killed. The power may fail all the same: only copies of originals are
 // synced.
-// Source: man 2 rename, flock.
+// Source: man 2 rename.
 #pragma once
-
-#include <sys/file.h>
 
 #include <atomic>
 #include <memory>
@@ -21,23 +19,6 @@
 #include "ch/types/text.hpp"
 
 namespace ch::inject {
-
-/// Holds the image for one run of ours. Throws if another one has it.
-class ImageLock {
- public:
-  explicit ImageLock(const ImageTree& tree)
-      : fd_(::openat(tree.root().get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
-    if (!fd_) throw_errno("open image", tree.path());
-    if (::flock(fd_.get(), LOCK_EX | LOCK_NB) == 0) return;
-    if (errno == EWOULDBLOCK)
-      throw InjectError(printable(tree.path()), "another ch-fromhost is working on this image",
-                        "wait until it has ended");
-    // A file system without locks: go on, as Charliecloud does everywhere.
-  }
-
- private:
-  Descriptor fd_;
-};
 
 class Transaction {
  public:
@@ -132,9 +113,7 @@ class Transaction {
     note_closed_directories();
 
     state_ = State::changing;
-    for (const Journal::Opened& o : journal_.opened)
-      if (o.path == parent_of(own_) || o.path == own_) open_up(o);
-    begin_journal();
+    first_change();
     for (const Journal::Opened& o : journal_.opened) open_up(o);
     for (std::size_t i = 0; i < made; ++i)
       if (i >= ours || journal_.directories[i] != own_) make_directory(journal_.directories[i]);
@@ -214,9 +193,9 @@ class Transaction {
           warnings.push_back(printable(path) + " is left, empty" + next_time + "it");
         else
           warnings.push_back(printable(path) + " is left, empty, and " + printable(own_) + '/' +
-                             journal_name + ", which tells so" + next_time + "both");
+                             journal_name + ", which says so" + next_time + "both");
     } catch (const std::exception& e) {
-      warnings.push_back("what is not needed any more is left in " +
+      warnings.push_back("what is no longer needed is left in " +
                          printable(is_there(passing) ? passing : own_) + " (" + cause_of(e) + ')' +
                          next_time + "it");
     }
@@ -236,7 +215,7 @@ class Transaction {
       if (!from) throw_errno("read", a.source);
       if (identity_of(status_of(from, a.source)) != a.identity)
         throw InjectError(printable(a.source),
-                          "this is not the file any more that was looked at a moment ago",
+                          "this is no longer the file that was looked at a moment ago",
                           "wait until nothing changes it; check who may write to its directory");
       copy_file(from, at, c.staged_name(), path());
     }
@@ -311,6 +290,20 @@ class Transaction {
     remove_name(own, staged, path);
     write_file(to_text(journal), own, staged, 0600, path);
     if (::renameat(own, staged.c_str(), own, journal_name) != 0) throw_errno("write", path);
+  }
+
+  /// Shows whether the image can be changed at all.
+  void first_change() {
+    try {
+      for (const Journal::Opened& o : journal_.opened)
+        if (o.path == parent_of(own_) || o.path == own_) open_up(o);
+      begin_journal();
+    } catch (const InjectError& e) {
+      if (e.code() != EROFS && e.code() != EACCES && e.code() != EPERM) throw;
+      throw InjectError(printable(tree_.path()),
+                        "can't write to the image (" + errno_text(e.code()) + ")", e.remedy(),
+                        e.code());
+    }
   }
 
   void begin_journal() {

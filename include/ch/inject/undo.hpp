@@ -17,7 +17,7 @@ inline std::string passing_name(const std::string& own) {
 }
 inline bool remove_directory(const ImageTree& tree, const std::string& path) {
   const Descriptor above = tree.try_open_directory(std::string(parent_of(path)));
-  return !above || ::unlinkat(above.get(), std::string(base_of(path)).c_str(), AT_REMOVEDIR) == 0;
+  return !above || is_removed(above.get(), std::string(base_of(path)), AT_REMOVEDIR);
 }
 inline void remove_passing(const ImageTree& tree, const std::string& passing) {
   if (const Descriptor fd = tree.try_open_directory(passing)) {
@@ -119,18 +119,18 @@ inline bool recover(const ImageTree& tree) {
   if (const std::string passing = passing_name(own); tree.has_directory(passing))
     remove_passing(tree, passing);
   const auto text = tree.read(own + '/' + journal_name);
-  if (!text) {  // killed while it wrote the first one: nothing else was changed yet
-    if (const Descriptor fd = tree.try_open_directory(own))
-      remove_name(fd.get(), std::string(journal_name) + ".new", own);
-    (void)remove_directory(tree, own + '/' + kept_name);  // empty, if that failed at the end
-    return false;
+  if (text) {
+    const Journal journal = journal_from_text(*text);
+    for (const Journal::Opened& o : journal.opened)
+      if (const Descriptor fd = tree.try_open_directory(o.path))
+        (void)::fchmod(fd.get(), o.mode | 0700);
+    (void)(journal.decided ? clear(tree, journal) : all(tree, journal));
+  } else if (const Descriptor fd = tree.try_open_directory(own)) {
+    // Killed while it wrote the first one: nothing else was changed yet.
+    remove_name(fd.get(), std::string(journal_name) + ".new", own);
   }
-  const Journal journal = journal_from_text(*text);
-  for (const Journal::Opened& o : journal.opened)
-    if (const Descriptor fd = tree.try_open_directory(o.path))
-      (void)::fchmod(fd.get(), o.mode | 0700);
-  (void)(journal.decided ? clear(tree, journal) : all(tree, journal));
-  return true;
+  (void)remove_directory(tree, own + '/' + kept_name);  // empty, if that failed at the end
+  return text.has_value();
 }
 
 }  // namespace ch::inject::undo

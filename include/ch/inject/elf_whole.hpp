@@ -1,0 +1,196 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Whether a shared object is whole, as far as its own tables tell: what a loader maps
+// and follows must lie within the file. An ELF file has no checksum, so what is wrong inside a
+// whole one is not seen. Source: man 5 elf; the generic ABI, "Program Loading" and "Dynamic
+// Linking".
+#pragma once
+
+#include <bit>
+
+#include "ch/inject/descriptor.hpp"
+#include "ch/inject/elf_file.hpp"
+
+namespace ch::inject {
+
+/// What is wrong with a shared object, for people ("it is cut off: ..."), or nothing; and the
+/// name by which its dynamic section says it wants to be found.
+struct Wholeness {
+  std::string problem, soname;
+};
+
+namespace detail {
+
+class WholenessCheck {
+ public:
+  WholenessCheck(int fd, std::uint64_t file_size)
+      : elf_(::elf_begin(fd, ELF_C_READ, nullptr), &::elf_end), size_(file_size) {}
+
+  [[nodiscard]] Wholeness operator()() {
+    out_.problem = header_problem();
+    if (out_.problem.empty()) out_.problem = segment_problem();
+    if (out_.problem.empty()) out_.problem = dynamic_problem();
+    if (out_.problem.empty()) out_.problem = section_problem();
+    return std::move(out_);
+  }
+
+ private:
+  [[nodiscard]] bool fits(std::uint64_t offset, std::uint64_t size) const noexcept {
+    return offset <= size_ && size <= size_ - offset;
+  }
+  /// Do `count` records of `each` bytes fit?
+  [[nodiscard]] bool fits(std::uint64_t offset, std::uint64_t count, std::uint64_t each) const {
+    return offset <= size_ && (count == 0 || each <= (size_ - offset) / count);
+  }
+
+  std::string header_problem() {
+    if (elf_ == nullptr || ::elf_kind(elf_.get()) != ELF_K_ELF ||
+        ::gelf_getehdr(elf_.get(), &header_) == nullptr)
+      return "it is not an ELF file";
+    if (header_.e_type != ET_DYN) return "it is not a shared object";
+    const bool is_64 = header_.e_ident[EI_CLASS] == ELFCLASS64;
+    if (header_.e_phnum == 0 ||
+        header_.e_phentsize != (is_64 ? sizeof(Elf64_Phdr) : sizeof(Elf32_Phdr)))
+      return "it is damaged: it has no program headers that a loader could read";
+    if (!fits(header_.e_phoff, header_.e_phnum, header_.e_phentsize))
+      return "it is cut off or damaged: its program headers lie beyond its end";
+    return {};
+  }
+
+  /// A loader needs no section table, but who cuts a file cuts that first.
+  std::string section_problem() {
+    if (header_.e_shoff == 0) return {};
+    const bool is_64 = header_.e_ident[EI_CLASS] == ELFCLASS64;
+    if (header_.e_shentsize != (is_64 ? sizeof(Elf64_Shdr) : sizeof(Elf32_Shdr)))
+      return "it is damaged: its section table can't be read";
+    if (!fits(header_.e_shoff, std::max<std::uint64_t>(header_.e_shnum, 1), header_.e_shentsize))
+      return "it is cut off or damaged: its section table lies beyond its end";
+    std::size_t count = 0;
+    if (::elf_getshdrnum(elf_.get(), &count) != 0)
+      return "it is damaged: its section table can't be read";
+    for (std::size_t i = 1; i < count; ++i) {
+      GElf_Shdr section;
+      if (::gelf_getshdr(::elf_getscn(elf_.get(), i), &section) == nullptr)
+        return "it is damaged: its section table can't be read";
+      if (section.sh_type != SHT_NOBITS && section.sh_type != SHT_NULL &&
+          !fits(section.sh_offset, section.sh_size))
+        return "it is cut off or damaged: a section of it lies beyond its end";
+    }
+    return {};
+  }
+
+  std::string segment_problem() {
+    bool any = false;
+    for (int i = 0; i < header_.e_phnum; ++i) {
+      GElf_Phdr segment;
+      if (::gelf_getphdr(elf_.get(), i, &segment) == nullptr)
+        return "it is damaged: its program headers can't be read";
+      if (segment.p_type == PT_DYNAMIC) {
+        if (segment.p_filesz == 0 || !fits(segment.p_offset, segment.p_filesz))
+          return "it is cut off or damaged: its dynamic section lies beyond its end";
+        dynamic_ = segment;
+      }
+      if (segment.p_type != PT_LOAD) continue;
+      any = true;
+      if (!fits(segment.p_offset, segment.p_filesz))
+        return "it is cut off or damaged: a segment of it lies beyond its end";
+      const bool aligned =
+          segment.p_align <= 1 || (std::has_single_bit(segment.p_align) &&
+                                   (segment.p_vaddr - segment.p_offset) % segment.p_align == 0);
+      if (segment.p_memsz < segment.p_filesz || !aligned)
+        return "it is damaged: a segment of it can't be put into memory";
+      loaded_.push_back(segment);
+    }
+    if (!any) return "it is damaged: it has no segment to be loaded";
+    if (!dynamic_) return "it is damaged: it has no dynamic section";
+    return {};
+  }
+
+  /// Where in the file is what a loader finds at `address`, with at least `size` bytes?
+  [[nodiscard]] std::optional<std::uint64_t> offset_of(std::uint64_t address,
+                                                       std::uint64_t size) const {
+    for (const GElf_Phdr& s : loaded_)
+      if (address >= s.p_vaddr && address - s.p_vaddr < s.p_filesz &&
+          size <= s.p_filesz - (address - s.p_vaddr))
+        return s.p_offset + (address - s.p_vaddr);
+    return std::nullopt;
+  }
+
+  std::string dynamic_problem() {
+    constexpr const char* outside = "it is damaged: its dynamic section leads out of the file";
+    Elf_Data* entries = ::elf_getdata_rawchunk(
+        elf_.get(), static_cast<std::int64_t>(dynamic_->p_offset), dynamic_->p_filesz, ELF_T_DYN);
+    std::uint64_t strings = 0, strings_size = 0;
+    std::vector<std::uint64_t> names, addresses;
+    std::optional<std::uint64_t> soname;
+    bool ends = false, has_symbols = false;
+    GElf_Dyn entry;
+    for (int i = 0; entries != nullptr && !ends && ::gelf_getdyn(entries, i, &entry) != nullptr;
+         ++i) {
+      const std::uint64_t value = entry.d_un.d_val;
+      switch (entry.d_tag) {
+        case DT_NULL:
+          ends = true;
+          break;
+        case DT_STRSZ:
+          strings_size = value;
+          break;
+        case DT_STRTAB:
+          strings = value;
+          break;
+        case DT_SONAME:
+          soname = value;
+          [[fallthrough]];
+        case DT_NEEDED:
+        case DT_RPATH:
+        case DT_RUNPATH:
+          names.push_back(value);
+          break;
+        case DT_SYMTAB:
+          has_symbols = true;
+          [[fallthrough]];
+        case DT_HASH:
+        case DT_GNU_HASH:
+        case DT_VERSYM:
+        case DT_VERNEED:
+        case DT_VERDEF:
+          addresses.push_back(value);
+          break;
+        default:
+          break;
+      }
+    }
+    if (!ends) return "it is damaged: its dynamic section has no end";
+    const auto at = offset_of(strings, strings_size);
+    if (!has_symbols || strings_size == 0 || !at) return outside;
+    for (const std::uint64_t address : addresses)
+      if (!offset_of(address, 1)) return outside;
+    const Elf_Data* text = ::elf_getdata_rawchunk(elf_.get(), static_cast<std::int64_t>(*at),
+                                                  strings_size, ELF_T_BYTE);
+    if (text == nullptr || text->d_buf == nullptr) return outside;
+    const auto* first = static_cast<const char*>(text->d_buf);
+    if (first[strings_size - 1] != '\0') return outside;
+    for (const std::uint64_t name : names)
+      if (name >= strings_size) return outside;
+    if (soname) out_.soname = first + *soname;
+    return {};
+  }
+
+  std::unique_ptr<Elf, decltype(&::elf_end)> elf_;
+  std::uint64_t size_;
+  GElf_Ehdr header_{};
+  std::vector<GElf_Phdr> loaded_;
+  std::optional<GElf_Phdr> dynamic_;
+  Wholeness out_;
+};
+
+}  // namespace detail
+
+/// Looks at the file open at `fd`, called `path`. Throws InjectError where it can't be read.
+[[nodiscard]] inline Wholeness check_whole(const Descriptor& fd, std::string_view path) {
+  [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
+  const struct stat status = status_of(fd, path);
+  return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size))();
+}
+
+}  // namespace ch::inject
