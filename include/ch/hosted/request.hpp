@@ -112,7 +112,7 @@ template <class ContainerT>
   if (program.argv != nullptr) program.name = program.argv[0];
   program.envp = environment.envp();
   if (const char* path = environment.get("PATH")) program.search_path = path;
-  program.keep_descriptors = kept_descriptors({}, false, environment);
+  program.keep_descriptors = kept_descriptors(k, {}, false, environment);
   program.streams = request.streams;
   const Result<Plan> plan =
       request.program ? container.plan(facts, program, arena) : container.plan(facts, arena);
