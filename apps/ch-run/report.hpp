@@ -17,11 +17,43 @@ using cli::Output;
 using cli::standard_error;
 using cli::standard_output;
 
+/// Remedies as options of ch-run's; null: the library's words will do.
+inline const char* remedy_words(Remedy remedy) noexcept {
+  switch (remedy) {
+    case Remedy::as_worded:
+      return nullptr;
+    case Remedy::spare_the_image:
+      return "leave out --write, or remove it from the image";
+    case Remedy::write_to_image:
+      return "use --write, unmount them, or unpack the image elsewhere; missing mount points can "
+             "be made in the image";
+    case Remedy::make_mount_points:
+      return "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
+             "the overlay's directory on a local disk";
+    case Remedy::share_layer:
+      return "wait for its end, share that container with --join, or choose another directory";
+    case Remedy::enlarge_scratch:
+      return "give --write-fake a larger size, or --copy less";
+    case Remedy::drop_filter:
+      return "leave out --seccomp; compare the kernel's configuration (CONFIG_SECCOMP_FILTER)";
+    case Remedy::await_peers:
+      return "start as many peers as --join-ct says, all with the same --join-tag; --join-timeout "
+             "waits longer";
+    case Remedy::count_peers:
+      return "give all peers the same --join-ct, the number of them on this machine";
+    case Remedy::change_uid:
+      return "be another user inside: --uid";
+    case Remedy::change_tag:
+      return "choose another --join-tag, one that nobody can guess, and tell the administrator";
+  }
+  return nullptr;
+}
+
 inline int report(const Launch& l, const Plan& plan, const Error& error) noexcept {
   kernel::Linux machine;
   LaunchKernel k(machine);  // the one that all else is compiled for
   TextBuffer<16384> message;
-  write_message(message, "ch-run", error, plan, probe_limits(k));
+  write_message(message, "ch-run", error, plan, probe_limits(k), remedy_words);
   l.messages().labelled(message.view());
   return failed_to_execute(error, plan) ? exit_command : exit_container;
 }

@@ -46,7 +46,7 @@ namespace detail {
 
 /// A container, not yet made. Copyable; members are the policies, to be set freely.
 ///
-/// Example, compiled as examples/hello_library/main.cpp:
+/// Example; examples/policies/main.cpp compiles and runs several:
 ///
 ///     ch::Container<ch::NamespaceSet<ch::ns::user, ch::ns::mount>,
 ///                   ch::Mounts<ch::ImageRoot<>, ch::Devices>> box;
@@ -126,8 +126,11 @@ struct Container {
   [[nodiscard]] static Result<Plan> finish(const PlanBuilder& builder,
                                            const HostFacts& facts) noexcept {
     if (facts.privilege != Privilege::none)
-      return failure(
-          {Errno::eperm, kernel::Call::none, StepIndex::none, why_refused(facts.privilege)});
+      return failure({Errno::eperm,
+                      kernel::Call::none,
+                      StepIndex::none,
+                      {},
+                      why_refused(facts.privilege).c_str()});
     Result<Plan> plan = builder.finish(facts.assembly);
     if (plan) CHARLIE_TRY(validate(*plan));
     return plan;

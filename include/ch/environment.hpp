@@ -18,11 +18,11 @@ namespace ch {
 /// Not for use between clone and exec.
 class Environment {
  public:
-  /// Takes over `inherited` (null-terminated) with room for `extra` new variables; more
-  /// than these cost a longer array.
+  /// Takes over `inherited` (null-terminated; null: none) with room for `extra` new variables;
+  /// more than these cost a longer array.
   Environment(Arena& arena, const char* const* inherited, std::size_t extra = 64) noexcept
       : arena_(arena) {
-    while (inherited[size_] != nullptr) ++size_;
+    while (inherited != nullptr && inherited[size_] != nullptr) ++size_;
     full_ = !make_room(inherited, size_ + extra);
     if (full_) size_ = 0;
   }

@@ -19,6 +19,15 @@ inline constexpr int sigtstp = 20;
 inline constexpr int pr_set_pdeathsig = 1;
 inline constexpr std::uint64_t every_signal = ~0ULL;
 
+/// How a shell gives the end of a program: its code, or 128 and the signal that killed it.
+[[nodiscard]] constexpr int shell_status(int code, int signal) noexcept {
+  return signal == 0 ? code : 128 + signal;
+}
+/// The same of a status as in man 2 wait.
+[[nodiscard]] constexpr int shell_status(int status) noexcept {
+  return shell_status((status >> 8) & 0xff, status & 0x7f);
+}
+
 /// Waits for `child` and passes on the signals that come meanwhile. All signals must be
 /// blocked. Reaps every child, its own and adopted ones; answers the status of `child`.
 template <kernel::Kernel K>
@@ -63,7 +72,7 @@ template <kernel::Kernel K>
     (void)kernel::kill(k, kernel::getpid(k).value(), signal);
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &none, nullptr);
   }
-  kernel::exit_group(k, signal == 0 ? (status >> 8) & 0xff : 128 + signal);
+  kernel::exit_group(k, shell_status(status));
 }
 
 /// Hides memory, environment, descriptors and directories of this process from the rest of the
@@ -143,12 +152,6 @@ template <kernel::Kernel K>
   return lift(program);
 }
 
-/// The exit code of an init whose program ended as `status` says: it can't die of a signal.
-[[nodiscard]] constexpr int code_of(int status) noexcept {
-  const int signal = status & 0x7f;
-  return signal == 0 ? (status >> 8) & 0xff : 128 + signal;
-}
-
 }  // namespace detail
 
 /// Makes the container of `plan` in a child and supervises the program in it. Returns
@@ -185,13 +188,14 @@ template <kernel::Kernel K, class Report>
   // may be dead before the kernel has been asked to tell.
   (void)kernel::prctl(k, detail::pr_set_pdeathsig, detail::sigkill);
   (void)kernel::close(k, ends[0]);
-  if (detail::nobody_reads(k, ends[1])) kernel::exit_group(k, 128 + detail::sigkill);
+  if (detail::nobody_reads(k, ends[1]))
+    kernel::exit_group(k, detail::shell_status(0, detail::sigkill));
   const auto program = detail::start_inside(k, plan, creates == nullptr ? 0 : 1, signals);
   if (!program) kernel::exit_group(k, report(program.error()));
   detail::close_all_but(k, ends[1]);
   const int status = detail::supervise(k, *program);
   (void)kernel::write(k, ends[1], &status, sizeof status);
-  kernel::exit_group(k, detail::code_of(status));
+  kernel::exit_group(k, detail::shell_status(status));  // an init can't die of a signal
 }
 
 }  // namespace ch

@@ -26,7 +26,7 @@ struct ExitStatus {
 
   /// As a shell gives it: the code, or 128 and the signal. For main to return.
   [[nodiscard]] constexpr int shell_status() const noexcept {
-    return signal == 0 ? code : 128 + signal;
+    return detail::shell_status(code, signal);
   }
   friend constexpr bool operator==(ExitStatus, ExitStatus) noexcept = default;
 };
@@ -34,6 +34,7 @@ struct ExitStatus {
 /// A child that has been started. Someone must wait for it, as for any child.
 struct StartedProcess {
   Pid pid{};
+  Fd pidfd = Fd::none;  // where the caller ignores SIGCHLD: only this knows how it ends
 };
 
 /// Moves the calling process into the container; on success it is inside, with no
@@ -65,19 +66,23 @@ template <kernel::Kernel K>
     if (ended.error() == Errno::echild && pidfd != Fd::none &&
         kernel::pidfd_status(k, pidfd, status).ok())
       break;
-    return failure(lift(ended, "SIGCHLD is ignored, or somebody else has waited").error());
+    Error error = lift(ended).error();
+    if (error.code == Errno::echild) error.why = "SIGCHLD is ignored, or somebody else has waited";
+    return failure(error);
   }
   return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
 }
 
 }  // namespace detail
 
-/// Waits until `child` has ended. Retries when a signal handler interrupts it. ECHILD: the
-/// caller ignores SIGCHLD, so that the kernel forgets how its children end, or somebody else
-/// has waited for this one.
+/// Waits until `child` has ended, and closes its pidfd. Retries when a signal handler interrupts
+/// it. ECHILD: the caller ignores SIGCHLD, so that a kernel before 6.15 forgets how its children
+/// end, or somebody else has waited for this one.
 template <kernel::Kernel K>
 [[nodiscard]] Result<ExitStatus> wait(K& k, StartedProcess child) noexcept {
-  return detail::wait(k, child, Fd::none);
+  const Result<ExitStatus> ended = detail::wait(k, child, child.pidfd);
+  if (child.pidfd != Fd::none) (void)kernel::close(k, child.pidfd);
+  return ended;
 }
 
 namespace detail {
@@ -136,7 +141,7 @@ template <kernel::Kernel K>
       kernel::exit_group(k, 127);
     }
     (void)close_between(k, 3, ~0U, 0);
-    kernel::exit_group(k, code_of(supervise(k, *program)));
+    kernel::exit_group(k, shell_status(supervise(k, *program)));
   }
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
   (void)kernel::close(k, ends[1]);
@@ -161,9 +166,14 @@ template <kernel::Kernel K>
 [[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena,
                                            Fd* pidfd) noexcept {
   if (takes_init(plan)) return spawn_init(k, plan, pidfd);
+  const Arena::Mark before = arena.mark();
   auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
-    return failure({Errno::enomem, kernel::Call::none, StepIndex::none, "child stack"});
+    return failure({Errno::enomem,
+                    kernel::Call::none,
+                    StepIndex::none,
+                    {},
+                    "the arena has no room for the child's stack"});
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
 
   std::uint64_t mask = 0;
@@ -192,6 +202,7 @@ template <kernel::Kernel K>
   __asan_unpoison_memory_region(stack, child_stack_size);
 #endif
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
+  arena.rewind(before);  // the child has a memory of its own by now
 
   if (!cloned.ok()) {
     Error error = lift(cloned).error();
@@ -211,37 +222,58 @@ template <kernel::Kernel K>
 /// Executes `plan`, which ends in Execute, in a child that borrows this process's memory
 /// until the program starts (clone with CLONE_VM and CLONE_VFORK): the cost does not
 /// grow with the size of this process, and a failure in the child is returned here,
-/// after the child is gone. Takes its stack from `arena` (96 KiB).
+/// after the child is gone. Takes its stack from `arena` (96 KiB), and gives it back.
 ///
 /// With a pid namespace the child is the namespace's init, a copy of this process (fork), and
 /// the program is a child of that: signals to `StartedProcess::pid` come to the program, and where
-/// one kills that, the exit code is 128 and the signal.
+/// one kills that, the exit code is 128 and the signal. Like any child, it lives on when the caller
+/// is killed: a signal at its parent's death would be one at the end of the thread that started
+/// it.
 ///
 /// Errors: those of the steps; of clone3: EAGAIN (process limit), ENOSPC, EPERM and
 /// EINVAL as for unshare, reported for step 0. ENOMEM: arena too small. clone3 is of
 /// kernel 5.3; under filters that refuse it, clone is used.
 template <kernel::Kernel K>
 [[nodiscard]] Result<StartedProcess> spawn_plan(K& k, const Plan& plan, Arena& arena) noexcept {
-  return detail::spawn(k, plan, arena, nullptr);
+  Fd pidfd = Fd::none;
+  kernel::SigAction on_child;
+  constexpr std::uintptr_t sig_ign = 1;
+  constexpr std::uint64_t sa_nocldwait = 2;
+  const bool forgets = kernel::sigaction(k, kernel::sigchld, nullptr, &on_child).ok() &&
+                       (reinterpret_cast<std::uintptr_t>(on_child.handler) == sig_ign ||
+                        (on_child.flags & sa_nocldwait) != 0);
+  Result<StartedProcess> child = detail::spawn(k, plan, arena, forgets ? &pidfd : nullptr);
+  if (child)
+    child->pidfd = pidfd;
+  else if (pidfd != Fd::none)
+    (void)kernel::close(k, pidfd);
+  return child;
 }
 
-/// Starts `program` in `container`, as a child. See spawn_plan for how, and for errors.
+/// Starts `program` in `container`, as a child. See spawn_plan for how, and for errors. What it
+/// takes of `arena` it gives back when the program has started; after an error the plan stays,
+/// since the error may name what stands in it.
 template <kernel::Kernel K, class... Policies>
 [[nodiscard]] Result<StartedProcess> spawn(K& k, const Container<Policies...>& container,
                                            const Program& program, Arena& arena) noexcept {
+  const Arena::Mark before = arena.mark();
   const Result<Plan> plan = container.plan(probe(k), program, arena);
   if (!plan) return failure(plan.error());
-  return spawn_plan(k, *plan, arena);
+  const Result<StartedProcess> child = spawn_plan(k, *plan, arena);
+  if (child) arena.rewind(before);
+  return child;
 }
 
-/// spawn, then wait for the end of the program.
+/// spawn, then wait for the end of the program. An arena can be used for one after the other.
 template <kernel::Kernel K, class... Policies>
 [[nodiscard]] Result<ExitStatus> run(K& k, const Container<Policies...>& container,
                                      const Program& program, Arena& arena) noexcept {
+  const Arena::Mark before = arena.mark();
   const Result<Plan> plan = container.plan(probe(k), program, arena);
   if (!plan) return failure(plan.error());
   Fd pidfd = Fd::none;
   const Result<StartedProcess> child = detail::spawn(k, *plan, arena, &pidfd);
+  if (child) arena.rewind(before);
   const Result<ExitStatus> ended =
       child ? detail::wait(k, *child, pidfd) : Result<ExitStatus>(failure(child.error()));
   if (pidfd != Fd::none) (void)kernel::close(k, pidfd);

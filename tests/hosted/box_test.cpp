@@ -130,9 +130,14 @@ TEST_CASE("options that make no environment are refused, and a larger one gets i
 }
 
 TEST_CASE("a failure says all it knows, to a stream too", "[pure]") {
-  Failure failure{
-      Errno::enoent, kernel::Call::openat2, FailedPart::program, "bind", "/x", "there is nothing",
-      "look"};
+  const Failure failure{Errno::enoent,
+                        kernel::Call::openat2,
+                        FailedPart::program,
+                        Remedy::as_worded,
+                        "bind",
+                        "/x",
+                        "there is nothing",
+                        "look"};
   std::ostringstream out;
   out << failure;
   CHECK(out.str() ==

@@ -212,7 +212,7 @@ TEST_CASE("a creator whose peers don't come gives up in time, and one that fails
   CHECK(done.error().code == Errno::etimedout);
   CHECK(static_cast<std::size_t>(done.error().step) == p.index_of_admission());
   CHECK(std::string(p.notes().why.view()) ==
-        "within 30 s, 1 of 4 peers came: ranks 0; missing: ranks 1-3");
+        "within 30 s, 1 of 4 peers came: rank 0; missing: ranks 1-3");
   CHECK(k.open_descriptors() == 0);
 }
 
@@ -251,8 +251,11 @@ TEST_CASE("a group that could never work is no plan", "[pure]") {
 TEST_CASE("ranks are written as ranges", "[pure]") {
   TextBuffer<64> text;
   const bool there[] = {true, true, true, false, true, false, true, true};
-  CHECK(meeting::write_ranges(text, 8, [&](std::size_t i) { return there[i]; }) == 6);
-  CHECK(text.view() == "0-2, 4, 6-7");
+  meeting::write_ranks(text, 8, [&](std::size_t i) { return there[i]; });
+  CHECK(text.view() == "s 0-2, 4, 6-7");
+  text.clear();
+  meeting::write_ranks(text, 8, [&](std::size_t i) { return i == 4; });
+  CHECK(text.view() == " 4");
 }
 
 TEST_CASE("a tag is 1 to 64 visible characters", "[pure]") {

@@ -128,7 +128,10 @@ TEST_CASE("a stranger who holds all names is named as the cause", "[tool]") {
   for (auto& peer : g.peers) {
     const Ran& ran = peer->wait();
     CHECK(ran.status == 31);
+    INFO(ran.err);
     CHECK(contains(ran.err, "other users hold all 8 names"));
+    CHECK(contains(ran.err, ", user " + std::to_string(stranger) + " among them"));
+    CHECK(contains(ran.err, "remedy: choose another --join-tag, one that nobody can guess"));
   }
 }
 

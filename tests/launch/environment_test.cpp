@@ -489,3 +489,14 @@ TEST_CASE("a hundred thousand variables are edited without delay", "[pure]") {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
   CHECK(took.count() < 20);  // 0.3 s, and a bound for sanitizers on a busy machine
 }
+
+TEST_CASE("an environment that there is none of is empty", "[pure]") {
+  ArenaOf<16384> arena;
+  Environment environment(arena, nullptr);
+  CHECK(environment.size() == 0);
+  CHECK(environment.get("HOME") == nullptr);
+  environment.set("A", "b");
+  REQUIRE(environment.envp() != nullptr);
+  CHECK(std::string(environment.envp()[0]) == "A=b");
+  CHECK(environment.envp()[1] == nullptr);
+}

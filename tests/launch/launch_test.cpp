@@ -404,18 +404,58 @@ TEST_CASE("a caller that ignores SIGCHLD learns how its program ended", "[userns
   const auto ended = run(f.k, f.host_integrated(), f.shell("exit 7"), f.arena);
   const auto killed = run(f.k, f.host_integrated(), f.shell("kill -KILL $$"), f.arena);
   const auto by_init = run(f.k, f.with_pid_namespace(), f.shell("exit 7"), f.arena);
+  const auto waited = [&](const auto& box) -> Result<ExitStatus> {
+    const auto child = spawn(f.k, box, f.shell("exit 7"), f.arena);
+    REQUIRE(child);
+    const auto status = ch::wait(f.k, *child);
+    CHECK(fcntl(static_cast<int>(child->pidfd), F_GETFD) == -1);  // closed
+    return status;
+  };
+  const auto spawned = waited(f.host_integrated());
+  const auto spawned_init = waited(f.with_pid_namespace());
   std::signal(SIGCHLD, before);
-  for (const auto* result : {&ended, &killed, &by_init}) {
+  for (const auto* result : {&ended, &killed, &by_init, &spawned, &spawned_init}) {
     INFO(message(*result));
     REQUIRE(result->operator bool() == kernel_tells);
     if (kernel_tells) continue;
     CHECK(result->error().code == Errno::echild);
-    CHECK(result->error().path.view().find("SIGCHLD is ignored") == 0);
+    CHECK(result->error().why.view().find("SIGCHLD is ignored") == 0);
   }
   if (!kernel_tells) return;
   CHECK(*ended == ExitStatus{7, 0});
   CHECK(*killed == ExitStatus{0, SIGKILL});
   CHECK(*by_init == ExitStatus{7, 0});
+  CHECK(*spawned == ExitStatus{7, 0});
+  CHECK(*spawned_init == ExitStatus{7, 0});
+}
+
+TEST_CASE("one arena serves one launch after the other", "[userns]") {
+  Fixture f;
+  ArenaOf<std::size_t{128} * 1024> arena;
+  for (int i = 0; i < 20; ++i) {
+    const auto ended = run(f.k, f.host_integrated(), f.shell("exit 7"), arena);
+    INFO(i << ": " << message(ended));
+    REQUIRE(ended);
+    CHECK(ended->code == 7);
+    const auto child = spawn(f.k, f.with_pid_namespace(), f.shell("exit 3"), arena);
+    REQUIRE(child);
+    CHECK(child->pidfd == Fd::none);  // nobody ignores SIGCHLD here
+    CHECK(ch::wait(f.k, *child)->code == 3);
+    CHECK(arena.used() == 0);
+  }
+  // After an error what it names is still there, and a mark takes it back.
+  auto box = f.host_integrated();
+  box.mounts.get<Home>() = {HostPath("/"), "user"};
+  box.mounts.get<Tmp<>>().kind = TmpKind::private_tmpfs;
+  f.bind.destination = ImagePath("/tmp/not-there");
+  const auto before = arena.mark();
+  for (int i = 0; i < 20; ++i) {
+    const auto refused = run(f.k, box, f.shell("true"), arena);
+    REQUIRE_FALSE(refused);
+    CHECK(refused.error().path.view() == "/tmp/not-there");
+    CHECK(arena.used() > 0);
+    arena.rewind(before);
+  }
 }
 
 TEST_CASE("one can join a running container by its process number", "[userns]") {
@@ -477,7 +517,7 @@ TEST_CASE("a process whose real and effective ids differ makes no container", "[
     Fixture f;
     const auto refused = [](const auto& result) {
       return !result && result.error().code == Errno::eperm &&
-             result.error().path.view().find("refusing to run with privilege") == 0;
+             result.error().why.view().find("refusing to run with privilege") == 0;
     };
     presets::Bare bare;
     bare.mounts.get<ImageRoot<Fixed<Access::read_only>>>().image = HostPath(f.image.c_str());

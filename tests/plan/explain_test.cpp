@@ -6,6 +6,7 @@
 
 #include <catch2/catch.hpp>
 #include <string>
+#include <vector>
 
 #include "tests/support/default_plan.hpp"
 
@@ -101,10 +102,13 @@ TEST_CASE("a message has what, where, why and what to do", "[pure]") {
 
 TEST_CASE("an error without a step is about planning", "[pure]") {
   TextBuffer<256> text;
-  write_message(text, "x", {Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"}, {},
-                {});
+  ArenaOf<16> arena;
+  const auto plan = PlanBuilder(arena).finish();
+  REQUIRE_FALSE(plan);
+  write_message(text, "x", plan.error(), {}, {});
   CHECK(text.view() ==
-        "x: error: can't plan the container plan arena: Cannot allocate memory (ENOMEM)\n");
+        "x: error: can't plan the container: Cannot allocate memory (ENOMEM)\n"
+        "x: cause: the arena is too small for the plan\n");
 }
 
 TEST_CASE("every step and error has an answer that does not crash", "[pure]") {
@@ -114,5 +118,33 @@ TEST_CASE("every step and error has an answer that does not crash", "[pure]") {
       const Explanation e =
           explain({row.code, kernel::Call::openat2, static_cast<StepIndex>(i), {}}, d.plan, {});
       CHECK(e.cause.empty() == e.remedy.empty());
+      // What has to be chosen otherwise is an option of some tool, whose name only that knows.
+      CHECK(std::string(e.cause).find("--") == std::string::npos);
+      CHECK(std::string(e.remedy).find("--") == std::string::npos);
     }
+}
+
+TEST_CASE("a tool says a remedy by its own options", "[pure]") {
+  const test::DefaultPlan d;
+  std::size_t filter = 0;
+  std::vector<Step> steps(d.plan.steps.begin(), d.plan.steps.end());
+  filter = steps.size();
+  steps.push_back(step::InstallFilter{});
+  const Error error{Errno::einval, kernel::Call::prctl, static_cast<StepIndex>(filter), {}};
+  TextBuffer<2048> text;
+  write_message(text, "x", error, Plan{steps}, {}, [](Remedy remedy) -> const char* {
+    return remedy == Remedy::drop_filter ? "leave out --seccomp" : nullptr;
+  });
+  CHECK(std::string(text.view()).find("x: remedy: leave out --seccomp\n") != std::string::npos);
+  text.clear();
+  write_message(text, "x", error, Plan{steps}, {});
+  CHECK(std::string(text.view()).find("x: remedy: leave out the filter; ") != std::string::npos);
+}
+
+TEST_CASE("every error number that the launch knows by name is printed by name", "[pure]") {
+  for (const Errno code : {Errno::exdev, Errno::eoverflow, Errno::estale}) {
+    TextBuffer<128> text;
+    text << code;
+    CHECK(std::string(text.view()).find("error ") == std::string::npos);
+  }
 }

@@ -75,13 +75,13 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   const step::Execute execute{"true", words, words + 1, {}};
   const auto problem = [](std::initializer_list<Step> steps) {
     const auto valid = validate(Plan{{steps.begin(), steps.size()}});
-    return valid ? std::string() : std::string(valid.error().path.view());
+    return std::string(valid ? "" : valid.error().why.c_str());
   };
-  CHECK(problem({}) == "empty plan");
+  CHECK(problem({}) == "a plan begins with namespaces, and this one has no steps");
   CHECK(problem({image, step::EnterRoot{}}) == "the namespaces come first, and once");
   CHECK(problem({make, make}) == "the namespaces come first, and once");
   CHECK(problem({make, image, image}) == "a container has one image");
-  CHECK(problem({make, image}) == "the image is never entered");
+  CHECK(problem({make, image}) == "the image is opened, and never entered");
   CHECK(problem({make, bind}) == "mounts go between OpenImage and EnterRoot");
   CHECK(problem({make, image, step::EnterRoot{}, bind}) ==
         "mounts go between OpenImage and EnterRoot");

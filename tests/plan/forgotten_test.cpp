@@ -29,7 +29,8 @@ std::string refusal(const C& container, const Program& runs = program) {
   const auto plan = container.plan(facts, runs, arena);
   if (plan) return {};
   CHECK(plan.error().code == Errno::einval);
-  return plan.error().path.c_str();
+  CHECK(plan.error().path.empty());
+  return plan.error().why.c_str();
 }
 
 }  // namespace
@@ -107,8 +108,24 @@ TEST_CASE("a layer over mounts, which it would hide, is refused", "[pure]") {
   const auto valid = validate(Plan{steps});
   REQUIRE_FALSE(valid);
   CHECK(valid.error().step == static_cast<StepIndex>(4));
-  CHECK(std::string(valid.error().path.view()) ==
+  CHECK(std::string(valid.error().why.view()) ==
         "a layer hides what is mounted before it: let it follow the image's root");
+}
+
+TEST_CASE("a host name without a uts namespace, which would be the host's, is refused", "[pure]") {
+  presets::HostIntegratedChosen box;
+  set_image(box.mounts, HostPath("/i"));
+  box.hostname = "box";
+  CHECK(refusal(box) ==
+        "a host name needs a uts namespace of the container's own: it would be "
+        "the host's");
+  box.namespaces.more = ns::uts::flag;
+  CHECK(refusal(box).empty());
+  // For real root nobody else would have stood in the way.
+  Container<NamespaceSet<ns::mount>, Mounts<ImageRoot<>>, KeepIds> of_root;
+  set_image(of_root.mounts, HostPath("/i"));
+  of_root.hostname = "box";
+  CHECK_FALSE(refusal(of_root).empty());
 }
 
 TEST_CASE("ids that nobody has chosen are the caller's", "[pure]") {

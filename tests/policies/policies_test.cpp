@@ -34,7 +34,7 @@ template <class C>
 std::string plan_of(const C& container) {
   ArenaOf<16384> arena;
   const auto plan = container.plan(facts, arena);
-  return plan ? text_of(*plan) : std::string("invalid: ") + plan.error().path.c_str();
+  return plan ? text_of(*plan) : std::string("invalid: ") + plan.error().why.c_str();
 }
 
 }  // namespace
@@ -42,8 +42,8 @@ std::string plan_of(const C& container) {
 TEST_CASE("a namespace set knows its flags and whether it takes a child", "[pure]") {
   STATIC_REQUIRE(static_cast<std::uint64_t>(NamespaceSet<ns::user, ns::mount>::flags()) ==
                  (kernel::clone_newuser | kernel::clone_newns));
-  STATIC_REQUIRE(NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc, ns::uts,
-                              ns::cgroup>::enters_in_place);
+  STATIC_REQUIRE(
+      NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc, ns::uts, ns::cgroup>::enters_in_place);
   STATIC_REQUIRE_FALSE(NamespaceSet<ns::user, ns::pid>::enters_in_place);
   STATIC_REQUIRE_FALSE(NamespaceSet<ns::user, ns::time>::enters_in_place);
   STATIC_REQUIRE(NamespacePolicy<NamespaceSet<>>);

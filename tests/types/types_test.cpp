@@ -36,7 +36,8 @@ TEST_CASE("only decimal numbers within the limit are numbers", "[pure]") {
   CHECK(n == 0);
   CHECK(parse_number("4294967295", invalid_id, n));
   CHECK(n == 4294967295U);
-  for (const char* bad : {"", "-1", "+1", " 1", "1 ", "0x1", "4294967296", "99999999999999999999"}) {
+  for (const char* bad :
+       {"", "-1", "+1", " 1", "1 ", "0x1", "4294967296", "99999999999999999999"}) {
     INFO(bad);
     CHECK_FALSE(parse_number(bad, invalid_id, n));
   }
@@ -114,4 +115,22 @@ TEST_CASE("a missing C string piece is an empty text", "[pure]") {
   CHECK(ZString().view().empty());
   CHECK(ZString("a/b").size() == 3);
   CHECK(HostPath("/a") == HostPath("/a"));
+}
+
+TEST_CASE("an arena takes back what came after a mark", "[pure]") {
+  static std::byte further[256];
+  std::byte own[64];
+  Arena arena(own, [](std::size_t) noexcept -> std::span<std::byte> { return further; });
+  REQUIRE(arena.join("kept") != nullptr);
+  const auto mark = arena.mark();
+  const std::size_t used = arena.used();
+  REQUIRE(arena.join("given back") != nullptr);
+  CHECK(arena.used() > used);
+  arena.rewind(mark);
+  CHECK(arena.used() == used);
+  REQUIRE(arena.allocate(200, 1) != nullptr);  // from the further buffer
+  CHECK(arena.capacity() == sizeof further);
+  arena.rewind(mark);
+  CHECK(arena.capacity() == sizeof own);
+  CHECK(arena.used() == used);
 }

@@ -58,7 +58,8 @@ void call_and_tell(int fd, F& function) {
   for (const auto* text : {&failure.attempted, &failure.path, &failure.cause, &failure.remedy})
     all.append(*text).push_back('\0');
   all.append(std::to_string(static_cast<int>(failure.code))).push_back('\0');
-  all.append(std::to_string(static_cast<int>(failure.operation)));
+  all.append(std::to_string(static_cast<int>(failure.operation))).push_back('\0');
+  all.append(std::to_string(static_cast<int>(failure.kind)));
   return all;
 }
 
@@ -75,6 +76,7 @@ void call_and_tell(int fd, F& function) {
   failure.remedy = next();
   failure.code = static_cast<Errno>(std::atoi(next().c_str()));
   failure.operation = static_cast<kernel::Call>(std::atoi(next().c_str()));
+  failure.kind = static_cast<Remedy>(std::atoi(next().c_str()));
   return failure;
 }
 

@@ -132,7 +132,7 @@ class Child {
     if (ended) return *ended;
     Failure failure =
         detail::failed_call(static_cast<int>(ended.error().code), "learn how the program ended");
-    failure.cause = std::string(ended.error().path.view());
+    failure.cause = std::string(ended.error().why.view());
     return failure;
   }
   void end() noexcept {

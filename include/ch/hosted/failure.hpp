@@ -24,6 +24,7 @@ struct Failure {
   Errno code = Errno::none;
   kernel::Call operation = kernel::Call::none;  // none: no system call failed
   FailedPart part = FailedPart::container;
+  Remedy kind = Remedy::as_worded;  // of remedy, for whoever words it by what it offers itself
   std::string attempted{};
   std::string path{};
   std::string cause{};
@@ -58,16 +59,14 @@ struct Failure {
   const Explanation known = explain(error, plan, probe_limits(k));
   const auto index = static_cast<std::size_t>(error.step);
   const bool in_plan = error.step != StepIndex::none && index < plan.steps.size();
-  Failure failure{error.code,
-                  error.operation,
-                  failed_to_execute(error, plan) ? FailedPart::program : FailedPart::container,
-                  in_plan ? std::visit(detail::Attempt{}, plan.steps[index]) : "plan the container",
-                  std::string(error.path.view()),
-                  std::string(known.cause),
-                  std::string(known.remedy)};
-  // Whoever plans says in words what is wrong.
-  if (!in_plan && error.operation == kernel::Call::none) failure.cause.swap(failure.path);
-  return failure;
+  return {error.code,
+          error.operation,
+          failed_to_execute(error, plan) ? FailedPart::program : FailedPart::container,
+          known.kind,
+          in_plan ? std::visit(detail::Attempt{}, plan.steps[index]) : "plan the container",
+          std::string(error.path.view()),
+          std::string(known.cause.view()),
+          std::string(known.remedy.view())};
 }
 
 /// A value, or the failure in its place: std::expected as far as we use it. `*` and `->` need a

@@ -67,17 +67,14 @@ template <class OptionsT>
 [[nodiscard]] inline Failure bad_environment(const EditProblem& problem) {
   TextBuffer<1024> words;
   words << problem;
-  return {Errno::einval,
-          kernel::Call::none,
-          FailedPart::container,
-          "make the program's environment",
-          {},
-          std::string(words.view()),
-          {}};
+  Failure failure = failed_call(static_cast<int>(Errno::einval), "make the program's environment");
+  failure.cause = std::string(words.view());
+  return failure;
 }
 
 [[nodiscard]] inline Failure no_memory() {
-  return explain_failure({Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"}, {});
+  return explain_failure(
+      {Errno::enomem, kernel::Call::none, StepIndex::none, {}, "too little memory"}, {});
 }
 
 /// The plan of `container`, and of what `request` wants to run in it. With an image, that is

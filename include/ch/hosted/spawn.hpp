@@ -27,6 +27,7 @@ template <Plannable B>
 struct PeerReport {
   Error error{};
   bool in_program = false;
+  Remedy kind = Remedy::as_worded;
   char attempted[64] = {};
   char texts[4096] = {};
 };
@@ -42,6 +43,7 @@ struct PeerReport {
   attempted << (index < plan.steps.size() ? std::visit(Attempt{}, plan.steps[index])
                                           : "make the container");
   const Explanation known = explain(error, plan, probe_limits(k));
+  told.kind = known.kind;
   TextWriter texts(told.texts, sizeof told.texts);
   texts << error.path << '\0' << known.cause << '\0' << known.remedy << '\0';
   (void)kernel::write(k, report, &told, sizeof told);
@@ -61,13 +63,13 @@ struct PeerReport {
     rest = tail(rest, text.size() + 1);
     return text;
   };
-  Failure failure{told.error.code,
-                  told.error.operation,
-                  told.in_program ? FailedPart::program : FailedPart::container,
-                  told.attempted,
-                  next(),
-                  {},
-                  {}};
+  Failure failure;
+  failure.code = told.error.code;
+  failure.operation = told.error.operation;
+  failure.part = told.in_program ? FailedPart::program : FailedPart::container;
+  failure.kind = told.kind;
+  failure.attempted = told.attempted;
+  failure.path = next();
   failure.cause = next();
   failure.remedy = next();
   return failure;

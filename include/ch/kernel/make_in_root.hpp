@@ -92,6 +92,14 @@ bool is_link_to(K& k, Fd directory, const char* name, std::string_view target) n
   return n.ok() && std::string_view(found, n.value()) == target;
 }
 
+/// Is the place of `path`, as seen from inside `root`, on the mount that `root` is on? EXDEV: it
+/// is beneath another, where nothing is ours to make. Follows no link at the end.
+template <Kernel K>
+[[gnu::noinline]] Returned<void> is_on_root(K& k, Fd root, std::string_view path) noexcept {
+  TextBuffer<RootWalk::max_path> names;
+  return locate_link(k, root, path, names);
+}
+
 /// Makes the symbolic link `path`, as seen from inside `root`, in the tree `layer`: that of
 /// `root` itself, or one that will lie over it. Another link of that name in `layer` is
 /// replaced. EEXIST: a file or directory of that name is in the way. Other errors: those of

@@ -2,309 +2,14 @@
 //
 // Floor 3. From an error number to a cause and a remedy. The kernel has some 130 error
 // numbers for everything; which step failed, on which path and under which switches of
-// the host says far more. One rule per situation, first match wins.
-// Source: the ERRORS sections of man 2 unshare, open_tree(2), pivot_root, execve; man 7
-// user_namespaces.
+// the host says far more.
 #pragma once
 
-#include "ch/plan/gathering.hpp"
-#include "ch/plan/host_limits.hpp"
-#include "ch/plan/plan.hpp"
-#include "ch/types/errno_text.hpp"
+#include "ch/plan/explain_step.hpp"
 
 namespace ch {
 
-/// Why, and what to do about it; both empty where we know no more than the errno says.
-struct Explanation {
-  std::string_view cause{};
-  std::string_view remedy{};
-};
-
 namespace detail {
-
-inline constexpr std::string_view ask_administrator =
-    "ask the administrator of this host, or see the page on hosts in the documentation";
-
-[[nodiscard]] constexpr Explanation explain_namespaces(const Error& e,
-                                                       const HostLimits& l) noexcept {
-  if (l.max_user_namespaces.is(0))
-    return {"user namespaces are switched off: the sysctl user.max_user_namespaces is 0",
-            "the administrator can allow them: sysctl -w user.max_user_namespaces=10000"};
-  if (l.max_mnt_namespaces.is(0))
-    return {"mount namespaces are switched off: the sysctl user.max_mnt_namespaces is 0",
-            "the administrator can allow them: sysctl -w user.max_mnt_namespaces=10000"};
-  if (l.unprivileged_userns_clone.is(0))
-    return {"user namespaces are for root only: the sysctl kernel.unprivileged_userns_clone is 0",
-            "the administrator can allow them: sysctl -w kernel.unprivileged_userns_clone=1"};
-  if (l.chrooted && e.code == Errno::eperm)
-    return {"this process is in a chroot, where the kernel refuses user namespaces",
-            "start it outside, or have the chroot made with pivot_root"};
-  if (l.apparmor_restricts_userns.is(1) && (e.code == Errno::eperm || e.code == Errno::eacces))
-    return {"AppArmor restricts user namespaces: kernel.apparmor_restrict_unprivileged_userns is 1",
-            "the administrator can install an AppArmor profile for this program that allows "
-            "userns, or set the sysctl to 0"};
-  if (e.code == Errno::enospc)
-    return {
-        "a limit on the number of namespaces is reached (user.max_*_namespaces), or they are "
-        "nested 32 deep",
-        "wait for containers to end, or ask the administrator to raise the sysctls"};
-  if (l.seccomp.is(2) && (e.code == Errno::eperm || e.code == Errno::enosys))
-    return {"a seccomp filter, probably of an outer container, forbids new namespaces",
-            "allow unshare, clone and mount in the outer container's seccomp profile"};
-  if (e.code == Errno::eperm)
-    return {
-        "the host does not let this user make user namespaces, or the uid or gid of this "
-        "process has no mapping in an outer container",
-        ask_administrator};
-  if (e.code == Errno::einval)
-    return {"this kernel lacks one of the namespaces, or the process has several threads",
-            "use spawn in a threaded program; compare the kernel's configuration (CONFIG_USER_NS)"};
-  return {};
-}
-
-struct Explain {
-  const Error& e;
-  const HostLimits& l;
-
-  constexpr Explanation operator()(const step::CreateNamespaces&) const noexcept {
-    return explain_namespaces(e, l);
-  }
-  constexpr Explanation operator()(const step::JoinNamespaces&) const noexcept {
-    if (e.code == Errno::esrch)
-      return {"there is no process with this number (any more)", "look it up again with ps"};
-    return {"the process is another user's, or in the same namespaces already",
-            "join only processes of your own containers"};
-  }
-  constexpr Explanation operator()(const step::MeetPeers& s) const noexcept { return group(s); }
-  constexpr Explanation operator()(const step::AdmitPeers& s) const noexcept {
-    return group(s.group);
-  }
-  constexpr Explanation operator()(const step::MapUsers&) const noexcept { return map(); }
-  constexpr Explanation operator()(const step::MapGroups&) const noexcept { return map(); }
-  constexpr Explanation operator()(const step::OpenImage&) const noexcept {
-    if (e.code == Errno::enoent)
-      return {"there is nothing at this path on the host",
-              "check the path of the image; ch-tar2dir makes an image from an archive"};
-    if (e.code == Errno::estale)
-      return {"the image was replaced while the container was being made", "start it again"};
-    if (e.code == Errno::enotdir)
-      return {"this is not a directory, and an image is one",
-              "unpack the archive first: ch-tar2dir ARCHIVE DIR"};
-    return refused();
-  }
-  constexpr Explanation operator()(const step::Bind& s) const noexcept {
-    return mount(s.source.text, s.destination.text);
-  }
-  constexpr Explanation operator()(const step::MakeLink& s) const noexcept {
-    if (e.code == Errno::eexist || e.code == Errno::eisdir)
-      return {
-          "the image has something else of this name, and it can't be replaced: only --write "
-          "and kernels without overlays for users come to this",
-          "leave out --write, or remove it from the image"};
-    if (e.code == Errno::enoent)
-      return {"the image lacks it, and this kernel has no overlays for users to make it in",
-              "make the link in the image"};
-    return mount({}, s.destination.text);
-  }
-  constexpr Explanation operator()(const step::MakeScratchDirectory&) const noexcept {
-    return scratch();
-  }
-  constexpr Explanation operator()(const step::WriteScratchFile&) const noexcept {
-    if (e.code == Errno::efbig)
-      return {
-          "the limit on the size of files is below that of this file, which the launch makes "
-          "in memory",
-          "raise it: ulimit -f unlimited"};
-    return scratch();
-  }
-  constexpr Explanation operator()(const step::BindScratch& s) const noexcept {
-    return mount(s.source.text, s.destination.text);
-  }
-  constexpr Explanation operator()(const step::MountFilesystem& s) const noexcept {
-    if (e.code == Errno::eperm && std::string_view(s.type) == "proc")
-      return {
-          "the kernel refuses a new /proc where parts of the old one are hidden, as they are "
-          "in many containers",
-          "leave out the pid namespace here"};
-    return mount({}, s.destination.text);
-  }
-  constexpr Explanation operator()(const step::Overlay& s) const noexcept {
-    if (e.code == Errno::enodev)
-      return {"this kernel has no overlay file system, or its module is not loaded",
-              "make the missing mount points in the image, or ask for: modprobe overlay"};
-    if (e.code == Errno::ebusy)
-      return {"another container uses this directory, and two would spoil it",
-              "wait for its end, share that container with --join, or choose another directory"};
-    if (e.code == Errno::estale)
-      return {
-          "this layer was made over another image, or over this one before it was unpacked "
-          "anew: the file made-over in the directory names it",
-          "choose another directory, or remove that file to use the layer over this image"};
-    if (e.code == Errno::einval && e.operation == kernel::Call::none)
-      return {"the directory lies in the image, or the image in its layer",
-              "choose a directory outside of the image"};
-    if (e.code == Errno::enospc && s.kind == OverlayKind::directory)
-      return {"the file system of the directory is full", "make room there"};
-    if (e.code == Errno::enospc) return scratch();
-    if (e.operation == kernel::Call::open_tree)
-      return {
-          "file systems are mounted inside the image, and the kernel lets no overlay of a user "
-          "show what lies beneath them",
-          "use --write, unmount them, or unpack the image elsewhere; missing mount points "
-          "can be made in the image"};
-    if (e.code == Errno::exdev)
-      return {"the mount point lies on a file system that is mounted in the image",
-              "choose a destination outside of it"};
-    if (e.operation != kernel::Call::mkdirat && e.operation != kernel::Call::openat &&
-        (e.code == Errno::eperm || e.code == Errno::einval || e.code == Errno::enosys))
-      return {
-          "overlays without privilege need Linux 5.12 or newer, and a layer on a file system "
-          "that can carry them (not NFS or Lustre)",
-          "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
-          "the overlay's directory on a local disk"};
-    if (e.path == s.directory.text && !s.directory.empty())
-      return {"the directory of the overlay can't be made or used", "choose one of your own"};
-    return refused();
-  }
-  constexpr Explanation operator()(const step::InstallFilter&) const noexcept {
-    return {"this kernel has no seccomp filters, or a filter around us forbids more of them",
-            "leave out --seccomp; compare the kernel's configuration (CONFIG_SECCOMP_FILTER)"};
-  }
-  constexpr Explanation operator()(const step::SetHostname&) const noexcept {
-    if (e.code == Errno::einval)
-      return {"the name is longer than 64 bytes", "choose a shorter one"};
-    return {"the host name can only be set in a uts namespace of the container's own",
-            "add uts to the namespaces"};
-  }
-  constexpr Explanation operator()(const step::EnterRoot&) const noexcept {
-    if (e.operation == kernel::Call::pivot_root && e.code == Errno::einval)
-      return {"the host's root is its initial ramfs, which can't be moved",
-              "boot with a root that is mounted (switch_root)"};
-    return refused();
-  }
-  constexpr Explanation operator()(const step::ChangeDirectory&) const noexcept {
-    if (is_missing_code(e.code))
-      return {"there is no such directory in the container",
-              "name one that the image or a bind has"};
-    if (e.code == Errno::eloop)
-      return {
-          "the path goes through a link of /proc that may lead out of the container, or its "
-          "links go round in a circle",
-          "name the directory itself"};
-    return refused();
-  }
-  constexpr Explanation operator()(const step::Execute& s) const noexcept {
-    const bool is_path = s.name.view().find('/') != std::string_view::npos;
-    if (e.code == Errno::enoent)
-      return is_path ? Explanation{"the container has no such file, or its interpreter (the #! "
-                                   "line, or the dynamic loader of another libc) is missing",
-                                   "look with: ls -l in a shell of the same image"}
-                     : Explanation{"no directory of the container's PATH has this program",
-                                   "check the spelling, install it in the image, or give its path"};
-    if (e.code == Errno::eacces)
-      return {"the file is not executable, is a directory, or lies on a noexec mount",
-              "chmod +x it in the image"};
-    if (e.code == Errno::enoexec)
-      return {
-          "the file is no program for this machine: another architecture, or a script "
-          "without #! line",
-          "start scripts through their interpreter; compare file(1) with uname -m"};
-    if (e.code == Errno::e2big)
-      return {"arguments and environment together are too large", "pass less"};
-    return refused();
-  }
-  template <class S>
-  constexpr Explanation operator()(const S&) const noexcept {
-    return refused();
-  }
-
- private:
-  static constexpr bool is_missing_code(Errno code) noexcept {
-    return code == Errno::enoent || code == Errno::enotdir;
-  }
-  [[nodiscard]] constexpr Explanation scratch() const noexcept {
-    if (e.code == Errno::enospc)
-      return {"what the container needs for itself does not fit in its memory file system",
-              "give --write-fake a larger size, or --copy less"};
-    return refused();
-  }
-  /// What the group itself has found out says more than any errno.
-  [[nodiscard]] constexpr Explanation group(const step::MeetPeers& s) const noexcept {
-    if (!s.notes->why.view().empty()) return {s.notes->why.view(), group_remedy()};
-    if (e.operation == kernel::Call::dup3)
-      return {"a living tag takes descriptor 200, and the limit on open files is below that",
-              "raise it: ulimit -n"};
-    return refused();
-  }
-  [[nodiscard]] constexpr std::string_view group_remedy() const noexcept {
-    switch (e.code) {
-      case Errno::etimedout:
-        return "start as many peers as --join-ct says, all with the same --join-tag; "
-               "--join-timeout waits longer";
-      case Errno::eusers:
-      case Errno::einval:
-        return "give all peers the same --join-ct, the number of them on this machine";
-      case Errno::econnreset:
-      case Errno::ecanceled:
-        return "look at what that process has said, and start all peers again";
-      case Errno::eperm:
-        return "have the administrator load the module unix_diag, or allow pidfd_getfd and netlink "
-               "sockets in the filter around us";
-      case Errno::eproto:
-        return "use the same ch-run for all peers";
-      case Errno::eoverflow:
-        return "be another user inside: --uid";
-      case Errno::eaddrinuse:
-        return "choose another --join-tag, and tell the administrator";
-      default:
-        return {};
-    }
-  }
-  [[nodiscard]] constexpr Explanation map() const noexcept {
-    if (e.code == Errno::einval) return {"the id is out of range", "choose one below 4294967295"};
-    return explain_namespaces(e, l);
-  }
-  [[nodiscard]] constexpr Explanation mount(ZString source, ZString destination) const noexcept {
-    const bool looked_up =  // in the image: by openat2, or by hand
-        e.operation == kernel::Call::openat2 || e.operation == kernel::Call::openat ||
-        e.operation == kernel::Call::statx || e.operation == kernel::Call::readlinkat;
-    const bool inside = e.path == destination && (looked_up || source != destination);
-    if (e.code == Errno::exdev)
-      return {"the mount point would have to be made in what another bind shows of the host",
-              "make it there yourself, or choose a destination outside of that"};
-    if (e.operation == kernel::Call::move_mount && e.code == Errno::einval)
-      return {"one is a directory and the other a file",
-              "bind directories on directories and files on files"};
-    if (is_missing_code(e.code) && inside)
-      return {"the image has no such mount point, or a link in it leads nowhere",
-              "make it in the image (mkdir, or touch for a file), or unpack with ch-tar2dir, "
-              "which makes the usual ones"};
-    if (is_missing_code(e.code) && !source.empty())
-      return {
-          "there is nothing at this path on the host, or it is a file where the destination "
-          "is a directory",
-          "check the source"};
-    if (e.code == Errno::eloop)
-      return {"links at this path of the image go round in a circle",
-              "repair the link in the image"};
-    return refused();
-  }
-  [[nodiscard]] constexpr Explanation refused() const noexcept {
-    if (e.code == Errno::enosys)
-      return {"this kernel, or a seccomp filter of an outer container, lacks the system call",
-              "Linux 5.12 or newer has all calls; allow them in the outer container's profile"};
-    if ((e.code == Errno::eperm || e.code == Errno::eacces) && l.apparmor_restricts_userns.is(1))
-      return explain_namespaces(e, l);
-    if (e.code == Errno::eacces)
-      return {"a directory on the way may not be searched by you", "check it with: namei -l PATH"};
-    if (e.code == Errno::emfile || e.code == Errno::enfile)
-      return {"the limit on open files is reached", "raise it: ulimit -n"};
-    if (e.code == Errno::enospc)
-      return {"a limit on mounts is reached (the sysctl fs.mount-max)",
-              "bind fewer trees, or ask the administrator to raise it"};
-    return {};
-  }
-};
 
 /// What a step was about to do, to follow "can't".
 struct Attempt {
@@ -360,6 +65,7 @@ struct Attempt {
 [[nodiscard]] constexpr Explanation explain(const Error& error, const Plan& plan,
                                             const HostLimits& limits) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
+  if (!error.why.empty()) return {error.why, {}};
   if (error.step == StepIndex::none || index >= plan.steps.size()) return {};
   return std::visit(detail::Explain{error, limits}, plan.steps[index]);
 }
@@ -372,9 +78,11 @@ struct Attempt {
 }
 
 /// The whole message: what was attempted, on which path, what the kernel said to which
-/// call; then cause and remedy, a line each where known. Lines end in a newline.
+/// call; then cause and remedy, a line each where known. Lines end in a newline. `words` says
+/// a remedy in the caller's own way, or is null, or returns null, where the library's will do.
 inline void write_message(TextWriter& out, std::string_view program, const Error& error,
-                          const Plan& plan, const HostLimits& limits) noexcept {
+                          const Plan& plan, const HostLimits& limits,
+                          const char* (*words)(Remedy) = nullptr) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
   out << program << ": error: can't ";
   if (error.step != StepIndex::none && index < plan.steps.size())
@@ -385,9 +93,11 @@ inline void write_message(TextWriter& out, std::string_view program, const Error
   out << ": " << error.code;
   if (error.operation != kernel::Call::none) out << " from " << kernel::shape(error.operation).name;
   out << '\n';
-  const Explanation explanation = explain(error, plan, limits);
-  if (!explanation.cause.empty()) out << program << ": cause: " << explanation.cause << '\n';
-  if (!explanation.remedy.empty()) out << program << ": remedy: " << explanation.remedy << '\n';
+  const Explanation why = explain(error, plan, limits);
+  const char* own = words == nullptr ? nullptr : words(why.kind);
+  const TextAddress remedy = own == nullptr ? why.remedy : own;
+  if (!why.cause.empty()) out << program << ": cause: " << why.cause << '\n';
+  if (!remedy.empty()) out << program << ": remedy: " << remedy << '\n';
 }
 
 }  // namespace ch

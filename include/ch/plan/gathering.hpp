@@ -63,10 +63,11 @@ struct Gathering {
   Fingerprint made_of{};
 
   // what to report
-  Pid creator{};            // that a joiner has met
-  Fingerprint theirs{};     // of the container joined
-  TextBuffer<256> image{};  // of the container joined
-  TextBuffer<640> why{};    // the cause, if it failed
+  Pid creator{};                        // that a joiner has met
+  std::uint32_t stranger = invalid_id;  // another user who holds one of our names
+  Fingerprint theirs{};                 // of the container joined
+  TextBuffer<256> image{};              // of the container joined
+  TextBuffer<640> why{};                // the cause, if it failed
 };
 
 namespace meeting {
@@ -118,9 +119,12 @@ inline kernel::UnixName member_name(std::uint32_t uid, std::uint64_t pid, ZStrin
   return kernel::UnixName(name.view());
 }
 
-/// "0-2 and 5" of those for whom `has(i)` holds. Answers how many they are.
+/// "s 0-2, 5", or " 3", to follow "rank": those for whom `has(i)` holds.
 template <class Has>
-std::size_t write_ranges(TextWriter& out, std::size_t count, Has has) noexcept {
+void write_ranks(TextWriter& out, std::size_t count, Has has) noexcept {
+  std::size_t all = 0;
+  for (std::size_t i = 0; i < count; ++i) all += has(i) ? 1U : 0U;
+  out << (all == 1 ? " " : "s ");
   std::size_t written = 0;
   for (std::size_t i = 0; i < count; ++i) {
     if (!has(i)) continue;
@@ -132,7 +136,6 @@ std::size_t write_ranges(TextWriter& out, std::size_t count, Has has) noexcept {
     written += last - i + 1;
     i = last;
   }
-  return written;
 }
 
 }  // namespace meeting

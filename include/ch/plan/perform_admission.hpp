@@ -19,7 +19,7 @@ inline void write_peer(TextWriter& out, const Seat& seat) noexcept {
   if (seat.rank != no_rank) out << ')';
 }
 
-/// "3 of 4 peers came: ranks 0, 1, 3; rank 2 is missing", or whom we know of them.
+/// "3 of 4 peers came: ranks 0, 1, 3; missing: rank 2", or whom we know of them.
 inline void write_who_came(TextWriter& out, const step::MeetPeers& s) noexcept {
   const Gathering& g = *s.notes;
   std::size_t greeted = 1;
@@ -38,10 +38,10 @@ inline void write_who_came(TextWriter& out, const step::MeetPeers& s) noexcept {
         if (g.seats[i].greeted && static_cast<std::size_t>(g.seats[i].rank) == rank) return true;
       return false;
     };
-    out << ": ranks ";
-    meeting::write_ranges(out, s.expected, came);
-    out << "; missing: ranks ";
-    meeting::write_ranges(out, s.expected, [&](std::size_t rank) { return !came(rank); });
+    out << ": rank";
+    meeting::write_ranks(out, s.expected, came);
+    out << "; missing: rank";
+    meeting::write_ranks(out, s.expected, [&](std::size_t rank) { return !came(rank); });
     return;
   }
   out << ": processes " << static_cast<int>(g.self);
@@ -104,7 +104,7 @@ template <kernel::Kernel K>
   TextWriter text(answer.text, sizeof answer.text);
   if (understood)
     text << "the group has " << s.expected << " peers, and this process counts " << hello.expected
-         << ": --join-ct differs";
+         << ": that has to be the same";
   else
     text << "this process is of another version than the creator";
   (void)kernel::send(k, seat.fd, &answer, sizeof answer);
@@ -233,7 +233,7 @@ Result<void> perform(K& k, Assembling& a, const step::AdmitPeers& s) noexcept {
   full.code = static_cast<int>(Errno::eusers);
   TextWriter(full.text, sizeof full.text)
       << "the group of " << s.group.expected << " was complete without this process: more peers "
-      << "were started than --join-ct says";
+      << "were started than it has";
   detail::turn_away(k, g, full);
   a.meeting = nullptr;
   return {};

@@ -30,11 +30,15 @@ void pause(K& k, std::uint64_t nanoseconds) noexcept {
   (void)kernel::poll(k, &none, 0, nanoseconds);
 }
 
-/// Is the process at the other end ours? Its number goes to `pid`.
+/// Is the process at the other end ours? Its number goes to `pid`; else we remember whose it is.
 template <kernel::Kernel K>
-[[nodiscard]] bool is_own(K& k, const Gathering& g, Fd socket, Pid& pid) noexcept {
+[[nodiscard]] bool is_own(K& k, Gathering& g, Fd socket, Pid& pid) noexcept {
   kernel::PeerCredentials who{Pid::none, invalid_id, invalid_id};
-  if (!kernel::peer_credentials(k, socket, who).ok() || who.uid != g.uid) return false;
+  const bool known = kernel::peer_credentials(k, socket, who).ok();
+  if (!known || who.uid != g.uid) {
+    g.stranger = who.uid;
+    return false;
+  }
   pid = who.pid;
   return true;
 }
@@ -152,6 +156,7 @@ template <kernel::Kernel K>
   }
   if (socket != Fd::none) (void)kernel::close(k, socket);
   g.why << "other users hold all " << meeting::names << " names that this group could meet under";
+  if (g.stranger != invalid_id) g.why << ", user " << g.stranger << " among them";
   return no_meeting<bool>(s, Errno::eaddrinuse, kernel::Call::bind);
 }
 

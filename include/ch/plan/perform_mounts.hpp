@@ -30,6 +30,16 @@ kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
   return is_file ? kernel::MountPoint::file : kernel::MountPoint::directory;
 }
 
+/// Has the launch start over with an overlay to make `place` in; no use where something is
+/// mounted above it (EXDEV).
+template <kernel::Kernel K>
+Result<void> want_overlay(K& k, Assembling& a, ImagePath place) noexcept {
+  const auto ours = kernel::is_on_root(k, a.root, place.view());
+  if (ours.error() == Errno::exdev) return lift(ours, place.text);
+  a.wants_overlay = a.wants_overlay || a.can_overlay;
+  return {};
+}
+
 /// The mount point, where a missing one may be made: in the image if that is writable,
 /// else by starting over with an overlay (execute.hpp). For what is at `source`/`path`.
 template <kernel::Kernel K>
@@ -38,7 +48,7 @@ Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissin
   Result<Fd> at = open_mount_point(k, a, destination);
   if (at || at.error().code != Errno::enoent || if_missing != IfMissing::create) return at;
   if (a.access == Access::read_only) {
-    a.wants_overlay = a.wants_overlay || a.can_overlay;
+    CHARLIE_TRY(want_overlay(k, a, destination));
     return at;
   }
   const kernel::MountPoint kind = mount_point_for(k, source, path);
@@ -213,7 +223,7 @@ Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
   if (state.error.code != Errno::enoent && state.error.code != Errno::eexist)
     return failure(state.error);
   if (a.access == Access::read_only) {
-    a.wants_overlay = a.wants_overlay || a.can_overlay;
+    CHARLIE_TRY(detail::want_overlay(k, a, s.destination));
     return failure(state.error);
   }
   return lift(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str(),

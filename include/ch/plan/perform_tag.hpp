@@ -263,6 +263,7 @@ Result<void> perform(K& k, Assembling& a, const step::MeetPeers& s) noexcept {
   g.socket = g.own_ns = g.target = Fd::none;
   g.present = 0;
   g.creator = Pid::none;
+  g.stranger = invalid_id;
   g.why.clear();
   g.image.clear();
   g.uid = kernel::geteuid(k).value();

@@ -80,7 +80,11 @@ class PlanBuilder {
     }
     if (lasts) plan.made = {arena_.make<std::uint8_t>(steps_.size()), steps_.size()};
     if (full_ || (lasts && plan.made.data() == nullptr))
-      return failure({Errno::enomem, kernel::Call::none, StepIndex::none, "plan arena"});
+      return failure({Errno::enomem,
+                      kernel::Call::none,
+                      StepIndex::none,
+                      {},
+                      "the arena is too small for the plan"});
     return plan;
   }
 

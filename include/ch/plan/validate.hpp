@@ -41,13 +41,18 @@ namespace detail {
   return nullptr;
 }
 
+/// Of a whole plan.
+[[nodiscard]] constexpr Unexpected unfit(const char* why) noexcept {
+  return failure({Errno::einval, kernel::Call::none, StepIndex::none, {}, why});
+}
+
 }  // namespace detail
 
-/// EINVAL with the step at fault: namespaces not first or not once, peers who meet and are
-/// never admitted or by no tag, ids mapped before or without them, a path, a name or a type that is
-/// empty, a destination that is relative or the root itself, a layer over mounts, which it would
-/// hide, scratch or mounts used before they exist or after the root was entered, descriptors to
-/// keep that are not ascending, steps after Execute.
+/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet and
+/// are never admitted or by no tag, ids mapped before or without them, a path, a name or a type
+/// that is empty, a destination that is relative or the root itself, a layer over mounts, which it
+/// would hide, scratch or mounts used before they exist or after the root was entered, descriptors
+/// to keep that are not ascending, a host name without a uts namespace, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
   bool entered = false;
   bool image = false;
@@ -57,11 +62,12 @@ namespace detail {
   bool over = false;
   bool meets = false;
   bool admits = false;
+  NamespaceFlags own = NamespaceFlags::none;
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {
     const Step& s = plan.steps[i];
     const auto is = [&]<class S>(std::type_identity<S>) { return std::holds_alternative<S>(s); };
-    const auto fail = [&](ZString what) {
-      return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), what});
+    const auto fail = [&](const char* why) {
+      return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), {}, why});
     };
     if (over) return fail("nothing may follow Execute");
     if (const char* lacks = detail::forgotten(s)) return fail(lacks);
@@ -90,9 +96,15 @@ namespace detail {
                         is(std::type_identity<step::JoinNamespaces>{});
     if (enters != (i == (meets ? 1U : 0U))) return fail("the namespaces come first, and once");
     entered = entered || enters;
-    if (const auto* makes = std::get_if<step::CreateNamespaces>(&s); makes != nullptr && meets)
-      if (takes_child(makes->flags))
+    if (const auto* makes = std::get_if<step::CreateNamespaces>(&s)) {
+      own = makes->flags;
+      if (meets && takes_child(own))
         return fail("a pid or time namespace can't be shared by a group: it ends with one process");
+    }
+    if (is(std::type_identity<step::SetHostname>{}) &&
+        !contains(own, static_cast<NamespaceFlags>(kernel::clone_newuts)))
+      return fail(
+          "a host name needs a uts namespace of the container's own: it would be the host's");
     if (is(std::type_identity<step::AdmitPeers>{})) {
       if (!meets || admits || (image && !in_root))
         return fail("peers are admitted once, to a container that stands");
@@ -126,11 +138,9 @@ namespace detail {
     if (is(std::type_identity<step::Execute>{})) over = true;
   }
   if (meets != admits)
-    return failure({Errno::einval, kernel::Call::none, StepIndex::none, "peers wait for ever"});
-  if (!entered) return failure({Errno::einval, kernel::Call::none, StepIndex::none, "empty plan"});
-  if (image && !in_root)
-    return failure(
-        {Errno::einval, kernel::Call::none, StepIndex::none, "the image is never entered"});
+    return detail::unfit("peers who meet are never admitted: they would wait for ever");
+  if (!entered) return detail::unfit("a plan begins with namespaces, and this one has no steps");
+  if (image && !in_root) return detail::unfit("the image is opened, and never entered");
   return {};
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 2. Storage for the launch path, which may not touch the heap: an arena over
-// bytes that the caller owns, and a sequence that grows inside it. Nothing is ever
-// freed; the arena's owner drops all at once.
+// bytes that the caller owns, and a sequence that grows inside it. Nothing is freed by
+// itself; the arena's owner drops all at once, or all that came after a mark.
 #pragma once
 
 #include <cstddef>
@@ -127,6 +127,28 @@ class Arena {
       for (const char c : piece) *out++ = c;
     *out = '\0';
     return copy;
+  }
+
+  /// How far an arena is used: to be kept, and handed to rewind().
+  class Mark {
+    friend class Arena;
+    std::byte* storage = nullptr;
+    std::size_t capacity = 0;
+    std::size_t used = 0;
+  };
+  [[nodiscard]] Mark mark() const noexcept {
+    Mark here;
+    here.storage = storage_;
+    here.capacity = capacity_;
+    here.used = used_;
+    return here;
+  }
+  /// Takes back all that was handed out since `mark`, an earlier one of this arena: nothing may
+  /// refer to it any more. A further buffer that came from `more` meanwhile is let go of.
+  void rewind(const Mark& mark) noexcept {
+    storage_ = mark.storage;
+    capacity_ = mark.capacity;
+    used_ = mark.used;
   }
 
   [[nodiscard]] std::size_t used() const noexcept { return used_; }

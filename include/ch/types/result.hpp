@@ -22,12 +22,14 @@ enum class StepIndex : int { none = -1 };
 
 /// An operation that failed. Plain data: it is written by a child that shares our
 /// memory and read by the parent after the child is gone. `path` views what the plan
-/// or the caller named and lives as long as that.
+/// or the caller named and lives as long as that. `why` says in a sentence what the kernel was
+/// not asked about, or does not know; empty where the code says it all. A literal.
 struct Error {
   Errno code = Errno::none;
-  kernel::Call operation = kernel::Call::none;  // none: found while planning
+  kernel::Call operation = kernel::Call::none;  // none: no call was made
   StepIndex step = StepIndex::none;
-  ZString path{};
+  TextAddress path{};
+  TextAddress why{};
 
   friend constexpr bool operator==(const Error&, const Error&) noexcept = default;
 };
@@ -50,7 +52,7 @@ class [[nodiscard]] Result {
 
   constexpr Result() noexcept : value_() {}
   constexpr Result(const T& value) noexcept : value_(value) {}  // NOLINT: as std::expected
-  constexpr Result(const Unexpected& failed) noexcept              // NOLINT
+  constexpr Result(const Unexpected& failed) noexcept           // NOLINT
       : error_(failed.error), has_value_(false) {}
 
   [[nodiscard]] constexpr bool has_value() const noexcept { return has_value_; }
@@ -101,8 +103,7 @@ class [[nodiscard]] Result<void> {
 /// The kernel's answer as a Result, naming the path it was about.
 template <class T>
 [[nodiscard]] constexpr Result<T> lift(kernel::Returned<T> returned, ZString path = {}) noexcept {
-  if (!returned.ok())
-    return failure({returned.error(), returned.call, StepIndex::none, path});
+  if (!returned.ok()) return failure({returned.error(), returned.call, StepIndex::none, path});
   if constexpr (std::is_void_v<T>)
     return {};
   else
@@ -113,8 +114,7 @@ template <class T>
 
 /// `CHARLIE_TRY(expression)`: leaves the function with the error, if there is one.
 /// A macro because only a macro can return from its user; the one we allow ourselves.
-#define CHARLIE_TRY(...)                                                    \
-  do {                                                                      \
-    if (auto charlie_try = (__VA_ARGS__); !charlie_try)                     \
-      return ::ch::failure(charlie_try.error());                            \
+#define CHARLIE_TRY(...)                                                                           \
+  do {                                                                                             \
+    if (auto charlie_try = (__VA_ARGS__); !charlie_try) return ::ch::failure(charlie_try.error()); \
   } while (false)

@@ -33,6 +33,27 @@ class ZString {
   std::size_t size_ = 0;
 };
 
+/// The same by its address alone: half the size, and measured whenever it is asked for. For
+/// errors, which are handed on at every call and read at most once.
+class TextAddress {
+ public:
+  constexpr TextAddress() noexcept = default;
+  constexpr TextAddress(const char* text) noexcept
+      : data_(text == nullptr ? "" : text) {}                            // NOLINT
+  constexpr TextAddress(ZString text) noexcept : data_(text.c_str()) {}  // NOLINT
+
+  [[nodiscard]] constexpr const char* c_str() const noexcept { return data_; }
+  [[nodiscard]] constexpr bool empty() const noexcept { return *data_ == '\0'; }
+  [[nodiscard]] constexpr std::string_view view() const noexcept { return data_; }
+  constexpr operator std::string_view() const noexcept { return view(); }  // NOLINT
+  friend constexpr bool operator==(TextAddress a, TextAddress b) noexcept {
+    return a.view() == b.view();
+  }
+
+ private:
+  const char* data_ = "";
+};
+
 /// Decimal text to a number no greater than `limit`. False for anything else, be it
 /// empty, signed, or followed by more.
 [[nodiscard]] constexpr bool parse_number(std::string_view text, std::uint64_t limit,
