@@ -37,13 +37,15 @@ bool knows_of_another(pid_t pid) {
 }
 
 #ifdef CHARLIE_HAVE_TRACER
-/// A ch-tar2dir that has all but named the image, and then waits to be let go on, or to fail.
+/// A ch-tar2dir that has all but named the image, or has come to another call, and then waits to
+/// be let go on, or to fail.
 class Held {
  public:
-  Held(const Fixture& f, test::Interference then, const std::vector<std::string>& options = {}) {
+  Held(const Fixture& f, test::Interference then, const std::vector<std::string>& options = {},
+       long at = SYS_renameat2) {
     tracing_.patience = std::chrono::minutes(2);
-    tracing_.at_call = [this, then](const test::Call& call) {
-      if (call.number != SYS_renameat2) return test::Interference{};
+    tracing_.at_call = [this, then, at](const test::Call& call) {
+      if (call.number != at) return test::Interference{};
       std::unique_lock lock(mutex_);
       held_ = true;
       changed_.notify_all();
@@ -175,6 +177,24 @@ TEST_CASE("wherever the first is killed, the next one succeeds, and nothing is l
       ++points;
     }
   CHECK(points > 10);
+}
+
+TEST_CASE("who clears away what a run from another archive has left is waited for",
+          "[image][tool]") {
+  const Fixture f;
+  const fs::path left = f.dir / "at/.ch-tar2dir.image";
+  fs::create_directories(left / "image/usr");
+  test::write_file(left / "ch-tar2dir.work", "\n{\"work\":\"another\"}\n");
+  Held first(f, goes_on, {}, SYS_unlinkat);
+  Started second(words(f), f.dir / "second");
+  CHECK(test::in_time(
+      [&] { return contains(second.out(), "waiting for another") || second.has_ended(); }));
+  CHECK(first.let_go() == 0);
+  const test::Ran ran = second.wait();
+  CAPTURE(ran.out, ran.err);
+  CHECK(ran.status == 0);
+  CHECK(contains(ran.out, "by the other ch-tar2dir"));
+  CHECK(f.beside() == std::vector<std::string>{"image"});
 }
 
 TEST_CASE("who looks at an image while another run replaces it sees the old or the new one",
