@@ -120,6 +120,48 @@ TEST_CASE("a source that becomes another file after it was looked at is not copi
   }
 }
 
+TEST_CASE("a source that grows while it is copied is not injected", "[inject][tool]") {
+  const Fixture f;
+  const fs::path source = f.dir / "source";
+  fs::copy_file(f.library, source);
+  test::Fault fault{[](long number) { return number == SYS_copy_file_range; }};
+  fault.in_programs = false;
+  fault.meddle = [&] { std::ofstream(source, std::ios::app) << "more"; };
+  const auto ran = test::run_with_fault({test::ch_fromhost(), "-p", source, f.image}, fault);
+  CAPTURE(ran.err);
+  CHECK(ran.hit);
+  CHECK(ran.status == 1);
+  CHECK(ran.err.find("the file that is copied here was changed meanwhile") != std::string::npos);
+  CHECK(f.state() == f.before);
+}
+
+TEST_CASE("when a file that was written can't be closed, the image is as it was",
+          "[inject][tool]") {
+  const Fixture f;
+  for (const int error : {EIO, ENOSPC, EDQUOT}) {
+    int points = 0;
+    bool written = false;  // since the last close
+    for (int k = 0;; ++k) {
+      f.reset();
+      written = false;
+      test::Fault fault{[&written](long number) {
+                          if (number == SYS_fchmod) written = true;  // the last but its time
+                          return number == SYS_close && std::exchange(written, false);
+                        },
+                        k, error, SYS_mkdirat, false};
+      const auto ran = test::run_with_fault(f.words(), fault);
+      if (!ran.hit) break;
+      ++points;
+      CAPTURE(error, k, ran.status, ran.err);
+      CHECK(ran.status == 1);
+      const auto after = f.state();
+      INFO(test::difference(f.before, after));
+      CHECK(after == f.before);
+    }
+    CHECK(points > 3);  // two copies, the journal twice, the record
+  }
+}
+
 TEST_CASE("when the k-th call of an injection fails, the image is as it was", "[inject][tool]") {
   const Fixture f;
   for (const int error : {EIO, ENOSPC}) {

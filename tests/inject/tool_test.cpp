@@ -256,6 +256,39 @@ TEST_CASE("links in the image lead nowhere but into the image", "[inject][tool]"
     }
 }
 
+TEST_CASE("a link under the name that a file has while it is made is not followed",
+          "[inject][tool]") {
+  const FromHost f;
+  const fs::path canary = f.dir / "canary";
+  test::write_file(canary, "untouched");
+  for (const char* directory : {"usr/bin", "usr/local/lib", "ch"}) {
+    fs::create_directories(f.image / directory);
+    for (int number = 1; number < 9; ++number)
+      fs::create_symlink(canary,
+                         f.image / directory / (".ch-fromhost." + std::to_string(number) + ".new"));
+  }
+  const Ran ran = f({"-p", program, "-p", library});
+  CAPTURE(ran.err);
+  CHECK(test::read_file(canary) == "untouched");
+  CHECK((ran.status == 0 || contains(ran.err, "can't make file (File exists)")));
+}
+
+TEST_CASE("a copy has the permissions of its source, but no set-id bits", "[inject][tool]") {
+  const FromHost f;
+  const fs::path tool = f.dir / "tool";
+  put_program(tool, "#!/bin/sh\n");
+  for (const auto& [mode, copied] :
+       {std::pair<unsigned, unsigned>{06755, 0755}, {04511, 0511}, {0600, 0600}, {01750, 0750}}) {
+    REQUIRE(chmod(tool.c_str(), mode) == 0);
+    const Ran ran = f({"-d", "/usr/bin", "-p", tool});
+    CAPTURE(mode, ran.err);
+    CHECK(ran.status == 0);
+    struct stat status {};
+    REQUIRE(lstat((f.image / "usr/bin/tool").c_str(), &status) == 0);
+    CHECK((status.st_mode & 07777) == copied);
+  }
+}
+
 TEST_CASE("nothing but a regular file is read or replaced", "[inject][tool]") {
   const FromHost f;
   REQUIRE(mkfifo((f.image / "etc/ld.so.cache").c_str(), 0644) == 0);
