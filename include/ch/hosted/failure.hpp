@@ -110,13 +110,11 @@ namespace detail {
 
 /// A failure of a call of libc's that this process made, on its way to `attempted`.
 [[nodiscard]] inline Failure failed_call(int code, std::string attempted, std::string path = {}) {
-  return {static_cast<Errno>(code),
-          kernel::Call::none,
-          FailedPart::container,
-          std::move(attempted),
-          std::move(path),
-          {},
-          {}};
+  Failure failure;
+  failure.code = static_cast<Errno>(code);
+  failure.attempted = std::move(attempted);
+  failure.path = std::move(path);
+  return failure;
 }
 
 }  // namespace detail
