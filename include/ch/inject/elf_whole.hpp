@@ -116,17 +116,15 @@ class WholenessCheck {
     return std::nullopt;
   }
 
-  std::string dynamic_problem() {
-    constexpr const char* outside = "it is damaged: its dynamic section leads out of the file";
-    Elf_Data* entries = ::elf_getdata_rawchunk(
-        elf_.get(), static_cast<std::int64_t>(dynamic_->p_offset), dynamic_->p_filesz, ELF_T_DYN);
+  /// What the dynamic section says, as far as it is looked at here.
+  struct Dynamic {
     std::uint64_t strings = 0, strings_size = 0;
-    std::vector<std::uint64_t> names, addresses;
+    std::vector<std::uint64_t> names;      // offsets in the strings
+    std::vector<std::uint64_t> addresses;  // of tables that a loader reads
     std::optional<std::uint64_t> soname;
     bool ends = false, has_symbols = false;
-    GElf_Dyn entry;
-    for (int i = 0; entries != nullptr && !ends && ::gelf_getdyn(entries, i, &entry) != nullptr;
-         ++i) {
+
+    void take(const GElf_Dyn& entry) {
       const std::uint64_t value = entry.d_un.d_val;
       switch (entry.d_tag) {
         case DT_NULL:
@@ -160,19 +158,32 @@ class WholenessCheck {
           break;
       }
     }
-    if (!ends) return "it is damaged: its dynamic section has no end";
-    const auto at = offset_of(strings, strings_size);
-    if (!has_symbols || strings_size == 0 || !at) return outside;
-    for (const std::uint64_t address : addresses)
+  };
+
+  [[nodiscard]] Elf_Data* piece(std::uint64_t offset, std::uint64_t size, Elf_Type type) {
+    return ::elf_getdata_rawchunk(elf_.get(), static_cast<std::int64_t>(offset), size, type);
+  }
+
+  std::string dynamic_problem() {
+    constexpr const char* outside = "it is damaged: its dynamic section leads out of the file";
+    Elf_Data* entries = piece(dynamic_->p_offset, dynamic_->p_filesz, ELF_T_DYN);
+    Dynamic d;
+    GElf_Dyn entry;
+    for (int i = 0; entries != nullptr && !d.ends && ::gelf_getdyn(entries, i, &entry) != nullptr;
+         ++i)
+      d.take(entry);
+    if (!d.ends) return "it is damaged: its dynamic section has no end";
+    const auto at = offset_of(d.strings, d.strings_size);
+    if (!d.has_symbols || d.strings_size == 0 || !at) return outside;
+    for (const std::uint64_t address : d.addresses)
       if (!offset_of(address, 1)) return outside;
-    const Elf_Data* text = ::elf_getdata_rawchunk(elf_.get(), static_cast<std::int64_t>(*at),
-                                                  strings_size, ELF_T_BYTE);
+    const Elf_Data* text = piece(*at, d.strings_size, ELF_T_BYTE);
     if (text == nullptr || text->d_buf == nullptr) return outside;
     const auto* first = static_cast<const char*>(text->d_buf);
-    if (first[strings_size - 1] != '\0') return outside;
-    for (const std::uint64_t name : names)
-      if (name >= strings_size) return outside;
-    if (soname) out_.soname = first + *soname;
+    if (first[d.strings_size - 1] != '\0') return outside;
+    for (const std::uint64_t name : d.names)
+      if (name >= d.strings_size) return outside;
+    if (d.soname) out_.soname = first + *d.soname;
     return {};
   }
 
