@@ -45,7 +45,7 @@ inline constexpr ch::cli::Option table[] = {
     {opt_file, 'f', "file", required, "FILE", "the files listed in FILE, one per line", sources},
     {opt_path, 'p', "path", required, "PATH", "the file at PATH", sources},
     {opt_nvidia, '\0', "nvidia", none, "",
-     "the programs and libraries of the nVidia driver (by nvidia-container-cli list)", sources},
+     "the programs and libraries of the NVIDIA driver (by nvidia-container-cli list)", sources},
     {opt_cdi, '\0', "cdi", optional, "KIND[=NAME]",
      "programs, libraries and other files of a device, such as nvidia.com/gpu, as the host's CDI "
      "files describe it (default: of all devices)",

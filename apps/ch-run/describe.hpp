@@ -13,13 +13,23 @@
 
 namespace ch_run {
 
-/// Adds the bind of ch-ssh, which lies where this program lies.
+/// Adds the bind of ch-ssh, which lies where this program lies. False: `l.problem` says why not.
 [[gnu::noinline]] inline bool bind_ch_ssh(Launch& l) noexcept {
   const std::string_view self = own_path(l.k, l.arena);
   const char* source = l.arena.join(head(self, self.rfind('/')), "/ch-ssh");
-  return source != nullptr &&
-         l.arena.push_back(l.options.binds, UserBind{HostPath(source), ImagePath("/usr/bin/ch-ssh"),
-                                                     Access::read_only});
+  kernel::Statx status;
+  if (self.empty() || source == nullptr) {
+    l.problem << "can't find out where ch-ssh is";
+    l.remedy = "it lies beside ch-run, which /proc/self/exe must show";
+    return false;
+  }
+  if (const auto there = kernel::statx(l.k, Fd::cwd, source, 0, status); !there.ok()) {
+    l.problem << "can't show ch-ssh, which is to be at " << source << ": " << there.error();
+    l.remedy = "install it there, beside ch-run, or leave out --ch-ssh";
+    return false;
+  }
+  return l.arena.push_back(
+      l.options.binds, UserBind{HostPath(source), ImagePath("/usr/bin/ch-ssh"), Access::read_only});
 }
 
 /// Reads the sources of --copy. False: `l.problem` says which can't be read.
@@ -27,8 +37,8 @@ inline bool read_copies(Launch& l, Sequence<UserFile>& copied) noexcept {
   for (const CopyOption& copy : l.options.copies) {
     const auto text = read_text_file(l.k, Fd::cwd, copy.source.c_str(), l.arena);
     if (text && l.arena.push_back(copied, UserFile{*text, copy.destination})) continue;
-    l.problem << "can't copy " << copy.source << ": " << (text ? Errno::enomem : text.error().code);
     l.remedy = "--copy takes a file of the host that you may read; --bind shows any other";
+    l.say_unread("can't copy ", copy.source, text ? Errno::enomem : text.error().code);
     return false;
   }
   return true;
@@ -61,31 +71,27 @@ inline bool read_edits(Launch& l, Sequence<InnerEdit>& edits) noexcept {
   for (const EnvironmentOption& option : l.options.environment) {
     const auto edit = edit_of(l, option);
     if (edit && l.arena.push_back(edits, *edit)) continue;
-    l.problem << "can't read " << option.text << ": " << (edit ? Errno::enomem : edit.error().code);
+    l.say_unread("can't read ", option.text, edit ? Errno::enomem : edit.error().code);
     return false;
   }
   return true;
 }
 
-/// Fills in `l.made` and the environment. False: `l.problem` says what is wrong, and
-/// `l.remedy` what to do.
-inline bool describe(Launch& l) noexcept {
+/// Fills in `l.made` and the environment. Answers 0, or the exit status: `l.problem` says what
+/// is wrong, and `l.remedy` what to do.
+inline int describe(Launch& l) noexcept {
   const Options& o = l.options;
-  if (o.ch_ssh && !bind_ch_ssh(l)) {
-    l.problem << "can't find out where ch-ssh is";
-    l.remedy = "it lies beside ch-run, which /proc/self/exe must show";
-    return false;
-  }
+  if (o.ch_ssh && !bind_ch_ssh(l)) return exit_container;
   Sequence<UserFile> copied;
-  if (!read_copies(l, copied)) return false;
+  if (!read_copies(l, copied)) return exit_container;
   ChosenJoin join;
   l.remedy = o.join.pid != Pid::none
                  ? "name a process that is in a container of yours"
                  : "start it by mpirun or srun, or say how many there are with --join-ct";
-  if (!choose_join(l.k, o.join, l.environment, l.arena, join, l.problem)) return false;
+  if (!choose_join(l.k, o.join, l.environment, l.arena, join, l.problem)) return exit_container;
   l.remedy = "--set-env takes NAME=VALUE, or a file of the host with such lines";
   Sequence<InnerEdit> edits;
-  if (!read_edits(l, edits)) return false;
+  if (!read_edits(l, edits)) return exit_container;
   // Once, for all that looks at it. That it is not there is for the plan to say.
   const auto opened =
       kernel::openat(l.k, Fd::cwd, o.image.c_str(), kernel::o_path | kernel::o_directory);
@@ -118,14 +124,17 @@ inline bool describe(Launch& l) noexcept {
     l.messages().warning("no home directory: HOME is not set, and your account names none");
   if (problem.ok()) {
     if (o.join.pid == Pid::none) warn_of_covered(l);
-    return true;
+    return 0;
   }
   l.problem << problem;
   if (problem.code != Errno::einval) {
     l.problem << ": " << problem.code;
     l.remedy = "unpack the image again, or correct the files in its /ch";
+    return exit_container;
   }
-  return false;
+  if (!problem.what.of_image) return exit_usage;
+  l.remedy = "correct that file of the image, or leave it out with --no-image-env";
+  return exit_container;
 }
 
 /// Where nobody names a command: a shell for someone at a terminal. False: there is none.

@@ -8,6 +8,7 @@
 #include "apps/ch-run/options.hpp"
 #include "ch/host_integrated.hpp"
 #include "ch/plan/host_facts.hpp"
+#include "ch/text_file.hpp"
 
 namespace ch_run {
 
@@ -32,6 +33,18 @@ struct Launch {
   [[nodiscard]] Messages messages() const noexcept {
     const char* no_color = environment.get("NO_COLOR");
     return {options.color, options.quietness, no_color != nullptr && no_color[0] != '\0'};
+  }
+  /// Makes the problem that a file can't be read whole. A remedy that is there stays, unless the
+  /// file has no end.
+  void say_unread(std::string_view attempt, std::string_view path, Errno code) noexcept {
+    problem << attempt << path << ": ";
+    if (code != Errno::efbig) {
+      problem << code;
+      return;
+    }
+    problem << "this is longer than " << std::uint64_t{longest_text}
+            << " bytes, the most that is read of such a file";
+    remedy = "check that it is what it should be, or divide it";
   }
   /// Options that come to nothing, since another process has made the container.
   void on_joined(const Gathering& group) const noexcept {

@@ -31,7 +31,7 @@ int configure(Launch& l) noexcept {
     if (!text) {
       // Only the file that the user names has to be there.
       if (path == site_configuration && text.error().code == Errno::enoent) continue;
-      l.problem << "can't read the configuration " << path << ": " << text.error().code;
+      l.say_unread("can't read the configuration ", path, text.error().code);
       return exit_container;
     }
     const auto wrong = apply_configuration(*text, l.options, l.arena);
@@ -49,7 +49,7 @@ int configure_devices(Launch& l, int argc, char** argv) noexcept {
   if (!mentions(argc, argv, {opt_device_file}, &path) || path == nullptr) return 0;
   const auto text = read_text_file(l.k, Fd::cwd, path, l.arena);
   if (!text) {
-    l.problem << "can't read the device file " << path << ": " << text.error().code;
+    l.say_unread("can't read the device file ", path, text.error().code);
     return exit_container;
   }
   const auto wrong = apply_devices(*text, l.options, l.arena);
@@ -83,10 +83,10 @@ int execute_or_print(Launch& l, const Plan& plan) noexcept {
 int run(Launch& l) noexcept {
   l.facts = probe(l.k, l.envp);
   if (l.options.assembly) l.facts.assembly = *l.options.assembly;
-  if (!describe(l)) {
+  if (const int status = describe(l); status != 0) {
     l.messages().error(l.problem.view());
     l.messages().remedy(l.remedy);
-    return exit_container;
+    return status;
   }
   if (l.made.program.argv == nullptr && !choose_shell(l.made.program)) {
     l.messages().error("no command given, the image records none, and this is no terminal");
@@ -152,7 +152,7 @@ int ch_main(int argc, char** argv, char** envp) {
     l.problem << problem.problem;
     if (!problem.subject.empty()) l.problem << ": " << problem.subject;
     l.messages().error(l.problem.view());
-    l.messages().remedy("see ch-run --help");
+    l.messages().remedy(problem.remedy);
     return exit_usage;
   }
   const Options& o = l.options;

@@ -55,6 +55,7 @@ struct Options {
   ch::NamespaceFlags namespaces{};
   ch::ZString hostname{};
   JoinOptions join{};
+  int making = -1;  // an option of the command line, the last one, that says how to make it
   std::optional<ch::Uid> uid{};
   std::optional<ch::Gid> gid{};
   std::optional<ch::Assembly> assembly{};
@@ -92,8 +93,9 @@ inline UsageError add_environment(const ch::cli::Item& item, EnvironmentOption::
     option.kind = assigns ? Kind::assignment : Kind::host_file;
     if (option.text.empty()) return {"--set-env= needs a file or NAME=VALUE", {}};
   }
-  return arena.push_back(o.environment, option) ? UsageError{}
-                                         : UsageError{"too many options", option.text.view()};
+  return arena.push_back(o.environment, option)
+             ? UsageError{}
+             : UsageError{"too many options", option.text.view()};
 }
 
 /// Gives one option's value to `o`. Binds without destination are numbered, unless they
@@ -106,7 +108,8 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       const auto number = static_cast<unsigned>(o.binds.size() - o.configured_binds);
       const auto problem = parse_bind(item.value, number, arena, bind);
       if (problem.problem != nullptr) return problem;
-      return arena.push_back(o.binds, bind) ? UsageError{} : UsageError{"too many binds", item.value};
+      return arena.push_back(o.binds, bind) ? UsageError{}
+                                            : UsageError{"too many binds", item.value};
     }
     case opt_cd:
       if (item.value[0] == '\0') return {"--cd needs a directory", item.value};
@@ -122,17 +125,19 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       CopyOption copy;
       const auto problem = parse_pair(item.value, arena, copy.source, copy.destination);
       if (problem.problem != nullptr) return problem;
-      return arena.push_back(o.copies, copy) ? UsageError{} : UsageError{"too many options", item.value};
+      return arena.push_back(o.copies, copy) ? UsageError{}
+                                             : UsageError{"too many options", item.value};
     }
     case opt_symlink: {
       ch::UserLink link;
       const auto problem = parse_pair(item.value, arena, link.target, link.destination);
       if (problem.problem != nullptr) return problem;
-      return arena.push_back(o.links, link) ? UsageError{} : UsageError{"too many options", item.value};
+      return arena.push_back(o.links, link) ? UsageError{}
+                                            : UsageError{"too many options", item.value};
     }
     case opt_device:
       return arena.push_back(o.devices, item.value) ? UsageError{}
-                                             : UsageError{"too many options", item.value};
+                                                    : UsageError{"too many options", item.value};
     case opt_device_file:
       o.device_file = item.value;
       return {};
@@ -202,8 +207,9 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       std::uint64_t fd = 0;
       if (!ch::parse_number(item.value, 1048575, fd))
         return {"--keep-fd takes the number of a descriptor", item.value};
-      return arena.push_back(o.keep_fds, static_cast<int>(fd)) ? UsageError{}
-                                                        : UsageError{"too many options", item.value};
+      return arena.push_back(o.keep_fds, static_cast<int>(fd))
+                 ? UsageError{}
+                 : UsageError{"too many options", item.value};
     }
     case opt_namespaces:
       return parse_namespaces(item.value, o.namespaces);
@@ -214,8 +220,8 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
       o.check = true;
       return {};
     case opt_color: {
-      static constexpr const char* words[] = {"auto",   "always", "never", "tty", "yes",
-                                              "no",     "if-tty", "force", "none"};
+      static constexpr const char* words[] = {"auto", "always", "never", "tty", "yes",
+                                              "no",   "if-tty", "force", "none"};
       static constexpr Color meanings[] = {Color::automatic, Color::always, Color::never,
                                            Color::automatic, Color::always, Color::never,
                                            Color::automatic, Color::always, Color::never};
@@ -270,6 +276,15 @@ inline UsageError apply(const ch::cli::Item& item, Options& o, ch::Arena& arena)
   }
 }
 
+/// Is the option about how the container is made, so that it says nothing to one that exists?
+constexpr bool makes_container(int id) noexcept {
+  for (const Id one : {opt_bind, opt_ch_ssh, opt_copy, opt_device, opt_gid, opt_hostname,
+                       opt_namespaces, opt_no_passwd, opt_overlay, opt_private_tmp, opt_symlink,
+                       opt_uid, opt_write, opt_write_fake})
+    if (id == one) return true;
+  return false;
+}
+
 /// Combinations that contradict themselves.
 inline UsageError check_together(const Options& o) noexcept {
   if (o.quietness > 0 && o.verbosity > 0) return {"--quiet contradicts --verbose", {}};
@@ -277,6 +292,13 @@ inline UsageError check_together(const Options& o) noexcept {
     return {"--write changes the image, --write-fake and --overlay spare it: choose one", {}};
   if (o.overlay_directory.text.size() > 0 && o.overlay_size.size() > 0)
     return {"--write-fake forgets what is changed, --overlay keeps it: choose one", {}};
+  if (o.making >= 0 && o.join.pid != ch::Pid::none) {
+    std::string_view name;
+    for (const ch::cli::Option& row : table)
+      if (row.id == o.making && row.help[0] != '\0') name = row.name;
+    return {"--join-pid enters a container as it is, and this option would make another one", name,
+            "leave it out, or make a container with it: without --join-pid"};
+  }
   if (o.join.wanted && o.join.pid != ch::Pid::none)
     return {"--join-pid names a container, --join a group that makes one: choose one", {}};
   if (o.join.wanted && ch::takes_child(o.namespaces))
@@ -294,8 +316,15 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
   for (;;) {
     const ch::cli::Item item = parser.next();
     if (item.kind == ch::cli::Item::Kind::end) break;
-    if (item.kind == ch::cli::Item::Kind::error) return {item.problem, item.subject};
+    if (item.kind == ch::cli::Item::Kind::error) {
+      // Most likely an option of the command's.
+      if (words > 0)
+        return {item.problem, item.subject,
+                "if it is the command's, put -- before that: ch-run IMAGE -- COMMAND [ARG...]"};
+      return {item.problem, item.subject};
+    }
     if (item.kind == ch::cli::Item::Kind::option) {
+      if (makes_container(item.id)) o.making = item.id;
       if (const auto problem = apply(item, o, arena); problem.problem != nullptr) return problem;
       if (o.help || o.usage || o.version || o.check || o.feature != nullptr) return {};
     } else if (o.image.empty()) {

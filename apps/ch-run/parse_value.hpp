@@ -13,10 +13,12 @@
 
 namespace ch_run {
 
-/// A command line that can't be understood: what is wrong, and with which word.
+/// A command line that can't be understood: what is wrong, with which word, and what to do if
+/// that is more than to look it up.
 struct UsageError {
   const char* problem = nullptr;
   std::string_view subject{};
+  const char* remedy = "see ch-run --help";
 };
 
 inline UsageError parse_id(const char* text, std::uint32_t& id) noexcept {
@@ -61,8 +63,8 @@ inline bool is_tmpfs_size(std::string_view text) noexcept {
   const auto digits = text.find_first_not_of("0123456789");
   if (text.empty() || digits == 0) return false;
   const auto unit = ch::tail(text, digits);
-  return unit.empty() || (unit.size() == 1 && std::string_view("kKmMgGtT%").find(unit[0]) !=
-                                                  std::string_view::npos);
+  return unit.empty() || (unit.size() == 1 &&
+                          std::string_view("kKmMgGtT%").find(unit[0]) != std::string_view::npos);
 }
 
 }  // namespace ch_run

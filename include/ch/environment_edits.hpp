@@ -38,6 +38,7 @@ struct EditProblem {
   std::string_view subject{};
   std::string_view file{};
   std::size_t line = 0;
+  bool of_image = false;  // the file is the image's, not one that the caller has named
 
   [[nodiscard]] constexpr bool ok() const noexcept { return *problem == '\0'; }
 };

@@ -36,7 +36,7 @@ namespace detail {
 
 /// Is there a file, of which something could be read had the machine or the arena more to give?
 [[nodiscard]] constexpr bool is_incomplete(Errno code) noexcept {
-  return code == Errno::enomem || code == Errno::eio;
+  return code == Errno::enomem || code == Errno::eio || code == Errno::efbig;
 }
 
 }  // namespace detail

@@ -48,8 +48,9 @@ inline void ensure_bin(Environment& environment) noexcept {
   environment.set("HOME", home);
   environment.unset("TMPDIR");  // names a directory of the host's
   if (of_image && !metadata.environment.empty()) {
-    const EditProblem problem =
+    EditProblem problem =
         apply(environment, {EditKind::set_lines, metadata.environment, file, Expansion::off});
+    problem.of_image = true;
     if (!problem.ok()) return problem;
   }
   for (const InnerEdit& inner : edits) {
@@ -58,7 +59,9 @@ inline void ensure_bin(Environment& environment) noexcept {
       edit.text = metadata.environment;
       edit.file = file;
     }
-    if (const EditProblem problem = apply(environment, edit); !problem.ok()) return problem;
+    EditProblem problem = apply(environment, edit);
+    problem.of_image = inner.of_image;
+    if (!problem.ok()) return problem;
   }
   detail::ensure_bin(environment);
   environment.set("CH_RUNNING", "Weird Al Yankovic");

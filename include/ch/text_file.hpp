@@ -10,10 +10,14 @@
 
 namespace ch {
 
+/// The most that is read of such a file: /dev/zero has no end.
+inline constexpr std::size_t longest_text = std::size_t{64} << 20;
+
 /// The text of `path` below `directory`, in `arena`, which keeps no more than it takes. Never
 /// cut: ENOMEM if there is no room. A FIFO is read until its last writer closes it, however
 /// slowly they write; with o_nonblock among `flags`, which are added to the open, it reads as
-/// what is there at once. Other errors: as of open and read, with the path.
+/// what is there at once. EFBIG: it is longer than longest_text. Other errors: as of open and
+/// read, with the path.
 template <kernel::Kernel K>
 [[nodiscard]] Result<std::string_view> read_text_file(
     K& k, Fd directory, const char* path, Arena& arena, std::uint64_t flags = 0,
@@ -28,6 +32,8 @@ template <kernel::Kernel K>
       if (n.error() == Errno::eintr) continue;
       if (!n.ok()) return failure(lift(n, path).error());
       size += n.value();
+      if (size > longest_text)
+        return failure({Errno::efbig, kernel::Call::none, StepIndex::none, path});
       // What waits for nobody has ended where it gives less than asked for.
       const bool ends = (flags & kernel::o_nonblock) != 0 ? size < room : n.value() == 0;
       if (ends) return std::string_view(arena.resize(text, room, size), size);

@@ -116,11 +116,12 @@ TEST_CASE("a link is printed in every form", "[pure]") {
   CHECK(has(text, "link /usr/lib/libx.so to libx's.so.1\n"));
   text.clear();
   print_json(p.plan, sink);
-  CHECK(has(text, "{\"step\": \"make-link\", \"target\": \"libx's.so.1\", "
-                  "\"destination\": \"/usr/lib/libx.so\"}"));
+  CHECK(has(text,
+            "{\"step\": \"make-link\", \"target\": \"libx's.so.1\", "
+            "\"destination\": \"/usr/lib/libx.so\"}"));
   text.clear();
   print_shell(p.plan, sink);
-  CHECK(has(text, "ln -sfn -- 'libx'\\''s.so.1' \"$new\"'/usr/lib/libx.so'"));
+  CHECK(has(text, " 'libx'\\''s.so.1' '/usr/lib/libx.so'\n"));
 }
 
 TEST_CASE("a file with NUL bytes survives the shell", "[pure]") {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. Where the list of files to inject comes from: the output of a command, a
-// file, one path, nVidia's tool, or what Cray's administrators put in the environment.
+// file, one path, NVIDIA's tool, or what Cray's administrators put in the environment.
 // A list has a file per line; if it has NUL bytes, those separate instead, so that every
 // path can be told, newlines and all. Source: ch-fromhost's manual page.
 #pragma once
@@ -101,14 +101,14 @@ struct CommandOutput {
   return paths_in_list(read_all(fd.get(), path));
 }
 
-/// What nVidia recommends: programs and libraries of the driver that this host runs.
+/// What NVIDIA recommends: programs and libraries of the driver that this host runs.
 [[nodiscard]] inline std::vector<std::string> paths_from_nvidia() {
   const CommandOutput output =
       output_of({"nvidia-container-cli", "list", "--binaries", "--libraries"});
   if (!output.problem.empty())
     throw InjectError(
         {}, "nvidia-container-cli failed (" + output.problem + "); does this host have GPUs?",
-        "run this on a node with a GPU and nVidia's libnvidia-container tools: "
+        "run this on a node with a GPU and NVIDIA's libnvidia-container tools: "
         "nvidia-container-cli list --binaries --libraries");
   return paths_in_list(output.text);
 }

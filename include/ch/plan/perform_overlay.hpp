@@ -7,44 +7,18 @@
 // Source: Documentation/filesystems/overlayfs.rst ("userxattr" is for user namespaces).
 #pragma once
 
+#include "ch/plan/mount_point.hpp"
 #include "ch/plan/overlay_layer.hpp"
 
 namespace ch {
 namespace detail {
 
-/// The mount point that a step will need and may make.
-struct CreatedMountPoint {
-  ImagePath destination{};
-  HostPath source{};      // decides between directory and file,
-  ScratchPath scratch{};  // or this does; if both are empty, a directory
-  bool wanted = false;    // else the step is no concern here
-
-  explicit CreatedMountPoint(const Step& step) noexcept {
-    if (const auto* bind = std::get_if<step::Bind>(&step)) {
-      destination = bind->destination;
-      source = bind->source;
-      wanted = bind->if_missing == IfMissing::create;
-    }
-    if (const auto* generated = std::get_if<step::BindScratch>(&step)) {
-      destination = generated->destination;
-      scratch = generated->source;
-      wanted = generated->if_missing == IfMissing::create;
-    }
-    if (const auto* mounts = std::get_if<step::MountFilesystem>(&step)) {
-      destination = mounts->destination;
-      wanted = true;
-    }
-  }
-};
-
 /// What the mount point has to be. The scratch file system is still empty at this time.
 template <kernel::Kernel K>
 kernel::MountPoint kind_of(K& k, const Assembling& a, const CreatedMountPoint& point) noexcept {
   if (!point.source.empty()) return mount_point_for(k, Fd::cwd, point.source.c_str());
-  for (const Step& step : a.steps)
-    if (const auto* written = std::get_if<step::WriteScratchFile>(&step))
-      if (written->path.view() == point.scratch.view()) return kernel::MountPoint::file;
-  return kernel::MountPoint::directory;
+  return is_scratch_file(a.steps, point.scratch) ? kernel::MountPoint::file
+                                                 : kernel::MountPoint::directory;
 }
 
 /// Makes in `upper` all mount points that the image lacks, and all links.

@@ -8,6 +8,7 @@
 // Source: man 1 unshare, nsenter; man 8 mount, pivot_root.
 #pragma once
 
+#include "ch/plan/mount_point.hpp"
 #include "ch/plan/print_text.hpp"
 
 namespace ch {
@@ -50,8 +51,12 @@ struct ShellOutline {
   Gid gid{};
   bool scratch = false;
   bool image = false;
+  bool writable = false;  // the image itself
+  bool layer = false;     // there is a step where what is missing is made
+  bool makes = false;     // mount points or links may be
+  std::span<const Step> steps{};
 
-  explicit ShellOutline(std::span<const Step> steps) noexcept {
+  explicit ShellOutline(std::span<const Step> all) noexcept : steps(all) {
     for (const Step& step : steps) {
       if (const auto* creates = std::get_if<step::CreateNamespaces>(&step)) flags = creates->flags;
       if (const auto* joins = std::get_if<step::JoinNamespaces>(&step)) {
@@ -61,7 +66,13 @@ struct ShellOutline {
       if (const auto* maps = std::get_if<step::MapUsers>(&step)) uid = maps->range.inside;
       if (const auto* maps = std::get_if<step::MapGroups>(&step)) gid = maps->range.inside;
       scratch = scratch || std::holds_alternative<step::MakeScratch>(step);
-      image = image || std::holds_alternative<step::OpenImage>(step);
+      if (const auto* opens = std::get_if<step::OpenImage>(&step)) {
+        image = true;
+        writable = opens->access == Access::read_write;
+      }
+      layer = layer || std::holds_alternative<step::Overlay>(step);
+      makes =
+          makes || std::holds_alternative<step::MakeLink>(step) || CreatedMountPoint(step).wanted;
     }
   }
   [[nodiscard]] bool has_user_namespace() const noexcept {
@@ -107,8 +118,9 @@ struct StepShell {
     sink(" scratch \"$scratch\"\n");
   }
   void operator()(const step::Overlay& s) const {
-    if (s.kind == OverlayKind::if_needed) {
-      sink("# Were a mount point missing, an overlay would be mounted here to make it in.\n");
+    const bool if_needed = s.kind == OverlayKind::if_needed;
+    if (if_needed && (outline.writable || !outline.makes)) {
+      for (const Step& step : outline.steps) make(step, "\"$new\"");
       return;
     }
     sink("layer=");
@@ -118,11 +130,14 @@ struct StepShell {
       sink("$scratch/overlay");
     sink(
         "\nmkdir -p -- \"$layer/upper\" \"$layer/work\"\n"
-        "layer=$(cd -- \"$layer\" && pwd -P)\n"
+        "layer=$(cd -- \"$layer\" && pwd -P)\n");
+    for (const Step& step : outline.steps) make(step, "\"$layer/upper\"");
+    if (if_needed) sink("[ -z \"$(ls -A -- \"$layer/upper\")\" ] ||  # nothing was missing\n  ");
+    sink(
         "mount -t overlay -o \"nosuid,nodev,userxattr,lowerdir=$new,upperdir=$layer/upper,"
         "workdir=$layer/work");
     if (s.kind == OverlayKind::directory) sink(",index=on");
-    sink("\" overlay \"$new\"\n");
+    sink(if_needed ? ",ro\" overlay \"$new\"\n" : "\" overlay \"$new\"\n");
   }
   void operator()(const step::SetHostname& s) const {
     sink("hostname -- ");
@@ -147,27 +162,18 @@ struct StepShell {
     sink("\n");
   }
   void operator()(const step::MakeLink& s) const {
-    const auto to = [&] {
-      sink("\"$new\"");
-      shell_word(sink, s.destination.view());
-    };
-    sink("[ \"$(readlink -- ");
-    to();
-    sink(")\" = ");
-    shell_word(sink, s.target.view());
-    sink(" ] || ln -sfn -- ");
-    shell_word(sink, s.target.view());
-    sink(" ");
-    to();
-    sink("  # in an overlay, were the image read-only\n");
+    if (!outline.layer) make(s, "\"$new\"");  // else it is there
   }
   void operator()(const step::Bind& s) const {
+    if (!outline.layer) make(s, "\"$new\"");
     bind("", s.source.view(), s.destination.view(), s.access, s.if_missing);
   }
   void operator()(const step::BindScratch& s) const {
+    if (!outline.layer) make(s, "\"$new\"");
     bind("\"$scratch\"/", s.source.view(), s.destination.view(), s.access, s.if_missing);
   }
   void operator()(const step::MountFilesystem& s) const {
+    if (!outline.layer) make(s, "\"$new\"");
     sink("mount -t ");
     shell_word(sink, s.type);
     sink(" -o nosuid,nodev none \"$new\"");
@@ -211,6 +217,10 @@ struct StepShell {
   }
   void operator()(const step::CloseDescriptors&) const {}  // the shell opened only 9
   void operator()(const step::Execute& s) const {
+    if (contains(outline.flags, static_cast<NamespaceFlags>(kernel::clone_newpid)))
+      sink(
+          "# The command becomes process 1: no shell is an init that reaps and passes signals "
+          "on.\n");
     if (s.envp != nullptr && environ != nullptr) environment(s.envp);
     sink("PATH=");
     shell_word(sink, s.search_path);
@@ -241,6 +251,26 @@ struct StepShell {
   }
 
  private:
+  /// The command that makes what `step` may make, where `base` says.
+  void make(const Step& step, const char* base) const {
+    const auto command = [&](const char* name, std::string_view of, ImagePath destination) {
+      sink(name);
+      sink(base);
+      sink(" ");
+      shell_word(sink, of);
+      sink(" ");
+      shell_word(sink, destination.view());
+      sink("\n");
+    };
+    if (const auto* link = std::get_if<step::MakeLink>(&step))
+      return command("link ", link->target.view(), link->destination);
+    const CreatedMountPoint point(step);
+    if (!point.wanted) return;
+    // What stands for a file of the scratch file system, which is empty at that time.
+    const bool file = !point.scratch.empty() && is_scratch_file(outline.steps, point.scratch);
+    const std::string_view like = file ? "/dev/null" : "/";
+    command("point ", point.source.empty() ? like : point.source.view(), point.destination);
+  }
   void bind(std::string_view prefix, std::string_view source, std::string_view destination,
             Access access, IfMissing if_missing) const {
     const auto from = [&] {
@@ -344,6 +374,21 @@ void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nul
   sink(" -- /bin/sh \"$0\"");
   if (outline.scratch) sink(" || status=$?\n  rmdir \"$scratch\"\n  exit $status");
   sink("\nfi\n\n");
+  if (outline.makes)
+    sink(
+        "# point BASE LIKE PLACE: makes the mount point PLACE, unless the image has it, in BASE: "
+        "a\n"
+        "# directory or a file, as LIKE is one. link BASE TARGET PLACE: the same for a link.\n"
+        "point() {\n"
+        "  if [ -e \"$new$3\" ]; then return; fi\n"
+        "  mkdir -p -- \"$(dirname -- \"$1$3\")\"\n"
+        "  if [ -d \"$2\" ]; then mkdir -p -- \"$1$3\"; else : >> \"$1$3\"; fi\n"
+        "}\n"
+        "link() {\n"
+        "  if [ \"$(readlink -- \"$new$3\")\" = \"$2\" ]; then return; fi\n"
+        "  mkdir -p -- \"$(dirname -- \"$1$3\")\"\n"
+        "  ln -sfn -- \"$2\" \"$1$3\"\n"
+        "}\n\n");
   for (const Step& step : plan.steps)
     std::visit(detail::StepShell<std::remove_reference_t<Sink>>{sink, outline, environ}, step);
 }

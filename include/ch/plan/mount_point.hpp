@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3. Which mount points the steps of a plan may have to make: for the layer that they are
+// made in before it is mounted, and for the script that does the same.
+#pragma once
+
+#include <span>
+
+#include "ch/plan/step.hpp"
+
+namespace ch::detail {
+
+/// The mount point that a step will need and may make.
+struct CreatedMountPoint {
+  ImagePath destination{};
+  HostPath source{};      // decides between directory and file,
+  ScratchPath scratch{};  // or this does; if both are empty, a directory
+  bool wanted = false;    // else the step is no concern here
+
+  explicit CreatedMountPoint(const Step& step) noexcept {
+    if (const auto* bind = std::get_if<step::Bind>(&step)) {
+      destination = bind->destination;
+      source = bind->source;
+      wanted = bind->if_missing == IfMissing::create;
+    }
+    if (const auto* generated = std::get_if<step::BindScratch>(&step)) {
+      destination = generated->destination;
+      scratch = generated->source;
+      wanted = generated->if_missing == IfMissing::create;
+    }
+    if (const auto* mounts = std::get_if<step::MountFilesystem>(&step)) {
+      destination = mounts->destination;
+      wanted = true;
+    }
+  }
+};
+
+/// Do the steps write a file at that place? Else it is a directory.
+[[nodiscard]] inline bool is_scratch_file(std::span<const Step> steps, ScratchPath path) noexcept {
+  for (const Step& step : steps)
+    if (const auto* written = std::get_if<step::WriteScratchFile>(&step))
+      if (written->path.view() == path.view()) return true;
+  return false;
+}
+
+}  // namespace ch::detail
