@@ -62,14 +62,18 @@ inline constexpr auto by_mount_order = [](auto a, auto b) {
 };
 
 /// What kind of policy a type is, one predicate each.
-inline constexpr auto is_contributor =
-    [](auto t) { return hana::bool_c<MountContributor<typename decltype(t)::type>>; };
-inline constexpr auto is_namespaces =
-    [](auto t) { return hana::bool_c<NamespacePolicy<typename decltype(t)::type>>; };
-inline constexpr auto is_id_map =
-    [](auto t) { return hana::bool_c<IdMapPolicy<typename decltype(t)::type>>; };
-inline constexpr auto is_join =
-    [](auto t) { return hana::bool_c<JoinStrategy<typename decltype(t)::type>>; };
+inline constexpr auto is_contributor = [](auto t) {
+  return hana::bool_c<MountContributor<typename decltype(t)::type>>;
+};
+inline constexpr auto is_namespaces = [](auto t) {
+  return hana::bool_c<NamespacePolicy<typename decltype(t)::type>>;
+};
+inline constexpr auto is_id_map = [](auto t) {
+  return hana::bool_c<IdMapPolicy<typename decltype(t)::type>>;
+};
+inline constexpr auto is_join = [](auto t) {
+  return hana::bool_c<JoinStrategy<typename decltype(t)::type>>;
+};
 
 /// The one policy in `policies` that `predicate` holds for, or `Fallback`.
 template <class Fallback>
@@ -93,13 +97,15 @@ constexpr auto mounts_of(auto contributors) {
 
 template <class... Policies>
 constexpr auto compose() {
+  static_assert(!(ForgetsConst<Policies> || ...),
+                "Charlie: a mount contributor only describes: declare its contribute const "
+                "noexcept.");
   constexpr auto all = hana::tuple_t<Policies...>;
-  constexpr int known =
-      (0 + ... +
-       (MountContributor<Policies> || NamespacePolicy<Policies> || IdMapPolicy<Policies> ||
-                JoinStrategy<Policies>
-            ? 1
-            : 0));
+  constexpr int known = (0 + ... +
+                         (MountContributor<Policies> || NamespacePolicy<Policies> ||
+                                  IdMapPolicy<Policies> || JoinStrategy<Policies>
+                              ? 1
+                              : 0));
   static_assert(known == sizeof...(Policies),
                 "Charlie: ch::Compose takes a NamespaceSet, mount contributors, an IdMapPolicy "
                 "and a JoinStrategy; one of the given types is none of these.");

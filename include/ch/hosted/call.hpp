@@ -14,11 +14,21 @@
 
 namespace ch {
 
+namespace detail {
+/// A string_view, a span, and their kin; not an array, which has its elements inside.
+template <class T>
+concept ViewsElsewhere = requires(const T& view) {
+  view.data();
+  view.size();
+}
+&&!requires { std::tuple_size<T>::value; };
+}  // namespace detail
+
 /// What a called function may return: nothing, bytes that mean the same in the other process,
 /// or a text.
 template <class T>
 concept Returnable = std::is_void_v<T> || std::same_as<T, std::string> ||
-    (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T>);
+    (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !detail::ViewsElsewhere<T>);
 
 namespace detail {
 
@@ -106,6 +116,7 @@ void call_and_tell(int fd, F& function) {
 template <class T, class F>
 [[noreturn]] void be_called(const Plan& plan, F& function, int fd) noexcept {
   kernel::Linux k;
+  close_as_exec(k, plan, Fd{fd});
   const Result<void> inside = enter_copy(k, plan);
   if (!inside) {
     tell(fd, Told::failure, fields(explain_failure(inside.error(), plan)));
@@ -131,7 +142,7 @@ template <class T>
   const char kind = told.empty() ? '\0' : told[0];
   const std::string_view bytes = std::string_view(told).substr(told.empty() ? 0 : 1);
   if (kind == static_cast<char>(Told::failure)) return from_fields(bytes);
-  Failure failure = failed_call(ECHILD, "call a function in the container");
+  Failure failure = failed_call(0, "call a function in the container");
   failure.part = FailedPart::program;
   if (kind == static_cast<char>(Told::thrown)) {
     failure.cause = "it threw: " + std::string(bytes);
@@ -142,9 +153,9 @@ template <class T>
   } else if constexpr (std::same_as<T, std::string>) {
     if (kind == static_cast<char>(Told::result)) return std::string(bytes);
   } else if (kind == static_cast<char>(Told::result) && bytes.size() == sizeof(T)) {
-    T result;
-    std::memcpy(static_cast<void*>(&result), bytes.data(), sizeof result);
-    return result;
+    alignas(T) std::byte room[sizeof(T)];
+    std::memcpy(room, bytes.data(), sizeof room);
+    return *std::launder(reinterpret_cast<const T*>(room));
   }
   failure.cause = !end               ? end.error().cause
                   : end->signal != 0 ? "its process died of signal " + std::to_string(end->signal)
@@ -158,9 +169,11 @@ template <class T>
 ///
 /// In a program with threads only the calling one exists in the copy, so that a lock that
 /// another one holds stays held: use what a function may use after fork (man 2 fork); libc's own
-/// allocation is safe. Standard streams and all open descriptors are this process's. An
-/// exception is a Failure that quotes it; so is a death by a signal. Not for a box with a pid or
-/// time namespace (EINVAL), which a process can't enter itself.
+/// allocation is safe. Standard streams are this process's, and so are descriptors that are not
+/// close-on-exec. What is printed must be flushed: buffers are not, at the end, since text that
+/// was pending in them before is the caller's to write. An exception is a Failure that quotes it;
+/// so is a death by a signal. Not for a box with a pid or time namespace (EINVAL), which a process
+/// can't enter itself.
 ///
 ///     const auto found = ch::call(ch::image("/img"), [] { return ::access("/usr/bin/gcc", X_OK) ==
 ///     0; });
@@ -169,7 +182,7 @@ template <class B, class F>
   using T = std::invoke_result_t<F&>;
   static_assert(Returnable<T>,
                 "Charlie: a function that ch::call calls returns void, std::string or a trivially "
-                "copyable type that is no pointer: its result comes from another process.");
+                "copyable type that is no pointer or view: its result comes from another process.");
   const Request request{nullptr, detail::begin_environment(Inherit::environment), {}, {}, {},
                         false};
   return detail::with_plan(

@@ -27,7 +27,7 @@ namespace detail {
 /// Reads both streams to their ends, or to a limit.
 inline void collect(Child& child, const CaptureOptions& options, Captured& captured) {
   std::optional<Deadline> deadline;
-  if (options.timeout.nanoseconds > 0) deadline.emplace(options.timeout);
+  if (options.timeout.nanoseconds != 0) deadline.emplace(options.timeout);
   pollfd streams[] = {{child.out(), POLLIN, 0}, {child.err(), POLLIN, 0}};
   std::string* const texts[] = {&captured.out, &captured.err};
   while (streams[0].fd >= 0 || streams[1].fd >= 0) {

@@ -75,21 +75,19 @@ class Child {
   }
   /// The same, for `time` at most: nothing if the program still runs then. Leaves its input open.
   [[nodiscard]] Outcome<std::optional<ExitStatus>> wait_for(Duration time) {
-    if (!ended_ && !ends_within(time)) return std::optional<ExitStatus>();
+    if (!ended_ && pid_ != Pid::none && !ends_within(time)) return std::optional<ExitStatus>();
     const Outcome<ExitStatus> ended = reap();
     if (!ended) return ended.error();
     return std::optional<ExitStatus>(*ended);
   }
   /// Sends `signal`: never to another process, since a number that has been reaped is not used.
-  /// ESRCH: it has ended.
-  Outcome<void> kill(int signal) {
+  /// False: it has ended, was given away, or there is no such signal.
+  bool kill(int signal) noexcept {
     kernel::Linux k;
-    if (pid_ == Pid::none || ended_)
-      return detail::failed_call(ESRCH, "send a signal to a program that has ended");
-    const auto sent = handles_.pidfd ? kernel::pidfd_kill(k, handles_.pidfd.kernel_fd(), signal)
-                                     : kernel::kill(k, pid_, signal);
-    if (sent.ok()) return {};
-    return detail::failed_call(static_cast<int>(sent.error()), "send a signal to the program");
+    if (pid_ == Pid::none || ended_) return false;
+    return (handles_.pidfd ? kernel::pidfd_kill(k, handles_.pidfd.kernel_fd(), signal)
+                           : kernel::kill(k, pid_, signal))
+        .ok();
   }
   /// Lets it run on: its number, which the caller has to wait for, or whoever becomes its
   /// parent. The pipes are closed.
@@ -104,7 +102,8 @@ class Child {
 
   [[nodiscard]] static std::string read_all(int fd) {
     std::string all;
-    while (fd >= 0 && detail::read_some(fd, all)) {
+    pollfd ready{fd, POLLIN, 0};
+    while (fd >= 0 && (::poll(&ready, 1, -1) < 0 || detail::read_some(fd, all))) {
     }
     return all;
   }

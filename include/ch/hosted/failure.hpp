@@ -21,7 +21,7 @@ enum class FailedPart : std::uint8_t { container, program };
 /// A failed operation. `attempted` follows "can't"; `path`, `cause` and `remedy` are empty where
 /// there is nothing to say.
 struct Failure {
-  Errno code = Errno::none;
+  Errno code = Errno::none;                     // none: no errno says it
   kernel::Call operation = kernel::Call::none;  // none: no system call failed
   FailedPart part = FailedPart::container;
   Remedy kind = Remedy::as_worded;  // of remedy, for whoever words it by what it offers itself
@@ -38,10 +38,10 @@ struct Failure {
     TextBuffer<64> called;
     if (operation != kernel::Call::none) called << " from " << kernel::shape(operation).name;
     TextBuffer<96> number;
-    number << code;
+    if (code != Errno::none) number << ": " << code;
     std::string all = "can't " + attempted;
     if (!path.empty()) all.append(" ").append(path);
-    all.append(": ").append(number.view()).append(called.view());
+    all.append(number.view()).append(called.view());
     if (!cause.empty()) all.append("\ncause: ").append(cause);
     if (!remedy.empty()) all.append("\nremedy: ").append(remedy);
     return all;

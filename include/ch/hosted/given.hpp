@@ -13,7 +13,8 @@ namespace ch {
 
 /// An owned text, made from any kind that a caller may have: a literal, std::string,
 /// string_view, or std::filesystem::path (whose header is not needed for that). A null pointer
-/// is the empty text, which as a path is refused when the container is planned.
+/// is the empty text, which as a path is refused when the container is planned; so is a path with
+/// a NUL inside, since the kernel would take what stands before that.
 class Given {
  public:
   Given() = default;
@@ -28,7 +29,10 @@ class Given {
   Given(const P& path) : text_(path.native()) {}  // NOLINT
 
   [[nodiscard]] const std::string& str() const noexcept { return text_; }
-  [[nodiscard]] const char* c_str() const noexcept { return text_.c_str(); }
+  /// For calls that take a text up to its NUL: empty if there is one before the end.
+  [[nodiscard]] const char* c_str() const noexcept {
+    return text_.find('\0') == std::string::npos ? text_.c_str() : "";
+  }
   [[nodiscard]] std::string_view view() const noexcept { return text_; }
   [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
 

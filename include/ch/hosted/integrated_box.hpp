@@ -101,6 +101,26 @@ class HostIntegratedBox {
 };
 
 namespace detail {
+/// What may be said once: a kind for the values that exclude one another.
+template <class V>
+constexpr int said_once() {
+  if constexpr (IdMapPolicy<V>) return 1;
+  if constexpr (NamespacePolicy<V>) return 2;
+  if constexpr (std::same_as<V, Tmp<>>) return 3;
+  if constexpr (std::same_as<V, Layer>) return 4;
+  if constexpr (std::same_as<V, Hostname>) return 5;
+  if constexpr (std::same_as<V, Peers>) return 6;
+  return 0;
+}
+template <class... Values>
+constexpr bool contradict() {
+  int count[7] = {};
+  ((++count[said_once<Values>()]), ...);
+  for (int kind = 1; kind < 7; ++kind)
+    if (count[kind] > 1) return true;
+  return false;
+}
+
 template <class V>
 concept ChangesIntegrated = requires(HostIntegratedBox& box, V value) {
   box.set(value);
@@ -116,6 +136,8 @@ template <class... Values>
                 "Charlie: ch::host_integrated has devices, host files, accounts and home already; "
                 "it takes binds, links, files, a layer, a hostname, /tmp, ids, namespaces and "
                 "peers. For anything else use ch::compose.");
+  static_assert(!detail::contradict<std::decay_t<Values>...>(),
+                "Charlie: two values of ch::host_integrated contradict each other; remove one.");
   HostIntegratedBox box(std::move(image));
   (box.set(std::forward<Values>(values)), ...);
   return box;

@@ -30,7 +30,7 @@ struct Options {
 /// For capture.
 struct CaptureOptions {
   Given input{};                              // bytes of its standard input; none: /dev/null
-  Duration timeout{};                         // 0: none. Then the program is killed
+  Duration timeout{};                         // 0: none; negative: over. Then it is killed
   std::size_t limit = std::size_t{64} << 20;  // bytes of output and errors together; as above
   Stream err = Stream::pipe();                // captured, or whatever else
   std::vector<std::string> environment{};

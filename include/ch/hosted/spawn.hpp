@@ -32,8 +32,34 @@ struct PeerReport {
   char texts[4096] = {};
 };
 
+/// In a copy of this process: closes what is marked close-on-exec, as a new program would have
+/// it, for among that are ends of pipes of other threads, whose readers would wait for us. Not
+/// what `plan` needs, nor `kept`. A call for each number that may be open.
+inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept {
+  constexpr int rlimit_nofile = 7;
+  kernel::RLimit open_files;
+  if (!kernel::getrlimit(k, rlimit_nofile, open_files).ok() || open_files.soft > 65536)
+    open_files.soft = 65536;
+  const auto needs = [&plan](Fd fd) noexcept {
+    for (const Step& step : plan.steps) {
+      if (const auto* put = std::get_if<step::Redirect>(&step); put != nullptr && put->from == fd)
+        return true;
+      if (const auto* join = std::get_if<step::JoinNamespaces>(&step);
+          join != nullptr && join->pidfd == fd)
+        return true;
+    }
+    return false;
+  };
+  for (int number = 3; number < static_cast<int>(open_files.soft); ++number) {
+    const Fd fd{number};
+    const auto marked = kernel::closes_at_exec(k, fd);
+    if (marked.ok() && marked.value() && fd != kept && !needs(fd)) (void)kernel::close(k, fd);
+  }
+}
+
 /// In a copy of this process: takes the steps of `plan`; reports and ends if one fails.
 [[noreturn]] inline void be_peer(kernel::Linux& k, const Plan& plan, Fd report) noexcept {
+  close_as_exec(k, plan, report);
   const Error error = execute(k, plan, Descriptors::close_at_exec).error();
   PeerReport told;
   told.error = error;
@@ -144,6 +170,12 @@ template <class B>
     handles.streams[place] = std::move(opened[place].outside);
     if (opened[place].number >= 0) streams.push_back({Fd{opened[place].number}, Fd{place}});
   }
+  for (const std::string& word : command.words())
+    if (word.find('\0') != std::string::npos) {
+      Failure wrong = detail::failed_call(EINVAL, "pass the command");
+      wrong.cause = "a word of it has a NUL inside, where the program would see its end";
+      return wrong;
+    }
   const std::vector<const char*> argv = command.argv();
   const std::vector<InnerEdit> edits = detail::edits_of(options);
   const Request request{argv.empty() ? nullptr : argv.data(),
@@ -161,6 +193,13 @@ template <class B>
 ///     return end ? end->shell_status() : end.error().exit_status();
 template <class B>
 Outcome<ExitStatus> run(const B& box, const Command& command, const Options& options = {}) {
+  for (const Stream* stream : {&options.in, &options.out, &options.err})
+    if (stream->kind() == Stream::Kind::pipe) {
+      Failure wrong = detail::failed_call(EINVAL, "run a program with a pipe");
+      wrong.cause = "nobody would use its other end";
+      wrong.remedy = "capture its output, or spawn it and use the child's end";
+      return wrong;
+    }
   Outcome<Child> child = spawn(box, command, options);
   if (!child) return child.error();
   return child->wait();

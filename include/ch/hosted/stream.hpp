@@ -101,7 +101,8 @@ struct Pipe {
     errno = static_cast<int>(made.error());
     return {};
   }
-  return {OwnedFd(static_cast<int>(ends[0])), OwnedFd(static_cast<int>(ends[1]))};
+  return {above_streams(OwnedFd(static_cast<int>(ends[0]))),
+          above_streams(OwnedFd(static_cast<int>(ends[1])))};
 }
 
 /// Reads what is there; false at the end of the stream.

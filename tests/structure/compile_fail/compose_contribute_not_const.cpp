@@ -1,0 +1,9 @@
+// SPDX-License-Identifier: Apache-2.0
+// The likeliest slip in a contributor, told by compose too.
+// expect: Charlie: a mount contributor only describes: declare its contribute const
+#include "ch/run.hpp"
+
+struct Careless {
+  void contribute(ch::PlanBuilder& b, const ch::PlanContext&) { b.bind("/lustre", "/lustre"); }
+};
+const auto box = ch::compose(ch::image("/img"), Careless{});

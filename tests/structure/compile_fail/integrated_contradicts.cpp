@@ -1,0 +1,6 @@
+// SPDX-License-Identifier: Apache-2.0
+// One user, not two.
+// expect: Charlie: two values of ch::host_integrated contra
+#include "ch/run.hpp"
+
+const auto box = ch::host_integrated("/img", ch::as_root, ch::ids(1, 2));
