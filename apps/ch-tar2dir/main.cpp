@@ -117,7 +117,7 @@ void refuse_of_another(const std::string& path) {
 void bring_back(const Options& o) {
   try {
     const AtomicDirectory tidied(o.destination, o.unpack.replace);
-  } catch (const UnpackError&) {  // why we can't go on is what matters
+  } catch (const std::exception&) {  // why we can't go on is what matters
   }
 }
 

@@ -283,6 +283,43 @@ TEST_CASE_METHOD(Fixture, "what can't be meant is refused", "[userns]") {
   CHECK_FALSE(run(box(), {"true"}, {.out = Stream::pipe()}));
 }
 
+TEST_CASE_METHOD(Fixture, "a refused run leaves a writable image below a layer as it was",
+                 "[userns]") {
+  test::fs::remove_all(dir / "image/mnt");
+  test::fs::create_directory(dir / "image/mnt");
+  test::fs::create_symlink("of the image", dir / "image/etc/link");
+  const auto layered = compose(image(image_path, Access::read_write), changes_in_memory(),
+                               ch::bind("/usr", "/mnt/0"), ch::link("/other", "/etc/link"));
+  const auto refused = run(layered, {"true"}, {.directory = "/nowhere"});
+  REQUIRE_FALSE(refused);
+  CHECK(refused.error().path == "/nowhere");
+  CHECK(test::fs::exists(dir / "image/mnt"));
+  CHECK(test::fs::read_symlink(dir / "image/etc/link") == "of the image");
+}
+
+TEST_CASE_METHOD(Fixture, "a creator that fails when its peers are in leaves them their mounts",
+                 "[userns]") {
+  const auto shared =
+      host_integrated(image(image_path, Access::read_write), ch::bind("/usr", "/mnt/0"),
+                      peers("fails-" + std::to_string(::getpid()), 2));
+  auto creator = spawn(shared, {"true"}, {.directory = "/nowhere"});
+  std::this_thread::sleep_for(200ms);  // so that it is the first to come
+  auto other = spawn(shared, shell("sleep 1; test -d /mnt/0/bin && test -e /proc/self/stat"));
+  REQUIRE((creator && other));
+  CHECK_FALSE(creator->wait());
+  CHECK(other->wait()->shell_status() == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "numbers that a variable names are not kept when they are ours",
+                 "[userns]") {
+  const kernel::OwnedFd ours(::open("/", O_RDONLY | O_CLOEXEC));
+  ::setenv("PMI_FD", std::to_string(ours.get()).c_str(), 1);
+  const std::string script = "ls /proc/self/fd | wc -l";
+  CHECK(said(box(), script) == "4\n");
+  CHECK(said(compose(box(), devices), script) == "4\n");
+  ::unsetenv("PMI_FD");
+}
+
 TEST_CASE_METHOD(Fixture, "two peers of one group are started by one thread", "[userns]") {
   const auto box = host_integrated(image_path, peers("hosted-" + std::to_string(::getpid()), 2));
   const Options piped{.out = Stream::pipe()};

@@ -209,3 +209,21 @@ TEST_CASE("an image in use that can't be renamed stays, whatever is run next", "
   CHECK(content(kept + "/etc/old") == "of the old image");
   CHECK(f.went_well(*job));
 }
+
+TEST_CASE("an image in use that a killed run has not got round to keeping stays", "[image][tool]") {
+  const Fixture f;
+  const std::string holder = (f.dir / "at/.ch-tar2dir.image").string();
+  const auto job = f.job({}, "job", f.image);
+  // As it is between the exchange and the look at who uses it.
+  fs::create_directory(holder);
+  test::write_file(holder + "/ch-tar2dir.work", "");
+  fs::rename(f.image, holder + "/image");
+  for (int n = 0; n < 2; ++n) {
+    const Ran ran = f.unpack(f.image);
+    CAPTURE(ran.err);
+    CHECK(ran.status == 1);
+    CHECK(contains(ran.err, holder + "/kept: this image was in use when it was replaced"));
+  }
+  CHECK(content(holder + "/kept/etc/old") == "of the old image");
+  CHECK(f.went_well(*job));
+}

@@ -19,7 +19,8 @@ extern "C" inline void charlie_request_stop(int signal) {
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP are requests, unless they are ignored, as under
-/// nohup: then they stay so. A write beyond `ulimit -f` is an error to report, not a death.
+/// nohup: then they stay so. A write beyond `ulimit -f` is an error to report, not a death, and children can
+/// be waited for.
 inline void take() {
   struct sigaction action {};
   action.sa_handler = charlie_request_stop;
@@ -29,6 +30,7 @@ inline void take() {
       ::sigaction(signal, &action, nullptr);
   }
   (void)std::signal(SIGXFSZ, SIG_IGN);
+  (void)std::signal(SIGCHLD, SIG_DFL);  // else how our children end could not be learnt
 }
 
 /// Dies of the signal that has come, so that the caller sees why.

@@ -7,6 +7,7 @@
 #include <poll.h>
 
 #include "ch/hosted/duration.hpp"
+#include "ch/hosted/peer_report.hpp"
 #include "ch/hosted/stream.hpp"
 #include "ch/launch.hpp"
 
@@ -22,7 +23,6 @@ struct Handles {
   kernel::OwnedFd streams[3]{};
 };
 [[nodiscard]] inline Child make_child(Pid pid, Handles handles) noexcept;
-[[nodiscard]] inline std::optional<Failure> read_report(int fd);
 
 }  // namespace detail
 

@@ -73,6 +73,9 @@ class HostIntegratedBox {
     if (problem.code == Errno::enomem) return detail::no_memory();
     if (!problem.ok()) return detail::bad_environment(problem.what);
     made.program.streams = request.streams;
+    // What is close-on-exec is this program's own, whatever a variable says of its number.
+    made.program.keep_descriptors =
+        kept_descriptors(k, {}, false, environment, Descriptors::close_at_exec);
     const Result<Plan> plan = request.program ? made.container.plan(facts, made.program, arena)
                                               : made.container.plan(facts, arena);
     if (!plan) return explain_failure(plan.error(), {});

@@ -87,6 +87,7 @@ template <class ContainerT>
   Environment environment(arena, request.environment);
   ImageMetadata metadata;
   if (!image.empty()) metadata = read_metadata(k, image, arena);
+  if (metadata.error.code == Errno::enomem) return no_memory();
   if (metadata.error.code != Errno::none) return explain_failure(metadata.error, {});
   container.directory = request.directory;
   if (container.directory.empty() && !metadata.directory.empty() &&
@@ -109,7 +110,8 @@ template <class ContainerT>
   if (program.argv != nullptr) program.name = program.argv[0];
   program.envp = environment.envp();
   if (const char* path = environment.get("PATH")) program.search_path = path;
-  program.keep_descriptors = kept_descriptors(k, {}, false, environment);
+  program.keep_descriptors =
+      kept_descriptors(k, {}, false, environment, Descriptors::close_at_exec);
   program.streams = request.streams;
   const Result<Plan> plan =
       request.program ? container.plan(facts, program, arena) : container.plan(facts, arena);

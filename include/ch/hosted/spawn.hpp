@@ -22,16 +22,6 @@ template <Plannable B>
   return box;
 }
 
-/// The words of a peer that did not get to its program: Error's numbers, then path, cause and
-/// remedy, a NUL behind each. Made in the peer, which may not allocate.
-struct PeerReport {
-  Error error{};
-  bool in_program = false;
-  Remedy kind = Remedy::as_worded;
-  char attempted[64] = {};
-  char texts[4096] = {};
-};
-
 /// In a copy of this process: closes what is marked close-on-exec, as a new program would have
 /// it, for among that are ends of pipes of other threads, whose readers would wait for us. Not
 /// what `plan` needs, nor `kept`. A call for each number that may be open.
@@ -74,31 +64,6 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   texts << error.path << '\0' << known.cause << '\0' << known.remedy << '\0';
   (void)kernel::write(k, report, &told, sizeof told);
   kernel::exit_group(k, 127);
-}
-
-[[nodiscard]] inline std::optional<Failure> read_report(int fd) {
-  PeerReport told;
-  ssize_t got = -1;
-  do got = ::read(fd, &told, sizeof told);
-  while (got < 0 && errno == EINTR);
-  if (got != static_cast<ssize_t>(sizeof told)) return std::nullopt;  // it got to its program
-  told.texts[sizeof told.texts - 1] = '\0';
-  std::string_view rest(told.texts, sizeof told.texts);
-  const auto next = [&rest] {
-    const std::string text(rest.substr(0, rest.find('\0')));
-    rest = tail(rest, text.size() + 1);
-    return text;
-  };
-  Failure failure;
-  failure.code = told.error.code;
-  failure.operation = told.error.operation;
-  failure.part = told.in_program ? FailedPart::program : FailedPart::container;
-  failure.kind = told.kind;
-  failure.attempted = told.attempted;
-  failure.path = next();
-  failure.cause = next();
-  failure.remedy = next();
-  return failure;
 }
 
 /// Starts a member of a peer group: a copy of this process (fork), since the others that it has

@@ -39,6 +39,7 @@ class Stream {
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
   [[nodiscard]] const std::string& str() const noexcept { return text_.str(); }
+  [[nodiscard]] const char* path() const noexcept { return text_.c_str(); }
   [[nodiscard]] int fd() const noexcept { return fd_; }
 
  private:
@@ -70,6 +71,12 @@ struct OpenStream {
 
 /// A file in memory that holds `bytes`, to be read from its start; none on error (errno).
 [[nodiscard]] inline OwnedFd file_of(std::string_view bytes) noexcept {
+  kernel::Linux k;
+  kernel::RLimit limit;  // a write beyond it would kill this process (SIGXFSZ)
+  if (kernel::getrlimit(k, kernel::rlimit_fsize, limit).ok() && bytes.size() > limit.soft) {
+    errno = EFBIG;
+    return {};
+  }
   OwnedFd file(::memfd_create("input", MFD_CLOEXEC));
   while (file && !bytes.empty()) {
     const auto n = ::write(file.get(), bytes.data(), bytes.size());
@@ -137,11 +144,10 @@ struct Pipe {
       opened.inside = OwnedFd(::fcntl(stream.fd(), F_DUPFD_CLOEXEC, 3));
       break;
     case Stream::Kind::file:
-      opened.inside =
-          open_path(stream.str().c_str(), output ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY);
+      opened.inside = open_path(stream.path(), output ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY);
       break;
     case Stream::Kind::append:
-      opened.inside = open_path(stream.str().c_str(), O_WRONLY | O_CREAT | O_APPEND);
+      opened.inside = open_path(stream.path(), O_WRONLY | O_CREAT | O_APPEND);
       break;
     case Stream::Kind::text:
       opened.inside = file_of(stream.str());

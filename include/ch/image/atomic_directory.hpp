@@ -161,6 +161,7 @@ class AtomicDirectory {
   }
   /// What is in the holder is not ours to remove.
   [[noreturn]] void leave_holder() {
+    (void)::unlinkat(holder_.get(), WorkRecord::file_name, 0);  // so the next run refuses it
     holder_.reset();
     throw changed_meanwhile(destination_,
                             "what was there, or the new image, is in " + holder_path_);
@@ -170,12 +171,14 @@ class AtomicDirectory {
   /// replaced, `old` in the holder, gets a free name beside the new one.
   void keep_if_used(const std::string& old, const UsersOf& users_of_image, UnpackReport& report) {
     std::vector<ImageUser> users;
+    bool known = true;
     try {
       const Descriptor image = open_directory(holder_.get(), old.c_str());
       users = users_of_image(image.get());
-    } catch (const std::exception&) {  // what can't be looked at is not seen
+    } catch (const std::exception&) {
+      known = false;
     }
-    if (users.empty()) return;
+    if (known && users.empty()) return;
     for (int n = 1; n < 1000; ++n) {
       const std::string kept = name_ + ".old" + (n == 1 ? "" : "." + std::to_string(n));
       if (rename_to(old, kept, RENAME_NOREPLACE) == 0) {
@@ -240,7 +243,10 @@ class AtomicDirectory {
         continue;
       }
       holder_ = std::move(fd);
-      if (waited && is_done(siblings)) return discard();  // it has died while it cleared away
+      if (waited && is_done(siblings)) {  // it has ended while it cleared away
+        if (keeps_used()) holder_.reset();
+        return discard();
+      }
       if (!made) check_left_over();
       if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_path_);
       record_.begin(holder_.get(), holder_path_, siblings.work);
@@ -304,10 +310,26 @@ class AtomicDirectory {
     try {
       refuse_unless_left_over(holder_.get(), holder_path_);
       bring_back();
+      if (keeps_used()) refuse_unless_left_over(holder_.get(), holder_path_);
     } catch (...) {
       holder_.reset();  // nothing in it is ours to discard
       throw;
     }
+  }
+
+  /// A replaced image that containers use, and whose run died before it could keep it, gets the
+  /// name that keeps it. Is there one, from now or from before? What can't be told is one.
+  [[nodiscard]] bool keeps_used() const noexcept try {
+    struct stat status {};
+    for (const char* name : {"image", "old"}) {
+      if (!status_of(holder_.get(), name, status) || !S_ISDIR(status.st_mode)) continue;
+      const Descriptor image = open_directory(holder_.get(), name);
+      if (looks_like_image(image.get()) && !users_of(image.get()).empty())
+        (void)::renameat(holder_.get(), name, holder_.get(), kept_name);
+    }
+    return status_of(holder_.get(), kept_name, status);
+  } catch (...) {
+    return true;
   }
 
   /// Undoes a replacement whose process died between its two renames.

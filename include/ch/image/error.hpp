@@ -91,7 +91,7 @@ class UnpackError : public std::exception {
       return "choose a destination below a directory that you may write";
     case EMFILE:
     case ENFILE:
-      return "raise the limit on open files: ulimit -n 64";
+      return "allow more open files (ulimit -n 64), or close those that are inherited";
     case ENOMEM:
       return "raise the limit on memory (ulimit -v, or that of the batch job), or use a machine "
              "with more";

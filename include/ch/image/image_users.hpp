@@ -137,6 +137,7 @@ using UsersOf = std::function<std::vector<ImageUser>(int image)>;
 
 /// The first of them for people: "12 (solver), 13 (solver) and 4 more".
 [[nodiscard]] inline std::string text_of(const std::vector<ImageUser>& users) {
+  if (users.empty()) return "somebody, perhaps: that could not be found out";
   constexpr std::size_t shown = 8;
   std::string text;
   for (std::size_t i = 0; i < users.size() && i < shown; ++i)

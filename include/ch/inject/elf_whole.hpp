@@ -92,7 +92,7 @@ class WholenessCheck {
       }
       if (segment.p_type != PT_LOAD) continue;
       any = true;
-      if (!fits(segment.p_offset, segment.p_filesz))
+      if (segment.p_filesz != 0 && !fits(segment.p_offset, segment.p_filesz))
         return "it is cut off or damaged: a segment of it lies beyond its end";
       const bool aligned =
           segment.p_align <= 1 || (std::has_single_bit(segment.p_align) &&

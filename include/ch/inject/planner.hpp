@@ -72,7 +72,7 @@ class Planner {
                             name_of(verdict.by_path) + ")");
     const std::string directory = destination(request, verdict);
     if (elf && belongs_to_image(request, *elf, directory)) return;
-    check_can_replace(file, request.path, elf, directory, image_);
+    check_can_replace(file, request.path, elf, directory, image_, before_);
     std::string reason = request.destination ? "--dest" : "inferred: " + verdict.rule;
     if (!request.origin.empty() && request.origin != "--path")
       reason += "; from " + printable(request.origin);
@@ -257,7 +257,7 @@ class Planner {
       auto library = read_elf(file.get(), d.path);
       if (library && library->is_cut) refuse_endless({d.path, {}, {}});
       const std::string directory = image_.first_directory();
-      check_can_replace(file, d.path, library, directory, image_);
+      check_can_replace(file, d.path, library, directory, image_, before_);
       if (place({d.path, {}, {}}, identity_of(status_of(file, d.path)), directory,
                 "needed by " + printable(request.path)) &&
           library)

@@ -67,14 +67,16 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
 }
 
 /// Why a file, `whole` as it is, can't be used instead of the library `own`; empty: it can.
+/// `name` is what programs ask for, which the image's own soname need not be.
 [[nodiscard]] inline std::string why_not_instead_of(const FoundLibrary& own,
+                                                    const std::string& name,
                                                     const std::optional<ElfFile>& elf,
                                                     const Wholeness& whole) {
   if (!elf) return "it is not an ELF file";
   if (!elf->same_machine(own.elf))
     return "it is for " + machine_name(*elf) + ", and that for " + machine_name(own.elf);
   if (!whole.problem.empty()) return whole.problem;
-  if (!own.elf.soname.empty() && whole.soname != own.elf.soname)
+  if (!own.elf.soname.empty() && whole.soname != own.elf.soname && whole.soname != name)
     return (whole.soname.empty() ? "it has no soname"
                                  : "its soname is " + printable(whole.soname)) +
            ", and that of the image's " + printable(own.elf.soname);
@@ -93,17 +95,19 @@ struct Shadow {
 /// Throws InjectError where the file open at `file`, injected into `directory`, would take the
 /// place of a library of the image without being one that could be loaded instead: that would end
 /// every program that needs it. By its own name, or by the link that its soname becomes.
-inline void check_can_replace(const Descriptor& file, const std::string& source,
-                              const std::optional<ElfFile>& elf, const std::string& directory,
-                              const ImageLibraries& image) {
+/// What `earlier`, a manifest, has is of an earlier injection, and goes.
+template <class Record>
+void check_can_replace(const Descriptor& file, const std::string& source,
+                       const std::optional<ElfFile>& elf, const std::string& directory,
+                       const ImageLibraries& image, const Record& earlier) {
   const Wholeness whole = elf ? check_whole(file, source) : Wholeness{};
   std::set<std::string> names = {std::string(base_of(source))};
   for (const std::string& soname : {elf ? elf->soname : std::string(), whole.soname})
     if (is_plain_name(soname)) names.insert(soname);
   for (const std::string& name : names) {
     const FoundLibrary* own = detail::shadowed(image, directory, name, elf);
-    if (own == nullptr) continue;
-    const std::string why = detail::why_not_instead_of(*own, elf, whole);
+    if (own == nullptr || earlier.find(own->path) != nullptr) continue;
+    const std::string why = detail::why_not_instead_of(*own, name, elf, whole);
     if (!why.empty())
       throw InjectError(printable(source),
                         "cannot inject (it would take the place of the image's " +

@@ -77,7 +77,7 @@ template <kernel::Kernel K>
     const bool again = older || (state.wants_overlay && !had_overlay);
     if (again) detail::take_down_workshop(k, state);
     // A layer has to be found as it was by the second try, too.
-    const bool stands = std::holds_alternative<step::Execute>(plan.steps[i]);
+    const bool stands = state.admitted || std::holds_alternative<step::Execute>(plan.steps[i]);
     if (!stands && (!again || state.layer.directory != Fd::none)) detail::take_back(k, state);
     state.drop(k);
     if (again) {

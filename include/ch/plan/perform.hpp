@@ -37,6 +37,7 @@ struct Assembling {
   Access access = Access::read_only;         // to the image
   OpenLayer layer{};                         // if one of the user's lies over it
   std::span<std::uint8_t> made{};            // Plan::made
+  bool admitted = false;                     // peers run in what has been made
   std::uint8_t unnoted = 0;                  // in place of a note that the plan has no room for
   std::size_t index = 0;                     // of the step being performed
   bool in_root = false;                      // it has been entered

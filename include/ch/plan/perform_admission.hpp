@@ -217,6 +217,7 @@ Result<void> perform(K& k, Assembling& a, const step::AdmitPeers& s) noexcept {
     return all;
   }
   // From here on the group is complete, whatever happens to one of it.
+  a.admitted = true;
   meeting::Answer answer;
   answer.flags = static_cast<std::uint64_t>(flags);
   answer.made_of = g.made_of;

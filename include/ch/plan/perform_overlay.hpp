@@ -23,14 +23,16 @@ kernel::MountPoint kind_of(K& k, const Assembling& a, const CreatedMountPoint& p
 
 /// Makes in `upper` all mount points that the image lacks, and all links.
 template <kernel::Kernel K>
-Result<void> make_mount_points(K& k, Assembling& a, Fd upper) noexcept {
+Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) noexcept {
   for (std::size_t i = 0; i < a.steps.size(); ++i) {
+    // A layer in memory takes what is made along; its names may be there in the image.
+    std::uint8_t& note = kind == OverlayKind::directory ? a.note_for(i) : a.unnoted;
     const Step& step = a.steps[i];
     if (const auto* link = std::get_if<step::MakeLink>(&step)) {
       if (look_for_link(k, a, *link).there) continue;
-      CHARLIE_TRY(lift(kernel::make_link(k, a.root, upper, link->destination.view(),
-                                         link->target.c_str(), a.note_for(i)),
-                       link->destination.text));
+      CHARLIE_TRY(lift(
+          kernel::make_link(k, a.root, upper, link->destination.view(), link->target.c_str(), note),
+          link->destination.text));
       continue;
     }
     const CreatedMountPoint point(step);
@@ -42,9 +44,8 @@ Result<void> make_mount_points(K& k, Assembling& a, Fd upper) noexcept {
     kernel::RootWalk walk;
     CHARLIE_TRY(
         lift(walk.locate(k, a.root, point.destination.c_str(), names), point.destination.text));
-    CHARLIE_TRY(
-        lift(kernel::make_names(k, upper, names.view(), kind_of(k, a, point), a.note_for(i)),
-             point.destination.text));
+    CHARLIE_TRY(lift(kernel::make_names(k, upper, names.view(), kind_of(k, a, point), note),
+                     point.destination.text));
   }
   return {};
 }
@@ -90,7 +91,7 @@ template <kernel::Kernel K>
   if (!created) return failure(why_no_overlay(k, a, created.error()));
   if (!record.view().empty())
     CHARLIE_TRY(lift(write_layer_record(k, a, layer, record.view()), name));
-  CHARLIE_TRY(make_mount_points(k, a, layer.upper));
+  CHARLIE_TRY(make_mount_points(k, a, layer.upper, s.kind));
   const std::uint64_t read_only = s.kind == OverlayKind::if_needed ? kernel::mount_attr_rdonly : 0;
   return lift(
       kernel::fsmount(k, context, kernel::mount_attr_nosuid | kernel::mount_attr_nodev | read_only),
