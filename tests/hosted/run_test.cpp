@@ -300,11 +300,11 @@ TEST_CASE_METHOD(Fixture, "a refused run leaves a writable image below a layer a
 TEST_CASE_METHOD(Fixture, "a creator that fails when its peers are in leaves them their mounts",
                  "[userns]") {
   const auto shared =
-      host_integrated(image(image_path, Access::read_write), ch::bind("/usr", "/mnt/0"),
+      host_integrated(image(image_path, Access::read_write), ch::bind("/usr", "/mnt/new"),
                       peers("fails-" + std::to_string(::getpid()), 2));
   auto creator = spawn(shared, {"true"}, {.directory = "/nowhere"});
   std::this_thread::sleep_for(200ms);  // so that it is the first to come
-  auto other = spawn(shared, shell("sleep 1; test -d /mnt/0/bin && test -e /proc/self/stat"));
+  auto other = spawn(shared, shell("sleep 1; test -d /mnt/new/bin && test -e /proc/self/stat"));
   REQUIRE((creator && other));
   CHECK_FALSE(creator->wait());
   CHECK(other->wait()->shell_status() == 0);
