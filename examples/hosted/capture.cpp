@@ -22,7 +22,7 @@ int main(int, char** argv) {
   for (std::string word; words >> word;) std::cout << word << ' ' << word.size() << '\n';
 
   const auto late =
-      ch::capture(image, {"sh", "-c", "echo early; exec sleep 1000"}, {.timeout = 200ms});
+      ch::capture(image, {"sh", "-c", "echo early; exec sleep 1000"}, {.timeout = 2s});
   std::cout << late->out << (late->cut == ch::Cut::timeout ? "and then too late" : "in time")
             << '\n';
 }

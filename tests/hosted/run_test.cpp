@@ -183,14 +183,14 @@ TEST_CASE_METHOD(Fixture, "capture takes megabytes both ways, and keeps to its l
   CHECK(both->out == input);
   CHECK(both->err == input);
 
-  const auto late = capture(box(), shell("echo early; exec sleep 1000"), {.timeout = 300ms});
+  const auto late = capture(box(), shell("echo early; exec sleep 1000"), {.timeout = 3s});
   REQUIRE(late);
   CHECK(late->out == "early\n");
   CHECK(late->cut == Cut::timeout);
   CHECK(late->end.signal == SIGKILL);
   CHECK_FALSE(late->ok());
 
-  const auto closed = capture(box(), shell("exec >&- 2>&-; exec sleep 1000"), {.timeout = 300ms});
+  const auto closed = capture(box(), shell("exec >&- 2>&-; exec sleep 1000"), {.timeout = 3s});
   CHECK(closed->cut == Cut::timeout);
 
   const auto endless = capture(box(), shell("while :; do echo more; done"), {.limit = 100'000});
