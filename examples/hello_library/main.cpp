@@ -20,8 +20,8 @@ int main(int, char** argv) {
       ch::HostPath(argv[1]);
   const auto ended = ch::run(kernel, container, {"echo", command, environment}, arena);
   if (!ended)
-    std::printf("can't: error %d at %s\n", static_cast<int>(ended.error().code),
-                ended.error().path.c_str());
+    std::printf("can't: error %d at %s %s\n", static_cast<int>(ended.error().code),
+                ended.error().path.c_str(), ended.error().why.c_str());
   return ended ? ended->shell_status() : 31;
 }
 // [/readme]

@@ -39,8 +39,9 @@ inline void keep_job_server(Sequence<int>& all, std::string_view flags) noexcept
 
 /// All of them that are open, in the environment's arena. Empty if that is full. `living_tag`:
 /// the program holds one. A number that nobody has given us may be that of a file of our own,
-/// now or later, which must not stay: under close_at_exec, one that is marked so is ours, since
-/// what a program inherits is not. One system call for each.
+/// now or later, which must not stay: one that is marked close-on-exec and that a variable names
+/// is ours, since what a program inherits is not marked; under close_at_exec, where no caller
+/// has opened any, also one that is named. One system call for each.
 template <kernel::Kernel K>
 [[nodiscard]] std::span<const int> kept_descriptors(
     K& k, std::span<const int> named, bool living_tag, Environment& environment,
@@ -49,14 +50,14 @@ template <kernel::Kernel K>
   auto all = environment.arena().sequence<int>(named.size() + others);
   for (const int fd : named)
     if (fd > 2) (void)all.push_back(fd);
+  const std::size_t by_caller = descriptors == Descriptors::close_now ? all.size() : 0;
   for (const char* name : {"PMI_FD", "PMI2_FD", "PALS_FD"})
     if (const char* value = environment.get(name)) detail::keep(all, value);
   if (const char* flags = environment.get("MAKEFLAGS")) detail::keep_job_server(all, flags);
   auto open = Sequence<int>(all.begin(), all.capacity());  // in place
-  for (const int fd : all) {
-    const auto marked = kernel::closes_at_exec(k, static_cast<Fd>(fd));
-    if (marked.ok() && !(marked.value() && descriptors == Descriptors::close_at_exec))
-      (void)open.push_back(fd);
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    const auto marked = kernel::closes_at_exec(k, static_cast<Fd>(all[i]));
+    if (marked.ok() && (i < by_caller || !marked.value())) (void)open.push_back(all[i]);
   }
   if (living_tag) (void)open.push_back(meeting::tag_descriptor);
   return open.span();

@@ -279,6 +279,7 @@ TEST_CASE_METHOD(Fixture, "what can't be meant is refused", "[userns]") {
   REQUIRE(over);
   CHECK(over->cut == Cut::timeout);
   CHECK_FALSE(run(box(), {"echo", std::string("a\0b", 3)}));
+  CHECK_FALSE(run(box(), {"true"}, {.directory = std::string("/mnt\0x", 6)}));
   CHECK_FALSE(run(image(image_path + std::string("\0x", 2)), {"true"}));
   CHECK_FALSE(run(box(), {"true"}, {.out = Stream::pipe()}));
 }

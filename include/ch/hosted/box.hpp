@@ -100,20 +100,11 @@ class Box {
     bool full = false;
     std::apply([&](const auto&... value) { (put(made, value), ...); }, values_);
     if constexpr (has<Bind>)
-      made.mounts.template get<UserBinds>().binds =
-          gather<Bind, UserBind>(arena, full, [](const Bind& b) noexcept {
-            return UserBind{HostPath(b.source.c_str()), ImagePath(b.destination.c_str()), b.access};
-          });
+      made.mounts.template get<UserBinds>().binds = gather<Bind, UserBind>(arena, full);
     if constexpr (has<Link>)
-      made.mounts.template get<Additions>().links =
-          gather<Link, UserLink>(arena, full, [](const Link& l) noexcept {
-            return UserLink{l.target.c_str(), ImagePath(l.destination.c_str())};
-          });
+      made.mounts.template get<Additions>().links = gather<Link, UserLink>(arena, full);
     if constexpr (has<File>)
-      made.mounts.template get<Additions>().files =
-          gather<File, UserFile>(arena, full, [](const File& f) noexcept {
-            return UserFile{f.content.view(), ImagePath(f.destination.c_str())};
-          });
+      made.mounts.template get<Additions>().files = gather<File, UserFile>(arena, full);
     if (full) return detail::no_memory();
     return made;
   }
@@ -141,13 +132,12 @@ class Box {
     else if constexpr (!detail::IsPart<V>)
       detail::Filler<container_type>{made}(value);
   }
-  /// All values of type V, each as `view` makes it an Element, in `arena`.
-  template <class V, class Element, class View>
-  [[nodiscard]] std::span<const Element> gather(Arena& arena, bool& full,
-                                                View view) const noexcept {
+  /// Views of all values of type V, in `arena`.
+  template <class V, class Element>
+  [[nodiscard]] std::span<const Element> gather(Arena& arena, bool& full) const noexcept {
     auto all = arena.sequence<Element>((0 + ... + (std::same_as<V, Values> ? 1 : 0)));
     const auto add = [&]<class Other>(const Other& value) noexcept {
-      if constexpr (std::same_as<Other, V>) full = !all.push_back(view(value)) || full;
+      if constexpr (std::same_as<Other, V>) full = !all.push_back(value.view()) || full;
     };
     std::apply([&](const auto&... value) { (add(value), ...); }, values_);
     return all.span();

@@ -175,8 +175,8 @@ template <class T>
 /// so is a death by a signal. Not for a box with a pid or time namespace (EINVAL), which a process
 /// can't enter itself.
 ///
-///     const auto found = ch::call(ch::image("/img"), [] { return ::access("/usr/bin/gcc", X_OK) ==
-///     0; });
+///     const auto box = ch::image("/img");
+///     const auto has_gcc = ch::call(box, [] { return ::access("/usr/bin/gcc", X_OK) == 0; });
 template <class B, class F>
 [[nodiscard]] auto call(const B& box, F&& function) -> Outcome<std::invoke_result_t<F&>> {
   using T = std::invoke_result_t<F&>;

@@ -38,15 +38,9 @@ class HostIntegratedBox {
   /// See Plannable.
   [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
                                    Arena& arena) const {
-    const auto binds = views<UserBind>(arena, binds_, [](const Bind& b) noexcept {
-      return UserBind{HostPath(b.source.c_str()), ImagePath(b.destination.c_str()), b.access};
-    });
-    const auto links = views<UserLink>(arena, links_, [](const Link& l) noexcept {
-      return UserLink{l.target.c_str(), ImagePath(l.destination.c_str())};
-    });
-    const auto files = views<UserFile>(arena, files_, [](const File& f) noexcept {
-      return UserFile{f.content.view(), ImagePath(f.destination.c_str())};
-    });
+    const auto binds = views<UserBind>(arena, binds_);
+    const auto links = views<UserLink>(arena, links_);
+    const auto files = views<UserFile>(arena, files_);
     if (binds.size() != binds_.size() || links.size() != links_.size() ||
         files.size() != files_.size())
       return detail::no_memory();
@@ -73,9 +67,6 @@ class HostIntegratedBox {
     if (problem.code == Errno::enomem) return detail::no_memory();
     if (!problem.ok()) return detail::bad_environment(problem.what);
     made.program.streams = request.streams;
-    // What is close-on-exec is this program's own, whatever a variable says of its number.
-    made.program.keep_descriptors =
-        kept_descriptors(k, {}, false, environment, Descriptors::close_at_exec);
     const Result<Plan> plan = request.program ? made.container.plan(facts, made.program, arena)
                                               : made.container.plan(facts, arena);
     if (!plan) return explain_failure(plan.error(), {});
@@ -83,11 +74,11 @@ class HostIntegratedBox {
   }
 
  private:
-  template <class Element, class V, class View>
-  [[nodiscard]] static std::span<const Element> views(Arena& arena, const std::vector<V>& values,
-                                                      View view) noexcept {
+  template <class Element, class V>
+  [[nodiscard]] static std::span<const Element> views(Arena& arena,
+                                                      const std::vector<V>& values) noexcept {
     auto all = arena.sequence<Element>(values.size());
-    for (const V& value : values) (void)all.push_back(view(value));
+    for (const V& value : values) (void)all.push_back(value.view());
     return all.span();
   }
 

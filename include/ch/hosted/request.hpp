@@ -31,8 +31,8 @@ struct Request {
 ///
 /// Laws: asks the kernel only about the image and the accounts; changes nothing.
 ///
-/// Models: Box<...> (compose), HostIntegratedBox (host_integrated), Image by itself, which
-/// stands for host_integrated(image).
+/// Models: Box<...> (compose), HostIntegratedBox (host_integrated). An Image is not one, but
+/// stands for host_integrated(image) where a box is taken.
 template <class B>
 concept Plannable = requires(const B& box, const HostFacts& facts, const Request& request,
                              Arena& arena) {
@@ -42,8 +42,7 @@ concept Plannable = requires(const B& box, const HostFacts& facts, const Request
 namespace detail {
 
 /// `options` as edits of the environment.
-template <class OptionsT>
-[[nodiscard]] std::vector<InnerEdit> edits_of(const OptionsT& options) {
+[[nodiscard]] inline std::vector<InnerEdit> edits_of(const Options& options) {
   std::vector<InnerEdit> edits;
   edits.reserve(options.unset.size() + options.environment.size());
   for (const std::string& glob : options.unset)
@@ -110,8 +109,7 @@ template <class ContainerT>
   if (program.argv != nullptr) program.name = program.argv[0];
   program.envp = environment.envp();
   if (const char* path = environment.get("PATH")) program.search_path = path;
-  program.keep_descriptors =
-      kept_descriptors(k, {}, false, environment, Descriptors::close_at_exec);
+  program.keep_descriptors = kept_descriptors(k, {}, false, environment);
   program.streams = request.streams;
   const Result<Plan> plan =
       request.program ? container.plan(facts, program, arena) : container.plan(facts, arena);

@@ -135,12 +135,14 @@ template <class B>
     handles.streams[place] = std::move(opened[place].outside);
     if (opened[place].number >= 0) streams.push_back({Fd{opened[place].number}, Fd{place}});
   }
-  for (const std::string& word : command.words())
-    if (word.find('\0') != std::string::npos) {
-      Failure wrong = detail::failed_call(EINVAL, "pass the command");
-      wrong.cause = "a word of it has a NUL inside, where the program would see its end";
-      return wrong;
-    }
+  const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
+  bool cut = has_nul(options.directory.str());
+  for (const std::string& word : command.words()) cut = cut || has_nul(word);
+  if (cut) {
+    Failure wrong = detail::failed_call(EINVAL, "pass the command and its directory");
+    wrong.cause = "a text of them has a NUL inside, where the program would see its end";
+    return wrong;
+  }
   const std::vector<const char*> argv = command.argv();
   const std::vector<InnerEdit> edits = detail::edits_of(options);
   const Request request{argv.empty() ? nullptr : argv.data(),

@@ -108,8 +108,9 @@ struct Pipe {
     errno = static_cast<int>(made.error());
     return {};
   }
-  return {above_streams(OwnedFd(static_cast<int>(ends[0]))),
-          above_streams(OwnedFd(static_cast<int>(ends[1])))};
+  Pipe both{above_streams(OwnedFd(static_cast<int>(ends[0]))),
+            above_streams(OwnedFd(static_cast<int>(ends[1])))};
+  return both.from && both.to ? std::move(both) : Pipe();
 }
 
 /// Reads what is there; false at the end of the stream.

@@ -29,6 +29,10 @@ struct Bind {
   Given source{};
   Given destination{};
   Access access = Access::read_write;
+
+  [[nodiscard]] UserBind view() const noexcept {
+    return {HostPath(source.c_str()), ImagePath(destination.c_str()), access};
+  }
 };
 [[nodiscard]] inline Bind bind(Given source, Given destination,
                                Access access = Access::read_write) {
@@ -43,6 +47,10 @@ struct Bind {
 struct Link {
   Given target{};
   Given destination{};
+
+  [[nodiscard]] UserLink view() const noexcept {
+    return {target.c_str(), ImagePath(destination.c_str())};
+  }
 };
 [[nodiscard]] inline Link link(Given target, Given destination) {
   return {std::move(target), std::move(destination)};
@@ -52,6 +60,10 @@ struct Link {
 struct File {
   Given content{};
   Given destination{};
+
+  [[nodiscard]] UserFile view() const noexcept {
+    return {content.view(), ImagePath(destination.c_str())};
+  }
 };
 [[nodiscard]] inline File file(Given content, Given destination) {
   return {std::move(content), std::move(destination)};

@@ -36,10 +36,10 @@ namespace detail {
 ///
 /// Effect on failure: descriptors are closed as `descriptors` says; a detached tree is
 /// gone with them; what was made in the image or in a layer that is kept is taken back, unless
-/// it is Execute that fails, in a container that stands; namespaces that were entered stay
-/// entered, so the process can only report and end. Allocates nothing, touches no libc, may run
-/// between clone and exec. `first` skips steps that the caller has done by other means (clone's
-/// flags).
+/// it is Execute that fails, in a container that stands, or peers have been admitted; namespaces
+/// that were entered stay entered, so the process can only report and end. Allocates nothing,
+/// touches no libc, may run between clone and exec. `first` skips steps that the caller has done by
+/// other means (clone's flags).
 ///
 /// Mount points are taken to exist, and the mount API to be there. Where a mount point
 /// that may be made is missing, or a filter hides the API from a kernel that has it, the

@@ -25,7 +25,8 @@ struct Plan {
   std::span<const Step> steps{};
   Assembly assembly = Assembly::detached;
   /// For each step, what executing it has made where it lasts (take_back.hpp). Empty where no
-  /// step can; a plan without it takes nothing back.
+  /// step can; a plan without it takes nothing back. Written by execute, so a plan that has it is
+  /// for one launch at a time.
   std::span<std::uint8_t> made{};
 };
 
@@ -38,8 +39,8 @@ class PlanBuilder {
       : arena_(arena), steps_(arena.sequence<Step>(usual)), full_(steps_.capacity() == 0) {}
 
   void add(const Step& step) noexcept { full_ = !arena_.push_back(steps_, step) || full_; }
-  /// Shows `source` of the host at `destination` of the container; a path in each of which the
-  /// builder takes no copy.
+  /// Shows `source` of the host at `destination` of the container. The paths are views, as in
+  /// every step.
   void bind(HostPath source, ImagePath destination, IfMissing if_missing = IfMissing::fail,
             Access access = Access::read_write) noexcept {
     add(step::Bind{source, destination, access, if_missing});

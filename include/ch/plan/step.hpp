@@ -47,7 +47,7 @@ struct JoinNamespaces {
 /// Finds the peers of the group `tag`. The first to come is the creator and goes on with
 /// the next step; the others wait for its container, take its namespaces and go on after
 /// AdmitPeers. `expected` 0: a tag that lives; who comes when it does joins it at once.
-/// man 7 unix, "Abstract sockets". The one memory that a step writes to is `notes`.
+/// man 7 unix, "Abstract sockets". The step writes to `notes`.
 struct MeetPeers {
   ZString tag{};
   std::uint32_t expected = 0;
