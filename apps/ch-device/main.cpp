@@ -8,7 +8,7 @@
 #include <cstdio>
 #include <new>
 
-#include "apps/ch-device/options.hpp"
+#include "apps/ch-device/command_line.hpp"
 #include "ch/cli/all_printed.hpp"
 #include "ch/cli/help.hpp"
 #include "ch/cli/privilege.hpp"

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. The command line of ch-device, read.
+// Floor 7. What ch-device has been asked, and how each argument of the options in
+// option_table.hpp is read.
 #pragma once
 
-#include "apps/ch-device/option_table.hpp"
+#include "ch/cli/described.hpp"
 #include "ch/inject/cdi.hpp"
 
 namespace ch_device {
@@ -19,78 +20,16 @@ struct Options {
   std::string problem;
 };
 
-/// Takes one option. False: `problem` says what is wrong.
-[[nodiscard]] inline bool apply(const ch::cli::Item& item, Options& o) {
-  const std::string value = item.value != nullptr ? item.value : "";
-  switch (item.id) {
-    case opt_cdi_dirs:
-      o.directories = ch::inject::cdi::split_directories(value);
-      if (o.directories.empty()) o.problem = "--cdi-dirs needs a directory";
-      break;
-    case opt_device:
-      if (const auto request = ch::inject::cdi::parse_request(value))
-        o.requests.push_back(*request);
-      else
-        o.problem = "a device is VENDOR/CLASS=NAME, such as nvidia.com/gpu=0: " +
-                    ch::inject::printable(value);
-      break;
-    case opt_image:
-      o.image = value;
-      break;
-    case opt_ld_cache:
-      o.cache_file = value;
-      break;
-    case opt_run:
-      o.run = value;
-      break;
-    case opt_list:
-      o.task = Options::Task::list;
-      break;
-    case opt_quiet:
-      o.quiet = true;
-      break;
-    case opt_help:
-      o.task = Options::Task::help;
-      break;
-    case opt_usage:
-      o.task = Options::Task::usage;
-      break;
-    case opt_version:
-      o.task = Options::Task::version;
-      break;
-    default:
-      o.problem = "unknown option";
-  }
-  return o.problem.empty();
+inline const char* take_directories(Options& o, const char* list) {
+  o.directories = ch::inject::cdi::split_directories(list);
+  return o.directories.empty() ? "--cdi-dirs needs a directory" : nullptr;
 }
 
-inline Options parse(int argc, char** argv) {
-  using Kind = ch::cli::Item::Kind;
-  Options o;
-  const char* directories = std::getenv("CH_RUN_CDI_DIRS");
-  if (directories != nullptr && *directories != '\0')
-    o.directories = ch::inject::cdi::split_directories(directories);
-  ch::cli::Parser parser(table, argc, argv);
-  for (auto item = parser.next(); item.kind != Kind::end; item = parser.next()) {
-    if (item.kind == Kind::operand) {
-      o.command_line.push_back(const_cast<char*>(item.value));
-    } else if (item.kind == Kind::error) {
-      o.problem = std::string(item.problem) + ": " + std::string(item.subject);
-      return o;
-    } else if (!apply(item, o)) {
-      return o;
-    }
-  }
-  if (o.task != Options::Task::resolve) return o;
-  if (o.requests.empty())
-    o.problem = "no device is asked for";
-  else if (o.image.empty())
-    o.problem = "no image is given: --image";
-  else if (o.run.empty() && !o.command_line.empty())
-    o.problem = "too many arguments: " + std::string(o.command_line[0]);
-  else if (!o.run.empty() && o.command_line.empty())
-    o.problem = "--run needs the command line of ch-run after --";
-  return o;
+inline const char* take_device(Options& o, const char* device) {
+  const auto request = ch::inject::cdi::parse_request(device);
+  if (!request) return "a device is VENDOR/CLASS=NAME, such as nvidia.com/gpu=0";
+  o.requests.push_back(*request);
+  return nullptr;
 }
 
 }  // namespace ch_device

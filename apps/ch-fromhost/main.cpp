@@ -6,7 +6,7 @@
 
 #include <cstdio>
 
-#include "apps/ch-fromhost/options.hpp"
+#include "apps/ch-fromhost/command_line.hpp"
 #include "ch/cli/all_printed.hpp"
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
@@ -71,27 +71,27 @@ std::vector<Request> requests_of_device(const Options& o, const Source& source,
 
 /// The files of one source.
 std::vector<Request> requests_of(const Options& o, const Source& source, cdi::ImageEdits& devices) {
-  if (source.id == ch_fromhost::opt_cdi) return requests_of_device(o, source, devices);
+  if (source.kind == ch_fromhost::Source::Kind::cdi) return requests_of_device(o, source, devices);
   std::vector<std::string> paths;
   std::string origin = "--path";
-  switch (source.id) {
-    case ch_fromhost::opt_cmd:
+  switch (source.kind) {
+    case ch_fromhost::Source::Kind::command:
       paths = paths_from_command(source.value);
       origin = "--cmd " + source.value;
       break;
-    case ch_fromhost::opt_file:
+    case ch_fromhost::Source::Kind::file:
       paths = paths_from_file(source.value);
       origin = "--file " + source.value;
       break;
-    case ch_fromhost::opt_nvidia:
+    case ch_fromhost::Source::Kind::nvidia:
       paths = paths_from_nvidia();
       origin = "--nvidia";
       break;
-    case ch_fromhost::opt_cray_cxi:
+    case ch_fromhost::Source::Kind::cray_cxi:
       paths = {path_from_variable("CH_FROMHOST_OFI_CXI")};
       origin = "CH_FROMHOST_OFI_CXI";
       break;
-    case ch_fromhost::opt_cray_gni:
+    case ch_fromhost::Source::Kind::cray_gni:
       paths = {path_from_variable("CH_FROMHOST_OFI_GNI")};
       origin = "CH_FROMHOST_OFI_GNI";
       break;

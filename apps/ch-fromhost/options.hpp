@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. The command line of ch-fromhost, read: which sources, in order, each with the
-// --dest that stood before it.
+// Floor 7. What ch-fromhost has been asked: which sources, in order, each with the --dest that
+// stood before it; and how each argument of the options in option_table.hpp is read.
 #pragma once
 
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "apps/ch-fromhost/option_table.hpp"
+#include "ch/cli/described.hpp"
 
 namespace ch_fromhost {
 
@@ -16,7 +16,8 @@ enum class Task { inject, list, remove, print_libraries, print_fabric, help, usa
 
 /// One source of files.
 struct Source {
-  Id id = opt_path;
+  enum class Kind { path, file, command, cdi, nvidia, cray_cxi, cray_gni };
+  Kind kind = Kind::path;
   std::string value;
   std::optional<std::string> destination;
 };
@@ -27,7 +28,8 @@ struct Options {
   bool dry_run = false;
   bool ldconfig = true;
   std::vector<Source> sources;
-  std::string cdi_directories;  // empty: the usual ones
+  std::optional<std::string> destination;  // of the sources that follow
+  std::string cdi_directories;             // empty: the usual ones
   std::string image;
   std::string problem;  // if not empty, the command line is wrong
 };
@@ -51,101 +53,32 @@ struct Options {
   }
 }
 
-/// Takes on `task`: one at a time, but who asks for help or the version gets nothing else.
-inline void choose(Options& o, Task task) {
+/// One task at a time, but who asks for help or the version gets nothing else.
+template <Task task>
+const char* take_task(Options& o, const char*) {
   if (is_about_itself(task) || o.task == Task::inject || o.task == task)
     o.task = task;
   else if (!is_about_itself(o.task))
     o.problem = std::string(name_of(o.task)) + " and " + name_of(task) + " can't be given together";
+  return o.problem.empty() ? nullptr : o.problem.c_str();
 }
 
-inline void apply(const ch::cli::Item& item, Options& o, std::optional<std::string>& destination) {
-  const std::string value = item.value != nullptr ? item.value : "";
-  switch (item.id) {
-    case opt_cmd:
-    case opt_file:
-    case opt_path:
-    case opt_dest:
-      if (value.empty()) {
-        o.problem = item.id == opt_cmd    ? "--cmd must not be empty"
-                    : item.id == opt_file ? "--file must not be empty"
-                    : item.id == opt_path ? "--path must not be empty"
-                                          : "--dest must not be empty";
-      } else if (item.id == opt_dest) {
-        destination = value;
-      } else {
-        o.sources.push_back({static_cast<Id>(item.id), value, destination});
-      }
-      break;
-    case opt_cdi_dirs:
-      o.cdi_directories = value;
-      break;
-    case opt_cdi:
-      o.sources.push_back({opt_cdi, value, destination});
-      break;
-    case opt_nvidia:
-    case opt_cray_cxi:
-    case opt_cray_gni:
-      o.sources.push_back({static_cast<Id>(item.id), {}, destination});
-      break;
-    case opt_no_ldconfig:
-      o.ldconfig = false;
-      break;
-    case opt_dry_run:
-      o.dry_run = true;
-      break;
-    case opt_verbose:
-      o.verbose = true;
-      break;
-    case opt_list:
-      choose(o, Task::list);
-      break;
-    case opt_remove:
-      choose(o, Task::remove);
-      break;
-    case opt_lib_path:
-      choose(o, Task::print_libraries);
-      break;
-    case opt_fi_path:
-      choose(o, Task::print_fabric);
-      break;
-    case opt_help:
-      choose(o, Task::help);
-      break;
-    case opt_usage:
-      choose(o, Task::usage);
-      break;
-    default:
-      choose(o, Task::version);
-      break;
+template <Source::Kind kind>
+const char* take_source(Options& o, const char* value) {
+  using enum Source::Kind;
+  if (value != nullptr && *value == '\0') {
+    if (kind == command) return "--cmd must not be empty";
+    if (kind == file) return "--file must not be empty";
+    if (kind == path) return "--path must not be empty";
   }
+  o.sources.push_back({kind, value == nullptr ? "" : value, o.destination});
+  return nullptr;
 }
 
-inline Options parse(int argc, char** argv) {
-  Options o;
-  std::optional<std::string> destination;
-  ch::cli::Parser parser(table, argc, argv);
-  while (o.problem.empty()) {
-    const ch::cli::Item item = parser.next();
-    using Kind = ch::cli::Item::Kind;
-    if (item.kind == Kind::end) break;
-    if (item.kind == Kind::error)
-      o.problem = std::string(item.problem) + ": " + std::string(item.subject);
-    else if (item.kind == Kind::option)
-      apply(item, o, destination);
-    else if (!o.image.empty())
-      o.problem = std::string("duplicate image: ") + item.value;
-    else
-      o.image = item.value;
-  }
-  if (!o.problem.empty() || is_about_itself(o.task)) return o;
-  if (o.image.empty())
-    o.problem = "no image specified";
-  else if (o.task == Task::inject && o.sources.empty())
-    o.problem = "empty file list: nothing to inject was given";
-  else if (o.task != Task::inject && !o.sources.empty())
-    o.problem = std::string(name_of(o.task)) + " injects nothing; run it without files to inject";
-  return o;
+inline const char* take_destination(Options& o, const char* directory) {
+  if (*directory == '\0') return "--dest must not be empty";
+  o.destination = directory;
+  return nullptr;
 }
 
 }  // namespace ch_fromhost

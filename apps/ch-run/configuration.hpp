@@ -6,12 +6,15 @@
 // options that describe the container; the command line has the last word.
 #pragma once
 
-#include <initializer_list>
-
-#include "apps/ch-run/options.hpp"
+#include "apps/ch-run/command_line.hpp"
 #include "ch/text_file.hpp"
 
 namespace ch_run {
+
+inline constexpr ch::cli::RowSet device_file(table, {"device-file"});
+/// With these no configuration is read.
+inline constexpr ch::cli::RowSet without_configuration(table, {"check", "feature", "help",
+                                                               "no-conf", "usage", "version"});
 
 inline constexpr const char* site_configuration = "/etc/charlie/ch-run.conf";
 
@@ -25,15 +28,13 @@ inline UsageError apply_line(std::string_view line, Options& o, ch::Arena& arena
   ch::cli::Parser parser(table, 2, argv);
   const ch::cli::Item item = parser.next();
   if (item.kind == ch::cli::Item::Kind::error) return {item.problem, line};
-  for (const ch::cli::Option& row : table)
-    if (row.id == item.id && (row.group == information || row.id == opt_device_file))
-      return {"this option has no place in a configuration file", line};
-  if (item.id == opt_bind) {
-    const std::string_view value(item.value);
-    if (value.find(':') == std::string_view::npos)
-      return {"a bind in a configuration file needs a destination", line};
-  }
-  return apply(item, o, arena);
+  if (table[item.index].group == information || device_file.has(item.index))
+    return {"this option has no place in a configuration file", line};
+  if (takes[item.index] == take_bind &&
+      std::string_view(item.value).find(':') == std::string_view::npos)
+    return {"a bind in a configuration file needs a destination", line};
+  o.arena = &arena;
+  return {takes[item.index](o, item.value), line};
 }
 
 }  // namespace detail
@@ -49,23 +50,19 @@ inline UsageError apply_configuration(std::string_view text, Options& o,
     while (!line.empty() && blank(line.front())) line.remove_prefix(1);
     while (!line.empty() && blank(line.back())) line.remove_suffix(1);
     if (line.empty() || line.front() == '#') continue;
-    if (const auto problem = detail::apply_line(line, o, arena); problem.problem != nullptr)
-      return problem;
+    if (const auto problem = detail::apply_line(line, o, arena); problem) return problem;
   }
   return {};
 }
 
 /// Does the command line have one of the options, before any "--"? Then `value` is its argument.
-inline bool mentions(int argc, const char* const* argv, std::initializer_list<Id> ids,
+inline bool mentions(int argc, const char* const* argv, const ch::cli::RowSet& options,
                      const char** value = nullptr) noexcept {
   ch::cli::Parser parser(table, argc, argv);
   for (auto item = parser.next(); item.kind != ch::cli::Item::Kind::end; item = parser.next()) {
-    if (item.kind != ch::cli::Item::Kind::option) continue;
-    for (const Id id : ids) {
-      if (item.id != id) continue;
-      if (value != nullptr) *value = item.value;
-      return true;
-    }
+    if (item.kind != ch::cli::Item::Kind::option || !options.has(item.index)) continue;
+    if (value != nullptr) *value = item.value;
+    return true;
   }
   return false;
 }

@@ -6,7 +6,7 @@
 
 #include <optional>
 
-#include "apps/ch-run/option_table.hpp"
+#include "apps/ch-run/parse_value.hpp"
 #include "ch/policies/join/peer_group.hpp"
 
 namespace ch_run {
@@ -19,30 +19,28 @@ struct JoinOptions {
   std::uint64_t timeout_s = 30;
 };
 
-/// Gives one option's value to `join`. Answers what is wrong with it, or null.
-inline const char* apply_join(const ch::cli::Item& item, JoinOptions& join) noexcept {
+inline const char* take_join_pid(JoinOptions& join, const char* text) noexcept {
   std::uint64_t number = 0;
-  if (item.id == opt_join_pid) {
-    if (!ch::parse_number(item.value, 0x7fffffff, number) || number == 0)
-      return "--join-pid takes the number of a process";
-    join.pid = static_cast<ch::Pid>(number);
-    return nullptr;
-  }
-  if (item.id == opt_join_timeout) {
-    if (!ch::parse_number(item.value, 86400, number) || number == 0)
-      return "--join-timeout takes seconds, from 1 to 86400";
-    join.timeout_s = number;
-    return nullptr;
-  }
+  if (!ch::parse_number(text, 0x7fffffff, number) || number == 0)
+    return "--join-pid takes the number of a process";
+  join.pid = static_cast<ch::Pid>(number);
+  return nullptr;
+}
+inline const char* take_join_timeout(JoinOptions& join, const char* text) noexcept {
+  if (ch::parse_number(text, 86400, join.timeout_s) && join.timeout_s > 0) return nullptr;
+  return "--join-timeout takes seconds, from 1 to 86400";
+}
+inline const char* take_join_count(JoinOptions& join, const char* text) noexcept {
+  std::uint64_t number = 0;
+  if (!ch::parse_number(text, 65536, number)) return "--join-ct takes a number from 0 to 65536";
   join.wanted = true;
-  if (item.id == opt_join_ct) {
-    if (!ch::parse_number(item.value, 65536, number))
-      return "--join-ct takes a number from 0 to 65536";
-    join.count = static_cast<std::uint32_t>(number);
-  } else if (item.id == opt_join_tag) {
-    join.tag = item.value;
-    if (!ch::is_tag(item.value)) return "a tag has 1 to 64 visible ASCII characters, in --join-tag";
-  }
+  join.count = static_cast<std::uint32_t>(number);
+  return nullptr;
+}
+inline const char* take_join_tag(JoinOptions& join, const char* tag) noexcept {
+  if (!ch::is_tag(tag)) return "a tag has 1 to 64 visible ASCII characters, in --join-tag";
+  join.wanted = true;
+  join.tag = tag;
   return nullptr;
 }
 

@@ -36,7 +36,7 @@ int configure(Launch& l) noexcept {
     }
     const auto wrong = apply_configuration(*text, l.options, l.arena);
     l.configurations[path == site_configuration ? 0 : 1] = path;
-    if (wrong.problem == nullptr) continue;
+    if (!wrong) continue;
     l.problem << wrong.problem << ": " << wrong.subject << ", in " << path;
     return exit_usage;
   }
@@ -46,14 +46,14 @@ int configure(Launch& l) noexcept {
 /// Applies what ch-device has written, if the command line names that. Answers as configure.
 int configure_devices(Launch& l, int argc, char** argv) noexcept {
   const char* path = nullptr;
-  if (!mentions(argc, argv, {opt_device_file}, &path) || path == nullptr) return 0;
+  if (!mentions(argc, argv, device_file, &path) || path == nullptr) return 0;
   const auto text = read_text_file(l.k, Fd::cwd, path, l.arena);
   if (!text) {
     l.say_unread("can't read the device file ", path, text.error().code);
     return exit_container;
   }
   const auto wrong = apply_devices(*text, l.options, l.arena);
-  if (wrong.problem == nullptr) return 0;
+  if (!wrong) return 0;
   l.problem << wrong.problem << ": " << wrong.subject << ", in " << path;
   return exit_usage;
 }
@@ -134,8 +134,7 @@ int ch_main(int argc, char** argv, char** envp) {
 
   // The configuration comes first and the command line has the last word; so this looks
   // whether the configuration is wanted, before anything else is taken from the line.
-  const bool wanted = !mentions(
-      argc, argv, {opt_no_conf, opt_help, opt_usage, opt_version, opt_check, opt_feature});
+  const bool wanted = !mentions(argc, argv, without_configuration);
   if (const int status = wanted ? configure(l) : 0; status != 0) {
     l.messages().error(l.problem.view());
     l.messages().remedy("correct the file, or leave it out with --no-conf");
@@ -148,11 +147,11 @@ int ch_main(int argc, char** argv, char** envp) {
   }
   l.options.configured_binds = l.options.binds.size();
   const UsageError problem = parse(argc, argv, arena, l.options);
-  if (problem.problem != nullptr) {
+  if (problem) {
     l.problem << problem.problem;
     if (!problem.subject.empty()) l.problem << ": " << problem.subject;
     l.messages().error(l.problem.view());
-    l.messages().remedy(problem.remedy);
+    l.messages().remedy(problem.remedy != nullptr ? problem.remedy : "see ch-run --help");
     return exit_usage;
   }
   const Options& o = l.options;

@@ -15,8 +15,8 @@ namespace ch_run {
 /// Becomes ch-device, which lies beside this program or in ../libexec/charlie. Returns only
 /// on failure, and says why.
 template <ch::kernel::Kernel K>
-ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv,
-                          const char* const* envp, ch::Arena& arena) noexcept {
+ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv, const char* const* envp,
+                          ch::Arena& arena) noexcept {
   std::size_t words = 0;
   while (argv[words] != nullptr) ++words;
   const std::size_t room = words + 2 * o.devices.size() + 16;

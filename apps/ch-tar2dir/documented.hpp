@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What the arguments and operands of ch-tar2dir can be, for its completions. Each
-// option of the table that takes an argument has a row: the tests see to it.
+// Floor 7. ch-tar2dir as its manual page and its completions see it.
 #pragma once
 
 #include "apps/ch-tar2dir/option_table.hpp"
@@ -11,17 +10,10 @@ namespace ch_tar2dir {
 
 using ch::cli::Completes;
 
-inline constexpr ch::cli::Argues argument_kinds[] = {
-    {opt_contain, Completes::words, "auto always never"},
-    {opt_image, Completes::nothing},
-    {opt_max_files, Completes::nothing},
-    {opt_max_size, Completes::nothing},
-    {opt_platform, Completes::words, "linux/amd64 linux/arm64 linux/ppc64le linux/riscv64"},
-    {opt_threads, Completes::nothing},
-};
+inline constexpr auto completions = ch::cli::completions_of(detail::rows);
 
 inline constexpr Completes operand_kinds[] = {Completes::file, Completes::directory};
 
-inline constexpr ch::cli::Tool documented{"ch-tar2dir", table, argument_kinds, operand_kinds};
+inline constexpr ch::cli::Tool documented{"ch-tar2dir", table, completions, operand_kinds};
 
 }  // namespace ch_tar2dir

@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <cstdlib>
 
-#include "apps/ch-tar2dir/options.hpp"
+#include "apps/ch-tar2dir/command_line.hpp"
 #include "ch/cli/all_printed.hpp"
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
@@ -27,8 +27,8 @@
 namespace {
 
 using namespace ch::images;
+using ch_tar2dir::Messages;
 using ch_tar2dir::Options;
-using ch_tar2dir::Talk;
 using ch_tar2dir::Task;
 
 constexpr int exit_failure = 1;
@@ -78,7 +78,7 @@ std::string plural(std::uint64_t n, const char* noun) {
 }
 
 void print_report(const Options& o, const UnpackReport& r) {
-  if (o.talk == Talk::json) {
+  if (o.messages == Messages::json) {
     nlohmann::json json = to_json(r);
     json["archive"] = o.archive;
     if (!o.destination.empty()) json["directory"] = o.destination;
@@ -89,12 +89,13 @@ void print_report(const Options& o, const UnpackReport& r) {
     std::printf("%s\n", dump_json(json, 2).c_str());
     return;
   }
-  if (o.talk == Talk::quiet || r.made_by_another) return;  // the other one has said it
+  if (o.messages == Messages::errors_only || r.made_by_another)
+    return;  // the other one has said it
   if (r.devices_skipped != 0)
     std::printf("left out %s: a user may not make them\n",
                 plural(r.devices_skipped, "device file").c_str());
   for (const std::string& note : r.notes) std::printf("note: %s\n", note.c_str());
-  if (o.talk != Talk::verbose) return;
+  if (o.messages != Messages::detailed) return;
   std::printf("%s%s%s, compression %s, %s\n", r.format.c_str(), r.image_name.empty() ? "" : " ",
               printable(r.image_name).c_str(), r.compression.c_str(),
               plural(r.layers, "layer").c_str());
@@ -138,7 +139,7 @@ UnpackReport unpack(const Options& o) {
     outside.emplace();
     enter_subids();
   }
-  const bool talks = o.talk == Talk::usual || o.talk == Talk::verbose;
+  const bool talks = o.messages == Messages::usual || o.messages == Messages::detailed;
   const Siblings siblings{work_of(input, o.unpack), o.unpack.stop, [&] {
                             if (!talks) return;
                             std::printf("waiting for another ch-tar2dir, which is making %s\n",
@@ -154,9 +155,10 @@ UnpackReport unpack(const Options& o) {
       std::fflush(stdout);
     }
   }
-  ProgressBar bar(size_of(input.stream.get()), o.talk == Talk::quiet || o.talk == Talk::json
-                                                   ? ProgressBar::Show::never
-                                                   : ProgressBar::Show::if_terminal);
+  ProgressBar bar(size_of(input.stream.get()),
+                  o.messages == Messages::errors_only || o.messages == Messages::json
+                      ? ProgressBar::Show::never
+                      : ProgressBar::Show::if_terminal);
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
   return ch::images::unpack(
       input, directory, o.unpack, show,
@@ -174,7 +176,8 @@ UnpackReport look(const Options& o) {
         std::string("can't open the directory for temporary files: ") + std::strerror(errno),
         "set TMPDIR to a directory that you may write", errno);
   MemberLister lister([&o](const Member& m) {
-    if (o.task == Task::list && o.talk != Talk::json) std::printf("%s\n", listing_line(m).c_str());
+    if (o.task == Task::list && o.messages != Messages::json)
+      std::printf("%s\n", listing_line(m).c_str());
   });
   InputWatch watch;
   watch.stop = o.unpack.stop;
@@ -212,7 +215,7 @@ int run(Options& o) {
                    "ch-tar2dir: warning: the image that was replaced is in use by %s; it stays, as "
                    "%s\nch-tar2dir: remedy: remove that when they have ended\n",
                    text_of(report.users).c_str(), printable(report.kept).c_str());
-    if (o.talk == Talk::usual || o.talk == Talk::verbose) {
+    if (o.messages == Messages::usual || o.messages == Messages::detailed) {
       if (o.task == Task::unpack)
         std::printf("%s unpacked ok%s\n", o.destination.c_str(),
                     report.made_by_another ? ", by the other ch-tar2dir" : "");

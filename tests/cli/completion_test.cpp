@@ -9,16 +9,14 @@
 #include <string>
 #include <vector>
 
+#include "apps/ch-run/command_line.hpp"
 #include "apps/ch-run/documented.hpp"
-#include "apps/ch-run/options.hpp"
 #include "ch/cli/complete_bash.hpp"
 #include "ch/cli/complete_fish.hpp"
 #include "ch/cli/complete_zsh.hpp"
 
 namespace {
 
-using ch::cli::Argues;
-using ch::cli::Argument;
 using ch::cli::Completes;
 using ch::cli::Option;
 
@@ -35,23 +33,9 @@ std::vector<std::string> words_of(std::string_view list) {
 
 }  // namespace
 
-TEST_CASE("somebody has thought about every argument of ch-run", "[pure]") {
-  for (const Option& o : ch_run::table) {
-    INFO(o.name);
-    int rows = 0;
-    for (const Argues& a : ch_run::argument_kinds) rows += a.id == o.id ? 1 : 0;
-    CHECK(rows == (o.argument == Argument::none ? 0 : 1));
-  }
-  for (const Argues& a : ch_run::argument_kinds) {
-    INFO(a.id);
-    const bool has_words = a.kind == Completes::words || a.kind == Completes::list;
-    CHECK(has_words == !a.words.empty());
-  }
-}
-
 TEST_CASE("every word that is offered is one that ch-run takes", "[pure]") {
   for (const Option& o : ch_run::table) {
-    const Argues a = ch::cli::detail::argues(ch_run::documented, o);
+    const ch::cli::Completion a = ch::cli::detail::completion_of(ch_run::documented, o);
     if (o.name[0] == '\0' || a.words.empty()) continue;
     for (const std::string& word : words_of(a.words)) {
       const std::string text = std::string("--") + o.name + "=" + word;
@@ -84,7 +68,7 @@ TEST_CASE("what shells would interpret is quoted", "[pure]") {
 }
 
 TEST_CASE("a tool with other options and operands gets completions of its own", "[pure]") {
-  constexpr Option options[] = {{7, 'f', "force", Argument::none, "", "do it anyway", "All"}};
+  constexpr Option options[] = {{'f', "force", "", "do it anyway", "All"}};
   constexpr Completes operands[] = {Completes::file, Completes::directory, Completes::nothing};
   const ch::cli::Tool tool{"my-tool", options, {}, operands};
   std::string bash;

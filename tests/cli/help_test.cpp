@@ -13,17 +13,16 @@
 
 namespace {
 
-using ch::cli::Argument;
 using ch::cli::Option;
 
 constexpr Option options[] = {
-    {0, 'a', "all", Argument::none, "", "all of it", "First"},
-    {1, 'b', "bind", Argument::required, "SRC", "show it", "First"},
-    {1, 'd', "dir", Argument::required, "DIR", "", "First"},
-    {2, '\0', "color", Argument::optional, "WHEN",
+    {'a', "all", "", "all of it", "First"},
+    {'b', "bind", "SRC", "show it", "First"},
+    {'d', "dir", "DIR"},
+    {'\0', "color", "[WHEN]",
      "a text that is so long that it can not stand in one line of a terminal", "Second"},
-    {3, '\0', "a-name-that-needs-much-room", Argument::none, "", "draw", "Second"},
-    {4, 'x', "", Argument::required, "N", "just a letter", "Second"},
+    {'\0', "a-name-that-needs-much-room", "", "draw", "Second"},
+    {'x', "", "N", "just a letter", "Second"},
 };
 
 std::string help(std::span<const Option> table) {

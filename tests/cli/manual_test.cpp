@@ -8,14 +8,13 @@
 
 namespace {
 
-using ch::cli::Argument;
 using ch::cli::Option;
 
 constexpr Option options[] = {
-    {0, 'a', "all", Argument::none, "", "all of it", "First"},
-    {1, 'b', "bind", Argument::required, "SRC[:DST]", "write a colon as \\:, don't ~", "First"},
-    {1, 'd', "dir", Argument::required, "DIR", "", "First"},
-    {2, '\0', "no-color", Argument::optional, "WHEN", ".like a request", "Second"},
+    {'a', "all", "", "all of it", "First"},
+    {'b', "bind", "SRC[:DST]", "write a colon as \\:, don't ~", "First"},
+    {'d', "dir", "DIR"},
+    {'\0', "no-color", "[WHEN]", ".like a request", "Second"},
 };
 
 std::string manual(std::string_view source, std::string_view version = "1.2.3") {

@@ -8,24 +8,26 @@
 #include <string>
 #include <vector>
 
-#include "apps/ch-run/option_table.hpp"
+#include "apps/ch-fromhost/documented.hpp"
+#include "apps/ch-run/documented.hpp"
+#include "apps/ch-tar2dir/documented.hpp"
+#include "ch/cli/usage_text.hpp"
+#include "tests/support/option_table.hpp"
 
 namespace {
 
-using ch::cli::Argument;
 using ch::cli::Item;
 using ch::cli::Option;
 using ch::cli::Parser;
 
-enum Id : int { opt_all, opt_bind, opt_color, opt_colour_map, opt_verbose };
 constexpr Option options[] = {
-    {opt_all, 'a', "all", Argument::none, "", "all of it", "One"},
-    {opt_bind, 'b', "bind", Argument::required, "SRC", "show it", "One"},
-    {opt_bind, 'd', "dir", Argument::required, "DIR", "", "One"},
-    {opt_color, '\0', "color", Argument::optional, "WHEN", "paint", "Two"},
-    {opt_color, 'C', "colors", Argument::optional, "WHEN", "", "Two"},
-    {opt_colour_map, '\0', "colour-map", Argument::none, "", "draw", "Two"},
-    {opt_verbose, 'v', "verbose", Argument::none, "", "talk", "Two"},
+    {'a', "all", "", "all of it", "One"},
+    {'b', "bind", "SRC", "show it", "One"},
+    {'d', "dir", "DIR"},
+    {'\0', "color", "[WHEN]", "paint", "Two"},
+    {'C', "colors", "[WHEN]"},
+    {'\0', "colour-map", "", "draw", "Two"},
+    {'v', "verbose", "", "talk", "Two"},
 };
 
 /// What the parser makes of the words, in one line: "b=x" for an option with its argument,
@@ -41,7 +43,7 @@ std::string parsed(std::vector<const char*> words) {
     if (item.kind == Item::Kind::operand) {
       out += std::string("'") + item.value + "'";
     } else {
-      out += "abcmv"[item.id];
+      out += "ab?c?mv"[item.index];
       if (item.value != nullptr) out += std::string("=") + item.value;
     }
   }
@@ -115,28 +117,72 @@ TEST_CASE("no command line at all is an empty one", "[pure]") {
   CHECK(parser.next().kind == Item::Kind::end);
 }
 
-TEST_CASE("the table of ch-run is sound", "[pure]") {
-  for (const Option& o : ch_run::table) {
-    INFO(o.name << " " << o.letter);
-    CHECK((o.letter != '\0' || o.name[0] != '\0'));
-    CHECK((o.argument == Argument::none) == (o.placeholder[0] == '\0'));
-    int same_letter = 0;
-    int same_name = 0;
-    int documented = 0;
-    for (const Option& other : ch_run::table) {
-      if (o.letter != '\0' && other.letter == o.letter) ++same_letter;
-      if (o.name[0] != '\0' && std::string(other.name) == o.name) ++same_name;
-      if (other.id == o.id && other.help[0] != '\0') ++documented;
-      // Another row of the same option takes its argument in the same way.
-      if (other.id == o.id) CHECK(other.argument == o.argument);
-    }
-    CHECK(same_letter <= 1);
-    CHECK(same_name <= 1);
-    CHECK(documented == 1);
-    const std::string help(o.help);
-    if (help.empty()) continue;
-    CHECK(o.group[0] != '\0');
-    CHECK(help.back() != '.');
-    CHECK(help.find("  ") == std::string::npos);
-  }
+TEST_CASE("the tables of ch-run, ch-tar2dir and ch-fromhost are sound", "[pure]") {
+  test::check_table(ch_run::documented, ch_run::takes);
+  test::check_table(ch_tar2dir::documented, ch_tar2dir::takes);
+  test::check_table(ch_fromhost::documented, ch_fromhost::takes);
+}
+
+namespace {
+struct Values {
+  bool all = false;
+  int loud = 0;
+  std::string text;
+  unsigned threads = 0;
+  enum class When { never, always } when = When::never;
+};
+constexpr char when_words[] = "never always";
+constexpr ch::cli::Described<Values> rows[] = {
+    {{'a', "all", "", "all of it", "One"}, ch::cli::sets<&Values::all, true>},
+    {{'v', "verbose", "", "talk", "One"}, ch::cli::counts<&Values::loud>},
+    {{'t', "text", "TEXT", "say it", "One"}, ch::cli::text<&Values::text>},
+    {{'T', "say", "TEXT"}},
+    {{'j', "threads", "N", "how many", "One"}, ch::cli::number<&Values::threads, 1, 256>},
+    {{'w', "when", "WHEN", "when", "One"}, ch::cli::one_of<&Values::when, when_words>},
+};
+constexpr auto table = ch::cli::options_of(rows);
+constexpr auto takes = ch::cli::takes_of(rows);
+
+/// Reads the words; returns what was wrong.
+std::string read(std::vector<const char*> words, Values& values, std::string& operands) {
+  words.insert(words.begin(), "tool");
+  const auto operand = [&operands](const char* word) {
+    operands += word;
+    return ch::cli::UsageError{};
+  };
+  return ch::cli::text_of(
+      ch::cli::read(table, takes, static_cast<int>(words.size()), words.data(), values, operand));
+}
+}  // namespace
+
+TEST_CASE("a described option gives its value to the member that it names", "[pure]") {
+  Values v;
+  std::string operands;
+  CHECK(read({"-avv", "x", "-T", "one", "--threads=256", "--when", "always", "y"}, v, operands) ==
+        "");
+  CHECK(v.all);
+  CHECK(v.loud == 2);
+  CHECK(v.text == "one");
+  CHECK(v.threads == 256);
+  CHECK(v.when == Values::When::always);
+  CHECK(operands == "xy");
+}
+
+TEST_CASE("an argument that an option can't take is named with what it should be", "[pure]") {
+  Values v;
+  std::string operands;
+  CHECK(read({"-j", "0"}, v, operands) == "--threads: \"0\" is not a valid N");
+  CHECK(read({"-j257"}, v, operands) == "--threads: \"257\" is not a valid N");
+  CHECK(read({"--when=alw"}, v, operands) == "--when: \"alw\" is not a valid WHEN");
+  CHECK(read({"--when="}, v, operands) == "--when: \"\" is not a valid WHEN");
+  CHECK(read({"--no"}, v, operands) == "unknown option: --no");
+  CHECK(v.threads == 0);
+  CHECK(v.when == Values::When::never);
+}
+
+TEST_CASE("a set of rows has those that it names", "[pure]") {
+  constexpr ch::cli::RowSet some(table, {"all", "when"});
+  CHECK(some.has(0));
+  CHECK_FALSE(some.has(1));
+  CHECK(some.has(5));
 }

@@ -13,9 +13,9 @@
 #include <memory>
 #include <vector>
 
-#include "apps/ch-device/options.hpp"
-#include "apps/ch-fromhost/options.hpp"
-#include "apps/ch-tar2dir/options.hpp"
+#include "apps/ch-device/command_line.hpp"
+#include "apps/ch-fromhost/command_line.hpp"
+#include "apps/ch-tar2dir/command_line.hpp"
 #include "ch/environment_edits.hpp"
 #include "ch/inject/sources.hpp"
 #include "tests/fuzz/target.hpp"

@@ -37,16 +37,6 @@ struct Fixture : test::CompletionPlace {
 
 }  // namespace
 
-TEST_CASE("each option of ch-tar2dir with an argument says what that can be", "[image][pure]") {
-  for (const auto& option : ch_tar2dir::table) {
-    if (option.argument == ch::cli::Argument::none) continue;
-    INFO(option.name);
-    CHECK(std::count_if(std::begin(ch_tar2dir::argument_kinds),
-                        std::end(ch_tar2dir::argument_kinds),
-                        [&](const auto& row) { return row.id == option.id; }) == 1);
-  }
-}
-
 TEST_CASE("every test that docs/unpack.md names is there, and every hostile case is in it",
           "[image][pure]") {
   const fs::path source(CHARLIE_SOURCE_DIR);

@@ -138,10 +138,10 @@ _@@() {
 }
 
 /// "-b | --bind | -d | --dir": all spellings of an option.
-[[nodiscard]] inline std::string bash_spellings(const Tool& tool, int id) {
+[[nodiscard]] inline std::string bash_spellings(const Tool& tool, std::size_t row) {
   std::string out;
   for (const Option& o : tool.options) {
-    if (o.id != id) continue;
+    if (row_of(tool, o) != row) continue;
     if (o.letter != '\0') out.append(out.empty() ? "-" : " | -").append(1, o.letter);
     if (o.name[0] != '\0') out.append(out.empty() ? "--" : " | --").append(o.name);
   }
@@ -162,14 +162,14 @@ void write_bash_completion(const Tool& tool, Sink&& sink) {
     const bool takes = o.argument == Argument::required;
     if (o.letter != '\0') letters[takes ? 1 : 0] += o.letter;
     if (takes && o.name[0] != '\0') taking.append(taking.empty() ? "--" : " | --").append(o.name);
-    if (o.help[0] == '\0') continue;
+    if (o.is_alias()) continue;
     const std::string full = std::string("--") + o.name;
     if (o.argument != Argument::required) options.append("  ").append(full).append("\n");
     if (o.argument != Argument::none) options.append("  ").append(full).append("=\n");
-    const Argues a = detail::argues(tool, o);
+    const Completion a = detail::completion_of(tool, o);
     if (a.kind != Completes::nothing)
       arguments.append("    ")
-          .append(detail::bash_spellings(tool, o.id))
+          .append(detail::bash_spellings(tool, detail::row_of(tool, o)))
           .append(") _@@_kind ")
           .append(detail::bash_kind(a.kind, a.words))
           .append(" ;;\n");

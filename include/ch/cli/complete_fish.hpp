@@ -155,12 +155,12 @@ void write_fish_completion(const Tool& tool, Sink&& sink) {
         .append("\n");
   }
   for (const Option& o : tool.options) {
-    if (o.help[0] == '\0') continue;
+    if (o.is_alias()) continue;
     script.append("complete -c @T@");
     if (o.letter != '\0') script.append(" -s ").append(1, o.letter == '?' ? 'h' : o.letter);
     if (o.name[0] != '\0') script.append(" -l ").append(o.name);
     script.append(" -d ").append(detail::fish_quoted(detail::clause(o.help)));
-    const Argues a = detail::argues(tool, o);
+    const Completion a = detail::completion_of(tool, o);
     if (o.argument == Argument::required) script.append(" -r");
     if (o.argument != Argument::none) script.append(detail::fish_offer(a.kind, a.words));
     script.append("\n");

@@ -84,8 +84,8 @@ _@@_bind() {
 /// ":placeholder:action", with two colons in front if the argument may be missing.
 [[nodiscard]] inline std::string zsh_argument(const Tool& tool, const Option& o) {
   if (o.argument == Argument::none) return {};
-  const Argues a = argues(tool, o);
-  return (o.argument == Argument::optional ? "::" : ":") + escaped(o.placeholder, ":\\") + ":" +
+  const Completion a = completion_of(tool, o);
+  return (o.argument == Argument::optional ? "::" : ":") + escaped(o.argument_name(), ":\\") + ":" +
          zsh_action(a.kind, a.words);
 }
 
@@ -100,7 +100,7 @@ void write_zsh_completion(const Tool& tool, Sink&& sink) {
   script.append(detail::zsh_helpers).append("\n_@@() {\n  local -a line\n  local -A opt_args\n");
   script.append("  _arguments -s -S -C : \\\n");
   for (const Option& o : tool.options) {
-    if (o.help[0] == '\0') continue;
+    if (o.is_alias()) continue;
     const std::string text =
         std::string("[").append(detail::escaped(detail::clause(o.help), "[]\\:")).append("]");
     const std::string argument = detail::zsh_argument(tool, o);

@@ -1,52 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. What the writers of completions (complete_bash.hpp, complete_zsh.hpp,
-// complete_fish.hpp) know of a tool besides its table of options: what an argument or an
-// operand can be. Kept apart from the table because a tool that launches carries that
-// one with it. For programs that run at build time: allocates.
+// complete_fish.hpp) know of a tool: its options, and what an argument or an operand can be.
+// For programs that run at build time: allocates.
 // Source: man 1 bash (Programmable Completion), zshcompsys, fish-complete.
 #pragma once
 
 #include <string>
 
-#include "ch/cli/option.hpp"
+#include "ch/cli/described.hpp"
 
 namespace ch::cli {
-
-/// What may stand for an argument or an operand.
-enum class Completes : std::uint8_t {
-  nothing,          // a number, a name: nobody can guess it
-  words,            // one of some words
-  list,             // several of them, with commas
-  file,             // of the host
-  directory,        // of the host
-  bind,             // SRC[:DST[:ro]]
-  image,            // a directory of the host; what the next two look into
-  image_directory,  // in the image; where that is not known yet, one of the host
-  image_program,    // a name from the image's PATH, or a path in the image
-};
-
-/// What one option's argument can be. `words` have blanks between them.
-struct Argues {
-  int id = 0;
-  Completes kind = Completes::nothing;
-  std::string_view words{};
-};
 
 /// A tool, as far as its completions go.
 struct Tool {
   std::string_view name{};
   std::span<const Option> options{};
-  std::span<const Argues> arguments{};    // one for each option that takes an argument
-  std::span<const Completes> operands{};  // in order, without words and lists; the last repeats
+  std::span<const Completion> arguments{};  // one for each row of the options; or none at all
+  std::span<const Completes> operands{};    // in order, without words and lists; the last repeats
 };
 
 namespace detail {
 
-[[nodiscard]] inline Argues argues(const Tool& tool, const Option& option) noexcept {
-  for (const Argues& a : tool.arguments)
-    if (a.id == option.id) return a;
-  return {option.id};
+/// The row of the option that a row belongs to: itself, but for another spelling.
+[[nodiscard]] inline std::size_t row_of(const Tool& tool, const Option& option) noexcept {
+  auto row = static_cast<std::size_t>(&option - tool.options.data());
+  while (row > 0 && tool.options[row].is_alias()) --row;
+  return row;
+}
+
+[[nodiscard]] inline Completion completion_of(const Tool& tool, const Option& option) noexcept {
+  return tool.arguments.empty() ? Completion{} : tool.arguments[row_of(tool, option)];
 }
 
 /// As many words of the help as fit beside an option in a menu: its first clause.

@@ -43,7 +43,7 @@ void option_line(Sink& sink, const Option& o) {
   if (o.name[0] != '\0') left << "--" << o.name;
   if (o.argument != Argument::none) {
     const bool optional = o.argument == Argument::optional;
-    left << (optional ? "[" : "") << (o.name[0] != '\0' ? "=" : " ") << o.placeholder
+    left << (optional ? "[" : "") << (o.name[0] != '\0' ? "=" : " ") << o.argument_name()
          << (optional ? "]" : "");
   }
   sink(left.view());
@@ -63,7 +63,7 @@ template <class Sink>
 void print_options(std::span<const Option> table, Sink&& sink) {
   std::string_view group;
   for (const Option& o : table) {
-    if (o.help[0] == '\0') continue;
+    if (o.is_alias()) continue;
     if (group != o.group) {
       group = o.group;
       sink("\n");

@@ -53,7 +53,7 @@ namespace detail {
   if (o.argument == Argument::none) return out;
   const bool optional = o.argument == Argument::optional;
   out.append(optional ? "[" : "").append(o.name[0] != '\0' ? "=" : " ");
-  out.append("\\fI").append(roff(o.placeholder)).append("\\fR").append(optional ? "]" : "");
+  out.append("\\fI").append(roff(o.argument_name())).append("\\fR").append(optional ? "]" : "");
   return out;
 }
 
@@ -64,17 +64,17 @@ namespace detail {
 template <class Sink>
 void write_manual_options(std::span<const Option> table, Sink&& sink) {
   std::string_view group;
-  for (const Option& o : table) {
-    if (o.help[0] == '\0') continue;
+  for (std::size_t row = 0; row < table.size(); ++row) {
+    const Option& o = table[row];
+    if (o.is_alias()) continue;
     std::string out;
     if (group != o.group) {
       group = o.group;
       out.append(".SS ").append(detail::roff(group)).append("\n");
     }
     out.append(".TP\n").append(detail::roff_spelling(o)).append("\n").append(detail::roff(o.help));
-    for (const Option& alias : table)
-      if (alias.id == o.id && alias.help[0] == '\0')
-        out.append("; also spelled ").append(detail::roff_spelling(alias));
+    for (std::size_t i = row + 1; i < table.size() && table[i].is_alias(); ++i)
+      out.append("; also spelled ").append(detail::roff_spelling(table[i]));
     sink(out.append("\n"));
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. One table of options per tool, and the parser that reads a command line by
-// it. Help, usage, manual page and completion come from the same table (help.hpp).
+// Floor 6. Options as help, manual page and completion show them, and the parser that finds
+// them in a command line. described.hpp adds what each of them does, in the same table.
 // GNU habits: --opt=value, --opt value, unambiguous prefixes, -vv, -fVALUE, options
 // between operands until "--". No heap, no libc: ch-run parses with it.
 // Source: GNU C library manual, "Argument Syntax".
@@ -15,14 +15,35 @@ namespace ch::cli {
 
 enum class Argument : std::uint8_t { none, required, optional };
 
-/// One row. `id` is an enumerator of the tool's. An alias is a row of its own with the
-/// same id and no help text, which leaves it out of help and completion.
+/// One option. A row of a table without help is another spelling of the row above it, and
+/// takes its argument in the same way.
 struct Option {
-  int id = 0;
+  constexpr Option() noexcept = default;
+  /// `shown` is what stands for the argument: "" for an option that takes none, "DIR" for one
+  /// that must be there, "[WHEN]" for one that need not.
+  constexpr Option(char short_name, const char* long_name, const char* shown,
+                   const char* help_text = "", const char* group_name = "") noexcept
+      : letter(short_name),
+        argument(*shown == '\0'  ? Argument::none
+                 : *shown == '[' ? Argument::optional
+                                 : Argument::required),
+        name(long_name),
+        placeholder(shown),
+        help(help_text),
+        group(group_name) {}
+
+  /// Is it another spelling of the row above?
+  [[nodiscard]] constexpr bool is_alias() const noexcept { return help[0] == '\0'; }
+  /// The placeholder without the brackets that say "optional".
+  [[nodiscard]] constexpr std::string_view argument_name() const noexcept {
+    const std::string_view shown(placeholder);
+    return argument == Argument::optional ? tail(head(shown, shown.size() - 1), 1) : shown;
+  }
+
   char letter = '\0';  // none: '\0'
-  const char* name = "";
   Argument argument = Argument::none;
-  const char* placeholder = "";  // of the argument, e.g. "DIR"
+  const char* name = "";         // none: ""
+  const char* placeholder = "";  // as given: with the brackets
   const char* help = "";
   const char* group = "";
 };
@@ -31,7 +52,7 @@ struct Option {
 struct Item {
   enum class Kind : std::uint8_t { option, operand, end, error };
   Kind kind = Kind::end;
-  int id = 0;                     // option
+  std::size_t index = 0;          // option: of its row in the table, never that of an alias
   const char* value = nullptr;    // operand, or an option's argument; null if none given
   const char* problem = nullptr;  // error: "unknown option", ...
   std::string_view subject{};     // error: as the user wrote it
@@ -77,11 +98,18 @@ class Parser {
     return text;
   }
 
+  /// Where `o`, or the option that it is another spelling of, stands in the table.
+  std::size_t row_of(const Option& o) const noexcept {
+    auto row = static_cast<std::size_t>(&o - table_.data());
+    while (row > 0 && table_[row].is_alias()) --row;
+    return row;
+  }
+
   Item letter() noexcept {
     const char c = *cluster_++;
     for (const Option& o : table_) {
       if (o.letter != c) continue;
-      Item item{.kind = Item::Kind::option, .id = o.id};
+      Item item{.kind = Item::Kind::option, .index = row_of(o)};
       if (o.argument == Argument::none) return item;
       if (*cluster_ != '\0')
         item.value = cluster_;
@@ -109,12 +137,12 @@ class Parser {
         several = false;
         break;
       }
-      several = several || (found != nullptr && found->id != o.id);
+      several = several || (found != nullptr && row_of(*found) != row_of(o));
       found = &o;
     }
     if (several) return problem("ambiguous option", text);
     if (found == nullptr) return problem("unknown option", text);
-    Item item{.kind = Item::Kind::option, .id = found->id};
+    Item item{.kind = Item::Kind::option, .index = row_of(*found)};
     if (equals != std::string_view::npos) {
       if (found->argument == Argument::none) return problem("this option takes no argument", text);
       item.value = word + equals + 1;

@@ -19,8 +19,8 @@ extern "C" inline void charlie_request_stop(int signal) {
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP are requests, unless they are ignored, as under
-/// nohup: then they stay so. A write beyond `ulimit -f` is an error to report, not a death, and children can
-/// be waited for.
+/// nohup: then they stay so. A write beyond `ulimit -f` is an error to report, not a death, and
+/// children can be waited for.
 inline void take() {
   struct sigaction action {};
   action.sa_handler = charlie_request_stop;

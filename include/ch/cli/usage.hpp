@@ -15,13 +15,13 @@ void print_usage(std::string_view tool, std::span<const Option> table, std::stri
   TextBuffer<4096> words;
   words << "[-";
   for (const Option& o : table)
-    if (o.letter != '\0' && o.argument == Argument::none && o.help[0] != '\0') words << o.letter;
+    if (o.letter != '\0' && o.argument == Argument::none && !o.is_alias()) words << o.letter;
   words << ']';
   for (const Option& o : table) {
-    if (o.help[0] == '\0' || o.name[0] == '\0') continue;
+    if (o.is_alias() || o.name[0] == '\0') continue;
     words << " [--" << o.name;
-    if (o.argument == Argument::required) words << '=' << o.placeholder;
-    if (o.argument == Argument::optional) words << "[=" << o.placeholder << ']';
+    if (o.argument == Argument::required) words << '=' << o.argument_name();
+    if (o.argument == Argument::optional) words << "[=" << o.argument_name() << ']';
     words << ']';
   }
   words << ' ' << operands;

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 7. The command line of ch-run, read: options by the table, then the image and the
+// command, then what can't be asked for together.
+#pragma once
+
+#include "apps/ch-run/option_table.hpp"
+
+namespace ch_run {
+
+/// Combinations that contradict themselves.
+inline UsageError check_together(const Options& o) noexcept {
+  if (o.quietness > 0 && o.verbosity > 0) return {"--quiet contradicts --verbose", {}};
+  if (o.image_access == ch::Access::read_write && o.overlay != ch::OverlayKind::if_needed)
+    return {"--write changes the image, --write-fake and --overlay spare it: choose one", {}};
+  if (o.overlay_directory.text.size() > 0 && o.overlay_size.size() > 0)
+    return {"--write-fake forgets what is changed, --overlay keeps it: choose one", {}};
+  if (o.making != nullptr && o.join.pid != ch::Pid::none)
+    return {"--join-pid enters a container as it is, and this option would make another one",
+            o.making->name, "leave it out, or make a container with it: without --join-pid"};
+  if (o.join.wanted && o.join.pid != ch::Pid::none)
+    return {"--join-pid names a container, --join a group that makes one: choose one", {}};
+  if (o.join.wanted && ch::takes_child(o.namespaces))
+    return {"a pid or time namespace can't be shared with --join: it ends with one process", {}};
+  return {};
+}
+
+/// Reads the command line. Texts are views of argv or in `arena`. Stops early at an option
+/// that speaks for itself, such as --help.
+inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Options& o) noexcept {
+  o.arena = &arena;
+  auto** command = arena.make<const char*>(static_cast<std::size_t>(argc) + 1);
+  if (command == nullptr) return {"too many arguments for ch-run's memory", {}};
+  std::size_t words = 0;
+  bool alone = false;
+  const auto operand = [&](const char* word) noexcept -> UsageError {
+    if (!o.image.empty())
+      command[words++] = word;
+    else if (word[0] == '\0')
+      return {"the image's path is empty", {}};
+    else
+      o.image = ch::HostPath(word);
+    return {};
+  };
+  const auto go_on = [&](std::size_t row) noexcept {
+    if (makes_container.has(row)) o.making = &table[row];
+    alone = speaks_for_itself.has(row);
+    return !alone;
+  };
+  const auto wrong = ch::cli::read(table, takes, argc, argv, o, operand, go_on);
+  if (wrong && wrong.option == nullptr && words > 0)  // most likely an option of the command's
+    return {wrong.problem, wrong.subject,
+            "if it is the command's, put -- before that: ch-run IMAGE -- COMMAND [ARG...]"};
+  if (wrong || alone) return wrong;
+  command[words] = nullptr;
+  o.command = command;
+  o.command_words = words;
+  if (o.image.empty()) return {"no image given", {}};
+  if (words > 0 && command[0][0] == '\0') return {"the command is empty", {}};
+  return check_together(o);
+}
+
+}  // namespace ch_run
