@@ -11,6 +11,8 @@ option(CHARLIE_BUILD_BENCHMARKS "Build the benchmarks" OFF)
 option(CHARLIE_LAUNCH_ONLY "Just the launch path and its tools, without manual pages: needs no
 library and can be compiled for another machine" OFF)
 option(CHARLIE_INSTALL "Have an install target" ${PROJECT_IS_TOP_LEVEL})
+option(CHARLIE_BUILD_LIBRARIES "Compile charlie::image and charlie::inject, static and shared"
+  ${PROJECT_IS_TOP_LEVEL})
 option(CHARLIE_WERROR "Treat warnings as errors" OFF)
 if(CHARLIE_LAUNCH_ONLY)
   set(CHARLIE_BUILD_TESTS OFF)

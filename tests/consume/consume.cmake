@@ -2,7 +2,8 @@
 #
 # The library as a stranger uses it: each way that the README names.
 
-foreach(how IN ITEMS package-core package-compose package-image package-inject package-all
+foreach(how IN ITEMS package-core package-compose package-image package-inject package-static
+    package-shared package-all
     package-refused subdirectory pkg-config one-header compiler)
   add_test(NAME consume.${how} COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/consume/consume
     ${how} ${PROJECT_SOURCE_DIR} ${PROJECT_BINARY_DIR} ${CMAKE_CXX_COMPILER})

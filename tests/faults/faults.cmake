@@ -10,7 +10,7 @@ add_executable(charlie_faults faults/main.cpp)
 target_include_directories(charlie_faults PRIVATE ${PROJECT_SOURCE_DIR} ${CMAKE_CURRENT_SOURCE_DIR})
 target_compile_definitions(charlie_faults PRIVATE CHARLIE_WITHOUT_CATCH
   CHARLIE_CH_FROMHOST="$<TARGET_FILE:ch-fromhost>" CHARLIE_INJECT_FIXTURES="${inject_fixtures}")
-target_link_libraries(charlie_faults PRIVATE charlie_core charlie_image charlie_inject charlie_test_flags)
+target_link_libraries(charlie_faults PRIVATE charlie_core charlie_image_headers charlie_inject_headers charlie_test_flags)
 add_dependencies(charlie_faults faults_probe ch-run ch-device ch-tar2dir ch-fromhost
   charlie_inject_objects)
 charlie_add_test_as_user(faults.part ${CMAKE_CURRENT_SOURCE_DIR}/faults/run --build=${PROJECT_BINARY_DIR}

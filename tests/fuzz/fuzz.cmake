@@ -13,7 +13,7 @@ list(TRANSFORM fuzz_units PREPEND ${PROJECT_SOURCE_DIR}/ OUTPUT_VARIABLE sources
 list(TRANSFORM sources APPEND .cpp)
 add_executable(charlie_fuzz_replay ${sources} fuzz/replay.cpp)
 target_include_directories(charlie_fuzz_replay PRIVATE ${PROJECT_SOURCE_DIR})
-target_link_libraries(charlie_fuzz_replay PRIVATE charlie_image charlie_inject charlie_test_flags)
+target_link_libraries(charlie_fuzz_replay PRIVATE charlie_image_headers charlie_inject_headers charlie_test_flags)
 add_test(NAME fuzz.replay
   COMMAND ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/run $<TARGET_FILE:charlie_fuzz_replay> replay)
 set_tests_properties(fuzz.replay PROPERTIES TIMEOUT 300)
