@@ -30,7 +30,7 @@ ch::Errno attempt(Attempt tried) noexcept {
   return static_cast<ch::Errno>((status & 0x7f) == 0 ? (status >> 8) & 0xff : 5);
 }
 
-/// Executes the steps, and answers how that ended.
+/// Executes the steps, and returns how that ended.
 inline ch::Errno perform_all(ch::kernel::Linux& linux_kernel,
                              std::span<const ch::Step> steps) noexcept {
   LaunchKernel k(linux_kernel);
@@ -92,7 +92,7 @@ class Report {
 
 }  // namespace detail
 
-/// Prints the report; answers the exit status.
+/// Prints the report; returns the exit status.
 inline int check() noexcept {
   using namespace ch;
   kernel::Linux machine;

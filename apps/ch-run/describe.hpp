@@ -77,7 +77,7 @@ inline bool read_edits(Launch& l, Sequence<InnerEdit>& edits) noexcept {
   return true;
 }
 
-/// Fills in `l.made` and the environment. Answers 0, or the exit status: `l.problem` says what
+/// Fills in `l.made` and the environment. Returns 0, or the exit status: `l.problem` says what
 /// is wrong, and `l.remedy` what to do.
 inline int describe(Launch& l) noexcept {
   const Options& o = l.options;

@@ -20,7 +20,7 @@ namespace {
 using namespace ch;
 using namespace ch_run;
 
-/// Applies the configuration files that exist. Answers 0 or the exit status, with what is
+/// Applies the configuration files that exist. Returns 0 or the exit status, with what is
 /// wrong in `l.problem`.
 int configure(Launch& l) noexcept {
   const char* chosen = l.environment.get("CH_RUN_CONF");
@@ -43,7 +43,7 @@ int configure(Launch& l) noexcept {
   return 0;
 }
 
-/// Applies what ch-device has written, if the command line names that. Answers as configure.
+/// Applies what ch-device has written, if the command line names that. Returns as configure does.
 int configure_devices(Launch& l, int argc, char** argv) noexcept {
   const char* path = nullptr;
   if (!mentions(argc, argv, device_file, &path) || path == nullptr) return 0;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 7. Where a program without libc begins: the kernel jumps to _start with argc,
-// argv and envp on the stack; ch_main gets them and its answer is the exit status. The
+// argv and envp on the stack; ch_main gets them and what it returns is the exit status. The
 // compiler may call memcpy and its kin for any assignment, so they are here as well.
 // Why without libc: its start-up costs more than the whole rest of a launch.
 // Source: System V ABI, "Process Initialization"; GCC manual, -ffreestanding.

@@ -29,7 +29,7 @@ inline constexpr std::uint64_t every_signal = ~0ULL;
 }
 
 /// Waits for `child` and passes on the signals that come meanwhile. All signals must be
-/// blocked. Reaps every child, its own and adopted ones; answers the status of `child`.
+/// blocked. Reaps every child, its own and adopted ones; returns the status of `child`.
 template <kernel::Kernel K>
 [[nodiscard]] int supervise(K& k, Pid child) noexcept {
   for (;;) {

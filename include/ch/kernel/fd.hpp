@@ -76,7 +76,7 @@ Returned<void> mkdirat(K& k, Fd directory, const char* path, unsigned mode) noex
 }
 
 /// Copies the target of the link `path` (the link `directory` itself if `path` is
-/// empty) to `buffer`, without a NUL. Answers its length, cut to `size`.
+/// empty) to `buffer`, without a NUL. Returns its length, cut to `size`.
 template <Kernel K>
 Returned<std::size_t> readlinkat(K& k, Fd directory, const char* path, char* buffer,
                                  std::size_t size) noexcept {
@@ -137,7 +137,7 @@ Returned<void> fchdir(K& k, Fd directory) noexcept {
   return detail::make<void>(k, Call::fchdir, directory);
 }
 
-/// Writes the working directory's path and a NUL to `buffer`; answers the length
+/// Writes the working directory's path and a NUL to `buffer`; returns the length
 /// with the NUL. A path that starts with "(unreachable)" lies outside the root.
 template <Kernel K>
 Returned<std::size_t> getcwd(K& k, char* buffer, std::size_t size) noexcept {

@@ -16,7 +16,7 @@
 namespace ch {
 
 /// Up to `capacity` values of T in storage that someone else owns, which holds no objects
-/// before push_back puts them there. `push_back` answers false when full, and the sequence
+/// before push_back puts them there. `push_back` returns false when full, and the sequence
 /// stays as it was.
 template <class T>
 requires std::is_trivially_copyable_v<T>

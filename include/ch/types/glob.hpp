@@ -111,7 +111,7 @@ class GlobMatcher {
            std::string_view("?*+@!").find(pattern_[at]) != std::string_view::npos;
   }
 
-  /// Reads the class name after `[:` at `at`. Answers where it ends, 0 if it is none.
+  /// Reads the class name after `[:` at `at`. Returns where it ends, 0 if it is none.
   [[nodiscard]] constexpr std::size_t class_end(std::size_t at, std::size_t end) noexcept {
     std::size_t i = at + 2;
     while (i < end && pattern_[i] >= 'a' && pattern_[i] <= 'z') ++i;
@@ -119,7 +119,7 @@ class GlobMatcher {
     return end - i > 1 && pattern_[i] == ':' && pattern_[i + 1] == ']' ? i + 2 : 0;
   }
 
-  /// Reads the bracket expression at `at`. Answers where it ends, 0 if it has no `]`.
+  /// Reads the bracket expression at `at`. Returns where it ends, 0 if it has no `]`.
   constexpr std::size_t bracket_end(std::size_t at, std::size_t end, Bytes& bytes) noexcept {
     std::size_t i = at + 1;
     const bool other = i < end && (pattern_[i] == '!' || pattern_[i] == '^');

@@ -100,7 +100,7 @@ class [[nodiscard]] Result<void> {
   bool has_value_ = true;
 };
 
-/// The kernel's answer as a Result, naming the path it was about.
+/// What the kernel returned, as a Result, naming the path it was about.
 template <class T>
 [[nodiscard]] constexpr Result<T> lift(kernel::Returned<T> returned, ZString path = {}) noexcept {
   if (!returned.ok()) return failure({returned.error(), returned.call, StepIndex::none, path});
