@@ -3,7 +3,7 @@
 #   charlie_add_part(<part>)
 #
 # A part of floor 6: headers, and what they declare compiled once, as a static and a shared
-# library of the same objects. Who links one of these includes no header but ours and the
+# library of the same objects. A program that links one includes no header but ours and the
 # standard library's. Targets:
 #
 #   charlie::<part>-header-only  the headers, with the libraries that they need

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The options of this build, and the target that carries our own compile flags.
-# Who uses the library gets none of these flags, and by default builds none of our
+# A user of the library gets none of these flags, and by default builds none of our
 # tools, tests and examples.
 
 option(CHARLIE_BUILD_APPS "Build the tools (ch-run, ch-tar2dir, ...)" ${PROJECT_IS_TOP_LEVEL})

@@ -13,7 +13,7 @@
 
 namespace ch::kernel {
 
-/// Opens `path` in `root` by hand. A function of its own, so that who does not need it does
+/// Opens `path` in `root` by hand. A function of its own, so that a caller who does not need it does
 /// not pay for its 14 KiB of stack: pages not touched cost no page fault.
 template <Kernel K>
 [[gnu::noinline]] Returned<Fd> walk_in_root(K& k, Fd root, const char* path, std::uint64_t flags,
