@@ -8,11 +8,11 @@
 #include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/printed.hpp"
 #include "ch/cli/output.hpp"
-#include "ch/plan/execute.hpp"
-#include "ch/plan/explain.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/execute/execute.hpp"
 #include "ch/policies/idmap/id_map.hpp"
 #include "ch/policies/ns/namespace_set.hpp"
+#include "ch/show/explain.hpp"
+#include "ch/show/print_text.hpp"
 
 namespace ch_run {
 

@@ -11,9 +11,9 @@
 #include "apps/ch-run/report.hpp"
 #include "apps/ch-run/resolve_devices.hpp"
 #include "ch/cli/privilege.hpp"
+#include "ch/execute/step_timing.hpp"
 #include "ch/init.hpp"
 #include "ch/kernel/narrating.hpp"
-#include "ch/plan/step_timing.hpp"
 
 namespace {
 

@@ -7,8 +7,8 @@
 // Source: man 7 pid_namespaces; man 2 sigwaitinfo.
 #pragma once
 
+#include "ch/execute/execute.hpp"
 #include "ch/kernel/socket.hpp"
-#include "ch/plan/execute.hpp"
 
 namespace ch {
 namespace detail {

@@ -7,12 +7,12 @@
 #include <cstring>
 #include <string>
 
+#include "ch/execute/execute.hpp"
 #include "ch/kernel/recording.hpp"
-#include "ch/plan/execute.hpp"
-#include "ch/plan/explain.hpp"
-#include "ch/plan/print_json.hpp"
-#include "ch/plan/print_shell.hpp"
 #include "ch/presets.hpp"
+#include "ch/show/explain.hpp"
+#include "ch/show/print_json.hpp"
+#include "ch/show/print_shell.hpp"
 
 using namespace ch;
 using kernel::Call;

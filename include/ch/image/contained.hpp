@@ -21,8 +21,8 @@
 #include "ch/image/extract.hpp"
 #include "ch/image/report_json.hpp"
 #include "ch/launch.hpp"
-#include "ch/plan/explain.hpp"
 #include "ch/policies/mount/image_root.hpp"
+#include "ch/show/explain.hpp"
 
 namespace ch::images {
 

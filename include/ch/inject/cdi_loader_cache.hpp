@@ -18,11 +18,11 @@
 
 #include "ch/inject/cdi_resolve.hpp"
 #include "ch/launch.hpp"
-#include "ch/plan/explain.hpp"
 #include "ch/policies/mount/additions.hpp"
 #include "ch/policies/mount/image_root.hpp"
 #include "ch/policies/mount/user_binds.hpp"
 #include "ch/policies/mount/writable_layer.hpp"
+#include "ch/show/explain.hpp"
 
 namespace ch::inject::cdi {
 

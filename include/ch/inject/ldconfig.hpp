@@ -23,8 +23,8 @@
 #include "ch/inject/injection_plan.hpp"
 #include "ch/kernel/seccomp.hpp"
 #include "ch/launch.hpp"
-#include "ch/plan/explain.hpp"
 #include "ch/policies/mount/image_root.hpp"
+#include "ch/show/explain.hpp"
 
 namespace ch::inject {
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain
+// Floor 3a. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain
 // system calls because libc's way (NSS) allocates, locks and loads plug-ins. Files of
 // any size in a fixed buffer. Source: man 5 passwd, man 5 group.
 #pragma once

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A plan: the steps of one container in order, in an arena of the caller's,
+// Floor 3a. A plan: the steps of one container in order, in an arena of the caller's,
 // and the builder that policies add steps with. Building asks the kernel nothing and
 // changes nothing.
 #pragma once

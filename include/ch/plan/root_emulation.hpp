@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Root emulation: a seccomp filter that makes the system calls which only a real
+// Floor 3a. Root emulation: a seccomp filter that makes the system calls which only a real
 // root may make, and package managers insist on, return success without doing anything.
 // The table below says which; the filter is written from it at compile time. How filters
 // work: kernel/seccomp.hpp. No allocation; safe between clone and exec.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The steps that a container is made of, as plain data: no pointers to
+// Floor 3a. The steps that a container is made of, as plain data: no pointers to
 // state, no behaviour, so that a plan can be printed, compared and tested without
-// any privilege. What a step *does* is in perform.hpp, how it reads in print_*.hpp;
+// any privilege. What a step *does* is in execute/, how it reads in show/;
 // a new step gets one overload in each, and the compiler names those that lack one.
 #pragma once
 
@@ -199,14 +199,14 @@ struct Execute {
 }  // namespace step
 
 /// One step. All alternatives are trivially copyable, so a Step is a plain value.
-using Step = std::variant<step::CreateNamespaces, step::JoinNamespaces, step::MeetPeers,
-                          step::AdmitPeers, step::DenySetgroups, step::MapUsers, step::MapGroups,
-                          step::MakePrivate, step::OpenImage, step::MakeScratch, step::Overlay,
-                          step::MakeScratchDirectory, step::WriteScratchFile, step::MakeLink,
-                          step::Bind, step::BindScratch, step::MountFilesystem, step::EnterRoot,
-                          step::SetHostname, step::ChangeDirectory, step::ForbidNewPrivileges,
-                          step::InstallFilter, step::Redirect, step::CloseDescriptors,
-                          step::Execute>;
+using Step =
+    std::variant<step::CreateNamespaces, step::JoinNamespaces, step::MeetPeers, step::AdmitPeers,
+                 step::DenySetgroups, step::MapUsers, step::MapGroups, step::MakePrivate,
+                 step::OpenImage, step::MakeScratch, step::Overlay, step::MakeScratchDirectory,
+                 step::WriteScratchFile, step::MakeLink, step::Bind, step::BindScratch,
+                 step::MountFilesystem, step::EnterRoot, step::SetHostname, step::ChangeDirectory,
+                 step::ForbidNewPrivileges, step::InstallFilter, step::Redirect,
+                 step::CloseDescriptors, step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// Where a step wants to put something in the container; null for other steps.

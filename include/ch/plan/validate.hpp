@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Is a plan one that can work at all? Catches, before anything has happened,
+// Floor 3a. Is a plan one that can work at all? Catches, before anything has happened,
 // what a policy or a caller put together wrongly; what the *host* refuses shows only in
 // execution. Pure: no system call, no allocation.
 #pragma once
 
-#include "ch/plan/gathering.hpp"
+#include "ch/plan/peers.hpp"
 #include "ch/plan/plan.hpp"
 
 namespace ch {

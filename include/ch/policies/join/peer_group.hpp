@@ -3,11 +3,12 @@
 // Floor 4, fourth policy: one container for many processes. Those of a PeerGroup are
 // started together, such as the ranks of an MPI job on one machine: the first to come
 // makes the container, and all go on when all are in. Those of a LivingTag come when they
-// like. How they meet is in plan/perform_meeting.hpp and docs/join.md.
+// like. How they meet is in meet/meeting.hpp and docs/join.md.
 #pragma once
 
 #include <variant>
 
+#include "ch/meet/gathering.hpp"
 #include "ch/policies/join/join_strategy.hpp"
 
 namespace ch {

@@ -3,7 +3,7 @@
 // The executor under a kernel that fails on demand: whichever call fails, the error names
 // the right step, nothing is left open, and no later step is attempted.
 
-#include "ch/plan/execute.hpp"
+#include "ch/execute/execute.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>

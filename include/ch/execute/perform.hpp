@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What each process step does: namespaces, ids, the program. The steps that
+// Floor 3b. What each process step does: namespaces, ids, the program. The steps that
 // mount are in perform_mounts.hpp; execute.hpp runs them in order. Everything here
 // runs between clone and exec: no allocation, no libc, no locks.
 // Source: man 7 user_namespaces; man 2 execve.

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. From an error number to a cause and a remedy. The kernel has some 130 error
+// Floor 3b. From an error number to a cause and a remedy. The kernel has some 130 error
 // numbers for everything; which step failed, on which path and under which switches of
 // the host says far more.
 #pragma once
 
-#include "ch/plan/explain_step.hpp"
+#include "ch/show/explain_step.hpp"
 
 namespace ch {
 

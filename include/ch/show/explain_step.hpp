@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What explain.hpp knows of each kind of step: which of its errors mean what, and what
+// Floor 3b. What explain.hpp knows of each kind of step: which of its errors mean what, and what
 // can be done. One rule per situation, first match wins.
 // Source: the ERRORS sections of man 2 unshare, open_tree(2), pivot_root, execve; man 7
 // user_namespaces.
 #pragma once
 
-#include "ch/plan/gathering.hpp"
-#include "ch/plan/host_limits.hpp"
+#include "ch/meet/gathering.hpp"
 #include "ch/plan/plan.hpp"
+#include "ch/show/host_limits.hpp"
 #include "ch/types/errno_text.hpp"
 
 namespace ch {

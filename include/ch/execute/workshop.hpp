@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Where a container is put together on kernels that can't do so detached: the
+// Floor 3b. Where a container is put together on kernels that can't do so detached: the
 // workshop, a small tmpfs on top of the process's own root directory. Nothing that is looked
 // up from "/" comes by there, and since it is unbindable, no recursive bind of the host takes
 // along what hangs in it. It goes when the old root goes, or at once if the assembly begins
@@ -8,7 +8,7 @@
 // Source: man 7 mount_namespaces, "MS_UNBINDABLE"; man 7 path_resolution ("/..").
 #pragma once
 
-#include "ch/plan/perform.hpp"
+#include "ch/execute/perform.hpp"
 
 namespace ch::detail {
 

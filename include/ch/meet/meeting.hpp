@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. MeetPeers: how a process finds its peer group. A name that only one process can
+// Floor 3b. MeetPeers: how a process finds its peer group. A name that only one process can
 // have, and that the kernel takes back when that process ends, makes one of them the
 // creator; the others connect to it and wait for its word. Other users can take names too,
 // so each side asks the kernel who the other is, and all walk on together past a stranger.
 // Drawn in docs/join.md. Source: man 7 unix (SO_PEERCRED, abstract sockets).
 #pragma once
 
+#include "ch/execute/perform.hpp"
+#include "ch/meet/fingerprint.hpp"
 #include "ch/plan/attach.hpp"
-#include "ch/plan/fingerprint.hpp"
-#include "ch/plan/perform.hpp"
 
 namespace ch {
 namespace detail {

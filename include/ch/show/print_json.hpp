@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A plan as JSON, for programs: an object with the way of assembly and an array
+// Floor 3b. A plan as JSON, for programs: an object with the way of assembly and an array
 // of steps, each with its name and its data. Bytes that are no valid UTF-8 come out as
 // the code points U+0080..U+00FF of their values, so that the output is always JSON.
 // Source: RFC 8259.

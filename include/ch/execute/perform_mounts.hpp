@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What each mount step does, in the three ways that Assembly names. In the
+// Floor 3b. What each mount step does, in the three ways that Assembly names. In the
 // usual one the whole tree is put together while no directory shows it: sources are
 // cloned, mount points are looked up inside the image only (in_root.hpp), and one
 // move_mount and pivot_root make it the root. Runs between clone and exec.
 // Source: man 2 mount_setattr, pivot_root; open_tree, move_mount in mount_api.rst.
 #pragma once
 
+#include "ch/execute/perform_classic.hpp"
 #include "ch/kernel/make_in_root.hpp"
-#include "ch/plan/perform_classic.hpp"
 
 namespace ch {
 namespace detail {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. AdmitPeers: the creator, its container made, waits for the peers that are not
+// Floor 3b. AdmitPeers: the creator, its container made, waits for the peers that are not
 // there yet and lets all in at once. Whoever dies meanwhile ends it for all, at once and
 // with the same words, for a group that lacks one will never be complete.
 // Drawn in docs/join.md. Source: man 3 cmsg (SCM_RIGHTS); man 2 poll.
 #pragma once
 
-#include "ch/plan/perform_tag.hpp"
+#include "ch/meet/living_tag.hpp"
 #include "ch/types/errno_text.hpp"
 
 namespace ch {

@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Mounting as before Linux 5.12, by mount(2). It knows no descriptors, so it gets
+// Floor 3b. Mounting as before Linux 5.12, by mount(2). It knows no descriptors, so it gets
 // them as /proc/self/fd/N; and it changes one mount at a time, so a tree that has to be
 // read-only is put on the workshop's stage first, gone through mount by mount, and moved to
 // its place when it is right. Runs between clone and exec.
 // Source: man 2 mount, "Remounting" and "Moving a mount"; man 5 proc, mountinfo, fdinfo.
 #pragma once
 
+#include "ch/execute/workshop.hpp"
 #include "ch/plan/account.hpp"
-#include "ch/plan/workshop.hpp"
 
 namespace ch::detail {
 

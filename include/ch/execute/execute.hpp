@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The executor: the only code that turns a plan into a container.
+// Floor 3b. The executor: the only code that turns a plan into a container.
 #pragma once
 
-#include "ch/plan/perform_admission.hpp"
-#include "ch/plan/take_back.hpp"
+#include "ch/execute/take_back.hpp"
+#include "ch/meet/admission.hpp"
 
 namespace ch {
 

@@ -2,7 +2,7 @@
 //
 // From error numbers to causes and remedies.
 
-#include "ch/plan/explain.hpp"
+#include "ch/show/explain.hpp"
 
 #include <catch2/catch.hpp>
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A plan as text for people: one numbered line per step. Lines go to a sink as
+// Floor 3b. A plan as text for people: one numbered line per step. Lines go to a sink as
 // they are made, so that a plan of any length needs no buffer.
 #pragma once
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The fingerprint of a plan: a number for what the image is, for what is mounted,
+// Floor 3b. The fingerprint of a plan: a number for what the image is, for what is mounted,
 // who one is inside, and which namespaces there are. Two processes that are to share a
 // container compare theirs, so that options which come to nothing are not silent.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
-#include "ch/plan/gathering.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/meet/gathering.hpp"
+#include "ch/show/print_text.hpp"
 
 namespace ch {
 

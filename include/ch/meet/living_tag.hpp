@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A tag that lives: MeetPeers without a number of peers. Every process of such a
+// Floor 3b. A tag that lives: MeetPeers without a number of peers. Every process of such a
 // container holds a socket whose name says which process it is, so whoever comes later
 // finds one by reading the kernel's list of names, and joins it. The tag is gone with its
-// last holder. The group's other name (perform_meeting.hpp) is the lock under which one
+// last holder. The group's other name (meeting.hpp) is the lock under which one
 // looks and, if there is nobody, makes the container.
 // Source: man 5 proc, /proc/net/unix; man 2 pidfd_open.
 #pragma once
 
 #include "ch/kernel/socket_diag.hpp"
-#include "ch/plan/perform_meeting.hpp"
+#include "ch/meet/meeting.hpp"
 
 namespace ch {
 namespace detail {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What a process knows of its peer group while the group gathers: who is there,
+// Floor 3b. What a process knows of its peer group while the group gathers: who is there,
 // what the others say, why it failed. Memory of the plan's arena, which the two steps of
 // a meeting write to and whoever reports reads. The protocol is drawn in docs/join.md.
 #pragma once
@@ -9,22 +9,11 @@
 
 #include "ch/kernel/socket.hpp"
 #include "ch/kernel/timing.hpp"
+#include "ch/plan/peers.hpp"
 #include "ch/types/ids.hpp"
 #include "ch/types/text.hpp"
 
 namespace ch {
-
-/// May `tag` name a group? 1 to 64 visible ASCII characters: it becomes part of the name
-/// of a socket, which the kernel shows in a list with a line for each, and which has room for
-/// so much and no more. A tag that was cut would be another group's.
-[[nodiscard]] constexpr bool is_tag(std::string_view tag) noexcept {
-  for (const char c : tag)
-    if (c <= ' ' || c > '~') return false;
-  return !tag.empty() && tag.size() <= 64;
-}
-
-/// What a process turns out to be: creators map ids and mount, joiners find all done.
-enum class Role : std::uint8_t { creator, joiner };
 
 /// What a container was made of, by kind, so that two can be compared and the difference
 /// named. Equal values mean the same with all but certainty.
@@ -32,9 +21,6 @@ struct Fingerprint {
   std::uint64_t image = 0, mounts = 0, ids = 0, namespaces = 0;
   friend constexpr bool operator==(const Fingerprint&, const Fingerprint&) noexcept = default;
 };
-
-/// How often a peer group's processes are numbered by whoever started them.
-inline constexpr int no_rank = -1;
 
 /// One peer, as the creator sees it.
 struct Seat {

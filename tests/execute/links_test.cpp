@@ -5,11 +5,11 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "ch/execute/execute.hpp"
 #include "ch/kernel/recording.hpp"
-#include "ch/plan/execute.hpp"
-#include "ch/plan/print_json.hpp"
-#include "ch/plan/print_shell.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/show/print_json.hpp"
+#include "ch/show/print_shell.hpp"
+#include "ch/show/print_text.hpp"
 
 using namespace ch;
 using kernel::Call;
