@@ -34,7 +34,8 @@ ch::Errno attempt(Attempt tried) noexcept {
 inline ch::Errno perform_all(ch::kernel::Linux& linux_kernel,
                              std::span<const ch::Step> steps) noexcept {
   LaunchKernel k(linux_kernel);
-  const auto done = ch::execute(k, {steps, ch::Assembly::attached});
+  // Nothing of these steps lasts, so that there is nothing to remember.
+  const auto done = ch::execute(k, {steps, ch::Assembly::attached}, ch::Execution{});
   return done ? ch::Errno::none : done.error().code;
 }
 

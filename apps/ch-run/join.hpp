@@ -9,7 +9,7 @@
 
 #include "apps/ch-run/options.hpp"
 #include "ch/environment.hpp"
-#include "ch/meet/fingerprint.hpp"
+#include "ch/plan/fingerprint.hpp"
 #include "ch/plan/attach.hpp"
 #include "ch/types/errno_text.hpp"
 

@@ -96,7 +96,7 @@ template <kernel::Kernel K>
     const char* below = line.point.c_str() + above.view().size();
     const auto opened = kernel::openat(k, top, below, kernel::o_path | kernel::o_nofollow);
     if (!opened.ok()) return false;  // hidden by another mount
-    const Held<K> mount(k, a, opened.value());
+    const ScopedFd mount(k, a.descriptors, opened.value());
     const auto there = mount_number(k, mount.get());
     if (!there)
       done = failure(there.error());
@@ -171,7 +171,7 @@ Result<void> bind_classic(K& k, const Assembling& a, Fd source, ZString path, Fd
   CHARLIE_TRY(lift(staged, path));
   const auto opened = lift(kernel::openat(k, a.workshop, place, kernel::o_path), path);
   if (!opened) return failure(opened.error());
-  const Held<K> tree(k, a, *opened);
+  const ScopedFd tree(k, a.descriptors, *opened);
   CHARLIE_TRY(remount_tree(k, a, tree.get(), kernel::ms_rdonly, path));
   return lift(kernel::mount(k, FdPath(tree.get()).c_str(), to.c_str(), nullptr, kernel::ms_move),
               destination);

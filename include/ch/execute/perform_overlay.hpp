@@ -110,7 +110,7 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
     return failure({Errno::enosys, kernel::Call::fsopen, StepIndex::none, "overlay"});
   const auto opened = lift(kernel::fsopen(k, "overlay"), "overlay");
   if (!opened) return failure(opened.error());
-  const detail::Held<K> context(k, a, *opened);
+  const ScopedFd context(k, a.descriptors, *opened);
   OpenLayer layer;
   const Result<Fd> merged = detail::merge(k, a, s, context.get(), layer);
   if (s.kind == OverlayKind::directory && (merged || merged.error().code != Errno::ebusy)) {

@@ -28,7 +28,7 @@ template <kernel::Kernel K>
 Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type, ZString size = {}) noexcept {
   const auto opened = lift(kernel::fsopen(k, type), type);
   if (!opened) return failure(opened.error());
-  const Held<K> context(k, a, *opened);
+  const ScopedFd context(k, a.descriptors, *opened);
   if (!size.empty())
     CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "size", size.c_str()), size));
   CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), type));
@@ -66,7 +66,7 @@ template <kernel::Kernel K>
 Result<void> attach_in_workshop(K& k, const Assembling& a, Fd tree, const char* place) noexcept {
   const auto at = lift(kernel::openat(k, a.workshop, place, kernel::o_path), place);
   if (!at) return failure(at.error());
-  const Held<K> mount_point(k, a, *at);
+  const ScopedFd mount_point(k, a.descriptors, *at);
   return lift(kernel::move_mount(k, tree, mount_point.get()), place);
 }
 

@@ -66,7 +66,7 @@ class Reader {
 };
 
 /// Calls `use(text)` with one piece of the file after the other, each of whole lines, until it
-/// answers true. The buffer is small, since each page of stack costs a launch a page fault; of
+/// returns true. The buffer is small, since each page of stack costs a launch a page fault; of
 /// a line that does not fit, as a group of hundreds has one, the fields that do. What could not
 /// be opened or read is told to who cares; code `none`: nothing was wrong.
 template <kernel::Kernel K>

@@ -46,7 +46,7 @@ struct HostFacts {
   return Assembly::classic;
 }
 
-/// The facts about the kernel alone: one call. What it does not answer is taken for old.
+/// The facts about the kernel alone: one call. What it does not say is taken for old.
 template <kernel::Kernel K>
 [[nodiscard]] HostFacts probe_kernel(K& k, Uid uid, Gid gid) noexcept {
   HostFacts facts{uid, gid, {}, Assembly::classic, Privilege::none};

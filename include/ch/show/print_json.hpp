@@ -74,191 +74,33 @@ class JsonWriter {
   Sink& sink_;
 };
 
-/// Calls `visit(key, value)` for each datum of a step, and answers the step's name.
-struct StepData {
-  template <class V>
-  static const char* of(const step::CreateNamespaces& s, V&& v) {
-    v("namespaces", s.flags);
-    return "create-namespaces";
-  }
-  template <class V>
-  static const char* of(const step::JoinNamespaces& s, V&& v) {
-    v("pid", static_cast<std::uint64_t>(s.pid));
-    v("namespaces", s.flags);
-    return "join-namespaces";
-  }
-  template <class V>
-  static const char* of(const step::MeetPeers& s, V&& v) {
-    group(s, v);
-    return "meet-peers";
-  }
-  template <class V>
-  static const char* of(const step::AdmitPeers& s, V&& v) {
-    group(s.group, v);
-    return "admit-peers";
-  }
-  template <class V>
-  static const char* of(const step::DenySetgroups&, V&&) {
-    return "deny-setgroups";
-  }
-  template <class V>
-  static const char* of(const step::MapUsers& s, V&& v) {
-    range(s.range, v);
-    return "map-users";
-  }
-  template <class V>
-  static const char* of(const step::MapGroups& s, V&& v) {
-    range(s.range, v);
-    return "map-groups";
-  }
-  template <class V>
-  static const char* of(const step::MakePrivate&, V&&) {
-    return "make-private";
-  }
-  template <class V>
-  static const char* of(const step::OpenImage& s, V&& v) {
-    v("image", s.image.view());
-    v("access", s.access);
-    return "open-image";
-  }
-  template <class V>
-  static const char* of(const step::MakeScratch& s, V&& v) {
-    v("size", s.size.view());
-    return "make-scratch";
-  }
-  template <class V>
-  static const char* of(const step::Overlay& s, V&& v) {
-    constexpr const char* kinds[] = {"if-needed", "scratch", "directory"};
-    v("kind", std::string_view(kinds[static_cast<std::size_t>(s.kind)]));
-    v("directory", s.directory.view());
-    return "overlay";
-  }
-  template <class V>
-  static const char* of(const step::MakeScratchDirectory& s, V&& v) {
-    v("path", s.path.view());
-    return "make-scratch-directory";
-  }
-  template <class V>
-  static const char* of(const step::WriteScratchFile& s, V&& v) {
-    v("path", s.path.view());
-    v("content", s.content);
-    return "write-scratch-file";
-  }
-  template <class V>
-  static const char* of(const step::MakeLink& s, V&& v) {
-    v("target", s.target.view());
-    v("destination", s.destination.view());
-    return "make-link";
-  }
-  template <class V>
-  static const char* of(const step::Bind& s, V&& v) {
-    bind(s, v);
-    return "bind";
-  }
-  template <class V>
-  static const char* of(const step::BindScratch& s, V&& v) {
-    bind(s, v);
-    return "bind-scratch";
-  }
-  template <class V>
-  static const char* of(const step::MountFilesystem& s, V&& v) {
-    v("type", std::string_view(s.type));
-    v("destination", s.destination.view());
-    return "mount-filesystem";
-  }
-  template <class V>
-  static const char* of(const step::EnterRoot&, V&&) {
-    return "enter-root";
-  }
-  template <class V>
-  static const char* of(const step::ChangeDirectory& s, V&& v) {
-    v("path", s.path.view());
-    v("if_missing", s.if_missing);
-    return "change-directory";
-  }
-  template <class V>
-  static const char* of(const step::InstallFilter& s, V&& v) {
-    v("instructions", static_cast<std::uint64_t>(s.program.size()));
-    return "install-filter";
-  }
-  template <class V>
-  static const char* of(const step::ForbidNewPrivileges&, V&&) {
-    return "forbid-new-privileges";
-  }
-  template <class V>
-  static const char* of(const step::SetHostname& s, V&& v) {
-    v("name", s.name.view());
-    return "set-hostname";
-  }
-  template <class V>
-  static const char* of(const step::Redirect& s, V&& v) {
-    v("from", static_cast<std::uint64_t>(s.from));
-    v("to", static_cast<std::uint64_t>(s.to));
-    return "redirect";
-  }
-  template <class V>
-  static const char* of(const step::CloseDescriptors& s, V&& v) {
-    v("keep", s.keep);
-    return "close-descriptors";
-  }
-  template <class V>
-  static const char* of(const step::Execute& s, V&& v) {
-    v("name", s.name.view());
-    v("argv", s.argv);
-    v("envp", s.envp);
-    v("search_path", s.search_path);
-    return "execute";
-  }
-
- private:
-  template <class V>
-  static void group(const step::MeetPeers& s, V&& v) {
-    v("tag", s.tag.view());
-    v("peers", static_cast<std::uint64_t>(s.expected));
-    v("timeout_ms", s.timeout / 1'000'000);
-  }
-  template <class Id, class V>
-  static void range(const IdRange<Id>& r, V&& v) {
-    v("inside", static_cast<std::uint64_t>(r.inside));
-    v("outside", static_cast<std::uint64_t>(r.outside));
-    v("count", static_cast<std::uint64_t>(r.count));
-  }
-  template <class S, class V>
-  static void bind(const S& s, V&& v) {
-    v("source", s.source.view());
-    v("destination", s.destination.view());
-    v("access", s.access);
-    v("if_missing", s.if_missing);
-  }
-};
-
-/// One datum as JSON, by its type.
+/// A field's value as JSON.
 template <class Sink>
-struct JsonDatum {
+struct JsonValue {
   JsonWriter<Sink>& json;
 
-  void operator()(const char* key, auto value) const {
-    json.key(key);
-    write(value);
+  void operator()(std::string_view text) const { json.string(text); }
+  void operator()(Content content) const { json.string(content.bytes); }
+  void operator()(std::uint64_t number) const { json.number(number); }
+  void operator()(Count count) const { json.number(count.ids); }
+  void operator()(Nanoseconds time) const { json.number(time.count / 1'000'000); }
+  void operator()(Access a) const {
+    json.string(a == Access::read_only ? "read-only" : "read-write");
   }
-
- private:
-  void write(std::string_view text) const { json.string(text); }
-  void write(std::uint64_t number) const { json.number(number); }
-  void write(Access a) const { json.string(a == Access::read_only ? "read-only" : "read-write"); }
-  void write(IfMissing m) const {
+  void operator()(IfMissing m) const {
     constexpr const char* names[] = {"fail", "skip", "create"};
     json.string(names[static_cast<std::size_t>(m)]);
   }
-  void write(std::span<const int> numbers) const {
+  void operator()(Instructions program) const { json.number(program.all.size()); }
+  void operator()(Numbers numbers) const {
     json.raw("[");
-    for (std::size_t i = 0; i < numbers.size(); ++i) {
+    for (std::size_t i = 0; i < numbers.all.size(); ++i) {
       if (i > 0) json.raw(", ");
-      json.number(static_cast<std::uint64_t>(numbers[i]));
+      json.number(static_cast<std::uint64_t>(numbers.all[i]));
     }
     json.raw("]");
   }
-  void write(NamespaceFlags flags) const {
+  void operator()(NamespaceFlags flags) const {
     json.raw("[");
     bool first = true;
     for (const NamespaceKind& kind : namespace_kinds) {
@@ -269,11 +111,11 @@ struct JsonDatum {
     }
     json.raw("]");
   }
-  void write(const char* const* words) const {
+  void operator()(Words words) const {
     json.raw("[");
-    for (std::size_t i = 0; words != nullptr && words[i] != nullptr; ++i) {
-      if (i > 0) json.raw(", ");
-      json.string(words[i]);
+    for (const char* const* w = words.first; w != nullptr && *w != nullptr; ++w) {
+      if (w != words.first) json.raw(", ");
+      json.string(*w);
     }
     json.raw("]");
   }
@@ -293,12 +135,13 @@ void print_json(const Plan& plan, Sink&& sink) {
   for (const Step& step : plan.steps) {
     json.raw(first ? "\n  {\"step\": " : ",\n  {\"step\": ");
     first = false;
-    std::visit(
-        [&](const auto& s) {
-          json.string(detail::StepData::of(s, [](const char*, auto) {}));
-          (void)detail::StepData::of(s, detail::JsonDatum<std::remove_reference_t<Sink>>{json});
-        },
-        step);
+    const Description description = describe(step);
+    json.string(description.name);
+    for (const Field& field : description) {
+      if (field.audience != Audience::everyone) continue;
+      json.key(field.name);
+      std::visit(detail::JsonValue<std::remove_reference_t<Sink>>{json}, field.value);
+    }
     json.raw("}");
   }
   json.raw("\n]}\n");

@@ -175,7 +175,7 @@ struct StepShell {
   void operator()(const step::MountFilesystem& s) const {
     if (!outline.layer) make(s, "\"$new\"");
     sink("mount -t ");
-    shell_word(sink, s.type);
+    shell_word(sink, s.type.view());
     sink(" -o nosuid,nodev none \"$new\"");
     shell_word(sink, s.destination.view());
     sink("\n");

@@ -22,130 +22,52 @@ inline void write_namespaces(TextWriter& out, NamespaceFlags flags,
 
 namespace detail {
 
-/// One line per kind of step, without number and newline.
-struct StepText {
+/// A field as a part of its step's sentence; what goes without saying is nothing.
+struct ValueText {
   TextWriter& out;
 
-  void operator()(const step::CreateNamespaces& s) const noexcept {
-    out << "make namespaces: ";
-    write_namespaces(out, s.flags);
+  void operator()(std::string_view text) const noexcept { out << text; }
+  void operator()(Content content) const noexcept { out << std::uint64_t{content.bytes.size()}; }
+  void operator()(std::uint64_t number) const noexcept { out << number; }
+  void operator()(Count count) const noexcept {
+    if (count.ids != 1) out << ", and " << count.ids - 1 << " more";
   }
-  void operator()(const step::JoinNamespaces& s) const noexcept {
-    out << "join namespaces of process " << static_cast<int>(s.pid) << ": ";
-    write_namespaces(out, s.flags);
+  void operator()(Nanoseconds time) const noexcept { out << time.count / 1'000'000 << " ms"; }
+  void operator()(NamespaceFlags flags) const noexcept { write_namespaces(out, flags); }
+  void operator()(Access access) const noexcept {
+    if (access == Access::read_only) out << ", read-only";
   }
-  void operator()(const step::MeetPeers& s) const noexcept {
-    if (s.expected == 0)
-      out << "join the container of tag " << s.tag << " if it lives, and skip to its peers' step";
-    else
-      out << "meet the " << s.expected << " peers of group " << s.tag
-          << "; whoever is not the first waits, joins, and skips to the end of the creator's steps";
+  void operator()(IfMissing missing) const noexcept {
+    if (missing == IfMissing::skip) out << ", if both exist";
   }
-  void operator()(const step::AdmitPeers& s) const noexcept {
-    if (s.group.expected == 0)
-      out << "let others find the container of tag " << s.group.tag;
-    else
-      out << "as the creator, hand the namespaces to the other peers when all " << s.group.expected
-          << " are there";
+  void operator()(Words words) const noexcept {
+    for (const char* const* w = words.first; w != nullptr && *w != nullptr; ++w) out << ' ' << *w;
   }
-  void operator()(const step::DenySetgroups&) const noexcept { out << "deny setgroups"; }
-  void operator()(const step::MapUsers& s) const noexcept { map("uid", s.range); }
-  void operator()(const step::MapGroups& s) const noexcept { map("gid", s.range); }
-  void operator()(const step::MakePrivate&) const noexcept {
-    out << "cut all mounts off from the host's";
+  void operator()(Numbers numbers) const noexcept {
+    bool first = true;
+    for (const int number : numbers.all) {
+      out << (first ? " except " : ", ") << number;
+      first = false;
+    }
   }
-  void operator()(const step::OpenImage& s) const noexcept {
-    out << "open image " << s.image.text;
-    access(s.access);
-  }
-  void operator()(const step::MakeScratch& s) const noexcept {
-    out << "make a tmpfs for generated files";
-    if (!s.size.empty()) out << ", size " << s.size;
-  }
-  void operator()(const step::Overlay& s) const noexcept {
-    if (s.kind == OverlayKind::if_needed)
-      out << "overlay the image if mount points are missing";
-    else if (s.kind == OverlayKind::scratch)
-      out << "overlay the image with the tmpfs, writable";
-    else
-      out << "overlay the image with " << s.directory.text << ", writable and kept";
-  }
-  void operator()(const step::MakeScratchDirectory& s) const noexcept {
-    out << "make directory tmpfs:" << s.path.text;
-  }
-  void operator()(const step::WriteScratchFile& s) const noexcept {
-    out << "write file tmpfs:" << s.path.text << ", "
-        << static_cast<std::uint64_t>(s.content.size()) << " bytes";
-  }
-  void operator()(const step::MakeLink& s) const noexcept {
-    out << "link " << s.destination.text << " to " << s.target;
-  }
-  void operator()(const step::Bind& s) const noexcept {
-    out << "bind " << s.source.text << " on " << s.destination.text;
-    access(s.access);
-    optional(s.if_missing);
-  }
-  void operator()(const step::BindScratch& s) const noexcept {
-    out << "bind tmpfs:" << s.source.text << " on " << s.destination.text;
-    access(s.access);
-    optional(s.if_missing);
-  }
-  void operator()(const step::MountFilesystem& s) const noexcept {
-    out << "mount a new " << s.type << " on " << s.destination.text;
-  }
-  void operator()(const step::EnterRoot&) const noexcept {
-    out << "make this tree the root and let go of the host's";
-  }
-  void operator()(const step::ChangeDirectory& s) const noexcept {
-    out << "change directory to " << s.path.text;
-    if (s.if_missing == IfMissing::skip) out << ", if it exists";
-  }
-  void operator()(const step::InstallFilter& s) const noexcept {
-    out << "install a seccomp filter of " << static_cast<std::uint64_t>(s.program.size())
-        << " instructions";
-  }
-  void operator()(const step::ForbidNewPrivileges&) const noexcept {
-    out << "forbid new privileges";
-  }
-  void operator()(const step::SetHostname& s) const noexcept {
-    out << "set the host name to " << s.name;
-  }
-  void operator()(const step::Redirect& s) const noexcept {
-    out << "put descriptor " << static_cast<int>(s.from) << " in the place of "
-        << static_cast<int>(s.to);
-  }
-  void operator()(const step::CloseDescriptors& s) const noexcept {
-    out << "close descriptors from 3 on";
-    for (const int kept : s.keep) out << (kept == s.keep.front() ? " except " : ", ") << kept;
-  }
-  void operator()(const step::Execute& s) const noexcept {
-    out << "execute";
-    if (s.argv != nullptr)
-      for (const char* const* word = s.argv; *word != nullptr; ++word) out << ' ' << *word;
-    if (s.name.view().find('/') == std::string_view::npos)
-      out << "  (from " << s.search_path << ')';
-  }
-
- private:
-  template <class Id>
-  void map(const char* what, const IdRange<Id>& range) const noexcept {
-    out << "map " << what << ' ' << static_cast<unsigned>(range.inside) << " inside to "
-        << static_cast<unsigned>(range.outside) << " outside";
-    if (range.count != 1) out << ", and " << range.count - 1 << " more";
-  }
-  void access(Access a) const noexcept {
-    if (a == Access::read_only) out << ", read-only";
-  }
-  void optional(IfMissing m) const noexcept {
-    if (m == IfMissing::skip) out << ", if both exist";
-  }
+  void operator()(Instructions program) const noexcept { out << std::uint64_t{program.all.size()}; }
 };
 
 }  // namespace detail
 
 /// Writes what `step` does, in a line without number and end.
 inline void write_step(TextWriter& out, const Step& step) noexcept {
-  std::visit(detail::StepText{out}, step);
+  const Description description = describe(step);
+  std::string_view rest(description.sentence);
+  for (auto brace = rest.find('{'); brace != std::string_view::npos; brace = rest.find('{')) {
+    out << head(rest, brace);
+    rest.remove_prefix(brace + 1);
+    const std::string_view name = head(rest, rest.find('}'));
+    rest.remove_prefix(name.size() + 1);
+    for (const Field& field : description)
+      if (field.name == name) std::visit(detail::ValueText{out}, field.value);
+  }
+  out << rest;
 }
 
 /// Hands `sink(std::string_view)` one line per step. Lines longer than 4 KiB are cut.

@@ -15,13 +15,13 @@ namespace ch {
 /// Purpose: gets the process into the container's namespaces.
 ///
 /// Minimal definition: `contribute(builder, flags)` adds the first steps of the plan and
-/// answers the role, which the rest of the plan depends on. A strategy may also have
+/// returns the role, which the rest of the plan depends on. A strategy may also have
 /// `complete(builder)`, which adds the steps that follow when the container stands, and
 /// a static `meets_peers` that is true if the container is always shared.
 ///
 /// Laws: after the steps the process is in all namespaces of `flags`; a joiner's plan
 /// maps no ids and mounts nothing. A strategy that knows its role only when the plan is
-/// executed answers `creator`, and its steps skip the creator's where need be.
+/// executed returns `creator`, and its steps skip the creator's where need be.
 ///
 /// Models: Alone, AttachToPid, PeerGroup, LivingTag, ChosenJoin.
 template <class S>
