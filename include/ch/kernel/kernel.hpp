@@ -19,7 +19,7 @@ namespace ch::kernel {
 /// Purpose: the seam between what we decide and what the machine does.
 ///
 /// Minimal definition: `long call(Call, long...)` with up to six arguments, noexcept,
-/// that answers like the kernel does: a value, or -4095..-1 for an error.
+/// that returns as the kernel does: a value, or -4095..-1 for an error.
 ///
 /// Laws: a call that fails has changed nothing that a later call relies on; a model
 /// that wraps another forwards arguments and result untouched unless its purpose

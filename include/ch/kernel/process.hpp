@@ -123,7 +123,7 @@ Returned<void> pipe(K& k, Fd (&ends)[2]) noexcept {
   return detail::make<void>(k, Call::pipe2, &ends[0], o_cloexec);
 }
 
-/// Bytes of a word or variable, its NUL counted, beyond which execve answers E2BIG: 32 pages,
+/// Bytes of a word or variable, its NUL counted, beyond which execve returns E2BIG: 32 pages,
 /// of the largest size that the processor may have.
 #if defined(__x86_64__)
 inline constexpr std::size_t longest_argument = std::size_t{32} << 12;
