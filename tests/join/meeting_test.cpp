@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <functional>
 #include <string>
 
 #include "ch/execute/execute.hpp"
@@ -109,6 +110,16 @@ struct World : Recording<512> {
   }
 };
 
+/// A creator that something happens to before it admits its peers.
+struct Interrupted : World {
+  std::function<void()> meanwhile;
+  explicit Interrupted(std::function<void()> f) : World(Other::peers), meanwhile(std::move(f)) {}
+  void on_step(StepIndex index, const Step& step) noexcept {
+    World::on_step(index, step);
+    if (std::holds_alternative<step::AdmitPeers>(step)) meanwhile();
+  }
+};
+
 struct Peers {
   ArenaOf<std::size_t{256} * 1024> arena;
   const char* argv[2] = {"/bin/true", nullptr};
@@ -134,7 +145,8 @@ struct Peers {
     return i;
   }
   /// Each time anew; what an error names stays until the next.
-  [[nodiscard]] Result<void> execute_with(World& k) {
+  template <class K>
+  [[nodiscard]] Result<void> execute_with(K& k) {
     arena.rewind(planned);
     return execute(k, plan, arena);
   }
@@ -193,6 +205,22 @@ TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing sta
     }
     CHECK(blamed > 20);
   }
+}
+
+TEST_CASE("one plan is executed a second time while the first goes on", "[recorded]") {
+  Peers p;
+  World joining(Other::creator);
+  ArenaOf<16384> own;
+  Interrupted creating([&] {
+    CHECK(execute(joining, p.plan, own).error().operation == Call::execve);
+    CHECK(joining.joined == 1);
+  });
+  const auto created = p.execute_with(creating);
+  CHECK(created.error().operation == Call::execve);
+  CHECK(creating.text().find("sendmsg") != std::string::npos);  // peers have been admitted
+  CHECK(creating.joined == 0);
+  CHECK(creating.open_descriptors() == 0);
+  CHECK(joining.open_descriptors() == 0);
 }
 
 TEST_CASE("what the creator says is what a joiner reports", "[recorded]") {
