@@ -8,11 +8,11 @@
 #include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/printed.hpp"
 #include "ch/cli/output.hpp"
-#include "ch/plan/execute.hpp"
-#include "ch/plan/explain.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/execute/execute.hpp"
 #include "ch/policies/idmap/id_map.hpp"
 #include "ch/policies/ns/namespace_set.hpp"
+#include "ch/show/explain.hpp"
+#include "ch/show/print_text.hpp"
 
 namespace ch_run {
 
@@ -34,7 +34,8 @@ ch::Errno attempt(Attempt tried) noexcept {
 inline ch::Errno perform_all(ch::kernel::Linux& linux_kernel,
                              std::span<const ch::Step> steps) noexcept {
   LaunchKernel k(linux_kernel);
-  const auto done = ch::execute(k, {steps, ch::Assembly::attached});
+  // Nothing of these steps lasts, so that there is nothing to remember.
+  const auto done = ch::execute(k, {steps, ch::Assembly::attached}, ch::Execution{});
   return done ? ch::Errno::none : done.error().code;
 }
 

@@ -6,7 +6,7 @@
 #pragma once
 
 #include "ch/kernel/any_kernel.hpp"
-#include "ch/plan/gathering.hpp"
+#include "ch/meet/gathering.hpp"
 #include "ch/plan/plan.hpp"
 
 namespace ch_run {

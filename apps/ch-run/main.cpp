@@ -11,9 +11,9 @@
 #include "apps/ch-run/report.hpp"
 #include "apps/ch-run/resolve_devices.hpp"
 #include "ch/cli/privilege.hpp"
+#include "ch/execute/step_timing.hpp"
 #include "ch/init.hpp"
 #include "ch/kernel/narrating.hpp"
-#include "ch/plan/step_timing.hpp"
 
 namespace {
 
@@ -60,10 +60,12 @@ int configure_devices(Launch& l, int argc, char** argv) noexcept {
 
 /// Becomes the container and the command; in a child where the namespaces need one.
 int launch(LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
+  const Result<Execution> execution = prepare(plan, l.arena);
+  if (!execution) return report(l, plan, execution.error());
   const auto* attach = std::get_if<AttachToPid>(&l.made.container.join.choice);
   if (takes_child(attach != nullptr ? attach->flags : l.made.container.namespaces.flags()))
-    supervise_plan(k, plan, [&](const Error& error) { return report(l, plan, error); });
-  return report(l, plan, execute(k, plan, Descriptors::close_at_exec).error());
+    supervise_plan(k, plan, *execution, [&](const Error& error) { return report(l, plan, error); });
+  return report(l, plan, execute(k, plan, *execution, Descriptors::close_at_exec).error());
 }
 
 int execute_or_print(Launch& l, const Plan& plan) noexcept {

@@ -6,10 +6,10 @@
 #include "apps/ch-run/exit_status.hpp"
 #include "apps/ch-run/launch.hpp"
 #include "apps/ch-run/printed.hpp"
-#include "ch/plan/explain.hpp"
-#include "ch/plan/print_json.hpp"
-#include "ch/plan/print_shell.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/show/explain.hpp"
+#include "ch/show/print_json.hpp"
+#include "ch/show/print_shell.hpp"
+#include "ch/show/print_text.hpp"
 
 namespace ch_run {
 

@@ -5,9 +5,9 @@
 // directory, shown at /run/munge, in a container.
 
 #include <ch/launch.hpp>
-#include <ch/plan/print_text.hpp>
 #include <ch/policies/mount/devices.hpp>
 #include <ch/policies/mount/image_root.hpp>
+#include <ch/show/print_text.hpp>
 #include <cstdio>
 
 #include "munge.hpp"

@@ -4,8 +4,8 @@
 // executed, so this runs anywhere; docs/policies.md explains it section by section.
 
 #include <ch/compose.hpp>
-#include <ch/plan/print_text.hpp>
 #include <ch/presets.hpp>
+#include <ch/show/print_text.hpp>
 #include <cstdio>
 
 namespace {

@@ -7,8 +7,8 @@
 // Source: man 7 pid_namespaces; man 2 sigwaitinfo.
 #pragma once
 
+#include "ch/execute/execute.hpp"
 #include "ch/kernel/socket.hpp"
-#include "ch/plan/execute.hpp"
 
 namespace ch {
 namespace detail {
@@ -133,12 +133,12 @@ struct SignalsOfCaller {
 /// program in a process that dies with us. Its pid; or an error, in the process that met it,
 /// which has to report it and end.
 template <kernel::Kernel K>
-[[nodiscard]] Result<Pid> start_inside(K& k, const Plan& plan, std::size_t first,
-                                       const SignalsOfCaller& signals) noexcept {
+[[nodiscard]] Result<Pid> start_inside(K& k, const Plan& plan, const Execution& execution,
+                                       std::size_t first, const SignalsOfCaller& signals) noexcept {
   const bool executes = std::holds_alternative<step::Execute>(plan.steps.back());
   Plan container = plan;
   if (executes) container.steps = plan.steps.first(plan.steps.size() - 1);
-  if (const auto made = execute(k, container, Descriptors::close_at_exec, first); !made)
+  if (const auto made = execute(k, container, execution, Descriptors::close_at_exec, first); !made)
     return failure(made.error());
   // The program may look as soon as it is there, so this comes before.
   if (const auto hidden = hide_from_container(k); !hidden) return failure(hidden.error());
@@ -147,7 +147,8 @@ template <kernel::Kernel K>
     // Where there is no pid namespace, nothing else ties the program to its supervisor.
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
     signals.give_back(k);
-    return failure(execute(k, plan, Descriptors::close_at_exec, plan.steps.size() - 1).error());
+    return failure(
+        execute(k, plan, execution, Descriptors::close_at_exec, plan.steps.size() - 1).error());
   }
   return lift(program);
 }
@@ -159,7 +160,8 @@ template <kernel::Kernel K>
 /// in a child whose answer must be to report and exit. `report(error)` does that and
 /// gives the exit status. For programs without threads; copies the caller (fork).
 template <kernel::Kernel K, class Report>
-[[noreturn]] void supervise_plan(K& k, const Plan& plan, Report report) noexcept {
+[[noreturn]] void supervise_plan(K& k, const Plan& plan, const Execution& execution,
+                                 Report report) noexcept {
   detail::SignalsOfCaller signals;
   signals.block(k);
   signals.expect_children(k);
@@ -190,7 +192,8 @@ template <kernel::Kernel K, class Report>
   (void)kernel::close(k, ends[0]);
   if (detail::nobody_reads(k, ends[1]))
     kernel::exit_group(k, detail::shell_status(0, detail::sigkill));
-  const auto program = detail::start_inside(k, plan, creates == nullptr ? 0 : 1, signals);
+  const auto program =
+      detail::start_inside(k, plan, execution, creates == nullptr ? 0 : 1, signals);
   if (!program) kernel::exit_group(k, report(program.error()));
   detail::close_all_but(k, ends[1]);
   const int status = detail::supervise(k, *program);

@@ -49,7 +49,7 @@ template <kernel::Kernel K, class... Policies>
                 "children; use ch::spawn or ch::run for this container, or leave those out.");
   const Result<Plan> plan = container.plan(probe(k), arena);
   if (!plan) return failure(plan.error());
-  return execute(k, *plan);
+  return execute(k, *plan, arena);
 }
 
 namespace detail {
@@ -92,6 +92,7 @@ template <kernel::Kernel K>
 struct ChildStart {
   K& k;
   const Plan& plan;
+  const Execution& execution;
   std::size_t first_step;
   std::uint64_t signal_mask;
   bool reset_handlers;
@@ -102,7 +103,8 @@ struct ChildStart {
     // A handler of the parent's must never run here, on memory that we share.
     if (start.reset_handlers) detail::reset_handlers(start.k);
     (void)kernel::sigprocmask(start.k, kernel::sig_setmask, &start.signal_mask, nullptr);
-    start.outcome = execute(start.k, start.plan, Descriptors::close_at_exec, start.first_step);
+    start.outcome =
+        execute(start.k, start.plan, start.execution, Descriptors::close_at_exec, start.first_step);
     return 127;  // seen by no one: the parent takes the outcome and reaps us
   }
 };
@@ -123,7 +125,8 @@ inline constexpr std::size_t child_stack_size = 96 * 1024;
 /// (fork), since it stays. It tells its error by a pipe that closes when the program has
 /// started; the pointers in that are good here too, as errors name only what a plan names.
 template <kernel::Kernel K>
-[[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, Fd* pidfd) noexcept {
+[[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, const Execution& execution,
+                                                Fd* pidfd) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};
   if (const auto piped = kernel::pipe(k, ends); !piped.ok()) return failure(lift(piped).error());
@@ -134,7 +137,7 @@ template <kernel::Kernel K>
   if (init.ok() && init.value() == Pid::none) {
     reset_handlers(k);
     signals.expect_children(k);
-    const auto program = start_inside(k, plan, creates == nullptr ? 0 : 1, signals);
+    const auto program = start_inside(k, plan, execution, creates == nullptr ? 0 : 1, signals);
     if (!program) {
       const Error error = program.error();
       (void)kernel::write(k, ends[1], &error, sizeof error);
@@ -165,7 +168,9 @@ template <kernel::Kernel K>
 template <kernel::Kernel K>
 [[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena,
                                            Fd* pidfd) noexcept {
-  if (takes_init(plan)) return spawn_init(k, plan, pidfd);
+  const Result<Execution> execution = prepare(plan, arena);
+  if (!execution) return failure(execution.error());
+  if (takes_init(plan)) return spawn_init(k, plan, *execution, pidfd);
   const Arena::Mark before = arena.mark();
   auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
@@ -178,7 +183,7 @@ template <kernel::Kernel K>
 
   std::uint64_t mask = 0;
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &every_signal, &mask);
-  ChildStart<K> start{k, plan, creates != nullptr ? 1U : 0U, mask, false};
+  ChildStart<K> start{k, plan, *execution, creates != nullptr ? 1U : 0U, mask, false};
   kernel::CloneArgs args;
   args.flags = kernel::clone_vm | kernel::clone_vfork | kernel::clone_clear_sighand |
                (creates != nullptr ? static_cast<std::uint64_t>(creates->flags) : 0);

@@ -10,7 +10,7 @@
 
 #include "ch/environment.hpp"
 #include "ch/kernel/fd.hpp"
-#include "ch/plan/gathering.hpp"
+#include "ch/meet/gathering.hpp"
 
 namespace ch {
 

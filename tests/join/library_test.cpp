@@ -69,3 +69,47 @@ TEST_CASE("a peer whose group does not come is told in time, and its parent live
   REQUIRE_FALSE(ended);
   CHECK(ended.error().code == Errno::etimedout);
 }
+
+TEST_CASE("two threads execute one plan at the same time, and meet in its container", "[userns]") {
+  const test::TempDir dir;
+  test::make_image(dir / "image");
+  test::fs::create_directory(dir / "share");
+  const std::string image = dir / "image";
+  const std::string share = dir / "share";
+  const std::string tag = dir.path().filename();
+  const UserBind binds[] = {{HostPath(share.c_str()), ImagePath("/mnt/0"), Access::read_write}};
+  presets::HostIntegratedPeers container;
+  container.ids = {static_cast<Uid>(geteuid()), static_cast<Gid>(getegid())};
+  // Writable, so that each execution also notes what it makes there.
+  container.mounts.get<ImageRoot<>>() = {HostPath(image.c_str()), Access::read_write};
+  container.mounts.get<UserBinds>() = {binds};
+  container.join = {tag.c_str(), 2, no_rank, 100};
+  const char* argv[] = {"sh", "-c", "readlink /proc/self/ns/mnt > $(mktemp /mnt/0/XXXXXX)",
+                        nullptr};
+  const char* envp[] = {nullptr};
+  kernel::Linux k;
+  ArenaOf<std::size_t{256} * 1024> planned;
+  const Result<Plan> plan = container.plan(probe(k), {"sh", argv, envp}, planned);
+  REQUIRE(plan);
+  const auto start = [&plan = *plan]() -> Result<ExitStatus> {
+    kernel::Linux own;
+    ArenaOf<std::size_t{256} * 1024> arena;
+    const Result<StartedProcess> child = spawn_plan(own, plan, arena);
+    if (!child) return failure(child.error());
+    return wait(own, *child);
+  };
+  Result<ExitStatus> other;
+  std::thread thread([&] { other = start(); });
+  const Result<ExitStatus> own = start();
+  thread.join();
+  REQUIRE(own);
+  REQUIRE(other);
+  CHECK(*own == ExitStatus{});
+  CHECK(*other == ExitStatus{});
+  std::vector<std::string> seen;
+  for (const auto& file : test::fs::directory_iterator(share))
+    seen.push_back(test::read_file(file.path()));
+  REQUIRE(seen.size() == 2);
+  CHECK(seen[0].rfind("mnt:[", 0) == 0);
+  CHECK(seen[0] == seen[1]);
+}

@@ -5,14 +5,15 @@
 
 #include <catch2/catch.hpp>
 #include <cstring>
+#include <functional>
 #include <string>
 
+#include "ch/execute/execute.hpp"
 #include "ch/kernel/recording.hpp"
-#include "ch/plan/execute.hpp"
-#include "ch/plan/explain.hpp"
-#include "ch/plan/print_json.hpp"
-#include "ch/plan/print_shell.hpp"
 #include "ch/presets.hpp"
+#include "ch/show/explain.hpp"
+#include "ch/show/print_json.hpp"
+#include "ch/show/print_shell.hpp"
 
 using namespace ch;
 using kernel::Call;
@@ -109,12 +110,23 @@ struct World : Recording<512> {
   }
 };
 
+/// A creator that something happens to before it admits its peers.
+struct Interrupted : World {
+  std::function<void()> meanwhile;
+  explicit Interrupted(std::function<void()> f) : World(Other::peers), meanwhile(std::move(f)) {}
+  void on_step(StepIndex index, const Step& step) noexcept {
+    World::on_step(index, step);
+    if (std::holds_alternative<step::AdmitPeers>(step)) meanwhile();
+  }
+};
+
 struct Peers {
   ArenaOf<std::size_t{256} * 1024> arena;
   const char* argv[2] = {"/bin/true", nullptr};
   const char* envp[1] = {nullptr};
   presets::HostIntegratedPeers container;
   Plan plan;
+  Arena::Mark planned;
 
   explicit Peers(std::uint32_t count = 2) {
     container.ids = {static_cast<Uid>(1000), static_cast<Gid>(1000)};
@@ -122,17 +134,21 @@ struct Peers {
     container.mounts.get<Accounts>() = {"alice", "users", "/"};
     container.join = {"tag", count, 0, 30};
     const HostFacts facts{static_cast<Uid>(1000), static_cast<Gid>(1000), {6, 18}};
-    const auto planned = container.plan(facts, {"/bin/true", argv, envp}, arena);
-    REQUIRE(planned);
-    plan = *planned;
+    const auto made = container.plan(facts, {"/bin/true", argv, envp}, arena);
+    REQUIRE(made);
+    plan = *made;
+    planned = arena.mark();
   }
   [[nodiscard]] std::size_t index_of_admission() const {
     std::size_t i = 0;
     while (!std::holds_alternative<step::AdmitPeers>(plan.steps[i])) ++i;
     return i;
   }
-  [[nodiscard]] const Gathering& notes() const {
-    return *std::get<step::MeetPeers>(plan.steps[0]).notes;
+  /// Each time anew; what an error names stays until the next.
+  template <class K>
+  [[nodiscard]] Result<void> execute_with(K& k) {
+    arena.rewind(planned);
+    return execute(k, plan, arena);
   }
 };
 
@@ -141,7 +157,7 @@ struct Peers {
 TEST_CASE("a creator makes the container and hands it on; a joiner only takes it", "[recorded]") {
   Peers p;
   World creating(Other::peers);
-  const auto created = execute(creating, p.plan);
+  const auto created = p.execute_with(creating);
   CHECK(created.error().operation == Call::execve);
   CHECK(creating.open_descriptors() == 0);
   CHECK(creating.steps == p.plan.steps.size());
@@ -150,7 +166,7 @@ TEST_CASE("a creator makes the container and hands it on; a joiner only takes it
   CHECK(long_trace.find("openat(") != std::string::npos);
 
   World joining(Other::creator);
-  const auto joined = execute(joining, p.plan);
+  const auto joined = p.execute_with(joining);
   CHECK(joined.error().operation == Call::execve);
   CHECK(joining.open_descriptors() == 0);
   CHECK(joining.joined == 1);
@@ -167,14 +183,14 @@ TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing sta
   for (const Other others : {Other::peers, Other::creator}) {
     Peers p;
     World healthy(others);
-    (void)execute(healthy, p.plan);
+    (void)p.execute_with(healthy);
     int blamed = 0;
     for (std::size_t call = 0; call + 1 < healthy.made; ++call) {
       for (const Errno code : {Errno::eperm, Errno::enomem, Errno::emfile}) {
         World k(others);
         k.fail_call = call;
         k.fail_code = code;
-        const auto done = execute(k, p.plan);
+        const auto done = p.execute_with(k);
         REQUIRE_FALSE(done);
         INFO("others " << static_cast<int>(others) << ", call " << call << " "
                        << kernel::shape(k.failed).name << ", errno " << static_cast<int>(code));
@@ -191,11 +207,27 @@ TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing sta
   }
 }
 
+TEST_CASE("one plan is executed a second time while the first goes on", "[recorded]") {
+  Peers p;
+  World joining(Other::creator);
+  ArenaOf<16384> own;
+  Interrupted creating([&] {
+    CHECK(execute(joining, p.plan, own).error().operation == Call::execve);
+    CHECK(joining.joined == 1);
+  });
+  const auto created = p.execute_with(creating);
+  CHECK(created.error().operation == Call::execve);
+  CHECK(creating.text().find("sendmsg") != std::string::npos);  // peers have been admitted
+  CHECK(creating.joined == 0);
+  CHECK(creating.open_descriptors() == 0);
+  CHECK(joining.open_descriptors() == 0);
+}
+
 TEST_CASE("what the creator says is what a joiner reports", "[recorded]") {
   Peers p;
   World k(Other::creator);
-  k.verdict = meeting::Verdict::sorry;
-  const auto done = execute(k, p.plan);
+  k.verdict = meeting::Verdict::refused;
+  const auto done = p.execute_with(k);
   CHECK(done.error().code == Errno::etimedout);
   CHECK(static_cast<int>(done.error().step) == 0);
   CHECK(k.open_descriptors() == 0);
@@ -208,10 +240,10 @@ TEST_CASE("a creator whose peers don't come gives up in time, and one that fails
           "[recorded]") {
   Peers p(4);
   World k(Other::nobody);
-  const auto done = execute(k, p.plan);
+  const auto done = p.execute_with(k);
   CHECK(done.error().code == Errno::etimedout);
   CHECK(static_cast<std::size_t>(done.error().step) == p.index_of_admission());
-  CHECK(std::string(p.notes().why.view()) ==
+  CHECK(std::string(done.error().why.view()) ==
         "within 30 s, 1 of 4 peers came: rank 0; missing: ranks 1-3");
   CHECK(k.open_descriptors() == 0);
 }

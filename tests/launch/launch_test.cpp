@@ -18,8 +18,8 @@
 #include <csignal>
 #include <thread>
 
-#include "ch/plan/explain.hpp"
 #include "ch/presets.hpp"
+#include "ch/show/explain.hpp"
 #include "tests/support/files.hpp"
 #include "tests/support/hiding_kernel.hpp"
 

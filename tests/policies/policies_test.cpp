@@ -5,8 +5,8 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "ch/plan/print_text.hpp"
 #include "ch/presets.hpp"
+#include "ch/show/print_text.hpp"
 
 using namespace ch;
 

@@ -9,7 +9,7 @@
 #include <sstream>
 
 #include "ch/launch.hpp"
-#include "ch/plan/print_json.hpp"
+#include "ch/show/print_json.hpp"
 #include "tests/support/ch_run.hpp"
 
 using namespace ch;

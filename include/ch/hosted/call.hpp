@@ -93,8 +93,9 @@ void call_and_tell(int fd, F& function) {
 /// Enters the container. Where something has started a thread in the copy (a sanitizer's
 /// runtime, a handler of pthread_atfork), the kernel moves nobody to a new user namespace
 /// (EINVAL): then in a copy of the copy, which has none; the copy waits and ends like that.
-[[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan) noexcept {
-  const Result<void> inside = execute(k, plan);
+[[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan,
+                                             const Execution& execution) noexcept {
+  const Result<void> inside = execute(k, plan, execution);
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   if (inside || creates == nullptr || inside.error().code != Errno::einval ||
       inside.error().step != StepIndex{0})
@@ -103,7 +104,7 @@ void call_and_tell(int fd, F& function) {
   if (!copy.ok()) return inside;
   if (copy.value() == Pid::none) {
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
-    return execute(k, plan, Descriptors::close_now, 1);
+    return execute(k, plan, execution, Descriptors::close_now, 1);
   }
   int status = 0;
   while (kernel::wait4(k, copy.value(), status).error() == Errno::eintr) {
@@ -114,10 +115,11 @@ void call_and_tell(int fd, F& function) {
 /// In the copy: enters the container, calls, tells, ends without any of the destructors and exit
 /// handlers that are the original's.
 template <class T, class F>
-[[noreturn]] void be_called(const Plan& plan, F& function, int fd) noexcept {
+[[noreturn]] void be_called(const Plan& plan, const Execution& execution, F& function,
+                            int fd) noexcept {
   kernel::Linux k;
   close_as_exec(k, plan, Fd{fd});
-  const Result<void> inside = enter_copy(k, plan);
+  const Result<void> inside = enter_copy(k, plan, execution);
   if (!inside) {
     tell(fd, Told::failure, fields(explain_failure(inside.error(), plan)));
     ::_exit(31);
@@ -186,18 +188,20 @@ template <class B, class F>
   const Request request{nullptr, detail::begin_environment(Inherit::environment), {}, {}, {},
                         false};
   return detail::with_plan(
-      detail::as_box(box), request, [&](const Plan& plan, Arena&) -> Outcome<T> {
+      detail::as_box(box), request, [&](const Plan& plan, Arena& arena) -> Outcome<T> {
         if (detail::takes_init(plan)) {
           Failure wrong = detail::failed_call(EINVAL, "call a function in the container");
           wrong.cause = "only a child enters a pid or time namespace";
           wrong.remedy = "leave those out, or run a program";
           return wrong;
         }
+        const Result<Execution> execution = prepare(plan, arena);
+        if (!execution) return explain_failure(execution.error(), plan);
         detail::Pipe pipe = detail::make_pipe();
         if (!pipe.to) return detail::failed_call(errno, "make a pipe");
         const pid_t pid = ::fork();
         if (pid < 0) return detail::failed_call(errno, "start a process");
-        if (pid == 0) detail::be_called<T>(plan, function, pipe.to.get());
+        if (pid == 0) detail::be_called<T>(plan, *execution, function, pipe.to.get());
         pipe.to.reset();
         detail::Handles handles;
         kernel::Linux k;

@@ -4,9 +4,9 @@
 #pragma once
 
 #include "ch/hosted/spawn.hpp"
-#include "ch/plan/print_json.hpp"
-#include "ch/plan/print_shell.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/show/print_json.hpp"
+#include "ch/show/print_shell.hpp"
+#include "ch/show/print_text.hpp"
 
 namespace ch {
 

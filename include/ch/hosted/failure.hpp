@@ -11,7 +11,7 @@
 #include <utility>
 #include <variant>
 
-#include "ch/plan/explain.hpp"
+#include "ch/show/explain.hpp"
 
 namespace ch {
 

@@ -48,9 +48,10 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
 }
 
 /// In a copy of this process: takes the steps of `plan`; reports and ends if one fails.
-[[noreturn]] inline void be_peer(kernel::Linux& k, const Plan& plan, Fd report) noexcept {
+[[noreturn]] inline void be_peer(kernel::Linux& k, const Plan& plan, const Execution& execution,
+                                 Fd report) noexcept {
   close_as_exec(k, plan, report);
-  const Error error = execute(k, plan, Descriptors::close_at_exec).error();
+  const Error error = execute(k, plan, execution, Descriptors::close_at_exec).error();
   PeerReport told;
   told.error = error;
   told.in_program = failed_to_execute(error, plan);
@@ -68,7 +69,9 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
 
 /// Starts a member of a peer group: a copy of this process (fork), since the others that it has
 /// to wait for may be started by this thread, too.
-[[nodiscard]] inline Outcome<Pid> spawn_peer(const Plan& plan, Handles& handles) {
+[[nodiscard]] inline Outcome<Pid> spawn_peer(const Plan& plan, Arena& arena, Handles& handles) {
+  const Result<Execution> execution = prepare(plan, arena);
+  if (!execution) return explain_failure(execution.error(), plan);
   kernel::Linux k;
   Pipe pipe = make_pipe();
   if (!pipe.to) return failed_call(errno, "make a pipe");
@@ -80,7 +83,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   if (peer.ok() && peer.value() == Pid::none) {
     reset_handlers(k);
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
-    be_peer(k, plan, pipe.to.kernel_fd());
+    be_peer(k, plan, *execution, pipe.to.kernel_fd());
   }
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
   pipe.to.reset();
@@ -93,7 +96,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
 [[nodiscard]] inline Outcome<Child> start(const Plan& plan, Arena& arena, Handles handles) {
   kernel::Linux k;
   if (std::holds_alternative<step::MeetPeers>(plan.steps[0])) {
-    const Outcome<Pid> peer = spawn_peer(plan, handles);
+    const Outcome<Pid> peer = spawn_peer(plan, arena, handles);
     if (!peer) return peer.error();
     return make_child(*peer, std::move(handles));
   }

@@ -21,8 +21,8 @@
 #include "ch/image/extract.hpp"
 #include "ch/image/report_json.hpp"
 #include "ch/launch.hpp"
-#include "ch/plan/explain.hpp"
 #include "ch/policies/mount/image_root.hpp"
+#include "ch/show/explain.hpp"
 
 namespace ch::images {
 
@@ -127,7 +127,7 @@ std::string enter_box() {
   const Result<Plan> plan = box.plan(facts, arena);
   if (!plan) return "the plan does not fit";
   const HostLimits limits = probe_limits(linux_kernel);
-  if (const Result<void> done = execute(linux_kernel, *plan); !done) {
+  if (const Result<void> done = execute(linux_kernel, *plan, arena); !done) {
     const Explanation why = explain(done.error(), *plan, limits);
     if (!why.cause.empty()) return std::string(why.cause);
     char buffer[128];

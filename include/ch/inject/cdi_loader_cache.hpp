@@ -18,11 +18,11 @@
 
 #include "ch/inject/cdi_resolve.hpp"
 #include "ch/launch.hpp"
-#include "ch/plan/explain.hpp"
 #include "ch/policies/mount/additions.hpp"
 #include "ch/policies/mount/image_root.hpp"
 #include "ch/policies/mount/user_binds.hpp"
 #include "ch/policies/mount/writable_layer.hpp"
+#include "ch/show/explain.hpp"
 
 namespace ch::inject::cdi {
 
@@ -154,7 +154,7 @@ inline nlohmann::json make_cache_in(const CacheWork& work) {
   const Result<Plan> plan = work.box.plan(probe(k), *arena);
   const HostLimits limits = probe_limits(k);
   if (!plan) return {{"error", "the device has more parts than a container can be planned with"}};
-  if (const Result<void> done = execute(k, *plan); !done) {
+  if (const Result<void> done = execute(k, *plan, *arena); !done) {
     const Explanation why = explain(done.error(), *plan, limits);
     const auto index = static_cast<std::size_t>(done.error().step);
     const char* what = index < plan->steps.size()

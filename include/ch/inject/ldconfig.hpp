@@ -23,8 +23,8 @@
 #include "ch/inject/injection_plan.hpp"
 #include "ch/kernel/seccomp.hpp"
 #include "ch/launch.hpp"
-#include "ch/plan/explain.hpp"
 #include "ch/policies/mount/image_root.hpp"
+#include "ch/show/explain.hpp"
 
 namespace ch::inject {
 
@@ -75,6 +75,7 @@ class Visit {
 /// What the process that becomes ldconfig needs, prepared before it exists.
 struct LdconfigStart {
   const Plan& plan;
+  const Execution& execution;
   const char* program;
   int output;  // becomes its standard output and error
   int go;      // socket: a byte comes when it is time, the end when our process is gone
@@ -85,14 +86,15 @@ struct LdconfigStart {
 inline constexpr std::uint64_t born_into = kernel::clone_newuser | kernel::clone_newpid;
 
 /// Makes the container around this process.
-inline Result<void> enter_container(kernel::Linux& linux_kernel, const Plan& plan) noexcept {
+inline Result<void> enter_container(kernel::Linux& linux_kernel, const Plan& plan,
+                                    const Execution& execution) noexcept {
   const auto rest = static_cast<std::uint64_t>(LdconfigBox::namespace_set::flags()) & ~born_into;
   if (const auto done = kernel::unshare(linux_kernel, rest); !done.ok()) {
     Error error = lift(done).error();
     error.step = static_cast<StepIndex>(0);
     return failure(error);
   }
-  return execute(linux_kernel, plan, Descriptors::close_at_exec, 1);
+  return execute(linux_kernel, plan, execution, Descriptors::close_at_exec, 1);
 }
 
 /// ldconfig waits for the disk, twice, and on many file systems for all that we have just
@@ -125,7 +127,7 @@ inline void dont_wait_for_disk(kernel::Linux& linux_kernel) noexcept {
   ::dup2(start.output, 1);
   ::dup2(start.output, 2);
   kernel::Linux linux_kernel;
-  if (const Result<void> done = enter_container(linux_kernel, start.plan); !done) {
+  if (const Result<void> done = enter_container(linux_kernel, start.plan, start.execution); !done) {
     TextBuffer<2048> message;
     write_message(message, "ch-fromhost", done.error(), start.plan, probe_limits(linux_kernel));
     const std::string_view text = message.view();
@@ -192,14 +194,17 @@ class LdconfigRun {
     LdconfigBox box;
     box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
     const Result<Plan> plan = box.plan(probe(linux_kernel), *arena);
-    if (!plan)
+    const Result<Execution> execution =
+        plan ? prepare(*plan, *arena) : Result<Execution>(failure(plan.error()));
+    if (!execution)
       throw InjectError(printable(tree.path()),
                         "can't plan a container for ldconfig (" +
-                            errno_text(static_cast<int>(plan.error().code)) + ")",
+                            errno_text(static_cast<int>(execution.error().code)) + ")",
                         "--no-ldconfig goes on without it");
     // As fork, but in new namespaces from the start.
     const unsigned long flags = detail::born_into | SIGCHLD;
-    const detail::LdconfigStart start{*plan, path->c_str(), output_.get(), theirs.get()};
+    const detail::LdconfigStart start{*plan, *execution, path->c_str(), output_.get(),
+                                      theirs.get()};
     std::optional<detail::Visit> visit(std::in_place, tree);
     const long child = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
     const int why_not = errno;

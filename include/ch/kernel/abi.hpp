@@ -238,7 +238,4 @@ struct UtsName {
   char sysname[65], nodename[65], release[65], version[65], machine[65], domainname[65];
 };
 
-/// Access bits for faccessat, man 2 access.
-inline constexpr int x_ok = 1;
-
 }  // namespace ch::kernel

@@ -18,9 +18,7 @@ namespace ch::kernel {
 enum class Call : int {
   none = -1,
   accept4 = __NR_accept4,
-  access = __NR_faccessat,
   bind = __NR_bind,
-  chdir = __NR_chdir,
   clock_gettime = __NR_clock_gettime,
   clone = __NR_clone,
   clone3 = __NR_clone3,
@@ -36,7 +34,6 @@ enum class Call : int {
   fcntl = __NR_fcntl,
   fsopen = __NR_fsopen,
   fstatfs = __NR_fstatfs,
-  getcwd = __NR_getcwd,
   getegid = __NR_getegid,
   geteuid = __NR_geteuid,
   getgid = __NR_getgid,
@@ -104,9 +101,7 @@ struct CallShape {
 
 inline constexpr CallShape call_shapes[] = {
     {Call::accept4, "accept4", "dppx", 'd'},
-    {Call::access, "faccessat", "dsi", 'i'},
     {Call::bind, "bind", "dpi", 'i'},
-    {Call::chdir, "chdir", "s", 'i'},
     {Call::clock_gettime, "clock_gettime", "ip", 'i'},
     {Call::clone, "clone", "xpppp", 'i'},
     {Call::clone3, "clone3", "pi", 'i'},
@@ -122,7 +117,6 @@ inline constexpr CallShape call_shapes[] = {
     {Call::fsmount, "fsmount", "dxx", 'd'},
     {Call::fsopen, "fsopen", "sx", 'd'},
     {Call::fstatfs, "fstatfs", "dp", 'i'},
-    {Call::getcwd, "getcwd", "pi", 'i'},
     {Call::getegid, "getegid", "", 'i'},
     {Call::geteuid, "geteuid", "", 'i'},
     {Call::getgid, "getgid", "", 'i'},

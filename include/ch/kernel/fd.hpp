@@ -121,27 +121,9 @@ Returned<void> fstatfs(K& k, Fd fd, StatFs& out) noexcept {
   return detail::make<void>(k, Call::fstatfs, fd, &out);
 }
 
-/// May the caller access `path` in the way `mode` says? By the *real* ids, man 2 access.
-template <Kernel K>
-Returned<void> access(K& k, Fd directory, const char* path, int mode) noexcept {
-  return detail::make<void>(k, Call::access, directory, path, mode);
-}
-
-template <Kernel K>
-Returned<void> chdir(K& k, const char* path) noexcept {
-  return detail::make<void>(k, Call::chdir, path);
-}
-
 template <Kernel K>
 Returned<void> fchdir(K& k, Fd directory) noexcept {
   return detail::make<void>(k, Call::fchdir, directory);
-}
-
-/// Writes the working directory's path and a NUL to `buffer`; returns the length
-/// with the NUL. A path that starts with "(unreachable)" lies outside the root.
-template <Kernel K>
-Returned<std::size_t> getcwd(K& k, char* buffer, std::size_t size) noexcept {
-  return detail::make<std::size_t>(k, Call::getcwd, buffer, size);
 }
 
 }  // namespace ch::kernel

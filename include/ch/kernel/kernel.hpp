@@ -19,7 +19,7 @@ namespace ch::kernel {
 /// Purpose: the seam between what we decide and what the machine does.
 ///
 /// Minimal definition: `long call(Call, long...)` with up to six arguments, noexcept,
-/// that returns what the kernel does: a value, or -4095..-1 for an error.
+/// that returns as the kernel does: a value, or -4095..-1 for an error.
 ///
 /// Laws: a call that fails has changed nothing that a later call relies on; a model
 /// that wraps another forwards arguments and result untouched unless its purpose
@@ -85,7 +85,7 @@ template <class T>
     return static_cast<long>(value);
 }
 
-/// Makes `which` with arguments of any scalar type and types its result.
+/// Makes `which` with arguments of any scalar type and types its answer.
 template <class T, Kernel K, class... Arguments>
 [[gnu::always_inline]] inline Returned<T> make(K& kernel, Call which, Arguments... a) noexcept {
   return {kernel.call(which, word(a)...), which};

@@ -11,7 +11,7 @@
 
 namespace ch::kernel {
 
-/// Owns a descriptor; -1 means none. What close returns is lost, and errno is left alone.
+/// Owns a descriptor; -1 means none. What closing returns is lost, and errno is left alone.
 class OwnedFd {
  public:
   OwnedFd() noexcept = default;

@@ -84,7 +84,7 @@ inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(v
   return {raw, Call::clone};
 }
 
-/// Does what clone3 returned say that it is not to be had, on an old kernel or under a filter
+/// Does an answer to clone3 say that it is not to be had, on an old kernel or under a filter
 /// that does not know it? EPERM may also be about the namespaces: clone then says so again.
 [[nodiscard]] constexpr bool lacks_clone3(Errno code) noexcept {
   return code == Errno::enosys || code == Errno::eperm;
@@ -123,7 +123,7 @@ Returned<void> pipe(K& k, Fd (&ends)[2]) noexcept {
   return detail::make<void>(k, Call::pipe2, &ends[0], o_cloexec);
 }
 
-/// Bytes of a word or variable, its NUL counted, beyond which execve fails with E2BIG: 32 pages,
+/// Bytes of a word or variable, its NUL counted, beyond which execve returns E2BIG: 32 pages,
 /// of the largest size that the processor may have.
 #if defined(__x86_64__)
 inline constexpr std::size_t longest_argument = std::size_t{32} << 12;

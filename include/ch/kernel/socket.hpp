@@ -146,7 +146,7 @@ Returned<void> stop_listening(K& k, Fd socket) noexcept {
   return detail::make<void>(k, Call::shutdown, socket, 2);
 }
 
-/// Makes accept fail with EAGAIN instead of waiting.
+/// Makes accept return EAGAIN instead of waiting.
 template <Kernel K>
 Returned<void> set_nonblocking(K& k, Fd socket) noexcept {
   constexpr unsigned fionbio = 0x5421;

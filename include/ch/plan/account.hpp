@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain
+// Floor 3a. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain
 // system calls because libc's way (NSS) allocates, locks and loads plug-ins. Files of
 // any size in a fixed buffer. Source: man 5 passwd, man 5 group.
 #pragma once
@@ -66,7 +66,7 @@ class Reader {
 };
 
 /// Calls `use(text)` with one piece of the file after the other, each of whole lines, until it
-/// answers true. The buffer is small, since each page of stack costs a launch a page fault; of
+/// returns true. The buffer is small, since each page of stack costs a launch a page fault; of
 /// a line that does not fit, as a group of hundreds has one, the fields that do. What could not
 /// be opened or read is told to who cares; code `none`: nothing was wrong.
 template <kernel::Kernel K>

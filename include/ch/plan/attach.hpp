@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A process whose namespaces somebody wants to share: held by a pidfd, so that a
+// Floor 3a. A process whose namespaces somebody wants to share: held by a pidfd, so that a
 // later process with its number is never taken for it, and in which namespaces it is
 // other than we are. Source: man 2 pidfd_open, setns; man 7 namespaces.
 #pragma once

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What a policy may know when it adds its steps: the host's facts and what
+// Floor 3a. What a policy may know when it adds its steps: the host's facts and what
 // the other policies have decided. Options reach a policy as its own members.
 #pragma once
 

@@ -1,21 +1,74 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The fingerprint of a plan: a number for what the image is, for what is mounted,
+// Floor 3a. The fingerprint of a plan: a number for what the image is, for what is mounted,
 // who one is inside, and which namespaces there are. Two processes that are to share a
 // container compare theirs, so that options which come to nothing are not silent.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
-#include "ch/plan/gathering.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/plan/plan.hpp"
 
 namespace ch {
+
+/// What a container was made of, by kind, so that two can be compared and the difference
+/// named. Equal values mean the same with all but certainty.
+struct Fingerprint {
+  std::uint64_t image = 0, mounts = 0, ids = 0, namespaces = 0;
+  friend constexpr bool operator==(const Fingerprint&, const Fingerprint&) noexcept = default;
+};
 
 namespace detail {
 
 /// FNV-1a, 64 bits. Not against ill will: all who compare are the same user.
 constexpr void mix(std::uint64_t& hash, std::string_view bytes) noexcept {
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
+}
+constexpr void mix(std::uint64_t& hash, std::uint64_t number) noexcept {
+  for (int i = 0; i < 8; ++i, number >>= 8) hash = (hash ^ (number & 0xff)) * 0x100000001b3ULL;
+}
+
+/// A field's value goes into the number `hash`; texts with their length, so that what ends one
+/// can't begin the next.
+struct MixValue {
+  std::uint64_t& hash;
+
+  constexpr void operator()(std::string_view text) const noexcept {
+    mix(hash, std::uint64_t{text.size()});
+    mix(hash, text);
+  }
+  constexpr void operator()(Content content) const noexcept { (*this)(content.bytes); }
+  constexpr void operator()(std::uint64_t number) const noexcept { mix(hash, number); }
+  constexpr void operator()(Count count) const noexcept { mix(hash, std::uint64_t{count.ids}); }
+  constexpr void operator()(Nanoseconds time) const noexcept { mix(hash, time.count); }
+  constexpr void operator()(NamespaceFlags flags) const noexcept {
+    mix(hash, static_cast<std::uint64_t>(flags));
+  }
+  constexpr void operator()(Access access) const noexcept {
+    mix(hash, static_cast<std::uint64_t>(access));
+  }
+  constexpr void operator()(IfMissing missing) const noexcept {
+    mix(hash, static_cast<std::uint64_t>(missing));
+  }
+  constexpr void operator()(Words words) const noexcept {
+    for (const char* const* w = words.first; w != nullptr && *w != nullptr; ++w)
+      (*this)(std::string_view(*w));
+  }
+  constexpr void operator()(Numbers numbers) const noexcept {
+    for (const int number : numbers.all) mix(hash, static_cast<std::uint64_t>(number));
+  }
+  constexpr void operator()(Instructions program) const noexcept {
+    for (const kernel::BpfInstruction& i : program.all)
+      mix(hash, std::uint64_t{i.code} << 48 | std::uint64_t{i.jt} << 40 |
+                    std::uint64_t{i.jf} << 32 | i.k);
+  }
+};
+
+/// All of a step that is the same for another process with the same options.
+constexpr void mix(std::uint64_t& hash, const Step& step) noexcept {
+  const Description description = describe(step);
+  mix(hash, std::string_view(description.name));
+  for (const Field& field : description)
+    if (field.audience == Audience::everyone) std::visit(MixValue{hash}, field.value);
 }
 
 }  // namespace detail
@@ -26,20 +79,20 @@ template <kernel::Kernel K>
 [[nodiscard]] Fingerprint fingerprint(K& k, std::span<const Step> steps) noexcept {
   constexpr std::uint64_t basis = 0xcbf29ce484222325ULL;
   Fingerprint print{basis, basis, basis, basis};
-  char room[8704];  // two paths of the longest kind
   bool in_tree = false;
   for (const Step& step : steps) {
     if (std::holds_alternative<step::EnterRoot>(step)) in_tree = false;
-    TextWriter text(room, sizeof room);
     if (const auto* open = std::get_if<step::OpenImage>(&step)) {
       in_tree = true;
       kernel::Statx status;
-      if (kernel::statx(k, Fd::cwd, open->image.c_str(), 0, status).ok())
-        text << status.dev_major << ':' << status.dev_minor << ' ' << status.ino;
-      else
-        text << open->image.text;
-      text << (open->access == Access::read_only ? " ro" : " rw");
-      detail::mix(print.image, text.view());
+      if (kernel::statx(k, Fd::cwd, open->image.c_str(), 0, status).ok()) {
+        for (const std::uint64_t part :
+             {std::uint64_t{status.dev_major}, std::uint64_t{status.dev_minor}, status.ino})
+          detail::mix(print.image, part);
+        detail::mix(print.image, static_cast<std::uint64_t>(open->access));
+      } else {
+        detail::mix(print.image, step);
+      }
       continue;
     }
     std::uint64_t* part = in_tree ? &print.mounts : nullptr;
@@ -49,10 +102,7 @@ template <kernel::Kernel K>
     if (std::holds_alternative<step::CreateNamespaces>(step) ||
         std::holds_alternative<step::SetHostname>(step))
       part = &print.namespaces;
-    if (part == nullptr) continue;
-    write_step(text, step);
-    text << '\n';
-    detail::mix(*part, text.view());
+    if (part != nullptr) detail::mix(*part, step);
   }
   return print;
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What a plan depends on besides its options: who the caller is and what the
+// Floor 3a. What a plan depends on besides its options: who the caller is and what the
 // kernel can do. A plain value, so that a test can plan for any host; probe() asks
 // the machine. Source: man 2 uname, geteuid; man 5 passwd, group.
 #pragma once
@@ -46,7 +46,7 @@ struct HostFacts {
   return Assembly::classic;
 }
 
-/// The facts about the kernel alone: one call. What it does not answer is taken for old.
+/// The facts about the kernel alone: one call. What it does not say is taken for old.
 template <kernel::Kernel K>
 [[nodiscard]] HostFacts probe_kernel(K& k, Uid uid, Gid gid) noexcept {
   HostFacts facts{uid, gid, {}, Assembly::classic, Privilege::none};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Which mount points the steps of a plan may have to make: for the layer that they are
+// Floor 3a. Which mount points the steps of a plan may have to make: for the layer that they are
 // made in before it is mounted, and for the script that does the same.
 #pragma once
 

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A plan: the steps of one container in order, in an arena of the caller's,
+// Floor 3a. A plan: the steps of one container in order, in an arena of the caller's,
 // and the builder that policies add steps with. Building asks the kernel nothing and
 // changes nothing.
 #pragma once
 
 #include <span>
 
+#include "ch/plan/description.hpp"
 #include "ch/plan/step.hpp"
 #include "ch/types/arena.hpp"
 #include "ch/types/result.hpp"
@@ -20,14 +21,19 @@ enum class Assembly : std::uint8_t {
   classic,   // mount(2) through /proc/self/fd, for kernels without the calls above
 };
 
-/// The steps of one container. A view: the arena that the builder used owns all of it.
+/// The steps of one container. A view: the arena that the builder used owns all of it. What a
+/// run of it finds out is elsewhere (execution.hpp), so that one plan can be executed by several
+/// threads at once. Plans are equal if they say the same.
 struct Plan {
   std::span<const Step> steps{};
   Assembly assembly = Assembly::detached;
-  /// For each step, what executing it has made where it lasts (take_back.hpp). Empty where no
-  /// step can; a plan without it takes nothing back. Written by execute, so a plan that has it is
-  /// for one launch at a time.
-  std::span<std::uint8_t> made{};
+
+  friend constexpr bool operator==(const Plan& a, const Plan& b) noexcept {
+    if (a.assembly != b.assembly || a.steps.size() != b.steps.size()) return false;
+    for (std::size_t i = 0; i < a.steps.size(); ++i)
+      if (!(a.steps[i] == b.steps[i])) return false;
+    return true;
+  }
 };
 
 /// Collects steps. When the arena is full the builder remembers that, ignores what
@@ -71,22 +77,13 @@ class PlanBuilder {
 
   /// The plan. ENOMEM with operation `none`: the arena is too small.
   [[nodiscard]] Result<Plan> finish(Assembly assembly = Assembly::detached) const noexcept {
-    Plan plan{steps_.span(), assembly};
-    bool lasts = false;
-    for (const Step& step : steps_) {
-      const auto* image = std::get_if<step::OpenImage>(&step);
-      const auto* layer = std::get_if<step::Overlay>(&step);
-      lasts = lasts || (image != nullptr && image->access == Access::read_write) ||
-              (layer != nullptr && layer->kind == OverlayKind::directory);
-    }
-    if (lasts) plan.made = {arena_.make<std::uint8_t>(steps_.size()), steps_.size()};
-    if (full_ || (lasts && plan.made.data() == nullptr))
+    if (full_)
       return failure({Errno::enomem,
                       kernel::Call::none,
                       StepIndex::none,
                       {},
                       "the arena is too small for the plan"});
-    return plan;
+    return Plan{steps_.span(), assembly};
   }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Privilege that a *file* gives to whoever executes it: set-uid and set-gid bits,
+// Floor 3a. Privilege that a *file* gives to whoever executes it: set-uid and set-gid bits,
 // file capabilities. Containers here need none, and a privileged process would hand its own
 // to any command of any user. So whoever has some is refused, before anything else.
 // Source: man 3 getauxval (AT_SECURE); man 7 capabilities, credentials.

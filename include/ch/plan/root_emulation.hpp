@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Root emulation: a seccomp filter that makes the system calls which only a real
+// Floor 3a. Root emulation: a seccomp filter that makes the system calls which only a real
 // root may make, and package managers insist on, return success without doing anything.
 // The table below says which; the filter is written from it at compile time. How filters
 // work: kernel/seccomp.hpp. No allocation; safe between clone and exec.
@@ -9,12 +9,12 @@
 //
 // In a container made by an ordinary user only one id is mapped. `chown 33 /var/www` fails
 // there with EINVAL, and with it the installation of a web server that would have worked
-// just as well with all files in the user's name. The filter answers 0 instead.
+// just as well with all files in the user's name. The filter returns 0 instead.
 //
 // It keeps no record of its lies: a file that was "given away" still shows its old owner,
 // and a program that looks again can tell (apt does, where it drops root: it wants
 // APT::Sandbox::User=root). For the same reason setfsuid(2), whose result is the id before,
-// always answers that this was root.
+// always says that this was root.
 //
 // Not faked, on purpose:
 // - setxattr(2), which file capabilities (security.capability) go through. A filter sees

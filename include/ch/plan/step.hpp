@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The steps that a container is made of, as plain data: no pointers to
-// state, no behaviour, so that a plan can be printed, compared and tested without
-// any privilege. What a step *does* is in perform.hpp, how it reads in print_*.hpp;
-// a new step gets one overload in each, and the compiler names those that lack one.
+// Floor 3a. The steps that a container is made of, as plain data: no pointers to
+// state, no behaviour, so that a plan can be printed, compared, tested without any
+// privilege, and executed by several threads at once. What there is to say of a step is in
+// description.hpp, what it *does* in execute/ and meet/; the compiler names what a new step
+// lacks.
 #pragma once
 
 #include <cstdint>
@@ -23,8 +24,6 @@ enum class OverlayKind : std::uint8_t {
   scratch,    // in scratch; changes are gone at the end
   directory,  // in a directory of the host, to be kept
 };
-
-struct Gathering;  // gathering.hpp
 
 namespace step {
 
@@ -47,13 +46,12 @@ struct JoinNamespaces {
 /// Finds the peers of the group `tag`. The first to come is the creator and goes on with
 /// the next step; the others wait for its container, take its namespaces and go on after
 /// AdmitPeers. `expected` 0: a tag that lives; who comes when it does joins it at once.
-/// man 7 unix, "Abstract sockets". The step writes to `notes`.
+/// man 7 unix, "Abstract sockets".
 struct MeetPeers {
   ZString tag{};
   std::uint32_t expected = 0;
   int rank = -1;              // of this process on this machine; -1: not known
   std::uint64_t timeout = 0;  // nanoseconds
-  Gathering* notes = nullptr;
 };
 
 /// The creator's: waits until all peers are there and hands them the namespaces, as
@@ -120,7 +118,7 @@ struct WriteScratchFile {
 /// A symbolic link in the container, with the directories above it where these are missing:
 /// in the image if that is writable, else in a layer over it. A link of that name gives way.
 struct MakeLink {
-  ZString target{};  // as readlink(2) will answer it; need not exist
+  ZString target{};  // as readlink(2) returns it; need not exist
   ImagePath destination{};
 };
 
@@ -143,7 +141,7 @@ struct BindScratch {
 /// A new file system of the kernel's (tmpfs, proc, mqueue, sysfs) at a path of the
 /// container. proc and its kin show the namespaces of the process that mounts them.
 struct MountFilesystem {
-  const char* type = "";
+  ZString type{};
   ImagePath destination{};
 };
 
@@ -199,14 +197,14 @@ struct Execute {
 }  // namespace step
 
 /// One step. All alternatives are trivially copyable, so a Step is a plain value.
-using Step = std::variant<step::CreateNamespaces, step::JoinNamespaces, step::MeetPeers,
-                          step::AdmitPeers, step::DenySetgroups, step::MapUsers, step::MapGroups,
-                          step::MakePrivate, step::OpenImage, step::MakeScratch, step::Overlay,
-                          step::MakeScratchDirectory, step::WriteScratchFile, step::MakeLink,
-                          step::Bind, step::BindScratch, step::MountFilesystem, step::EnterRoot,
-                          step::SetHostname, step::ChangeDirectory, step::ForbidNewPrivileges,
-                          step::InstallFilter, step::Redirect, step::CloseDescriptors,
-                          step::Execute>;
+using Step =
+    std::variant<step::CreateNamespaces, step::JoinNamespaces, step::MeetPeers, step::AdmitPeers,
+                 step::DenySetgroups, step::MapUsers, step::MapGroups, step::MakePrivate,
+                 step::OpenImage, step::MakeScratch, step::Overlay, step::MakeScratchDirectory,
+                 step::WriteScratchFile, step::MakeLink, step::Bind, step::BindScratch,
+                 step::MountFilesystem, step::EnterRoot, step::SetHostname, step::ChangeDirectory,
+                 step::ForbidNewPrivileges, step::InstallFilter, step::Redirect,
+                 step::CloseDescriptors, step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
 /// Where a step wants to put something in the container; null for other steps.

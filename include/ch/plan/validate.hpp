@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Is a plan one that can work at all? Catches, before anything has happened,
+// Floor 3a. Is a plan one that can work at all? Catches, before anything has happened,
 // what a policy or a caller put together wrongly; what the *host* refuses shows only in
 // execution. Pure: no system call, no allocation.
 #pragma once
 
-#include "ch/plan/gathering.hpp"
+#include "ch/plan/peers.hpp"
 #include "ch/plan/plan.hpp"
 
 namespace ch {
@@ -31,7 +31,7 @@ namespace detail {
   if (const auto* links = std::get_if<step::MakeLink>(&step))
     if (links->target.empty()) return "a link leads nowhere: name its target";
   if (const auto* mounts = std::get_if<step::MountFilesystem>(&step))
-    if (mounts->type == nullptr || *mounts->type == '\0') return "a file system has no type";
+    if (mounts->type.empty()) return "a file system has no type";
   if (const auto* changes = std::get_if<step::ChangeDirectory>(&step))
     if (changes->path.empty()) return "the directory to start in is empty";
   if (const auto* runs = std::get_if<step::Execute>(&step)) {
@@ -46,15 +46,11 @@ namespace detail {
   return failure({Errno::einval, kernel::Call::none, StepIndex::none, {}, why});
 }
 
-}  // namespace detail
-
-/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet and
-/// are never admitted or by no tag, ids mapped before or without them, a path, a name or a type
-/// that is empty, a destination that is relative or the root itself, a layer over mounts, which it
-/// would hide, scratch or mounts used before they exist or after the root was entered, descriptors
-/// to keep that are not ascending, a host name without a uts namespace, steps after Execute.
-[[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
-  bool entered = false;
+/// What the steps so far have come to, and whether the next one may follow them. The functions
+/// return what is wrong with it, as a sentence, or null.
+struct Progress {
+  std::size_t index = 0;
+  bool entered = false;  // the namespaces
   bool image = false;
   bool mounted = false;
   bool scratch = false;
@@ -63,84 +59,109 @@ namespace detail {
   bool meets = false;
   bool admits = false;
   NamespaceFlags own = NamespaceFlags::none;
-  for (std::size_t i = 0; i < plan.steps.size(); ++i) {
-    const Step& s = plan.steps[i];
-    const auto is = [&]<class S>(std::type_identity<S>) { return std::holds_alternative<S>(s); };
-    const auto fail = [&](const char* why) {
-      return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), {}, why});
-    };
-    if (over) return fail("nothing may follow Execute");
-    if (const char* lacks = detail::forgotten(s)) return fail(lacks);
-    if (is(std::type_identity<step::Overlay>{})) {
-      if (!scratch || in_root) return fail("a layer goes between MakeScratch and EnterRoot");
-      if (mounted)
-        return fail("a layer hides what is mounted before it: let it follow the image's root");
-    }
+
+  [[nodiscard]] constexpr const char* take(const Step& s) noexcept {
+    if (over) return "nothing may follow Execute";
+    if (const char* lacks = forgotten(s)) return lacks;
+    const char* wrong = take_descriptors(s);
+    if (wrong == nullptr) wrong = take_namespaces(s);
+    if (wrong == nullptr) wrong = take_mounts(s);
+    over = std::holds_alternative<step::Execute>(s);
+    ++index;
+    return wrong;
+  }
+
+ private:
+  [[nodiscard]] static constexpr const char* take_descriptors(const Step& s) noexcept {
     if (const auto* puts = std::get_if<step::Redirect>(&s))
       if (puts->from < Fd{0} || puts->to < Fd{0} || puts->to > Fd{2} || puts->from == puts->to)
-        return fail("an open descriptor can take the place of another one of 0, 1 and 2");
+        return "an open descriptor can take the place of another one of 0, 1 and 2";
     if (const auto* closes = std::get_if<step::CloseDescriptors>(&s)) {
       int before = 0;
       for (const int kept : closes->keep) {
-        if (kept < before) return fail("descriptors to keep ascend from 0 on: sort them");
+        if (kept < before) return "descriptors to keep ascend from 0 on: sort them";
         before = kept;
       }
     }
+    return nullptr;
+  }
+  [[nodiscard]] constexpr const char* take_namespaces(const Step& s) noexcept {
     if (const auto* meeting = std::get_if<step::MeetPeers>(&s)) {
-      if (i != 0) return fail("the peers meet first, and once");
-      if (!is_tag(meeting->tag)) return fail("a group's tag has 1 to 64 visible ASCII characters");
+      if (index != 0) return "the peers meet first, and once";
+      if (!is_tag(meeting->tag)) return "a group's tag has 1 to 64 visible ASCII characters";
       meets = true;
-      continue;
+      return nullptr;
     }
-    const bool enters = is(std::type_identity<step::CreateNamespaces>{}) ||
-                        is(std::type_identity<step::JoinNamespaces>{});
-    if (enters != (i == (meets ? 1U : 0U))) return fail("the namespaces come first, and once");
+    const auto* makes = std::get_if<step::CreateNamespaces>(&s);
+    const bool enters = makes != nullptr || std::holds_alternative<step::JoinNamespaces>(s);
+    if (enters != (index == (meets ? 1U : 0U))) return "the namespaces come first, and once";
     entered = entered || enters;
-    if (const auto* makes = std::get_if<step::CreateNamespaces>(&s)) {
+    if (makes != nullptr) {
       own = makes->flags;
       if (meets && takes_child(own))
-        return fail("a pid or time namespace can't be shared by a group: it ends with one process");
+        return "a pid or time namespace can't be shared by a group: it ends with one process";
     }
-    if (is(std::type_identity<step::SetHostname>{}) &&
+    if (std::holds_alternative<step::SetHostname>(s) &&
         !contains(own, static_cast<NamespaceFlags>(kernel::clone_newuts)))
-      return fail(
-          "a host name needs a uts namespace of the container's own: it would be the host's");
-    if (is(std::type_identity<step::AdmitPeers>{})) {
+      return "a host name needs a uts namespace of the container's own: it would be the host's";
+    if (std::holds_alternative<step::AdmitPeers>(s)) {
       if (!meets || admits || (image && !in_root))
-        return fail("peers are admitted once, to a container that stands");
+        return "peers are admitted once, to a container that stands";
       admits = true;
     }
-    if (is(std::type_identity<step::OpenImage>{})) {
-      if (image) return fail("a container has one image");
+    return nullptr;
+  }
+  [[nodiscard]] constexpr const char* take_mounts(const Step& s) noexcept {
+    if (std::holds_alternative<step::OpenImage>(s)) {
+      if (image) return "a container has one image";
       image = true;
     }
-    if (is(std::type_identity<step::MakeScratch>{})) {
-      if (!image || in_root) return fail("scratch is made after the image is open");
+    if (std::holds_alternative<step::MakeScratch>(s)) {
+      if (!image || in_root) return "scratch is made after the image is open";
       scratch = true;
     }
-    if (is(std::type_identity<step::MakeScratchDirectory>{}) ||
-        is(std::type_identity<step::WriteScratchFile>{}) ||
-        is(std::type_identity<step::BindScratch>{})) {
-      if (!scratch || in_root) return fail("scratch is used between MakeScratch and EnterRoot");
+    if (std::holds_alternative<step::Overlay>(s)) {
+      if (!scratch || in_root) return "a layer goes between MakeScratch and EnterRoot";
+      if (mounted) return "a layer hides what is mounted before it: let it follow the image's root";
     }
+    const bool uses_scratch = std::holds_alternative<step::MakeScratchDirectory>(s) ||
+                              std::holds_alternative<step::WriteScratchFile>(s) ||
+                              std::holds_alternative<step::BindScratch>(s);
+    if (uses_scratch && (!scratch || in_root))
+      return "scratch is used between MakeScratch and EnterRoot";
     if (const ImagePath* destination = destination_of(s)) {
-      if (!image || in_root) return fail("mounts go between OpenImage and EnterRoot");
+      if (!image || in_root) return "mounts go between OpenImage and EnterRoot";
       if (head(destination->view(), 1) != "/")
-        return fail("a destination is an absolute path in the container");
+        return "a destination is an absolute path in the container";
       if (destination->view().find_first_not_of('/') == std::string_view::npos)
-        return fail("the root itself can't be a destination");
+        return "the root itself can't be a destination";
       mounted = true;
     }
-    if (is(std::type_identity<step::EnterRoot>{})) {
-      if (!image || in_root) return fail("EnterRoot needs an open image, and happens once");
+    if (std::holds_alternative<step::EnterRoot>(s)) {
+      if (!image || in_root) return "EnterRoot needs an open image, and happens once";
       in_root = true;
     }
-    if (is(std::type_identity<step::Execute>{})) over = true;
+    return nullptr;
   }
-  if (meets != admits)
+};
+
+}  // namespace detail
+
+/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet and
+/// are never admitted or by no tag, ids mapped before or without them, a path, a name or a type
+/// that is empty, a destination that is relative or the root itself, a layer over mounts, which it
+/// would hide, scratch or mounts used before they exist or after the root was entered, descriptors
+/// to keep that are not ascending, a host name without a uts namespace, steps after Execute.
+[[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
+  detail::Progress seen;
+  for (std::size_t i = 0; i < plan.steps.size(); ++i)
+    if (const char* wrong = seen.take(plan.steps[i]))
+      return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), {}, wrong});
+  if (seen.meets != seen.admits)
     return detail::unfit("peers who meet are never admitted: they would wait for ever");
-  if (!entered) return detail::unfit("a plan begins with namespaces, and this one has no steps");
-  if (image && !in_root) return detail::unfit("the image is opened, and never entered");
+  if (!seen.entered)
+    return detail::unfit("a plan begins with namespaces, and this one has no steps");
+  if (seen.image && !seen.in_root) return detail::unfit("the image is opened, and never entered");
   return {};
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 2. What went wrong, as a value: which call, its error number, at which step
-// of which plan, on which path. Nothing is formatted here; `explain` (floor 3) turns
+// of which plan, on which path. Nothing is formatted here; `explain` (floor 3b) turns
 // an Error and the host's facts into a cause and a remedy.
 // Result<T> has the interface of std::expected<T, Error> as far as we use it, and can be
 // that one day. Not tl::expected, which includes <functional>: 42 000 lines for each file

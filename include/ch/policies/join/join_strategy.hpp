@@ -8,7 +8,7 @@
 #include <concepts>
 
 #include "ch/plan/context.hpp"
-#include "ch/plan/gathering.hpp"
+#include "ch/plan/peers.hpp"
 
 namespace ch {
 

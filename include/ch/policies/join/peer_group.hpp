@@ -3,7 +3,7 @@
 // Floor 4, fourth policy: one container for many processes. Those of a PeerGroup are
 // started together, such as the ranks of an MPI job on one machine: the first to come
 // makes the container, and all go on when all are in. Those of a LivingTag come when they
-// like. How they meet is in plan/perform_meeting.hpp and docs/join.md.
+// like. How they meet is in meet/ and docs/join.md.
 #pragma once
 
 #include <variant>
@@ -14,15 +14,9 @@ namespace ch {
 
 namespace detail {
 
-/// The first step of a group whose creator waits for `others`.
-inline step::MeetPeers meet_step(PlanBuilder& builder, ZString tag, std::uint32_t expected,
-                                 int rank, std::uint64_t timeout_s) noexcept {
-  const std::size_t others = expected == 0 ? 0 : expected - 1;
-  const auto notes = builder.memory<Gathering>(1);
-  if (notes.empty()) return {};
-  notes[0].seats = builder.memory<Seat>(others);
-  notes[0].polled = builder.memory<kernel::PollFd>(others + 1);
-  return {tag, expected, rank, timeout_s * 1'000'000'000U, notes.data()};
+[[nodiscard]] constexpr step::MeetPeers meet_step(ZString tag, std::uint32_t expected, int rank,
+                                                  std::uint64_t timeout_s) noexcept {
+  return {tag, expected, rank, timeout_s * 1'000'000'000U};
 }
 
 inline void add_admission(PlanBuilder& builder) noexcept {
@@ -37,7 +31,7 @@ inline void add_admission(PlanBuilder& builder) noexcept {
 /// that name the same tag. Not for pid and time namespaces, which Container refuses.
 ///
 /// Cost: the creator makes about 20 calls more than Alone and 4 for each peer; a joiner
-/// makes about 20 and mounts nothing. Takes 24 bytes of the arena for each peer. The plan
+/// makes about 20 and mounts nothing. Execution takes 24 bytes of its arena for each peer. The plan
 /// waits for the others while it is executed, and with it whoever spawns it.
 struct PeerGroup {
   static constexpr bool meets_peers = true;
@@ -47,7 +41,7 @@ struct PeerGroup {
   std::uint64_t timeout_s = 30;
 
   Role contribute(PlanBuilder& builder, NamespaceFlags flags) const noexcept {
-    if (count > 1) builder.add(detail::meet_step(builder, tag, count, rank, timeout_s));
+    if (count > 1) builder.add(detail::meet_step(tag, count, rank, timeout_s));
     return Alone{}.contribute(builder, flags);  // joiners skip what follows
   }
   void complete(PlanBuilder& builder) const noexcept { detail::add_admission(builder); }
@@ -62,7 +56,7 @@ struct LivingTag {
   std::uint64_t timeout_s = 30;
 
   Role contribute(PlanBuilder& builder, NamespaceFlags flags) const noexcept {
-    builder.add(detail::meet_step(builder, tag, 0, no_rank, timeout_s));
+    builder.add(detail::meet_step(tag, 0, no_rank, timeout_s));
     return Alone{}.contribute(builder, flags);
   }
   void complete(PlanBuilder& builder) const noexcept { detail::add_admission(builder); }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A plan as a shell script of util-linux commands: unshare, mount, pivot_root.
+// Floor 3b. A plan as a shell script of util-linux commands: unshare, mount, pivot_root.
 // Running it gives the same container, so that a student can stop half-way, look around
 // and change things. What the shell does less well is said in its comments: mount(8)
 // wants to be root (hence a second user namespace at the end), works on paths (links in
@@ -9,7 +9,7 @@
 #pragma once
 
 #include "ch/plan/mount_point.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/show/print_text.hpp"
 
 namespace ch {
 
@@ -175,7 +175,7 @@ struct StepShell {
   void operator()(const step::MountFilesystem& s) const {
     if (!outline.layer) make(s, "\"$new\"");
     sink("mount -t ");
-    shell_word(sink, s.type);
+    shell_word(sink, s.type.view());
     sink(" -o nosuid,nodev none \"$new\"");
     shell_word(sink, s.destination.view());
     sink("\n");

@@ -1,14 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What explain.hpp knows of each kind of step: which of its errors mean what, and what
+// Floor 3b. What explain.hpp knows of each kind of step: which of its errors mean what, and what
 // can be done. One rule per situation, first match wins.
 // Source: the ERRORS sections of man 2 unshare, open_tree(2), pivot_root, execve; man 7
 // user_namespaces.
 #pragma once
 
-#include "ch/plan/gathering.hpp"
-#include "ch/plan/host_limits.hpp"
 #include "ch/plan/plan.hpp"
+#include "ch/show/host_limits.hpp"
 #include "ch/types/errno_text.hpp"
 
 namespace ch {
@@ -92,10 +91,8 @@ struct Explain {
     return {"the process is another user's, or in the same namespaces already",
             "join only processes of your own containers"};
   }
-  constexpr Explanation operator()(const step::MeetPeers& s) const noexcept { return group(s); }
-  constexpr Explanation operator()(const step::AdmitPeers& s) const noexcept {
-    return group(s.group);
-  }
+  constexpr Explanation operator()(const step::MeetPeers&) const noexcept { return group(); }
+  constexpr Explanation operator()(const step::AdmitPeers&) const noexcept { return group(); }
   constexpr Explanation operator()(const step::MapUsers&) const noexcept { return map(); }
   constexpr Explanation operator()(const step::MapGroups&) const noexcept { return map(); }
   constexpr Explanation operator()(const step::OpenImage&) const noexcept {
@@ -250,20 +247,22 @@ struct Explain {
     return refused();
   }
   /// What the group itself has found out says more than any errno.
-  [[nodiscard]] constexpr Explanation group(const step::MeetPeers& s) const noexcept {
-    if (!s.notes->why.view().empty()) return group_remedy(s.notes->why.c_str());
+  [[nodiscard]] constexpr Explanation group() const noexcept {
+    if (!e.why.empty()) return group_remedy(e.why);
     if (e.operation == kernel::Call::dup3)
       return {"a living tag takes descriptor 200, and the limit on open files is below that",
               "raise it: ulimit -n"};
     return refused();
   }
-  [[nodiscard]] constexpr Explanation group_remedy(const char* why) const noexcept {
+  [[nodiscard]] constexpr Explanation group_remedy(TextAddress why) const noexcept {
     switch (e.code) {
       case Errno::etimedout:
         return {why, "start as many peers as the group has, all with the same tag, or wait longer",
                 Remedy::await_peers};
-      case Errno::eusers:
       case Errno::einval:
+        if (e.operation == kernel::Call::none) return {why, ""};  // the plan is wrong
+        [[fallthrough]];
+      case Errno::eusers:
         return {why, "tell all peers the same number of them on this machine", Remedy::count_peers};
       case Errno::econnreset:
       case Errno::ecanceled:

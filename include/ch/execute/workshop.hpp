@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Where a container is put together on kernels that can't do so detached: the
+// Floor 3b. Where a container is put together on kernels that can't do so detached: the
 // workshop, a small tmpfs on top of the process's own root directory. Nothing that is looked
 // up from "/" comes by there, and since it is unbindable, no recursive bind of the host takes
 // along what hangs in it. It goes when the old root goes, or at once if the assembly begins
@@ -8,7 +8,7 @@
 // Source: man 7 mount_namespaces, "MS_UNBINDABLE"; man 7 path_resolution ("/..").
 #pragma once
 
-#include "ch/plan/perform.hpp"
+#include "ch/execute/perform.hpp"
 
 namespace ch::detail {
 
@@ -28,7 +28,7 @@ template <kernel::Kernel K>
 Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type, ZString size = {}) noexcept {
   const auto opened = lift(kernel::fsopen(k, type), type);
   if (!opened) return failure(opened.error());
-  const Held<K> context(k, a, *opened);
+  const ScopedFd context(k, a.descriptors, *opened);
   if (!size.empty())
     CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "size", size.c_str()), size));
   CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), type));
@@ -66,7 +66,7 @@ template <kernel::Kernel K>
 Result<void> attach_in_workshop(K& k, const Assembling& a, Fd tree, const char* place) noexcept {
   const auto at = lift(kernel::openat(k, a.workshop, place, kernel::o_path), place);
   if (!at) return failure(at.error());
-  const Held<K> mount_point(k, a, *at);
+  const ScopedFd mount_point(k, a.descriptors, *at);
   return lift(kernel::move_mount(k, tree, mount_point.get()), place);
 }
 

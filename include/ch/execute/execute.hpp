@@ -1,16 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The executor: the only code that turns a plan into a container.
+// Floor 3b. The executor: the only code that turns a plan into a container.
 #pragma once
 
-#include "ch/plan/perform_admission.hpp"
-#include "ch/plan/take_back.hpp"
+#include "ch/execute/execution.hpp"
+#include "ch/execute/perform_peers.hpp"
+#include "ch/execute/take_back.hpp"
 
 namespace ch {
 
 namespace detail {
 
-/// Did a call of the mount API answer that there is no such call?
+/// Did a call of the mount API return that there is no such call?
 [[nodiscard]] constexpr bool lacks_mount_api(const Error& error) noexcept {
   using kernel::Call;
   if (error.code != Errno::enosys) return false;
@@ -22,10 +23,10 @@ namespace detail {
 
 /// The step before the next one: `i`, unless a meeting has made us a joiner, who finds
 /// everything up to AdmitPeers done.
-[[nodiscard]] constexpr std::size_t next_step(std::span<const Step> steps, std::size_t i) noexcept {
-  const auto* meets = std::get_if<step::MeetPeers>(&steps[i]);
-  if (meets == nullptr || meets->notes->role == Role::creator) return i;
-  while (i + 1 < steps.size() && !std::holds_alternative<step::AdmitPeers>(steps[i + 1])) ++i;
+[[nodiscard]] inline std::size_t next_step(const Assembling& a, std::size_t i) noexcept {
+  if (!std::holds_alternative<step::MeetPeers>(a.steps[i]) || a.gathering->role == Role::creator)
+    return i;
+  while (i + 1 < a.steps.size() && !std::holds_alternative<step::AdmitPeers>(a.steps[i + 1])) ++i;
   return i;
 }
 
@@ -50,13 +51,17 @@ namespace detail {
 /// `on_joined(const Gathering&)`, which container it has come to; one with
 /// `on_skipped(const step::Bind&)`, which bind is left out since there is nothing to bind; one
 /// with `on_left(ZString)`, the path of what a failed launch has made and can't take back.
+///
+/// `execution` is what prepare() has made of this plan, for this time only: then nothing is
+/// allocated here. The plan is only read, so that threads can execute it at the same time.
 template <kernel::Kernel K>
-[[nodiscard]] Result<void> execute(K& k, const Plan& plan,
+[[nodiscard]] Result<void> execute(K& k, const Plan& plan, const Execution& execution,
                                    Descriptors descriptors = Descriptors::close_now,
                                    std::size_t first = 0) noexcept {
   Assembling state{.steps = plan.steps, .mode = plan.assembly, .descriptors = descriptors};
-  state.made = plan.made;
-  for (std::uint8_t& note : state.made) note = 0;
+  state.made = execution.made;
+  state.gathering = execution.gathering;
+  if (state.gathering != nullptr) state.gathering->descriptors = descriptors;
   detail::keep_descriptors(k, plan.steps.subspan(first));
   std::size_t image = plan.steps.size();
   for (std::size_t i = first; i < plan.steps.size(); ++i) {
@@ -69,7 +74,7 @@ template <kernel::Kernel K>
     Result<void> done =
         std::visit([&](const auto& s) noexcept { return perform(k, state, s); }, plan.steps[i]);
     if (done) {
-      i = detail::next_step(plan.steps, i);
+      i = detail::next_step(state, i);
       continue;
     }
     const bool older =
@@ -77,7 +82,8 @@ template <kernel::Kernel K>
     const bool again = older || (state.wants_overlay && !had_overlay);
     if (again) detail::take_down_workshop(k, state);
     // A layer has to be found as it was by the second try, too.
-    const bool stands = state.admitted || std::holds_alternative<step::Execute>(plan.steps[i]);
+    const bool admitted = state.gathering != nullptr && state.gathering->admitted;
+    const bool stands = admitted || std::holds_alternative<step::Execute>(plan.steps[i]);
     if (!stands && (!again || state.layer.directory != Fd::none)) detail::take_back(k, state);
     state.drop(k);
     if (again) {
@@ -85,12 +91,23 @@ template <kernel::Kernel K>
       i = image - 1;
       continue;
     }
-    detail::abandon(k, state);
+    if (state.gathering != nullptr) detail::abandon(k, *state.gathering);
     done.error().step = index;
     return done;
   }
   state.drop(k);
   return {};
+}
+
+/// The same with what the execution needs in `arena`, where the cause that an error names may
+/// stand. ENOMEM: it is too small.
+template <kernel::Kernel K>
+[[nodiscard]] Result<void> execute(K& k, const Plan& plan, Arena& arena,
+                                   Descriptors descriptors = Descriptors::close_now,
+                                   std::size_t first = 0) noexcept {
+  const Result<Execution> execution = prepare(plan, arena);
+  if (!execution) return failure(execution.error());
+  return execute(k, plan, *execution, descriptors, first);
 }
 
 }  // namespace ch

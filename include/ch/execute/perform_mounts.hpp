@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What each mount step does, in the three ways that Assembly names. In the
+// Floor 3b. What each mount step does, in the three ways that Assembly names. In the
 // usual one the whole tree is put together while no directory shows it: sources are
 // cloned, mount points are looked up inside the image only (in_root.hpp), and one
 // move_mount and pivot_root make it the root. Runs between clone and exec.
 // Source: man 2 mount_setattr, pivot_root; open_tree, move_mount in mount_api.rst.
 #pragma once
 
+#include "ch/execute/perform_classic.hpp"
 #include "ch/kernel/make_in_root.hpp"
-#include "ch/plan/perform_classic.hpp"
 
 namespace ch {
 namespace detail {
@@ -69,7 +69,7 @@ Result<Fd> clone_with(K& k, const Assembling& a, Fd source, ZString path, unsign
   }
   const auto cloned = lift(kernel::clone_tree(k, source, path.c_str(), flags), name);
   if (!cloned) return cloned;
-  Held<K> tree(k, a, *cloned);
+  ScopedFd tree(k, a.descriptors, *cloned);
   CHARLIE_TRY(lift(kernel::mount_setattr(k, tree.get(), kernel::at_recursive, attributes), name));
   return tree.take();
 }
@@ -99,7 +99,7 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
   if (a.mode == Assembly::classic) {
     const auto at = need_mount_point(k, a, destination, if_missing, source, path.c_str());
     if (!at) return failure(at.error());
-    const Held<K> mount_point(k, a, *at);
+    const ScopedFd mount_point(k, a.descriptors, *at);
     return bind_classic(k, a, source, path, mount_point.get(), destination.text, access);
   }
   constexpr unsigned flags = kernel::at_recursive;
@@ -108,10 +108,10 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
           ? clone_with(k, a, source, path, flags, {.attr_set = kernel::mount_attr_rdonly}, path)
           : lift(kernel::clone_tree(k, source, path.c_str(), flags), path);
   if (!cloned) return failure(cloned.error());
-  const Held<K> tree(k, a, *cloned);
+  const ScopedFd tree(k, a.descriptors, *cloned);
   const auto at = need_mount_point(k, a, destination, if_missing, tree.get(), "");
   if (!at) return failure(at.error());
-  const Held<K> mount_point(k, a, *at);
+  const ScopedFd mount_point(k, a.descriptors, *at);
   return lift(kernel::move_mount(k, tree.get(), mount_point.get()), destination.text);
 }
 
@@ -186,7 +186,7 @@ Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexc
                           0644),
            s.path.text);
   if (!opened) return failure(opened.error());
-  const detail::Held<K> file(k, a, *opened);
+  const ScopedFd file(k, a.descriptors, *opened);
   for (std::string_view rest = s.content; !rest.empty();) {
     const auto n = kernel::write(k, file.get(), rest.data(), rest.size());
     if (!n.ok()) return lift(kernel::Returned<void>{n.raw, n.call}, s.path.text);
@@ -209,7 +209,7 @@ LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noex
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_nofollow;
   const auto opened = lift(kernel::open_in_root(k, a.root, path, flags), s.destination.text);
   if (!opened) return {false, opened.error()};
-  const Held<K> found(k, a, *opened);
+  const ScopedFd found(k, a.descriptors, *opened);
   if (kernel::is_link_to(k, found.get(), "", s.target.view())) return {true, {}};
   return {false, {Errno::eexist, kernel::Call::symlinkat, StepIndex::none, s.destination.text}};
 }
@@ -254,14 +254,14 @@ template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexcept {
   const auto at = detail::need_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
   if (!at) return failure(at.error());
-  const detail::Held<K> mount_point(k, a, *at);
+  const ScopedFd mount_point(k, a.descriptors, *at);
   if (a.mode == Assembly::classic)
-    return lift(kernel::mount(k, s.type, detail::FdPath(mount_point.get()).c_str(), s.type,
-                              kernel::ms_nosuid | kernel::ms_nodev),
+    return lift(kernel::mount(k, s.type.c_str(), detail::FdPath(mount_point.get()).c_str(),
+                              s.type.c_str(), kernel::ms_nosuid | kernel::ms_nodev),
                 s.destination.text);
-  const auto made = detail::new_filesystem(k, a, s.type);
+  const auto made = detail::new_filesystem(k, a, s.type.c_str());
   if (!made) return failure(made.error());
-  const detail::Held<K> tree(k, a, *made);
+  const ScopedFd tree(k, a.descriptors, *made);
   return lift(kernel::move_mount(k, tree.get(), mount_point.get()), s.destination.text);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What each process step does: namespaces, ids, the program. The steps that
+// Floor 3b. What each process step does: namespaces, ids, the program. The steps that
 // mount are in perform_mounts.hpp; execute.hpp runs them in order. Everything here
 // runs between clone and exec: no allocation, no libc, no locks.
 // Source: man 7 user_namespaces; man 2 execve.
@@ -10,8 +10,11 @@
 #include "ch/kernel/mount.hpp"
 #include "ch/kernel/process.hpp"
 #include "ch/plan/plan.hpp"
+#include "ch/types/scoped_fd.hpp"
 
 namespace ch {
+
+struct Gathering;  // meet/gathering.hpp
 
 /// The directory of a writable layer, open, and what of it this run has made.
 struct OpenLayer {
@@ -33,30 +36,26 @@ struct Assembling {
   Fd scratch = Fd::none;   // the scratch file system
   Fd workshop = Fd::none;  // where both hang meanwhile (workshop.hpp), if not detached
   HostPath image{};
-  Fd image_directory = Fd::none;             // as the host shows it
-  Access access = Access::read_only;         // to the image
-  OpenLayer layer{};                         // if one of the user's lies over it
-  std::span<std::uint8_t> made{};            // Plan::made
-  bool admitted = false;                     // peers run in what has been made
-  std::uint8_t unnoted = 0;                  // in place of a note that the plan has no room for
-  std::size_t index = 0;                     // of the step being performed
-  bool in_root = false;                      // it has been entered
-  bool can_overlay = false;                  // the plan allows one, if needed
-  bool wants_overlay = false;                // a mount point was missing
-  const step::MeetPeers* meeting = nullptr;  // the peers that wait for us, if any
-  kernel::RLimit file_size{};                // `ulimit -f`, once it has been asked for
+  Fd image_directory = Fd::none;      // as the host shows it
+  Access access = Access::read_only;  // to the image
+  OpenLayer layer{};                  // if one of the user's lies over it
+  std::span<std::uint8_t> made{};     // Execution::made
+  Gathering* gathering = nullptr;     // of the peers, if the plan has some
+  std::uint8_t unnoted = 0;           // in place of a note that there is no room for
+  std::size_t index = 0;              // of the step being performed
+  bool in_root = false;               // it has been entered
+  bool can_overlay = false;           // the plan allows one, if needed
+  bool wants_overlay = false;         // a mount point was missing
+  kernel::RLimit file_size{};         // `ulimit -f`, once it has been asked for
   bool knows_file_size = false;
 
   /// Where a step notes what it makes in the image, or in a layer that is kept.
   [[nodiscard]] std::uint8_t& note_for(std::size_t step) noexcept {
     return step < made.size() ? made[step] : unnoted;
   }
-  /// Closes `fd`, unless exec will. Beyond descriptor 127 it is closed in any case, so
-  /// that a thousand binds fit into the usual limit of 1024 descriptors.
   template <kernel::Kernel K>
   void release(K& k, Fd fd) const noexcept {
-    if (descriptors == Descriptors::close_now || static_cast<int>(fd) > 127)
-      (void)kernel::close(k, fd);
+    ch::release(k, descriptors, fd);
   }
   /// Releases what the steps handed on; with a detached tree this undoes the assembly.
   template <kernel::Kernel K>
@@ -73,37 +72,13 @@ struct Assembling {
 
 namespace detail {
 
-/// A descriptor for the length of a block.
-template <kernel::Kernel K>
-class Held {
- public:
-  Held(K& k, const Assembling& a, Fd fd) noexcept : k_(k), a_(a), fd_(fd) {}
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  ~Held() {
-    if (fd_ != Fd::none) a_.release(k_, fd_);
-  }
-  [[nodiscard]] Fd get() const noexcept { return fd_; }
-  /// The descriptor, which the caller now has to release.
-  [[nodiscard]] Fd take() noexcept {
-    const Fd fd = fd_;
-    fd_ = Fd::none;
-    return fd;
-  }
-
- private:
-  K& k_;
-  const Assembling& a_;
-  Fd fd_;
-};
-
 /// Writes one record to a file of /proc/self that takes exactly one write.
 template <kernel::Kernel K>
 Result<void> write_record(K& k, const Assembling& a, const char* path,
                           std::string_view record) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_wronly);
   if (!fd.ok()) return lift(kernel::Returned<void>{fd.raw, fd.call}, path);
-  const Held<K> file(k, a, fd.value());
+  const ScopedFd file(k, a.descriptors, fd.value());
   const auto n = kernel::write(k, file.get(), record.data(), record.size());
   return lift(kernel::Returned<void>{n.raw, n.call}, path);
 }
@@ -129,7 +104,7 @@ Result<void> perform(K& k, Assembling& a, const step::JoinNamespaces& s) noexcep
     return lift(kernel::setns(k, s.pidfd, static_cast<std::uint64_t>(s.flags)));
   const auto pidfd = lift(kernel::pidfd_open(k, s.pid));
   if (!pidfd) return failure(pidfd.error());
-  const detail::Held<K> process(k, a, *pidfd);
+  const ScopedFd process(k, a.descriptors, *pidfd);
   return lift(kernel::setns(k, process.get(), static_cast<std::uint64_t>(s.flags)));
 }
 
@@ -157,12 +132,12 @@ Result<void> perform(K& k, Assembling& a, const step::ChangeDirectory& s) noexce
     const bool absolute = head(s.path.view(), 1) == "/";
     const auto start = kernel::openat(k, Fd::cwd, absolute ? "/" : ".", flags);
     if (!start.ok()) return lift(kernel::Returned<void>{start.raw, start.call}, s.path.text);
-    const detail::Held<K> root(k, a, start.value());
+    const ScopedFd root(k, a.descriptors, start.value());
     opened = kernel::walk_in_root(k, root.get(), s.path.c_str(), flags);
   }
   if (opened.error() == Errno::enoent && s.if_missing == IfMissing::skip) return {};
   if (!opened.ok()) return lift(kernel::Returned<void>{opened.raw, opened.call}, s.path.text);
-  const detail::Held<K> directory(k, a, opened.value());
+  const ScopedFd directory(k, a.descriptors, opened.value());
   return lift(kernel::fchdir(k, directory.get()), s.path.text);
 }
 
@@ -203,10 +178,6 @@ Result<void> close_between(K& k, unsigned first, unsigned last,
     (void)kernel::close(k, static_cast<Fd>(fd));
   return {};
 }
-
-}  // namespace detail
-
-namespace detail {
 
 /// Lets the descriptors that a later step keeps stay open at exec. Before anything is opened:
 /// a number that is not in use now may be one of ours by then, and ours never stay.

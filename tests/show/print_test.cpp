@@ -5,9 +5,9 @@
 #include <catch2/catch.hpp>
 #include <string>
 
-#include "ch/plan/print_json.hpp"
-#include "ch/plan/print_shell.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/show/print_json.hpp"
+#include "ch/show/print_shell.hpp"
+#include "ch/show/print_text.hpp"
 #include "tests/support/default_plan.hpp"
 
 using namespace ch;
@@ -26,7 +26,8 @@ std::string as_json(const Plan& plan) {
 }
 std::string as_shell(const Plan& plan, const char* const* environment = nullptr) {
   std::string text;
-  print_shell(plan, [&](std::string_view piece) { text += piece; }, environment);
+  print_shell(
+      plan, [&](std::string_view piece) { text += piece; }, environment);
   return text;
 }
 
@@ -73,7 +74,8 @@ TEST_CASE("a plan is one JSON object", "[pure]") {
   CHECK(as_json(Plan{steps, Assembly::classic}) ==
         "{\"assembly\": \"classic\", \"steps\": [\n"
         "  {\"step\": \"join-namespaces\", \"pid\": 42, \"namespaces\": [\"user\", \"mnt\"]},\n"
-        "  {\"step\": \"bind\", \"source\": \"/a\\\"b\\\\c\", \"destination\": \"/x\\u000ay\\u00ff\", "
+        "  {\"step\": \"bind\", \"source\": \"/a\\\"b\\\\c\", \"destination\": "
+        "\"/x\\u000ay\\u00ff\", "
         "\"access\": \"read-only\", \"if_missing\": \"skip\"}\n"
         "]}\n");
 }
@@ -86,8 +88,8 @@ TEST_CASE("JSON text stays valid UTF-8 whatever the bytes", "[pure]") {
     return out;
   };
   CHECK(string("h\xc3\xa9") == "\"h\xc3\xa9\"");
-  CHECK(string("\xc3") == "\"\\u00c3\"");                       // cut
-  CHECK(string("\xc0\xaf") == "\"\\u00c0\\u00af\"");            // overlong
+  CHECK(string("\xc3") == "\"\\u00c3\"");                        // cut
+  CHECK(string("\xc0\xaf") == "\"\\u00c0\\u00af\"");             // overlong
   CHECK(string("\xed\xa0\x80") == "\"\\u00ed\\u00a0\\u0080\"");  // surrogate
   CHECK(string("\xf0\x9f\x90\x8e") == "\"\xf0\x9f\x90\x8e\"");
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The switches by which a host refuses containers. Read only after something
+// Floor 3b. The switches by which a host refuses containers. Read only after something
 // has failed, or for a check of the host: a launch that works never pays for it.
 // Source: man 7 namespaces (/proc/sys/user); man 5 proc; man 2 seccomp;
 // Ubuntu's and Debian's own sysctls are documented by those distributions.

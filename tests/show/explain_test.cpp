@@ -2,7 +2,7 @@
 //
 // From error numbers to causes and remedies.
 
-#include "ch/plan/explain.hpp"
+#include "ch/show/explain.hpp"
 
 #include <catch2/catch.hpp>
 #include <string>
@@ -71,7 +71,7 @@ TEST_CASE("a missing thing is looked for on the right side", "[pure]") {
   CHECK(says(cause<step::Bind>(Errno::enoent, kernel::Call::openat, "/home/alice"),
              "no such mount point"));
   CHECK(
-      says(cause<step::ChangeDirectory>(Errno::enoent, kernel::Call::chdir), "no such directory"));
+      says(cause<step::ChangeDirectory>(Errno::enoent, kernel::Call::fchdir), "no such directory"));
 }
 
 TEST_CASE("a limit on the size of files is named", "[pure]") {

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A run that is refused leaves the image, and the user's layer over it, as they were:
+// Floor 3b. A run that is refused leaves the image, and the user's layer over it, as they were:
 // what its steps have made there is removed again, the last first. Each step has noted the
 // first of its names that was missing, so that and all below it are new; of these go empty
 // directories, empty files and links. Runs between clone and exec.
 #pragma once
 
-#include "ch/plan/perform_overlay.hpp"
+#include "ch/execute/perform_overlay.hpp"
 
 namespace ch::detail {
 

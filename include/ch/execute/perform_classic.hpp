@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. Mounting as before Linux 5.12, by mount(2). It knows no descriptors, so it gets
+// Floor 3b. Mounting as before Linux 5.12, by mount(2). It knows no descriptors, so it gets
 // them as /proc/self/fd/N; and it changes one mount at a time, so a tree that has to be
 // read-only is put on the workshop's stage first, gone through mount by mount, and moved to
 // its place when it is right. Runs between clone and exec.
 // Source: man 2 mount, "Remounting" and "Moving a mount"; man 5 proc, mountinfo, fdinfo.
 #pragma once
 
+#include "ch/execute/workshop.hpp"
 #include "ch/plan/account.hpp"
-#include "ch/plan/workshop.hpp"
 
 namespace ch::detail {
 
@@ -96,7 +96,7 @@ template <kernel::Kernel K>
     const char* below = line.point.c_str() + above.view().size();
     const auto opened = kernel::openat(k, top, below, kernel::o_path | kernel::o_nofollow);
     if (!opened.ok()) return false;  // hidden by another mount
-    const Held<K> mount(k, a, opened.value());
+    const ScopedFd mount(k, a.descriptors, opened.value());
     const auto there = mount_number(k, mount.get());
     if (!there)
       done = failure(there.error());
@@ -171,7 +171,7 @@ Result<void> bind_classic(K& k, const Assembling& a, Fd source, ZString path, Fd
   CHARLIE_TRY(lift(staged, path));
   const auto opened = lift(kernel::openat(k, a.workshop, place, kernel::o_path), path);
   if (!opened) return failure(opened.error());
-  const Held<K> tree(k, a, *opened);
+  const ScopedFd tree(k, a.descriptors, *opened);
   CHARLIE_TRY(remount_tree(k, a, tree.get(), kernel::ms_rdonly, path));
   return lift(kernel::mount(k, FdPath(tree.get()).c_str(), to.c_str(), nullptr, kernel::ms_move),
               destination);

@@ -1,43 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What a process knows of its peer group while the group gathers: who is there,
-// what the others say, why it failed. Memory of the plan's arena, which the two steps of
-// a meeting write to and whoever reports reads. The protocol is drawn in docs/join.md.
+// Floor 3b. What a process knows of its peer group while the group gathers: who is there,
+// what the others say, why it failed. It belongs to one execution of a plan: the two steps of
+// a meeting write to it, and whoever reports reads it. The protocol is drawn in docs/join.md.
 #pragma once
 
 #include <span>
 
 #include "ch/kernel/socket.hpp"
 #include "ch/kernel/timing.hpp"
+#include "ch/plan/fingerprint.hpp"
+#include "ch/plan/peers.hpp"
 #include "ch/types/ids.hpp"
 #include "ch/types/text.hpp"
 
 namespace ch {
 
-/// May `tag` name a group? 1 to 64 visible ASCII characters: it becomes part of the name
-/// of a socket, which the kernel shows in a list with a line for each, and which has room for
-/// so much and no more. A tag that was cut would be another group's.
-[[nodiscard]] constexpr bool is_tag(std::string_view tag) noexcept {
-  for (const char c : tag)
-    if (c <= ' ' || c > '~') return false;
-  return !tag.empty() && tag.size() <= 64;
-}
-
-/// What a process turns out to be: creators map ids and mount, joiners find all done.
-enum class Role : std::uint8_t { creator, joiner };
-
-/// What a container was made of, by kind, so that two can be compared and the difference
-/// named. Equal values mean the same with all but certainty.
-struct Fingerprint {
-  std::uint64_t image = 0, mounts = 0, ids = 0, namespaces = 0;
-  friend constexpr bool operator==(const Fingerprint&, const Fingerprint&) noexcept = default;
-};
-
-/// How often a peer group's processes are numbered by whoever started them.
-inline constexpr int no_rank = -1;
-
 /// One peer, as the creator sees it.
-struct Seat {
+struct Peer {
   Fd fd = Fd::none;
   Pid pid{};
   int rank = no_rank;
@@ -46,17 +26,22 @@ struct Seat {
 
 /// What the steps of a meeting find out.
 struct Gathering {
-  // room, given by the policy
-  std::span<Seat> seats{};             // of all peers but us
+  // what is to be done
+  step::MeetPeers group{};
+  std::span<const Step> steps{};  // the whole plan, which says what the container is made of
+  Descriptors descriptors = Descriptors::close_now;
+  std::span<Peer> peers{};             // room for all but us
   std::span<kernel::PollFd> polled{};  // one more
 
   // where we are
   Role role = Role::creator;
+  bool awaited = false;     // by peers: we are the creator, and have not admitted them yet
+  bool admitted = false;    // peers run in what has been made
   Fd socket = Fd::none;     // the creator's that listens, or a joiner's to the creator
   Fd own_ns = Fd::none;     // /proc/self/ns of the host's proc, which the container may lack
   Fd target = Fd::none;     // the process whose namespaces we take (living tags)
   NamespaceFlags flags{};   // that a joiner has been given
-  std::size_t present = 0;  // seats taken
+  std::size_t present = 0;  // of `peers`
   std::uint64_t deadline = 0;
   std::uint32_t uid = 0;
   Pid self{};  // known to whoever holds the name
@@ -70,9 +55,25 @@ struct Gathering {
   TextBuffer<640> why{};                // the cause, if it failed
 };
 
+/// What the step `s` of `steps` needs to be executed once, in `arena`; null if that is full.
+[[nodiscard]] inline Gathering* prepare_gathering(const step::MeetPeers& s,
+                                                  std::span<const Step> steps,
+                                                  Arena& arena) noexcept {
+  const std::size_t others = s.expected == 0 ? 0 : s.expected - 1;
+  auto* const gathering = arena.make<Gathering>();
+  auto* const peers = arena.make<Peer>(others);
+  auto* const polled = arena.make<kernel::PollFd>(others + 1);
+  if (gathering == nullptr || peers == nullptr || polled == nullptr) return nullptr;
+  gathering->group = s;
+  gathering->steps = steps;
+  gathering->peers = {peers, others};
+  gathering->polled = {polled, others + 1};
+  return gathering;
+}
+
 namespace meeting {
 
-inline constexpr std::uint32_t magic = 0x43684a31;  // "ChJ1": protocol 1
+inline constexpr std::uint32_t magic = 0x43684a32;  // "ChJ2": protocol 2
 
 /// How many names are tried where others have taken the first ones.
 inline constexpr unsigned names = 8;
@@ -90,7 +91,7 @@ struct Hello {
 
 enum class Verdict : std::uint32_t {
   welcome,     // with a descriptor for each namespace
-  sorry,       // it has failed; `text` says why
+  refused,     // it has failed; `text` says why
   start_over,  // the creator has joined another one: look again
 };
 

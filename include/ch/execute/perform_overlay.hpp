@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. What the step Overlay does: a writable layer on the image, in the scratch
+// Floor 3b. What the step Overlay does: a writable layer on the image, in the scratch
 // file system or in a directory of the user's (overlay_layer.hpp). Missing mount points are
 // made in that layer *before* it is mounted: there all directories are ours, while in the
 // merged tree those of the image may be another user's. Runs between clone and exec.
 // Source: Documentation/filesystems/overlayfs.rst ("userxattr" is for user namespaces).
 #pragma once
 
+#include "ch/execute/overlay_layer.hpp"
 #include "ch/plan/mount_point.hpp"
-#include "ch/plan/overlay_layer.hpp"
 
 namespace ch {
 namespace detail {
@@ -110,7 +110,7 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
     return failure({Errno::enosys, kernel::Call::fsopen, StepIndex::none, "overlay"});
   const auto opened = lift(kernel::fsopen(k, "overlay"), "overlay");
   if (!opened) return failure(opened.error());
-  const detail::Held<K> context(k, a, *opened);
+  const ScopedFd context(k, a.descriptors, *opened);
   OpenLayer layer;
   const Result<Fd> merged = detail::merge(k, a, s, context.get(), layer);
   if (s.kind == OverlayKind::directory && (merged || merged.error().code != Errno::ebusy)) {

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. MeetPeers: how a process finds its peer group. A name that only one process can
+// Floor 3b. MeetPeers: how a process finds its peer group. A name that only one process can
 // have, and that the kernel takes back when that process ends, makes one of them the
 // creator; the others connect to it and wait for its word. Other users can take names too,
 // so each side asks the kernel who the other is, and all walk on together past a stranger.
 // Drawn in docs/join.md. Source: man 7 unix (SO_PEERCRED, abstract sockets).
 #pragma once
 
+#include "ch/meet/gathering.hpp"
 #include "ch/plan/attach.hpp"
-#include "ch/plan/fingerprint.hpp"
-#include "ch/plan/perform.hpp"
+#include "ch/types/scoped_fd.hpp"
 
 namespace ch {
 namespace detail {
@@ -18,9 +18,14 @@ inline constexpr std::uint64_t second = 1'000'000'000U;
 
 /// The group has failed; `why` is in the notes already.
 template <class T = void>
-[[nodiscard]] Result<T> no_meeting(const step::MeetPeers& s, Errno code,
-                                   kernel::Call call) noexcept {
-  return failure({code, call, StepIndex::none, s.tag});
+[[nodiscard]] Result<T> no_meeting(const Gathering& g, Errno code, kernel::Call call) noexcept {
+  return failure({code, call, StepIndex::none, g.group.tag});
+}
+
+/// `done`, and if it is an error, what the group has found out of its cause.
+[[nodiscard]] inline Result<void> with_cause(const Gathering& g, Result<void> done) noexcept {
+  if (!done && !g.why.view().empty()) done.error().why = g.why.c_str();
+  return done;
 }
 
 /// Sleeps, with no descriptor to wait for.
@@ -43,9 +48,9 @@ template <kernel::Kernel K>
   return true;
 }
 
-/// Gives `answer` to everyone of ours who waits to be let in, and closes the door.
+/// Gives `answer` to all of ours who still wait to be let in, and closes the door.
 template <kernel::Kernel K>
-void turn_away(K& k, Gathering& g, const meeting::Answer& answer) noexcept {
+void refuse_waiting(K& k, Gathering& g, const meeting::Answer& answer) noexcept {
   (void)kernel::stop_listening(k, g.socket);
   for (;;) {
     const auto next = kernel::accept(k, g.socket);
@@ -71,10 +76,9 @@ enum class Found : std::uint8_t { free, ours, foreign, silent };
 /// Someone who has it and does not listen for so long that it can be none of ours is
 /// `silent`; the socket is still good for another name then.
 template <kernel::Kernel K>
-[[nodiscard]] Result<Found> try_name(K& k, const step::MeetPeers& s, Fd socket, unsigned n,
+[[nodiscard]] Result<Found> try_name(K& k, Gathering& g, Fd socket, unsigned n,
                                      std::uint64_t patience) noexcept {
-  Gathering& g = *s.notes;
-  const kernel::UnixName name = meeting::group_name(g.uid, s.tag, n);
+  const kernel::UnixName name = meeting::group_name(g.uid, g.group.tag, n);
   std::uint64_t until = 0;
   for (std::uint64_t nap = 50'000;; nap = nap < 2'000'000 ? nap * 2 : nap) {
     // In this order, since one creates and all others join.
@@ -83,10 +87,10 @@ template <kernel::Kernel K>
     const Errno code = connected.error();
     if (code == Errno::eagain) return Found::silent;
     if (code != Errno::econnrefused && code != Errno::eintr)
-      return failure(lift(connected, s.tag).error());
+      return failure(lift(connected, g.group.tag).error());
     const auto bound = kernel::bind(k, socket, name);
     if (bound.ok()) return Found::free;
-    if (bound.error() != Errno::eaddrinuse) return failure(lift(bound, s.tag).error());
+    if (bound.error() != Errno::eaddrinuse) return failure(lift(bound, g.group.tag).error());
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (until == 0) until = now + patience;
     if (now > until) return Found::silent;
@@ -96,28 +100,26 @@ template <kernel::Kernel K>
 
 /// We have name `n` and open the door. Is there another creator of the group, under
 /// another name? Only where a stranger held a name for a while: then we go to that one.
-/// Two that see each other both start over. Answers whether we stay creator.
+/// Two that see each other both start over. Returns whether we stay creator.
 template <kernel::Kernel K>
-[[nodiscard]] Result<bool> open_door(K& k, const step::MeetPeers& s, Fd socket,
-                                     unsigned n) noexcept {
-  Gathering& g = *s.notes;
+[[nodiscard]] Result<bool> open_door(K& k, Gathering& g, Fd socket, unsigned n) noexcept {
   g.socket = socket;
   g.self = kernel::getpid(k).value();
-  CHARLIE_TRY(lift(kernel::listen(k, socket, 4096), s.tag));
-  CHARLIE_TRY(lift(kernel::set_nonblocking(k, socket), s.tag));
+  CHARLIE_TRY(lift(kernel::listen(k, socket, 4096), g.group.tag));
+  CHARLIE_TRY(lift(kernel::set_nonblocking(k, socket), g.group.tag));
   Fd probe = Fd::none;
   for (unsigned other = 0; other < meeting::names; ++other) {
     if (other == n) continue;
     if (probe == Fd::none) {
-      const auto made = lift(kernel::unix_socket(k, kernel::o_nonblock), s.tag);
+      const auto made = lift(kernel::unix_socket(k, kernel::o_nonblock), g.group.tag);
       if (!made) return failure(made.error());
       probe = *made;
     }
-    if (!kernel::connect(k, probe, meeting::group_name(g.uid, s.tag, other)).ok()) continue;
+    if (!kernel::connect(k, probe, meeting::group_name(g.uid, g.group.tag, other)).ok()) continue;
     if (is_own(k, g, probe, g.creator)) {
       meeting::Answer answer;
       answer.verdict = meeting::Verdict::start_over;
-      turn_away(k, g, answer);
+      refuse_waiting(k, g, answer);
       g.socket = probe;
       return false;
     }
@@ -130,22 +132,21 @@ template <kernel::Kernel K>
 
 /// Makes us creator (true), with a socket that listens, or connects us to the creator.
 template <kernel::Kernel K>
-[[nodiscard]] Result<bool> claim(K& k, const step::MeetPeers& s) noexcept {
-  Gathering& g = *s.notes;
-  std::uint64_t patience = s.timeout / (std::uint64_t{2} * meeting::names);
+[[nodiscard]] Result<bool> claim(K& k, Gathering& g) noexcept {
+  std::uint64_t patience = g.group.timeout / (std::uint64_t{2} * meeting::names);
   if (patience > 2 * second) patience = 2 * second;
   Fd socket = Fd::none;
   for (unsigned n = 0; n < meeting::names; ++n) {
     if (socket == Fd::none) {
-      const auto made = lift(kernel::unix_socket(k), s.tag);
+      const auto made = lift(kernel::unix_socket(k), g.group.tag);
       if (!made) return failure(made.error());
       socket = *made;
       // Where a flood fills the queue we wait in line, but not for ever.
       (void)kernel::set_send_timeout(k, socket, patience);
     }
-    const Result<Found> found = try_name(k, s, socket, n, patience);
+    const Result<Found> found = try_name(k, g, socket, n, patience);
     if (found && *found == Found::silent) continue;
-    if (found && *found == Found::free) return open_door(k, s, socket, n);
+    if (found && *found == Found::free) return open_door(k, g, socket, n);
     if (found && *found == Found::ours) {
       g.socket = socket;
       return false;
@@ -157,21 +158,20 @@ template <kernel::Kernel K>
   if (socket != Fd::none) (void)kernel::close(k, socket);
   g.why << "other users hold all " << meeting::names << " names that this group could meet under";
   if (g.stranger != invalid_id) g.why << ", user " << g.stranger << " among them";
-  return no_meeting<bool>(s, Errno::eaddrinuse, kernel::Call::bind);
+  return no_meeting<bool>(g, Errno::eaddrinuse, kernel::Call::bind);
 }
 
 /// A joiner's wait for the creator's answer. Its time is over a little later than the
 /// creator's, who knows more about what went wrong.
 template <kernel::Kernel K>
-[[nodiscard]] Result<void> await_answer(K& k, const step::MeetPeers& s, meeting::Answer& answer,
+[[nodiscard]] Result<void> await_answer(K& k, Gathering& g, meeting::Answer& answer,
                                         Fd (&fds)[8]) noexcept {
-  Gathering& g = *s.notes;
   const auto creator = static_cast<int>(g.creator);
   for (bool reset = false;;) {
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (now >= g.deadline + second) {
       g.why << "process " << creator << ", which is to make the container, does not get ready";
-      return no_meeting(s, Errno::etimedout, kernel::Call::ppoll);
+      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
     }
     kernel::PollFd socket{g.socket, kernel::pollin, 0};
     (void)kernel::poll(k, &socket, 1, g.deadline + second - now);
@@ -179,7 +179,7 @@ template <kernel::Kernel K>
     if (got.ok() && got.value() > 0) {
       if (got.value() == sizeof answer && answer.protocol == meeting::magic) return {};
       g.why << "process " << creator << " has the group's name, but speaks another language";
-      return no_meeting(s, Errno::eproto, got.call);
+      return no_meeting(g, Errno::eproto, got.call);
     }
     if (got.error() == Errno::econnreset && !reset) {
       reset = true;  // the answer may still be behind it
@@ -188,25 +188,24 @@ template <kernel::Kernel K>
     if (got.error() != Errno::eagain && got.error() != Errno::eintr) {
       g.why << "process " << creator
             << ", which was to make the container, died before it was ready";
-      return no_meeting(s, Errno::econnreset, got.call);
+      return no_meeting(g, Errno::econnreset, got.call);
     }
   }
 }
 
 /// Says hello, waits, and takes the namespaces. False: the creator has gone elsewhere.
 template <kernel::Kernel K>
-[[nodiscard]] Result<bool> follow(K& k, const Assembling& a, const step::MeetPeers& s) noexcept {
-  Gathering& g = *s.notes;
-  const meeting::Hello hello{meeting::magic, s.expected, s.rank};
+[[nodiscard]] Result<bool> follow(K& k, Gathering& g) noexcept {
+  const meeting::Hello hello{meeting::magic, g.group.expected, g.group.rank};
   (void)kernel::send(k, g.socket, &hello, sizeof hello);  // a failure shows in the answer
   meeting::Answer answer;
   Fd fds[8];
-  CHARLIE_TRY(await_answer(k, s, answer, fds));
+  CHARLIE_TRY(await_answer(k, g, answer, fds));
   if (answer.verdict == meeting::Verdict::start_over) return false;
   answer.text[sizeof answer.text - 1] = '\0';
-  if (answer.verdict == meeting::Verdict::sorry) {
+  if (answer.verdict == meeting::Verdict::refused) {
     g.why << answer.text;
-    return no_meeting<bool>(s, static_cast<Errno>(answer.code), kernel::Call::recvmsg);
+    return no_meeting<bool>(g, static_cast<Errno>(answer.code), kernel::Call::recvmsg);
   }
   g.theirs = answer.made_of;
   g.image << answer.text;
@@ -215,12 +214,12 @@ template <kernel::Kernel K>
   kernel::Returned<void> joined{0, kernel::Call::setns};
   for (const NamespaceKind& kind : namespace_kinds) {
     if (!contains(g.flags, kind.flag) || next >= 8) continue;
-    const Held<K> ns(k, a, fds[next++]);
+    const ScopedFd ns(k, g.descriptors, fds[next++]);
     if (joined.ok()) joined = kernel::setns(k, ns.get(), static_cast<std::uint64_t>(kind.flag));
   }
   if (!joined.ok()) {
     g.why << "the namespaces of process " << static_cast<int>(g.creator) << " can't be taken";
-    return failure(lift(joined, s.tag).error());
+    return failure(lift(joined, g.group.tag).error());
   }
   return true;
 }

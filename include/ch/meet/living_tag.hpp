@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A tag that lives: MeetPeers without a number of peers. Every process of such a
+// Floor 3b. A tag that lives: MeetPeers without a number of peers. Every process of such a
 // container holds a socket whose name says which process it is, so whoever comes later
 // finds one by reading the kernel's list of names, and joins it. The tag is gone with its
-// last holder. The group's other name (perform_meeting.hpp) is the lock under which one
+// last holder. The group's other name (meeting.hpp) is the lock under which one
 // looks and, if there is nobody, makes the container.
 // Source: man 5 proc, /proc/net/unix; man 2 pidfd_open.
 #pragma once
 
 #include "ch/kernel/socket_diag.hpp"
-#include "ch/plan/perform_meeting.hpp"
+#include "ch/meet/meeting.hpp"
 
 namespace ch {
 namespace detail {
@@ -68,10 +68,8 @@ enum class Belief : std::uint8_t { no, yes, unknown };
 /// process may not be traced (Yama, a filter), the kernel is asked for the name of what it
 /// holds, and there is no note; where it does not say that either, nothing is believed.
 template <kernel::Kernel K>
-[[nodiscard]] Belief is_member(K& k, const Assembling& a, const step::MeetPeers& s, Fd pidfd,
-                               const ListedMember& member) noexcept {
-  Gathering& g = *s.notes;
-  const auto name = meeting::member_name(g.uid, member.pid, s.tag);
+[[nodiscard]] Belief is_member(K& k, Gathering& g, Fd pidfd, const ListedMember& member) noexcept {
+  const auto name = meeting::member_name(g.uid, member.pid, g.group.tag);
   const auto got = kernel::pidfd_getfd(k, pidfd, static_cast<Fd>(meeting::tag_descriptor));
   if (got.error() == Errno::eperm || got.error() == Errno::enosys) {
     std::uint64_t inode = 0;
@@ -81,7 +79,7 @@ template <kernel::Kernel K>
     return named.value() ? Belief::yes : Belief::no;
   }
   if (!got.ok()) return Belief::no;
-  const Held<K> socket(k, a, got.value());
+  const ScopedFd socket(k, g.descriptors, got.value());
   Pid maker{};
   if (!kernel::has_name(k, socket.get(), name) || !is_own(k, g, socket.get(), maker) ||
       static_cast<std::uint64_t>(maker) != member.pid)
@@ -99,15 +97,13 @@ template <kernel::Kernel K>
 
 /// One line of /proc/net/unix: is it a member of our tag that lives? Then we hold it.
 template <kernel::Kernel K>
-[[nodiscard]] bool find_in_line(K& k, const Assembling& a, const step::MeetPeers& s,
-                                std::string_view line) noexcept {
-  Gathering& g = *s.notes;
-  const ListedMember member = read_member(line, g.uid, s.tag);
+[[nodiscard]] bool find_in_line(K& k, Gathering& g, std::string_view line) noexcept {
+  const ListedMember member = read_member(line, g.uid, g.group.tag);
   if (member.pid == 0 || !holds_tag(k, g, member.pid, member.inode)) return false;
   const Result<Target> target = find_target(k, static_cast<Pid>(member.pid));
   if (!target) return false;
   // Asked, and looked at again, while the pidfd is held: it is the same process throughout.
-  const Belief belief = is_member(k, a, s, target->pidfd, member);
+  const Belief belief = is_member(k, g, target->pidfd, member);
   if (belief != Belief::yes || !holds_tag(k, g, member.pid, member.inode) ||
       !kernel::pidfd_alive(k, target->pidfd).ok()) {
     if (belief == Belief::unknown && holds_tag(k, g, member.pid, member.inode) &&
@@ -127,11 +123,10 @@ template <kernel::Kernel K>
 
 /// Looks through the names of all sockets for a living member.
 template <kernel::Kernel K>
-[[nodiscard]] Result<bool> find_member(K& k, const Assembling& a,
-                                       const step::MeetPeers& s) noexcept {
+[[nodiscard]] Result<bool> find_member(K& k, Gathering& g) noexcept {
   const auto opened = kernel::openat(k, Fd::cwd, "/proc/net/unix", kernel::o_rdonly);
   if (!opened.ok()) return failure(lift(opened, "/proc/net/unix").error());
-  const Held<K> list(k, a, opened.value());
+  const ScopedFd list(k, g.descriptors, opened.value());
   char text[8192];
   std::size_t size = 0;
   for (;;) {
@@ -142,7 +137,7 @@ template <kernel::Kernel K>
     size += n.value();
     std::string_view rest(text, size);
     for (auto end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
-      if (find_in_line(k, a, s, head(rest, end))) return true;
+      if (find_in_line(k, g, head(rest, end))) return true;
       rest.remove_prefix(end + 1);
     }
     const std::size_t skipped = size - rest.size();
@@ -156,40 +151,39 @@ template <kernel::Kernel K>
 /// Makes us a holder of the tag. The descriptor stays open in the program. Its other end is
 /// closed once it has sent the note of what the container is made of, for all who come later.
 template <kernel::Kernel K>
-[[nodiscard]] Result<void> hold_tag(K& k, const step::MeetPeers& s) noexcept {
-  const Gathering& g = *s.notes;
+[[nodiscard]] Result<void> hold_tag(K& k, Gathering& g) noexcept {
   Fd pair[2] = {Fd::none, Fd::none};
-  CHARLIE_TRY(lift(kernel::unix_socket_pair(k, pair), s.tag));
+  CHARLIE_TRY(lift(kernel::unix_socket_pair(k, pair), g.group.tag));
   meeting::Answer note;
   note.made_of = g.theirs;
   TextWriter(note.text, sizeof note.text) << g.image.view();
   (void)kernel::send(k, pair[1], &note, sizeof note);
   (void)kernel::close(k, pair[1]);
   const auto bound = kernel::bind(
-      k, pair[0], meeting::member_name(g.uid, static_cast<std::uint64_t>(g.self), s.tag));
+      k, pair[0], meeting::member_name(g.uid, static_cast<std::uint64_t>(g.self), g.group.tag));
   const auto kept = bound.ok() ? kernel::dup3(k, pair[0], static_cast<Fd>(meeting::tag_descriptor))
                                : kernel::Returned<Fd>{bound.raw, bound.call};
   (void)kernel::close(k, pair[0]);
-  if (!kept.ok()) return failure(lift(kept, s.tag).error());
+  if (!kept.ok()) return failure(lift(kept, g.group.tag).error());
   return {};
 }
 
 /// With the lock in hand: joins a living member (true), or leaves us to create.
 template <kernel::Kernel K>
-[[nodiscard]] Result<bool> join_tag(K& k, const Assembling& a, const step::MeetPeers& s) noexcept {
-  Gathering& g = *s.notes;
-  const Result<bool> found = find_member(k, a, s);
+[[nodiscard]] Result<bool> join_tag(K& k, Gathering& g) noexcept {
+  const Result<bool> found = find_member(k, g);
   if (!found) return found;
   if (!*found && !g.why.view().empty())
-    return no_meeting<bool>(s, Errno::eperm, kernel::Call::pidfd_getfd);
+    return no_meeting<bool>(g, Errno::eperm, kernel::Call::pidfd_getfd);
   g.why.clear();
-  const Held<K> member(k, a, g.target);
+  const ScopedFd member(k, g.descriptors, g.target);
   if (!*found)
-    for (const Step& step : a.steps)
+    for (const Step& step : g.steps)
       if (const auto* open = std::get_if<step::OpenImage>(&step)) g.image << open->image.text;
-  CHARLIE_TRY(hold_tag(k, s));  // before the namespaces change: names belong to one of them
+  CHARLIE_TRY(hold_tag(k, g));  // before the namespaces change: names belong to one of them
   if (!*found) return false;
-  const auto joined = lift(kernel::setns(k, g.target, static_cast<std::uint64_t>(g.flags)), s.tag);
+  const auto joined =
+      lift(kernel::setns(k, g.target, static_cast<std::uint64_t>(g.flags)), g.group.tag);
   if (!joined) {
     g.why << "process " << static_cast<int>(g.creator) << " holds the tag, but can't be joined";
     return failure(joined.error());
@@ -199,8 +193,7 @@ template <kernel::Kernel K>
 
 /// Waits until the holder of the lock is done.
 template <kernel::Kernel K>
-[[nodiscard]] Result<void> await_lock(K& k, const step::MeetPeers& s) noexcept {
-  Gathering& g = *s.notes;
+[[nodiscard]] Result<void> await_lock(K& k, Gathering& g) noexcept {
   for (;;) {
     meeting::Answer answer;
     const auto got = kernel::receive(k, g.socket, &answer, sizeof answer);
@@ -209,82 +202,12 @@ template <kernel::Kernel K>
     if (now >= g.deadline) {
       g.why << "process " << static_cast<int>(g.creator)
             << ", which is making the container, does not get ready";
-      return no_meeting(s, Errno::etimedout, kernel::Call::ppoll);
+      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
     }
     kernel::PollFd lock{g.socket, kernel::pollin, 0};
     (void)kernel::poll(k, &lock, 1, g.deadline - now);
   }
 }
 
-/// Until we are in, or creator.
-template <kernel::Kernel K>
-[[nodiscard]] Result<Role> meet(K& k, const Assembling& a, const step::MeetPeers& s) noexcept {
-  Gathering& g = *s.notes;
-  for (;;) {
-    const Result<bool> leads = claim(k, s);
-    if (!leads) return failure(leads.error());
-    if (s.expected == 0 && *leads) {
-      const Result<bool> joined = join_tag(k, a, s);
-      if (!joined) return failure(joined.error());
-      return *joined ? Role::joiner : Role::creator;
-    }
-    if (s.expected == 0) {
-      CHARLIE_TRY(await_lock(k, s));
-    } else if (*leads) {
-      const auto own = lift(kernel::openat(k, Fd::cwd, "/proc/self/ns", kernel::o_path), s.tag);
-      if (!own) return failure(own.error());
-      g.own_ns = *own;
-      return Role::creator;
-    } else {
-      const Result<bool> joined = follow(k, a, s);
-      if (!joined) return failure(joined.error());
-      if (*joined) return Role::joiner;
-    }
-    (void)kernel::close(k, g.socket);  // the creator has gone elsewhere, or is done: look again
-    g.socket = Fd::none;
-  }
-}
-
-/// The id that stands for every user without a name in a user namespace.
-[[nodiscard]] inline bool confuses_users(const Gathering& g, std::span<const Step> steps) noexcept {
-  constexpr auto overflow = static_cast<std::uint32_t>(Uid::nobody);
-  bool confuses = g.uid == overflow;
-  for (const Step& step : steps)
-    if (const auto* map = std::get_if<step::MapUsers>(&step))
-      confuses = confuses || map->range.inside == Uid::nobody;
-  return confuses;
-}
-
 }  // namespace detail
-
-template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MeetPeers& s) noexcept {
-  Gathering& g = *s.notes;
-  g.socket = g.own_ns = g.target = Fd::none;
-  g.present = 0;
-  g.creator = Pid::none;
-  g.stranger = invalid_id;
-  g.why.clear();
-  g.image.clear();
-  g.uid = kernel::geteuid(k).value();
-  if (detail::confuses_users(g, a.steps)) {
-    g.why << "user 65534 is what every stranger looks like, so a group can't tell its own";
-    return detail::no_meeting(s, Errno::eoverflow, kernel::Call::none);
-  }
-  g.deadline = kernel::monotonic_ns(k) + s.timeout;
-  g.made_of = g.theirs = fingerprint(k, a.steps);
-  const Result<Role> role = detail::meet(k, a, s);
-  if (role && *role == Role::creator) {
-    g.role = Role::creator;
-    a.meeting = &s;
-    return {};
-  }
-  if (g.socket != Fd::none) a.release(k, g.socket);
-  g.socket = Fd::none;
-  if (!role) return failure(role.error());
-  g.role = Role::joiner;
-  if constexpr (requires { k.on_joined(g); }) k.on_joined(g);
-  return {};
-}
-
 }  // namespace ch

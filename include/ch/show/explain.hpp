@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. From an error number to a cause and a remedy. The kernel has some 130 error
+// Floor 3b. From an error number to a cause and a remedy. The kernel has some 130 error
 // numbers for everything; which step failed, on which path and under which switches of
 // the host says far more.
 #pragma once
 
-#include "ch/plan/explain_step.hpp"
+#include "ch/show/explain_step.hpp"
 
 namespace ch {
 
@@ -65,8 +65,11 @@ struct Attempt {
 [[nodiscard]] constexpr Explanation explain(const Error& error, const Plan& plan,
                                             const HostLimits& limits) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
-  if (!error.why.empty()) return {error.why, {}};
-  if (error.step == StepIndex::none || index >= plan.steps.size()) return {};
+  const bool in_plan = error.step != StepIndex::none && index < plan.steps.size();
+  // A group that has failed says why itself; the remedy is for its step to name.
+  const bool meets = in_plan && (std::holds_alternative<step::MeetPeers>(plan.steps[index]) ||
+                                 std::holds_alternative<step::AdmitPeers>(plan.steps[index]));
+  if (!in_plan || (!error.why.empty() && !meets)) return {error.why, {}};
   return std::visit(detail::Explain{error, limits}, plan.steps[index]);
 }
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. The directory that holds a writable layer: "upper" and "work" as overlayfs wants
+// Floor 3b. The directory that holds a writable layer: "upper" and "work" as overlayfs wants
 // them and, where it is one of the user's, the record "made-over" of what image it was made over.
 // A layer is of use over that one alone: over another it shows half of each. A run that is
 // refused takes back what it has made. Runs between clone and exec.
 // Source: Documentation/filesystems/overlayfs.rst, "Index", "Sharing and copying layers".
 #pragma once
 
-#include "ch/plan/perform_mounts.hpp"
+#include "ch/execute/perform_mounts.hpp"
 
 namespace ch::detail {
 

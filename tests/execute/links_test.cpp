@@ -5,11 +5,11 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "ch/execute/execute.hpp"
 #include "ch/kernel/recording.hpp"
-#include "ch/plan/execute.hpp"
-#include "ch/plan/print_json.hpp"
-#include "ch/plan/print_shell.hpp"
-#include "ch/plan/print_text.hpp"
+#include "ch/show/print_json.hpp"
+#include "ch/show/print_shell.hpp"
+#include "ch/show/print_text.hpp"
 
 using namespace ch;
 using kernel::Call;
@@ -21,6 +21,7 @@ namespace {
 struct LinkPlan {
   Step steps[5];
   Plan plan;
+  mutable ArenaOf<4096> arena;
 
   LinkPlan(const char* target, Access access)
       : steps{step::OpenImage{HostPath("/images/debian"), access}, step::MakeScratch{},
@@ -47,7 +48,7 @@ constexpr const char* found = "/image";  // every link, to the recording kernel
 TEST_CASE("a link that the image has already is left alone, without an overlay", "[recorded]") {
   const LinkPlan p(found, Access::read_only);
   Recording<> k;
-  REQUIRE(execute(k, p.plan));
+  REQUIRE(execute(k, p.plan, p.arena));
   CHECK_FALSE(has(trace_of(k), "symlinkat"));
   CHECK_FALSE(has(trace_of(k), "overlay"));
   CHECK(k.open_descriptors() == 0);
@@ -57,7 +58,7 @@ TEST_CASE("a link that the image lacks is made in an overlay before that is moun
           "[recorded]") {
   const LinkPlan p("libx.so.1", Access::read_only);
   Recording<> k;
-  const auto done = execute(k, p.plan);
+  const auto done = execute(k, p.plan, p.arena);
   const std::string trace = trace_of(k);
   REQUIRE(has(trace, "symlinkat(\"libx.so.1\", "));
   CHECK(trace.find("symlinkat") < trace.rfind("fsmount("));
@@ -71,12 +72,12 @@ TEST_CASE("a link that the image lacks is made in an overlay before that is moun
 TEST_CASE("in a writable image another link gives way", "[recorded]") {
   const LinkPlan p("libx.so.1", Access::read_write);
   Recording<> healthy;
-  REQUIRE(execute(healthy, p.plan));
+  REQUIRE(execute(healthy, p.plan, p.arena));
   std::size_t at = 0;
   while (healthy.trace()[at].call != Call::symlinkat) ++at;
   Recording<> taken;
   taken.fail_at(at, Errno::eexist);
-  REQUIRE(execute(taken, p.plan));
+  REQUIRE(execute(taken, p.plan, p.arena));
   const std::string trace = trace_of(taken);
   const auto removed = trace.find("unlinkat(");
   REQUIRE(removed != std::string::npos);
@@ -88,13 +89,13 @@ TEST_CASE("whichever call of a link fails, the error names its step and nothing 
           "[recorded]") {
   const LinkPlan p("libx.so.1", Access::read_write);
   Recording<> healthy;
-  REQUIRE(execute(healthy, p.plan));
+  REQUIRE(execute(healthy, p.plan, p.arena));
   int failed = 0;
   for (std::size_t call = 0; call < healthy.size(); ++call) {
     for (const Errno code : {Errno::eperm, Errno::enomem, Errno::erofs}) {
       Recording<> k;
       k.fail_at(call, code);
-      const auto done = execute(k, p.plan);
+      const auto done = execute(k, p.plan, p.arena);
       INFO("call " << healthy.trace()[call].text << ", errno " << static_cast<int>(code));
       const Call which = healthy.trace()[call].call;
       CHECK(k.open_descriptors() <= (which == Call::close ? 1 : 0));

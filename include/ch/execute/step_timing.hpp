@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3. A Kernel that knows how long each step of a plan took: `ch-run --time-steps`
+// Floor 3b. A Kernel that knows how long each step of a plan took: `ch-run --time-steps`
 // and the launch benchmarks. Since a last step Execute never comes back, the times are
 // handed out when it is about to begin.
 #pragma once

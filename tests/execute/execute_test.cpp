@@ -3,7 +3,7 @@
 // The executor under a kernel that fails on demand: whichever call fails, the error names
 // the right step, nothing is left open, and no later step is attempted.
 
-#include "ch/plan/execute.hpp"
+#include "ch/execute/execute.hpp"
 
 #include <catch2/catch.hpp>
 #include <set>
@@ -56,7 +56,7 @@ bool has_another_way(Call call, Errno code, Assembly way) {
 TEST_CASE("a plan in good health makes its calls in order and leaves nothing open", "[recorded]") {
   test::DefaultPlan d;
   StepRecording k;
-  const Result<void> done = execute(k, d.plan);
+  const Result<void> done = execute(k, d.plan, d.arena);
   REQUIRE_FALSE(done);  // the recording kernel's execve can't succeed
   CHECK(done.error().operation == Call::execve);
   CHECK(static_cast<std::size_t>(done.error().step) + 1 == d.plan.steps.size());
@@ -72,7 +72,7 @@ TEST_CASE("whichever call fails, the error names its step and nothing stays open
   for (const Assembly way : {Assembly::detached, Assembly::attached, Assembly::classic}) {
     test::DefaultPlan d(way);
     StepRecording healthy;
-    (void)execute(healthy, d.plan);
+    (void)execute(healthy, d.plan, d.arena);
     REQUIRE(healthy.size() < 512);
     for (std::size_t call = 0; call + 1 < healthy.size(); ++call) {
       for (const Errno code : {Errno::eperm, Errno::enomem, Errno::enosys}) {
@@ -81,7 +81,7 @@ TEST_CASE("whichever call fails, the error names its step and nothing stays open
                     << ", errno " << static_cast<int>(code));
         StepRecording k;
         k.fail_at(call, code);
-        const Result<void> done = execute(k, d.plan);
+        const Result<void> done = execute(k, d.plan, d.arena);
         REQUIRE_FALSE(done);
         CHECK(k.open_descriptors() <= (which == Call::close ? 1 : 0));
         if (has_another_way(which, code, way)) {
@@ -101,7 +101,7 @@ TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the s
           "[recorded]") {
   test::DefaultPlan d;
   StepRecording healthy;
-  (void)execute(healthy, d.plan);
+  (void)execute(healthy, d.plan, d.arena);
   int optional = 0;
   int overlaid = 0;
   for (std::size_t call = 0; call < healthy.size(); ++call) {
@@ -113,7 +113,7 @@ TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the s
       continue;
     StepRecording k;
     k.fail_at(call, Errno::enoent);
-    const Result<void> done = execute(k, d.plan);
+    const Result<void> done = execute(k, d.plan, d.arena);
     REQUIRE_FALSE(done);
     INFO(bind->destination.c_str());
     if (bind->if_missing == IfMissing::skip) {
@@ -136,7 +136,7 @@ TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the s
 TEST_CASE("descriptors stay open until exec where that is asked", "[recorded]") {
   test::DefaultPlan d;
   Recording<512> k;
-  (void)execute(k, d.plan, Descriptors::close_at_exec);
+  (void)execute(k, d.plan, d.arena, Descriptors::close_at_exec);
   CHECK(k.open_descriptors() > 20);
   for (const auto& record : k.trace()) CHECK(record.call != Call::close);
 }
@@ -144,7 +144,7 @@ TEST_CASE("descriptors stay open until exec where that is asked", "[recorded]") 
 TEST_CASE("with many binds, descriptors are closed before the limit", "[recorded]") {
   test::DefaultPlan d(Assembly::detached, 500);
   Recording<1> k;
-  const Result<void> done = execute(k, d.plan, Descriptors::close_at_exec);
+  const Result<void> done = execute(k, d.plan, d.arena, Descriptors::close_at_exec);
   CHECK(done.error().operation == Call::execve);
   CHECK(k.open_descriptors() < 200);
 }
@@ -152,7 +152,7 @@ TEST_CASE("with many binds, descriptors are closed before the limit", "[recorded
 TEST_CASE("a default launch makes at most 77 system calls", "[recorded]") {
   test::DefaultPlan d;
   Recording<512> k;
-  (void)execute(k, d.plan, Descriptors::close_at_exec);
+  (void)execute(k, d.plan, d.arena, Descriptors::close_at_exec);
   CHECK(k.size() + 10 <= 77);  // and ten to find out who we are, and to exec ch-run itself
 }
 
@@ -160,22 +160,23 @@ TEST_CASE("a name without slash is looked for along the search path", "[recorded
   const char* argv[] = {"tool", nullptr};
   const Step steps[] = {step::Execute{"tool", argv, argv, "/a:/b::/c"}};
   const Plan plan{steps};
+  ArenaOf<64> arena;
   Recording<> k;
-  (void)execute(k, plan);
+  (void)execute(k, plan, arena);
   REQUIRE(k.size() == 4);
   CHECK(std::string(k.trace()[0].text).rfind("execve(\"/a/tool\"", 0) == 0);
   CHECK(std::string(k.trace()[2].text).rfind("execve(\"./tool\"", 0) == 0);
   SECTION("one that may not be executed is reported only if none can be") {
     Recording<> denied;
     denied.fail_at(0, Errno::eacces);
-    const auto done = execute(denied, plan);
+    const auto done = execute(denied, plan, arena);
     CHECK(denied.size() == 4);
     CHECK(done.error().code == Errno::eacces);
   }
   SECTION("a broken one stops the search") {
     Recording<> broken;
     broken.fail_at(1, Errno::enoexec);
-    const auto done = execute(broken, plan);
+    const auto done = execute(broken, plan, arena);
     CHECK(broken.size() == 2);
     CHECK(done.error().code == Errno::enoexec);
   }

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 3b. MeetPeers: the role of this process is found, by a group's name (meeting.hpp) or a
+// living tag (living_tag.hpp); a joiner takes the container. Drawn in docs/join.md.
+#pragma once
+
+#include "ch/meet/living_tag.hpp"
+
+namespace ch {
+namespace detail {
+
+/// Until we are in, or creator.
+template <kernel::Kernel K>
+[[nodiscard]] Result<Role> find_role(K& k, Gathering& g) noexcept {
+  for (;;) {
+    const Result<bool> leads = claim(k, g);
+    if (!leads) return failure(leads.error());
+    if (g.group.expected == 0 && *leads) {
+      const Result<bool> joined = join_tag(k, g);
+      if (!joined) return failure(joined.error());
+      return *joined ? Role::joiner : Role::creator;
+    }
+    if (g.group.expected == 0) {
+      CHARLIE_TRY(await_lock(k, g));
+    } else if (*leads) {
+      const auto own =
+          lift(kernel::openat(k, Fd::cwd, "/proc/self/ns", kernel::o_path), g.group.tag);
+      if (!own) return failure(own.error());
+      g.own_ns = *own;
+      return Role::creator;
+    } else {
+      const Result<bool> joined = follow(k, g);
+      if (!joined) return failure(joined.error());
+      if (*joined) return Role::joiner;
+    }
+    (void)kernel::close(k, g.socket);  // the creator has gone elsewhere, or is done: look again
+    g.socket = Fd::none;
+  }
+}
+
+/// The id that stands for every user without a name in a user namespace.
+[[nodiscard]] inline bool confuses_users(const Gathering& g) noexcept {
+  constexpr auto overflow = static_cast<std::uint32_t>(Uid::nobody);
+  bool confuses = g.uid == overflow;
+  for (const Step& step : g.steps)
+    if (const auto* map = std::get_if<step::MapUsers>(&step))
+      confuses = confuses || map->range.inside == Uid::nobody;
+  return confuses;
+}
+
+}  // namespace detail
+
+/// How MeetPeers is performed: until the role of this process is known, in `g`; as a joiner it is
+/// in the container then. On an error `g.why`, if not empty, says more than the code; the error
+/// refers to it. A kernel with `on_joined(const Gathering&)` is told of the container it has come
+/// to.
+template <kernel::Kernel K>
+[[nodiscard]] Result<void> meet(K& k, Gathering& g) noexcept {
+  g.uid = kernel::geteuid(k).value();
+  if (detail::confuses_users(g)) {
+    g.why << "user 65534 is what every stranger looks like, so a group can't tell its own";
+    return detail::with_cause(g, detail::no_meeting(g, Errno::eoverflow, kernel::Call::none));
+  }
+  g.deadline = kernel::monotonic_ns(k) + g.group.timeout;
+  g.made_of = g.theirs = fingerprint(k, g.steps);
+  const Result<Role> role = detail::find_role(k, g);
+  g.awaited = role && *role == Role::creator;
+  if (g.awaited) return {};
+  if (g.socket != Fd::none) release(k, g.descriptors, g.socket);
+  g.socket = Fd::none;
+  if (!role) return detail::with_cause(g, failure(role.error()));
+  g.role = Role::joiner;
+  if constexpr (requires { k.on_joined(g); }) k.on_joined(g);
+  return {};
+}
+
+}  // namespace ch
