@@ -7,16 +7,15 @@
 
 #include "apps/ch-run/options.hpp"
 #include "apps/ch-run/own_path.hpp"
-#include "ch/kernel/fd.hpp"
-#include "ch/kernel/process.hpp"
+#include "ch/launch.hpp"
 
 namespace ch_run {
 
 /// Becomes ch-device, which lies beside this program or in ../libexec/charlie. Returns only
 /// on failure, and says why.
 template <ch::kernel::Kernel K>
-ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv,
-                          const char* const* envp, ch::Arena& arena) noexcept {
+ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv, const char* const* envp,
+                          ch::Arena& arena) noexcept {
   std::size_t words = 0;
   while (argv[words] != nullptr) ++words;
   const std::size_t room = words + 2 * o.devices.size() + 16;
@@ -42,9 +41,9 @@ ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv,
   }
   add("--");
   for (std::size_t i = 0; i <= words; ++i) add(argv[i]);
-  const ch::Errno code = ch::kernel::execve(k, beside, line.span().data(), envp).error();
+  const ch::Errno code = ch::become(k, beside, line.span().data(), envp);
   if (code != ch::Errno::enoent) return code;
-  return ch::kernel::execve(k, libexec, line.span().data(), envp).error();
+  return ch::become(k, libexec, line.span().data(), envp);
 }
 
 }  // namespace ch_run

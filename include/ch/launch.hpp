@@ -129,8 +129,10 @@ inline constexpr std::size_t child_stack_size = 96 * 1024;
 /// Starts the program of `plan` as the child of an init, which is our child: a copy of us
 /// (fork), since it stays. It tells its error by a pipe that closes when the program has
 /// started; the pointers in that are good here too, as errors name only what a plan names.
-template <kernel::Kernel K>
-[[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, Fd* pidfd) noexcept {
+/// `outside()` is called meanwhile in this process.
+template <kernel::Kernel K, class Outside>
+[[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, Fd* pidfd,
+                                                Outside outside) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};
   if (const auto piped = kernel::pipe(k, ends); !piped.ok()) return failure(lift(piped).error());
@@ -152,6 +154,7 @@ template <kernel::Kernel K>
   }
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
   (void)kernel::close(k, ends[1]);
+  if (init.ok()) outside();
   Error error;
   auto told = kernel::read(k, ends[0], &error, init.ok() ? sizeof error : 0);
   while (told.error() == Errno::eintr) told = kernel::read(k, ends[0], &error, sizeof error);
@@ -172,7 +175,7 @@ template <kernel::Kernel K>
 template <kernel::Kernel K>
 [[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena,
                                            Fd* pidfd) noexcept {
-  if (takes_init(plan)) return spawn_init(k, plan, pidfd);
+  if (takes_init(plan)) return spawn_init(k, plan, pidfd, [] {});
   const Arena::Mark before = arena.mark();
   auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
@@ -285,6 +288,28 @@ template <kernel::Kernel K, class... Policies>
       child ? detail::wait(k, *child, pidfd) : Result<ExitStatus>(failure(child.error()));
   if (pidfd != Fd::none) (void)kernel::close(k, pidfd);
   return ended;
+}
+
+/// Calls `function(argument)` in a child, a copy of this process (fork), and waits: for what a
+/// process can't take back, such as entering namespaces. What it returns, 0 to 255, is the child's
+/// status. For programs without threads.
+template <kernel::Kernel K>
+[[nodiscard]] Result<ExitStatus> call_in_child(K& k, int (*function)(void*),
+                                               void* argument) noexcept {
+  auto child = kernel::fork(k, 0);
+  if (child.ok() && child.value() == Pid::none) kernel::exit_group(k, function(argument));
+  int status = 0;
+  if (child.ok()) child = kernel::wait4(k, child.value(), status);
+  if (!child.ok()) return failure(lift(child).error());
+  return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
+}
+
+/// Becomes the program at `path` of the host, in no container, as execve(2) does. Returns only on
+/// failure, and says why.
+template <kernel::Kernel K>
+[[nodiscard]] Errno become(K& k, const char* path, const char* const* argv,
+                           const char* const* envp) noexcept {
+  return kernel::execve(k, path, argv, envp).error();
 }
 
 }  // namespace ch

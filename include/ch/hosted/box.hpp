@@ -9,6 +9,7 @@
 
 #include "ch/compose.hpp"
 #include "ch/hosted/request.hpp"
+#include "ch/hosted/subordinate_ids.hpp"
 #include "ch/hosted/values.hpp"
 
 namespace ch {
@@ -112,6 +113,8 @@ class Box {
   /// See Plannable. With an image, its environment, PATH and working directory apply.
   [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
                                    Arena& arena) const {
+    if constexpr (has<SubordinateIds>)
+      if (const auto& problem = std::get<SubordinateIds>(values_).problem()) return *problem;
     Outcome<container_type> made = container(arena);
     if (!made) return made.error();
     ImageRoot<> image;

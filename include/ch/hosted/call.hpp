@@ -214,13 +214,21 @@ namespace detail {
 
 /// Calls `function` in a copy of this process, in the container of `plan`.
 template <class T, class F>
-[[nodiscard]] Outcome<Called<T>> start_call(const Plan& plan, F& function,
+[[nodiscard]] Outcome<Called<T>> start_call(const Plan& planned, Arena& arena, F& function,
                                             const CallOptions& options, OpenStreams streams) {
+  Plan plan = planned;
   if (takes_init(plan)) {
     Failure wrong = failed_call(EINVAL, "call a function in the container");
     wrong.cause = "only a child enters a pid or time namespace";
     wrong.remedy = "leave those out, or run a program";
     return wrong;
+  }
+  std::optional<IdWriter> writer;
+  if (needs_id_writer(planned)) {
+    writer.emplace();
+    if (!writer->ok()) return failed_call(errno, "make a pair of sockets");
+    plan = writer->serving(planned, arena);
+    if (plan.steps.empty()) return failed_call(ENOMEM, "plan the container");
   }
   Pipe pipe = make_pipe();
   if (!pipe.to) return failed_call(errno, "make a pipe");
@@ -242,7 +250,10 @@ template <class T, class F>
     handles.streams[place] = std::move(streams.each[place].outside);
   if (const auto pidfd = kernel::pidfd_open(k, Pid{pid}); pidfd.ok())
     handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd.value()));
-  return Called<T>(make_child(Pid{pid}, std::move(handles)), std::move(pipe.from), options.limit);
+  Child child = make_child(Pid{pid}, std::move(handles));
+  if (writer)
+    if (std::optional<Failure> wrong = writer->serve(plan)) return *std::move(wrong);
+  return Called<T>(std::move(child), std::move(pipe.from), options.limit);
 }
 
 }  // namespace detail
@@ -273,8 +284,8 @@ template <class B, class F>
   Request request;
   request.environment = detail::begin_environment(Inherit::environment);
   request.program = false;
-  return detail::with_plan(detail::as_box(box), request, [&](const Plan& plan, Arena&) {
-    return detail::start_call<T>(plan, function, options, std::move(*streams));
+  return detail::with_plan(detail::as_box(box), request, [&](const Plan& plan, Arena& arena) {
+    return detail::start_call<T>(plan, arena, function, options, std::move(*streams));
   });
 }
 

@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "ch/hosted/child.hpp"
+#include "ch/hosted/id_writer.hpp"
 #include "ch/hosted/integrated_box.hpp"
 
 namespace ch {
@@ -27,6 +28,8 @@ template <Plannable B>
   if (const auto* put = std::get_if<step::Redirect>(&step)) return put->from;
   if (const auto* join = std::get_if<step::JoinNamespaces>(&step)) return join->pidfd;
   if (const auto* image = std::get_if<step::OpenImage>(&step)) return image->directory;
+  if (const auto* users = std::get_if<step::MapUsers>(&step)) return users->writer;
+  if (const auto* groups = std::get_if<step::MapGroups>(&step)) return groups->writer;
   return Fd::none;
 }
 [[nodiscard]] inline bool needs(const Plan& plan, Fd fd) noexcept {
@@ -96,9 +99,40 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   return peer.value();
 }
 
+/// Starts a plan whose id maps this process has to have written: a copy of this process (fork),
+/// which waits for them while this one goes on.
+[[nodiscard]] inline Outcome<Child> start_mapped(const Plan& plan, Arena& arena, Handles handles) {
+  if (std::holds_alternative<step::MeetPeers>(plan.steps[0]))
+    return no_ids({}, "peers of a group can't have them: each would have its own");
+  IdWriter writer;
+  if (!writer.ok()) return failed_call(errno, "make a pair of sockets");
+  const Plan served = writer.serving(plan, arena);
+  if (served.steps.empty()) return failed_call(ENOMEM, "plan the container");
+  kernel::Linux k;
+  std::optional<Failure> wrong;
+  if (takes_init(plan)) {
+    Fd pidfd = Fd::none;
+    const Result<StartedProcess> init =
+        spawn_init(k, served, &pidfd, [&] { wrong = writer.serve(served); });
+    handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
+    if (!init) return wrong ? *std::move(wrong) : explain_failure(init.error(), plan);
+    return make_child(init->pid, std::move(handles));
+  }
+  const Outcome<Pid> copy = spawn_peer(served, handles);
+  if (!copy) return copy.error();
+  wrong = writer.serve(served);
+  const std::optional<Failure> reported = read_report(handles.report.get());
+  handles.report.reset();
+  Child child = make_child(*copy, std::move(handles));
+  if (wrong) return *std::move(wrong);
+  if (reported) return *reported;
+  return child;
+}
+
 /// Starts what `plan` says, with `handles` for the Child.
 [[nodiscard]] inline Outcome<Child> start(const Plan& plan, Arena& arena, Handles handles) {
   kernel::Linux k;
+  if (needs_id_writer(plan)) return start_mapped(plan, arena, std::move(handles));
   if (std::holds_alternative<step::MeetPeers>(plan.steps[0])) {
     const Outcome<Pid> peer = spawn_peer(plan, handles);
     if (!peer) return peer.error();
@@ -115,6 +149,30 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
       pidfd = opened.value();
   handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
   return make_child(started->pid, std::move(handles));
+}
+
+/// Plans `command` in `box` with `streams`, and hands the plan to `use`.
+template <class B, class Use>
+auto with_program_plan(const B& box, const Command& command, const Options& options,
+                       std::span<const step::Redirect> streams, Use use)
+    -> decltype(use(std::declval<const Plan&>(), std::declval<Arena&>())) {
+  const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
+  bool cut = has_nul(options.directory.str());
+  for (const std::string& word : command.words()) cut = cut || has_nul(word);
+  if (cut) {
+    Failure wrong = failed_call(EINVAL, "pass the command and its directory");
+    wrong.cause = "a text of them has a NUL inside, where the program would see its end";
+    return wrong;
+  }
+  const std::vector<const char*> argv = command.argv();
+  const std::vector<InnerEdit> edits = edits_of(options);
+  const Request request{argv.empty() ? nullptr : argv.data(),
+                        begin_environment(options.inherit),
+                        edits,
+                        ImagePath(options.directory.c_str()),
+                        streams,
+                        options.descriptors};
+  return with_plan(as_box(box), request, use);
 }
 
 }  // namespace detail
@@ -136,25 +194,10 @@ template <class B>
   detail::Handles handles;
   for (int place = 0; place < 3; ++place)
     handles.streams[place] = std::move(streams->each[place].outside);
-  const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
-  bool cut = has_nul(options.directory.str());
-  for (const std::string& word : command.words()) cut = cut || has_nul(word);
-  if (cut) {
-    Failure wrong = detail::failed_call(EINVAL, "pass the command and its directory");
-    wrong.cause = "a text of them has a NUL inside, where the program would see its end";
-    return wrong;
-  }
-  const std::vector<const char*> argv = command.argv();
-  const std::vector<InnerEdit> edits = detail::edits_of(options);
-  const Request request{argv.empty() ? nullptr : argv.data(),
-                        detail::begin_environment(options.inherit),
-                        edits,
-                        ImagePath(options.directory.c_str()),
-                        streams->redirects,
-                        options.descriptors};
-  return detail::with_plan(detail::as_box(box), request, [&](const Plan& plan, Arena& arena) {
-    return detail::start(plan, arena, std::move(handles));
-  });
+  return detail::with_program_plan(box, command, options, streams->redirects,
+                                   [&](const Plan& plan, Arena& arena) {
+                                     return detail::start(plan, arena, std::move(handles));
+                                   });
 }
 
 /// Starts `command` in `box` and waits for its end. See spawn.

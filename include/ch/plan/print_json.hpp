@@ -74,6 +74,12 @@ class JsonWriter {
   Sink& sink_;
 };
 
+/// As in uid_map.
+inline void write_map_lines(TextWriter& out, std::span<const IdLine> lines) noexcept {
+  for (const IdLine& line : lines)
+    out << line.inside << ' ' << line.outside << ' ' << line.count << '\n';
+}
+
 /// Calls `visit(key, value)` for each datum of a step, and answers the step's name.
 struct StepData {
   template <class V>
@@ -103,12 +109,16 @@ struct StepData {
   }
   template <class V>
   static const char* of(const step::MapUsers& s, V&& v) {
-    range(s.range, v);
+    map({static_cast<unsigned>(s.range.inside), static_cast<unsigned>(s.range.outside),
+         s.range.count},
+        s.more, v);
     return "map-users";
   }
   template <class V>
   static const char* of(const step::MapGroups& s, V&& v) {
-    range(s.range, v);
+    map({static_cast<unsigned>(s.range.inside), static_cast<unsigned>(s.range.outside),
+         s.range.count},
+        s.more, v);
     return "map-groups";
   }
   template <class V>
@@ -217,11 +227,14 @@ struct StepData {
     v("peers", static_cast<std::uint64_t>(s.expected));
     v("timeout_ms", s.timeout / 1'000'000);
   }
-  template <class Id, class V>
-  static void range(const IdRange<Id>& r, V&& v) {
-    v("inside", static_cast<std::uint64_t>(r.inside));
-    v("outside", static_cast<std::uint64_t>(r.outside));
-    v("count", static_cast<std::uint64_t>(r.count));
+  template <class V>
+  static void map(const IdLine& first, std::span<const IdLine> more, V&& v) {
+    v("inside", static_cast<std::uint64_t>(first.inside));
+    v("outside", static_cast<std::uint64_t>(first.outside));
+    v("count", static_cast<std::uint64_t>(first.count));
+    TextBuffer<1024> lines;
+    write_map_lines(lines, more);
+    if (!more.empty()) v("more", lines.view());
   }
   template <class S, class V>
   static void bind(const S& s, V&& v) {

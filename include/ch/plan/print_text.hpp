@@ -49,8 +49,8 @@ struct StepText {
           << " are there";
   }
   void operator()(const step::DenySetgroups&) const noexcept { out << "deny setgroups"; }
-  void operator()(const step::MapUsers& s) const noexcept { map("uid", s.range); }
-  void operator()(const step::MapGroups& s) const noexcept { map("gid", s.range); }
+  void operator()(const step::MapUsers& s) const noexcept { map("uid", s); }
+  void operator()(const step::MapGroups& s) const noexcept { map("gid", s); }
   void operator()(const step::MakePrivate&) const noexcept {
     out << "cut all mounts off from the host's";
   }
@@ -127,11 +127,19 @@ struct StepText {
   }
 
  private:
-  template <class Id>
-  void map(const char* what, const IdRange<Id>& range) const noexcept {
-    out << "map " << what << ' ' << static_cast<unsigned>(range.inside) << " inside to "
-        << static_cast<unsigned>(range.outside) << " outside";
-    if (range.count != 1) out << ", and " << range.count - 1 << " more";
+  template <class Map>
+  void map(const char* what, const Map& s) const noexcept {
+    out << "map " << what << ' ';
+    range(static_cast<unsigned>(s.range.inside), static_cast<unsigned>(s.range.outside),
+          s.range.count);
+    for (const IdLine& line : s.more) {
+      out << "; ";
+      range(line.inside, line.outside, line.count);
+    }
+  }
+  void range(unsigned inside, unsigned outside, unsigned count) const noexcept {
+    out << inside << " inside to " << outside << " outside";
+    if (count != 1) out << ", and " << count - 1 << " more";
   }
   void access(Access a) const noexcept {
     if (a == Access::read_only) out << ", read-only";

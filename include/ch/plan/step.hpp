@@ -67,12 +67,18 @@ struct AdmitPeers {
 /// man 7 user_namespaces, "/proc/pid/setgroups".
 struct DenySetgroups {};
 
-/// One line for uid_map, one for gid_map: what ids we have inside. Written once, ever.
+/// The lines of uid_map and of gid_map: what ids we have inside. Written once, ever. More than one
+/// id has to be written by a process outside, with privilege (newuidmap); `writer` is a socket to
+/// whoever has that done.
 struct MapUsers {
   IdRange<Uid> range{};
+  std::span<const IdLine> more{};
+  Fd writer = Fd::none;
 };
 struct MapGroups {
   IdRange<Gid> range{};
+  std::span<const IdLine> more{};
+  Fd writer = Fd::none;
 };
 
 // ---- the tree of mounts ----------------------------------------------------------
