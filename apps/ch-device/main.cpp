@@ -4,11 +4,10 @@
 // Interface files. ch-run, which has no libc, becomes this program, and this program becomes
 // ch-run again. By hand it prints what it found, to be used by many launches.
 
-#include <dirent.h>
-
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <new>
 
 #include "apps/ch-device/options.hpp"
@@ -120,9 +119,9 @@ std::string keep_cache(const Options& o, const cdi::LoaderCache& cache, Unfinish
 /// What we have inherited, or made to be inherited: a shell's <(...) is such a file.
 std::vector<int> inherited_descriptors() {
   std::vector<int> all;
-  const std::unique_ptr<DIR, decltype(&::closedir)> table(::opendir("/proc/self/fd"), &::closedir);
-  while (const dirent* entry = table ? ::readdir(table.get()) : nullptr) {
-    const int fd = std::atoi(entry->d_name);
+  std::error_code none;  // without /proc there is none to keep
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
     const int flags = fd > 2 ? ::fcntl(fd, F_GETFD) : -1;
     if (flags != -1 && (flags & FD_CLOEXEC) == 0) all.push_back(fd);
   }

@@ -22,7 +22,8 @@ namespace detail {
 /// What a child found out: 0, or the error number.
 template <class Attempt>
 ch::Errno attempt(Attempt tried) noexcept {
-  ch::kernel::Linux k;
+  ch::kernel::Linux machine;
+  LaunchKernel k(machine);
   const auto ended = ch::call_in_child(
       k,
       [](void* self) {

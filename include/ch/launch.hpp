@@ -112,9 +112,8 @@ inline constexpr std::size_t child_stack_size = 96 * 1024;
 
 /// The namespaces that clone can make for `plan`; null if the child has to take that step itself.
 [[nodiscard]] inline const step::CreateNamespaces* made_by_clone(const Plan& plan) noexcept {
-  return image_by_descriptor(plan.steps) == nullptr
-             ? std::get_if<step::CreateNamespaces>(&plan.steps[0])
-             : nullptr;
+  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  return creates != nullptr && creates->enter == Fd::none ? creates : nullptr;
 }
 
 /// Does the program of `plan` need an init of ours? It does in a new pid namespace, and where

@@ -125,8 +125,10 @@ template <class ContainerT>
 
 /// What an image that is found by a descriptor does not go with.
 [[nodiscard]] inline std::optional<Failure> unfit_for_descriptor(const Plan& plan) {
-  const step::OpenImage* image = image_by_descriptor(plan.steps);
-  if (image == nullptr) return std::nullopt;
+  const step::OpenImage* image = nullptr;
+  for (const Step& step : plan.steps)
+    if (const auto* opens = std::get_if<step::OpenImage>(&step)) image = opens;
+  if (image == nullptr || image->by == FoundBy::path) return std::nullopt;
   Failure wrong =
       failed_call(static_cast<int>(Errno::einval), "open image", std::string(image->image.view()));
   if (takes_init(plan)) {

@@ -5,7 +5,7 @@
 // Source: docs/unpack.md.
 #pragma once
 
-#include "ch/image.hpp"
+#include "ch/image/unpack_declared.hpp"
 #include "ch/image/unpack_with_owners.hpp"
 #include "ch/image/work.hpp"
 

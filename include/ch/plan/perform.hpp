@@ -146,9 +146,8 @@ Result<void> map_ids(K& k, const Assembling& a, const IdMap& map) noexcept {
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::CreateNamespaces& s) noexcept {
-  if (const step::OpenImage* image = image_by_descriptor(a.steps))
-    CHARLIE_TRY(lift(kernel::fchdir(k, image->directory), image->image.text));
+Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcept {
+  if (s.enter != Fd::none) CHARLIE_TRY(lift(kernel::fchdir(k, s.enter)));
   return lift(kernel::unshare(k, static_cast<std::uint64_t>(s.flags)));
 }
 

@@ -30,15 +30,6 @@ struct Plan {
   std::span<std::uint8_t> made{};
 };
 
-/// The step that opens an image which is found by a descriptor; null if none does.
-[[nodiscard]] constexpr const step::OpenImage* image_by_descriptor(
-    std::span<const Step> steps) noexcept {
-  for (const Step& step : steps)
-    if (const auto* image = std::get_if<step::OpenImage>(&step))
-      return image->by == FoundBy::descriptor ? image : nullptr;
-  return nullptr;
-}
-
 /// Collects steps. When the arena is full the builder remembers that, ignores what
 /// comes after, and `finish` reports it: no policy needs to check each step.
 /// Never allocates outside the arena. Not for use between clone and exec.
@@ -47,7 +38,14 @@ class PlanBuilder {
   explicit PlanBuilder(Arena& arena) noexcept
       : arena_(arena), steps_(arena.sequence<Step>(usual)), full_(steps_.capacity() == 0) {}
 
-  void add(const Step& step) noexcept { full_ = !arena_.push_back(steps_, step) || full_; }
+  void add(const Step& step) noexcept {
+    full_ = !arena_.push_back(steps_, step) || full_;
+    const auto* image = std::get_if<step::OpenImage>(&step);
+    if (image == nullptr || image->by == FoundBy::path) return;
+    for (Step& before : steps_)
+      if (auto* creates = std::get_if<step::CreateNamespaces>(&before))
+        creates->enter = image->directory;
+  }
   /// Shows `source` of the host at `destination` of the container. The paths are views, as in
   /// every step.
   void bind(HostPath source, ImagePath destination, IfMissing if_missing = IfMissing::fail,

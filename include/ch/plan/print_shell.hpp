@@ -48,8 +48,8 @@ struct ShellOutline {
   NamespaceFlags flags{};
   Pid join = Pid::none;
   Uid uid{};
-  bool many = false;  // ids
   Gid gid{};
+  bool many = false;  // ids
   bool scratch = false;
   bool image = false;
   bool writable = false;  // the image itself
@@ -64,10 +64,8 @@ struct ShellOutline {
         flags = joins->flags;
         join = joins->pid;
       }
-      if (const auto* maps = std::get_if<step::MapUsers>(&step)) {
-        uid = maps->range.inside;
-        many = !maps->more.empty();
-      }
+      if (const auto* maps = std::get_if<step::MapUsers>(&step)) uid = maps->range.inside;
+      if (const auto* maps = std::get_if<step::MapUsers>(&step)) many = !maps->more.empty();
       if (const auto* maps = std::get_if<step::MapGroups>(&step)) gid = maps->range.inside;
       scratch = scratch || std::holds_alternative<step::MakeScratch>(step);
       if (const auto* opens = std::get_if<step::OpenImage>(&step)) {

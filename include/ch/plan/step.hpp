@@ -31,9 +31,11 @@ namespace step {
 // ---- which namespaces, and who we are in them -------------------------------------
 
 /// New namespaces for the process; the first step of a container that we make.
-/// unshare(2) in place, or clone's flags where a child is started anyway.
+/// unshare(2) in place, or clone's flags where a child is started anyway. `enter`, if not none, is
+/// a directory to enter just before, see OpenImage; clone can't.
 struct CreateNamespaces {
   NamespaceFlags flags{};
+  Fd enter = Fd::none;
 };
 
 /// The namespaces of a running process instead of new ones. The pidfd makes sure that
@@ -93,8 +95,8 @@ struct MakePrivate {};
 /// from before the mount namespace was made can't be mounted, so the path is looked up; whoever
 /// has looked into the image before says by `directory` which one it was (ESTALE: another).
 /// Found by that descriptor alone, it comes along as the working directory, which the kernel moves
-/// to the new mount namespace: so the process that makes that enters the directory just before,
-/// and the path only names the image to people.
+/// to the new mount namespace: so PlanBuilder has CreateNamespaces enter it, and the path only
+/// names the image to people.
 struct OpenImage {
   HostPath image{};
   Access access = Access::read_only;
