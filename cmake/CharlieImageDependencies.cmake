@@ -14,10 +14,11 @@ macro(charlie_find_image_dependencies missing)
   find_package(LibLZMA QUIET)
   find_package(nlohmann_json CONFIG QUIET)
   find_package(Threads QUIET)
+  find_package(Boost QUIET)  # Boost.Hana, of the hosted front
   set(${missing} "")
   set(charlie_image_libraries LibArchive::LibArchive Nettle::Nettle ISAL::ISAL
     Zstd::Zstd LibLZMA::LibLZMA
-    nlohmann_json::nlohmann_json Threads::Threads)
+    nlohmann_json::nlohmann_json Threads::Threads Boost::headers)
   foreach(charlie_library IN LISTS charlie_image_libraries)
     if(NOT TARGET ${charlie_library})
       string(REGEX REPLACE "::.*" "" charlie_library "${charlie_library}")

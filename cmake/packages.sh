@@ -3,10 +3,10 @@
 # Sourced by examples/hello/run and tests/run: which Debian packages are needed for
 # what, and how they get there.
 
-packages_build="g++ cmake ninja-build libarchive-dev nettle-dev nlohmann-json3-dev
+packages_build="g++ cmake ninja-build libarchive-dev libboost-dev nettle-dev nlohmann-json3-dev
   libisal-dev libzstd-dev liblzma-dev libelf-dev librange-v3-dev libyaml-cpp-dev"
 packages_hello="$packages_build busybox-static"
-packages_tests="$packages_hello bsdutils catch2 clang fish fuse3 iproute2 libboost-dev
+packages_tests="$packages_hello bsdutils catch2 clang fish fuse3 iproute2
   libclang-rt-dev libfabric-bin libfabric-dev libmpich-dev libopenmpi-dev libseccomp-dev man-db
   mmdebstrap mpich munge openmpi-bin passwd pkgconf slurm-client slurmctld slurmd
   squashfs-tools squashfuse strace uidmap util-linux xz-utils zsh"

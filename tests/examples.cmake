@@ -17,6 +17,10 @@ foreach(example IN ITEMS "run hello echo hi" "capture hello" "compose hello hell
   charlie_add_test_as_user(examples.hosted_${name} ${here}/golden
     ${example_dir}/hosted/${name}.txt ${charlie_fixtures} $<TARGET_FILE:hosted_${name}> ${words})
 endforeach()
+charlie_add_test_as_user(examples.hosted_ids ${here}/with_ids
+  ${here}/golden ${example_dir}/hosted/ids.txt ${charlie_fixtures} $<TARGET_FILE:hosted_ids> hello)
+charlie_add_test_as_user(examples.hosted_unpack ${here}/golden ${example_dir}/hosted/unpack.txt
+  ${charlie_fixtures} ${here}/in_new_directory $<TARGET_FILE:hosted_unpack> hello.tar DIR echo hi)
 charlie_add_test_as_user(examples.contributor_runs
   ${here}/contributor_runs $<TARGET_FILE:contributor> ${hello})
 charlie_add_test_as_user(examples.namespaces_differ_inside

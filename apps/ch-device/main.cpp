@@ -6,6 +6,8 @@
 
 #include <csignal>
 #include <cstdio>
+#include <cstdlib>
+#include <filesystem>
 #include <new>
 
 #include "apps/ch-device/command_line.hpp"
@@ -14,6 +16,7 @@
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/inject/file_copy.hpp"
+#include "ch/run.hpp"
 #include "ch/version.hpp"
 
 namespace {
@@ -113,14 +116,25 @@ std::string keep_cache(const Options& o, const cdi::LoaderCache& cache, Unfinish
   return whole ? whole.get() : o.cache_file;
 }
 
+/// What we have inherited, or made to be inherited: a shell's <(...) is such a file.
+std::vector<int> inherited_descriptors() {
+  std::vector<int> all;
+  std::error_code none;  // without /proc there is none to keep
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none)) {
+    const int fd = std::atoi(entry.path().filename().c_str());
+    const int flags = fd > 2 ? ::fcntl(fd, F_GETFD) : -1;
+    if (flags != -1 && (flags & FD_CLOEXEC) == 0) all.push_back(fd);
+  }
+  return all;
+}
+
 /// Becomes ch-run: the same command line, and the devices.
 [[noreturn]] void become_ch_run(const Options& o, const std::string& text) {
-  std::string option = "--device-file=" + in_memory("devices", text);
-  std::vector<char*> words = o.command_line;
-  words.insert(words.begin() + 1, option.data());
-  words.push_back(nullptr);
-  ::execv(o.run.c_str(), words.data());
-  throw_errno("start", o.run);
+  std::vector<std::string> words(o.command_line.begin(), o.command_line.end());
+  words.insert(words.begin() + 1, "--device-file=" + in_memory("devices", text));
+  words[0] = o.run;
+  const ch::Failure failure = ch::exec(ch::host, words, {.descriptors = inherited_descriptors()});
+  throw_errno("start", o.run, static_cast<int>(failure.code));
 }
 
 void resolve(const Options& o, Unfinished& cache_file) {

@@ -9,6 +9,7 @@
 #include "apps/ch-run/printed.hpp"
 #include "ch/cli/output.hpp"
 #include "ch/execute/execute.hpp"
+#include "ch/launch.hpp"
 #include "ch/policies/idmap/id_map.hpp"
 #include "ch/policies/ns/namespace_set.hpp"
 #include "ch/show/explain.hpp"
@@ -18,16 +19,20 @@ namespace ch_run {
 
 namespace detail {
 
-/// What a child found out, as its exit status: 0, or the error number.
+/// What a child found out: 0, or the error number.
 template <class Attempt>
 ch::Errno attempt(Attempt tried) noexcept {
-  ch::kernel::Linux k;
-  const auto child = ch::kernel::fork(k, 0);
-  if (!child.ok()) return child.error();
-  if (child.value() == ch::Pid::none) ch::kernel::exit_group(k, static_cast<int>(tried(k)));
-  int status = 0;
-  (void)ch::kernel::wait4(k, child.value(), status);
-  return static_cast<ch::Errno>((status & 0x7f) == 0 ? (status >> 8) & 0xff : 5);
+  ch::kernel::Linux machine;
+  LaunchKernel k(machine);
+  const auto ended = ch::call_in_child(
+      k,
+      [](void* self) {
+        ch::kernel::Linux inner;
+        return static_cast<int>((*static_cast<Attempt*>(self))(inner));
+      },
+      &tried);
+  if (!ended) return ended.error().code;
+  return ended->signal == 0 ? static_cast<ch::Errno>(ended->code) : ch::Errno::eio;
 }
 
 /// Executes the steps, and returns how that ended.

@@ -21,6 +21,7 @@ using cli::standard_output;
 inline const char* remedy_words(Remedy remedy) noexcept {
   switch (remedy) {
     case Remedy::as_worded:
+    case Remedy::do_without_ids:  // which no option asks for
       return nullptr;
     case Remedy::spare_the_image:
       return "leave out --write, or remove it from the image";

@@ -7,8 +7,7 @@
 
 #include "apps/ch-run/options.hpp"
 #include "apps/ch-run/own_path.hpp"
-#include "ch/kernel/fd.hpp"
-#include "ch/kernel/process.hpp"
+#include "ch/launch.hpp"
 
 namespace ch_run {
 
@@ -42,9 +41,9 @@ ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv, const
   }
   add("--");
   for (std::size_t i = 0; i <= words; ++i) add(argv[i]);
-  const ch::Errno code = ch::kernel::execve(k, beside, line.span().data(), envp).error();
+  const ch::Errno code = ch::become(k, beside, line.span().data(), envp);
   if (code != ch::Errno::enoent) return code;
-  return ch::kernel::execve(k, libexec, line.span().data(), envp).error();
+  return ch::become(k, libexec, line.span().data(), envp);
 }
 
 }  // namespace ch_run

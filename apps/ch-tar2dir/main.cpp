@@ -17,11 +17,8 @@
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/image/member_lister.hpp"
-#include "ch/image/outside_users.hpp"
 #include "ch/image/progress.hpp"
-#include "ch/image/subids.hpp"
-#include "ch/image/unpack.hpp"
-#include "ch/image/work.hpp"
+#include "ch/image/unpack_archive.hpp"
 #include "ch/version.hpp"
 
 namespace {
@@ -66,13 +63,6 @@ void print_help() {
       "\nThe exit status is 0 if all went well, 1 if not, 64 for a wrong command line.\n");
 }
 
-std::uint64_t size_of(int fd) {
-  struct stat status {};
-  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)
-             ? static_cast<std::uint64_t>(status.st_size)
-             : 0;
-}
-
 std::string plural(std::uint64_t n, const char* noun) {
   return std::to_string(n) + ' ' + noun + (n == 1 ? "" : "s");
 }
@@ -107,62 +97,37 @@ void print_report(const Options& o, const UnpackReport& r) {
     std::printf("taken out of the directory %s\n", printable(r.stripped_directory).c_str());
 }
 
-void refuse_of_another(const std::string& path) {
-  struct stat status {};
-  if (::lstat(path.c_str(), &status) == 0 && status.st_uid != ::geteuid() && ::geteuid() != 0)
-    throw UnpackError(Failure::refused, path, "this exists and belongs to another user",
-                      "choose another name, or remove what is there yourself");
-}
-
-/// An image that a run that died has set aside gets its place back, though we can't go on.
-void bring_back(const Options& o) {
-  try {
-    const AtomicDirectory tidied(o.destination, o.unpack.replace);
-  } catch (const std::exception&) {  // why we can't go on is what matters
-  }
-}
-
-Input open_or_tidy(const Options& o) try {
-  return open_input(o.archive);
-} catch (const UnpackError&) {
-  bring_back(o);
-  throw;
-}
-
-UnpackReport unpack(const Options& o) {
-  // A reader that has gone is an error to report when the image is there, as a full disk is.
-  (void)std::signal(SIGPIPE, SIG_IGN);
-  Input input = open_or_tidy(o);
-  std::optional<OutsideUsers> outside;
-  if (o.unpack.owners == Owners::of_archive) {
-    refuse_of_another(o.destination);  // there, we are root, and all of ours look like one's own
-    outside.emplace();
-    enter_subids();
-  }
-  const bool talks = o.messages == Messages::usual || o.messages == Messages::detailed;
-  const Siblings siblings{work_of(input, o.unpack), o.unpack.stop, [&] {
-                            if (!talks) return;
-                            std::printf("waiting for another ch-tar2dir, which is making %s\n",
-                                        o.destination.c_str());
-                            std::fflush(stdout);
-                          }};
-  AtomicDirectory directory(o.destination, o.unpack.replace, siblings);
-  if (talks && !directory.made_by_another()) {
-    if (directory.before() == Before::image) {
+/// What is told while it works.
+UnpackEvents events_of(const Options& o, std::optional<ProgressBar>& bar) {
+  UnpackEvents events;
+  if (o.messages == Messages::errors_only || o.messages == Messages::json) return events;
+  events.on_wait = [&o] {
+    std::printf("waiting for another ch-tar2dir, which is making %s\n", o.destination.c_str());
+    std::fflush(stdout);
+  };
+  events.on_begin = [&o](Makes makes) {
+    if (makes == Makes::replacement) {
       std::fprintf(stderr, "replacing existing image %s\n", o.destination.c_str());
     } else {
       std::printf("creating new image %s\n", o.destination.c_str());
       std::fflush(stdout);
     }
-  }
-  ProgressBar bar(size_of(input.stream.get()),
-                  o.messages == Messages::errors_only || o.messages == Messages::json
-                      ? ProgressBar::Show::never
-                      : ProgressBar::Show::if_terminal);
-  const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
-  return ch::images::unpack(
-      input, directory, o.unpack, show,
-      outside ? [&outside](int image) { return outside->of(image); } : UsersOf(users_of));
+  };
+  events.on_progress = [&bar](std::uint64_t done, std::uint64_t total) {
+    if (!bar) bar.emplace(total, ProgressBar::Show::if_terminal);
+    bar->update(done);
+  };
+  events.on_end = [&bar] { bar.reset(); };
+  return events;
+}
+
+UnpackReport unpack(const Options& o) {
+  // A reader that has gone is an error to report when the image is there, as a full disk is.
+  (void)std::signal(SIGPIPE, SIG_IGN);
+  std::optional<ProgressBar> bar;
+  UnpackOptions options = o.unpack;
+  options.events = events_of(o, bar);
+  return unpack_archive(o.archive, o.destination, options);
 }
 
 UnpackReport look(const Options& o) {

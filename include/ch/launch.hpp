@@ -112,6 +112,12 @@ struct ChildStart {
 /// Enough for the deepest path through `execute` (a look-up without openat2), with room.
 inline constexpr std::size_t child_stack_size = 96 * 1024;
 
+/// The namespaces that clone can make for `plan`; null if the child has to take that step itself.
+[[nodiscard]] inline const step::CreateNamespaces* made_by_clone(const Plan& plan) noexcept {
+  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  return creates != nullptr && creates->enter == Fd::none ? creates : nullptr;
+}
+
 /// Does the program of `plan` need an init of ours? It does in a new pid namespace, and where
 /// the namespaces it joins are of a kind that only a child comes to.
 [[nodiscard]] inline bool takes_init(const Plan& plan) noexcept {
@@ -124,9 +130,10 @@ inline constexpr std::size_t child_stack_size = 96 * 1024;
 /// Starts the program of `plan` as the child of an init, which is our child: a copy of us
 /// (fork), since it stays. It tells its error by a pipe that closes when the program has
 /// started; the pointers in that are good here too, as errors name only what a plan names.
-template <kernel::Kernel K>
+/// `outside()` is called meanwhile in this process.
+template <kernel::Kernel K, class Outside>
 [[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, const Execution& execution,
-                                                Fd* pidfd) noexcept {
+                                                Fd* pidfd, Outside outside) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};
   if (const auto piped = kernel::pipe(k, ends); !piped.ok()) return failure(lift(piped).error());
@@ -148,6 +155,7 @@ template <kernel::Kernel K>
   }
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
   (void)kernel::close(k, ends[1]);
+  if (init.ok()) outside();
   Error error;
   auto told = kernel::read(k, ends[0], &error, init.ok() ? sizeof error : 0);
   while (told.error() == Errno::eintr) told = kernel::read(k, ends[0], &error, sizeof error);
@@ -170,7 +178,7 @@ template <kernel::Kernel K>
                                            Fd* pidfd) noexcept {
   const Result<Execution> execution = prepare(plan, arena);
   if (!execution) return failure(execution.error());
-  if (takes_init(plan)) return spawn_init(k, plan, *execution, pidfd);
+  if (takes_init(plan)) return spawn_init(k, plan, *execution, pidfd, [] {});
   const Arena::Mark before = arena.mark();
   auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
@@ -179,7 +187,7 @@ template <kernel::Kernel K>
                     StepIndex::none,
                     {},
                     "the arena has no room for the child's stack"});
-  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  const auto* creates = made_by_clone(plan);
 
   std::uint64_t mask = 0;
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &every_signal, &mask);
@@ -283,6 +291,28 @@ template <kernel::Kernel K, class... Policies>
       child ? detail::wait(k, *child, pidfd) : Result<ExitStatus>(failure(child.error()));
   if (pidfd != Fd::none) (void)kernel::close(k, pidfd);
   return ended;
+}
+
+/// Calls `function(argument)` in a child, a copy of this process (fork), and waits: for what a
+/// process can't take back, such as entering namespaces. What it returns, 0 to 255, is the child's
+/// status. For programs without threads.
+template <kernel::Kernel K>
+[[nodiscard]] Result<ExitStatus> call_in_child(K& k, int (*function)(void*),
+                                               void* argument) noexcept {
+  auto child = kernel::fork(k, 0);
+  if (child.ok() && child.value() == Pid::none) kernel::exit_group(k, function(argument));
+  int status = 0;
+  if (child.ok()) child = kernel::wait4(k, child.value(), status);
+  if (!child.ok()) return failure(lift(child).error());
+  return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
+}
+
+/// Becomes the program at `path` of the host, in no container, as execve(2) does. Returns only on
+/// failure, and says why.
+template <kernel::Kernel K>
+[[nodiscard]] Errno become(K& k, const char* path, const char* const* argv,
+                           const char* const* envp) noexcept {
+  return kernel::execve(k, path, argv, envp).error();
 }
 
 }  // namespace ch

@@ -9,6 +9,7 @@
 #include "ch/hosted/box.hpp"
 #include "ch/hosted/call.hpp"
 #include "ch/hosted/capture.hpp"
+#include "ch/hosted/exec.hpp"
 #include "ch/hosted/explained.hpp"
 #include "ch/hosted/integrated_box.hpp"
 #include "ch/hosted/spawn.hpp"

@@ -3,9 +3,9 @@
 // ch-tar2dir --subids: the owners that the archive names, as subordinate ids. Without, and
 // where none are configured, everything is the caller's or nothing happens.
 
-#include <sstream>
+#include <fstream>
 
-#include "ch/image/subids.hpp"
+#include "ch/run.hpp"
 #include "tests/image/image_archives.hpp"
 #include "tests/support/process.hpp"
 
@@ -43,8 +43,8 @@ std::optional<std::uint64_t> outside(const char* file, std::uint64_t inside) {
   if (geteuid() == 0) return inside;
   std::ifstream text(file);
   const passwd* entry = getpwuid(geteuid());
-  const auto ranges =
-      parse_subids(text, entry != nullptr ? entry->pw_name : std::string(), geteuid());
+  const auto ranges = ch::parse_subids(text, entry != nullptr ? entry->pw_name : std::string(),
+                                       static_cast<ch::Uid>(geteuid()));
   if (ranges.empty() || ranges[0].count < inside) return std::nullopt;
   return ranges[0].first + inside - 1;
 }
@@ -59,17 +59,6 @@ void remove_owned(const fs::path& tree) {
 }
 
 }  // namespace
-
-TEST_CASE("ranges of subordinate ids are those of the user's name or number", "[image][pure]") {
-  std::istringstream text(
-      "ada:100000:65536\n# a comment\n\nbob:1:2:3\nbob:x:5\n1234:500000:10\nada:900000:5\n"
-      "ada:7:0\nadam:1:1\n");
-  const auto ranges = parse_subids(text, "ada", 1234);
-  CHECK(ranges == std::vector<IdRange>{{100000, 65536}, {500000, 10}, {900000, 5}});
-  CHECK(id_map_words(42, 1234, ranges) ==
-        std::vector<std::string>{"42", "0", "1234", "1", "1", "100000", "65536", "65537", "500000",
-                                 "10", "65547", "900000", "5"});
-}
 
 TEST_CASE("--subids keeps the owners, in the container and without", "[image][tool]") {
   const auto user = outside("/etc/subuid", 5);

@@ -83,18 +83,46 @@ Result<void> write_record(K& k, const Assembling& a, const char* path,
   return lift(kernel::Returned<void>{n.raw, n.call}, path);
 }
 
-template <kernel::Kernel K, class Id>
-Result<void> write_map(K& k, const Assembling& a, const char* path, IdRange<Id> range) noexcept {
-  TextBuffer<48> line;
-  line << static_cast<unsigned>(range.inside) << ' ' << static_cast<unsigned>(range.outside) << ' '
-       << range.count << '\n';
-  return write_record(k, a, path, line.view());
+/// A map of users or of groups, with numbers for ids: once for both.
+struct IdMap {
+  const char* path;
+  char letter;  // by which it is asked for
+  unsigned inside, outside, count;
+  bool more;
+  Fd writer;
+
+  template <class Map>
+  constexpr IdMap(const char* file, char asked_by, const Map& s) noexcept
+      : path(file),
+        letter(asked_by),
+        inside(static_cast<unsigned>(s.range.inside)),
+        outside(static_cast<unsigned>(s.range.outside)),
+        count(s.range.count),
+        more(!s.more.empty()),
+        writer(s.writer) {}
+};
+
+/// Writes the map, or asks for it by its letter, to which the reply is an errno.
+template <kernel::Kernel K>
+Result<void> map_ids(K& k, const Assembling& a, const IdMap& map) noexcept {
+  if (map.writer == Fd::none && !map.more) {
+    TextBuffer<48> line;
+    line << map.inside << ' ' << map.outside << ' ' << map.count << '\n';
+    return write_record(k, a, map.path, line.view());
+  }
+  int code = 0;
+  if (kernel::write(k, map.writer, &map.letter, 1).ok() &&
+      kernel::read(k, map.writer, &code, sizeof code).value() == sizeof code && code == 0)
+    return {};
+  return failure({Errno::eperm, kernel::Call::none, StepIndex::none, map.path,
+                  "only a process outside can map several ids"});
 }
 
 }  // namespace detail
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcept {
+  if (s.enter != Fd::none) CHARLIE_TRY(lift(kernel::fchdir(k, s.enter)));
   return lift(kernel::unshare(k, static_cast<std::uint64_t>(s.flags)));
 }
 
@@ -114,11 +142,11 @@ Result<void> perform(K& k, Assembling& a, const step::DenySetgroups&) noexcept {
 }
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::MapUsers& s) noexcept {
-  return detail::write_map(k, a, "/proc/self/uid_map", s.range);
+  return detail::map_ids(k, a, {"/proc/self/uid_map", 'u', s});
 }
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::MapGroups& s) noexcept {
-  return detail::write_map(k, a, "/proc/self/gid_map", s.range);
+  return detail::map_ids(k, a, {"/proc/self/gid_map", 'g', s});
 }
 
 /// Not chdir by name: /proc/self/fd/N, a magic link, would lead to whatever directory a

@@ -8,6 +8,7 @@
 #include <csignal>
 
 #include "ch/hosted/child.hpp"
+#include "ch/hosted/id_writer.hpp"
 #include "ch/hosted/integrated_box.hpp"
 
 namespace ch {
@@ -22,6 +23,25 @@ template <Plannable B>
   return box;
 }
 
+/// The descriptor that a step uses, or none.
+[[nodiscard]] inline Fd used_by(const Step& step) noexcept {
+  if (const auto* put = std::get_if<step::Redirect>(&step)) return put->from;
+  if (const auto* join = std::get_if<step::JoinNamespaces>(&step)) return join->pidfd;
+  if (const auto* image = std::get_if<step::OpenImage>(&step)) return image->directory;
+  if (const auto* users = std::get_if<step::MapUsers>(&step)) return users->writer;
+  if (const auto* groups = std::get_if<step::MapGroups>(&step)) return groups->writer;
+  return Fd::none;
+}
+[[nodiscard]] inline bool needs(const Plan& plan, Fd fd) noexcept {
+  for (const Step& step : plan.steps) {
+    if (used_by(step) == fd) return true;
+    if (const auto* closes = std::get_if<step::CloseDescriptors>(&step))
+      for (const int kept : closes->keep)
+        if (Fd{kept} == fd) return true;
+  }
+  return false;
+}
+
 /// In a copy of this process: closes what is marked close-on-exec, as a new program would have
 /// it, for among that are ends of pipes of other threads, whose readers would wait for us. Not
 /// what `plan` needs, nor `kept`. A call for each number that may be open.
@@ -30,20 +50,10 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   kernel::RLimit open_files;
   if (!kernel::getrlimit(k, rlimit_nofile, open_files).ok() || open_files.soft > 65536)
     open_files.soft = 65536;
-  const auto needs = [&plan](Fd fd) noexcept {
-    for (const Step& step : plan.steps) {
-      if (const auto* put = std::get_if<step::Redirect>(&step); put != nullptr && put->from == fd)
-        return true;
-      if (const auto* join = std::get_if<step::JoinNamespaces>(&step);
-          join != nullptr && join->pidfd == fd)
-        return true;
-    }
-    return false;
-  };
   for (int number = 3; number < static_cast<int>(open_files.soft); ++number) {
     const Fd fd{number};
     const auto marked = kernel::closes_at_exec(k, fd);
-    if (marked.ok() && marked.value() && fd != kept && !needs(fd)) (void)kernel::close(k, fd);
+    if (marked.ok() && marked.value() && fd != kept && !needs(plan, fd)) (void)kernel::close(k, fd);
   }
 }
 
@@ -92,9 +102,42 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   return peer.value();
 }
 
+/// Starts a plan whose id maps this process has to have written: a copy of this process (fork),
+/// which waits for them while this one goes on.
+[[nodiscard]] inline Outcome<Child> start_mapped(const Plan& plan, Arena& arena, Handles handles) {
+  if (std::holds_alternative<step::MeetPeers>(plan.steps[0]))
+    return no_ids({}, "peers of a group can't have them: each would have its own");
+  IdWriter writer;
+  if (!writer.ok()) return failed_call(errno, "make a pair of sockets");
+  const Plan served = writer.serving(plan, arena);
+  if (served.steps.empty()) return failed_call(ENOMEM, "plan the container");
+  kernel::Linux k;
+  std::optional<Failure> wrong;
+  if (takes_init(plan)) {
+    const Result<Execution> execution = prepare(served, arena);
+    if (!execution) return explain_failure(execution.error(), plan);
+    Fd pidfd = Fd::none;
+    const Result<StartedProcess> init =
+        spawn_init(k, served, *execution, &pidfd, [&] { wrong = writer.serve(served); });
+    handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
+    if (!init) return wrong ? *std::move(wrong) : explain_failure(init.error(), plan);
+    return make_child(init->pid, std::move(handles));
+  }
+  const Outcome<Pid> copy = spawn_peer(served, arena, handles);
+  if (!copy) return copy.error();
+  wrong = writer.serve(served);
+  const std::optional<Failure> reported = read_report(handles.report.get());
+  handles.report.reset();
+  Child child = make_child(*copy, std::move(handles));
+  if (wrong) return *std::move(wrong);
+  if (reported) return *reported;
+  return child;
+}
+
 /// Starts what `plan` says, with `handles` for the Child.
 [[nodiscard]] inline Outcome<Child> start(const Plan& plan, Arena& arena, Handles handles) {
   kernel::Linux k;
+  if (needs_id_writer(plan)) return start_mapped(plan, arena, std::move(handles));
   if (std::holds_alternative<step::MeetPeers>(plan.steps[0])) {
     const Outcome<Pid> peer = spawn_peer(plan, arena, handles);
     if (!peer) return peer.error();
@@ -113,6 +156,30 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   return make_child(started->pid, std::move(handles));
 }
 
+/// Plans `command` in `box` with `streams`, and hands the plan to `use`.
+template <class B, class Use>
+auto with_program_plan(const B& box, const Command& command, const Options& options,
+                       std::span<const step::Redirect> streams, Use use)
+    -> decltype(use(std::declval<const Plan&>(), std::declval<Arena&>())) {
+  const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
+  bool cut = has_nul(options.directory.str());
+  for (const std::string& word : command.words()) cut = cut || has_nul(word);
+  if (cut) {
+    Failure wrong = failed_call(EINVAL, "pass the command and its directory");
+    wrong.cause = "a text of them has a NUL inside, where the program would see its end";
+    return wrong;
+  }
+  const std::vector<const char*> argv = command.argv();
+  const std::vector<InnerEdit> edits = edits_of(options);
+  const Request request{argv.empty() ? nullptr : argv.data(),
+                        begin_environment(options.inherit),
+                        edits,
+                        ImagePath(options.directory.c_str()),
+                        streams,
+                        options.descriptors};
+  return with_plan(as_box(box), request, use);
+}
+
 }  // namespace detail
 
 /// Starts `command` in `box`, which compose or host_integrated made, or an image, which stands
@@ -127,33 +194,15 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
 template <class B>
 [[nodiscard]] Outcome<Child> spawn(const B& box, const Command& command,
                                    const Options& options = {}) {
+  Outcome<detail::OpenStreams> streams = detail::open_streams(options.in, options.out, options.err);
+  if (!streams) return streams.error();
   detail::Handles handles;
-  detail::OpenStream opened[3];
-  std::vector<step::Redirect> streams;
-  const Stream* const wanted[] = {&options.in, &options.out, &options.err};
-  for (int place = 0; place < 3; ++place) {
-    Outcome<detail::OpenStream> stream = detail::open_stream(*wanted[place], place);
-    if (!stream) return stream.error();
-    opened[place] = std::move(*stream);
-    handles.streams[place] = std::move(opened[place].outside);
-    if (opened[place].number >= 0) streams.push_back({Fd{opened[place].number}, Fd{place}});
-  }
-  const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
-  bool cut = has_nul(options.directory.str());
-  for (const std::string& word : command.words()) cut = cut || has_nul(word);
-  if (cut) {
-    Failure wrong = detail::failed_call(EINVAL, "pass the command and its directory");
-    wrong.cause = "a text of them has a NUL inside, where the program would see its end";
-    return wrong;
-  }
-  const std::vector<const char*> argv = command.argv();
-  const std::vector<InnerEdit> edits = detail::edits_of(options);
-  const Request request{argv.empty() ? nullptr : argv.data(),
-                        detail::begin_environment(options.inherit), edits,
-                        ImagePath(options.directory.c_str()), streams};
-  return detail::with_plan(detail::as_box(box), request, [&](const Plan& plan, Arena& arena) {
-    return detail::start(plan, arena, std::move(handles));
-  });
+  for (int place = 0; place < 3; ++place)
+    handles.streams[place] = std::move(streams->each[place].outside);
+  return detail::with_program_plan(box, command, options, streams->redirects,
+                                   [&](const Plan& plan, Arena& arena) {
+                                     return detail::start(plan, arena, std::move(handles));
+                                   });
 }
 
 /// Starts `command` in `box` and waits for its end. See spawn.

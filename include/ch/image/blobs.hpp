@@ -169,30 +169,11 @@ class DirectoryBlobs final : public Blobs {
     return known == open_.end() ? nullptr : &known->second.second;
   }
 
-  [[nodiscard]] int size() const noexcept { return static_cast<int>(open_.size()); }
   /// Of all files, in the order of their names.
   [[nodiscard]] std::vector<int> descriptors() const {
     std::vector<int> all;
     for (const auto& [name, blob] : open_) all.push_back(blob.first.get());
     return all;
-  }
-  /// Moves the descriptors to the numbers from `first` on, in two steps: away from all
-  /// numbers below `first + size()`, and then, when nobody needs those, down to them.
-  void move_away(int first) {
-    for (auto& [name, blob] : open_) {
-      if (blob.first.get() >= first + size()) continue;
-      Descriptor moved(::fcntl(blob.first.get(), F_DUPFD_CLOEXEC, first + size()));
-      if (!moved) throw_errno("move", name);
-      blob.first = std::move(moved);
-      blob.second.fd = blob.first.get();
-    }
-  }
-  void move_to(int first) {
-    for (auto& [name, blob] : open_) {
-      if (::dup3(blob.first.get(), first, O_CLOEXEC) < 0) throw_errno("move", name);
-      blob.first = Descriptor(first++);
-      blob.second.fd = blob.first.get();
-    }
   }
 
  private:

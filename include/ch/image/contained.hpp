@@ -1,39 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Extraction in a container of our own: a child process whose root directory is
-// the new image and nothing else, without network, with two descriptors: the archive and
-// a pipe for the report. Whatever an archive makes a parser do, the child has no name for
-// any file of the host. Where a host allows no user namespaces, the entry checks of the
-// tree writer hold alone (unpack.hpp).
-// Source: launch.hpp; man 2 fork, prctl (PR_SET_PDEATHSIG), close_range.
+// Floor 6. Extraction in a container of our own: a function called in a copy of this process
+// whose root directory is the new image and nothing else, without network, with the archive and
+// a pipe for the report. Whatever an archive makes a parser do, the copy has no name for any
+// file of the host. Where a host allows no user namespaces, the entry checks of the tree writer
+// hold alone (unpack.hpp).
+// Source: hosted/call.hpp.
 #pragma once
 
-#include <poll.h>
-#include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/wait.h>
 
+#include <chrono>
+#include <csignal>
 #include <new>
 #include <optional>
 
 #include "ch/image/extract.hpp"
 #include "ch/image/report_json.hpp"
-#include "ch/launch.hpp"
-#include "ch/policies/mount/image_root.hpp"
-#include "ch/show/explain.hpp"
+#include "ch/run.hpp"
 
 namespace ch::images {
-
-/// The new image, writable, and nothing else: no other mounts, no network, no shared
-/// memory of others. Root inside, so that read-only directories don't stop us.
-using ExtractionBox = Container<NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc>,
-                                Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
-
-/// The same in a user namespace that is there already, with several ids (subids.hpp).
-using ExtractionBoxOfOwners = Container<NamespaceSet<ns::mount, ns::net, ns::ipc>,
-                                        Mounts<ImageRoot<Fixed<Access::read_write>>>, KeepIds>;
 
 namespace detail {
 
@@ -114,132 +100,70 @@ class AnswerReader {
   nlohmann::json answer_;
 };
 
-/// Becomes the container around the current directory. Returns "" or why that is impossible
-/// here.
-template <class Box>
-std::string enter_box() {
-  kernel::Linux linux_kernel;
-  const auto memory = std::make_unique<ArenaOf<64 * 1024>>();  // too much for a small stack
-  ArenaOf<64 * 1024>& arena = *memory;
-  Box box;
-  box.mounts.template get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
-  const HostFacts facts = probe(linux_kernel);
-  const Result<Plan> plan = box.plan(facts, arena);
-  if (!plan) return "the plan does not fit";
-  const HostLimits limits = probe_limits(linux_kernel);
-  if (const Result<void> done = execute(linux_kernel, *plan, arena); !done) {
-    const Explanation why = explain(done.error(), *plan, limits);
-    if (!why.cause.empty()) return std::string(why.cause);
-    char buffer[128];
-    return ::strerror_r(static_cast<int>(done.error().code), buffer, sizeof buffer);
-  }
-  return {};
-}
-
-inline constexpr int report_fd = 4;
-
 /// The exit status that says: a mapped page of the archive could not be had.
 inline constexpr int archive_went_away = 2;
 /// Another one: there was not enough memory, even for a report perhaps.
 inline constexpr int memory_went_out = 3;
 
-/// What the child does. `input` and `report` become the only descriptors. Throws
-/// std::bad_alloc; what else goes wrong is in the answer.
-inline nlohmann::json extract_and_answer(Input& input, int report, int tree,
-                                         const UnpackOptions& options, InputWatch& watch,
-                                         pid_t parent) {
-  nlohmann::json answer;
+/// In the container, which is the new image: what goes wrong is in the answer, but for a lack of
+/// memory (std::bad_alloc).
+inline nlohmann::json extract_and_answer(const Input& input, const UnpackOptions& options,
+                                         InputWatch& watch) {
   try {
-    // Numbers: 3 the archive, 4 the report, from 5 on the files of a layout directory.
-    // 0 to 2 stay taken, or the first file we make would become one of them.
-    if (input.layout) input.layout->move_away(5);
-    // The tree goes along as the current directory, since its path may lead elsewhere by
-    // now if others may write its parent.
-    struct stat made {
-    }, entered{};
-    if (::fchdir(tree) != 0 || ::fstat(tree, &made) != 0) throw_errno("enter", "the new image");
-    const int null = ::fcntl(::open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 10);
-    const int out = ::fcntl(report, F_DUPFD_CLOEXEC, 10);
-    const int in = ::fcntl(input.layout ? null : input.stream.get(), F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || in < 0 || out < 0) throw_errno("prepare", "descriptors");
-    for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
-    ::dup2(in, 3);
-    ::dup2(out, report_fd);
-    if (input.layout) input.layout->move_to(5);
-    (void)input.stream.release();
-    input.stream = Descriptor(3);
-    const int first_unused = 5 + (input.layout ? input.layout->size() : 0);
-    if (::syscall(SYS_close_range, first_unused, ~0U, 0) != 0)
-      for (int fd = first_unused; fd < 4096; ++fd) ::close(fd);
-    ::umask(0);
-    std::string why = options.owners == Owners::mine ? enter_box<ExtractionBox>()
-                                                     : enter_box<ExtractionBoxOfOwners>();
-    if (!why.empty()) {
-      answer["unavailable"] = why;
-    } else {
-      ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-      if (::getppid() != parent) ::_exit(1);
-      const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!root || ::fstat(root.get(), &entered) != 0) throw_errno("open", "the new image");
-      // Mounting by mount(2) takes a path all the same.
-      if (entered.st_ino != made.st_ino || entered.st_dev != made.st_dev)
-        throw UnpackError(Failure::refused, {},
-                          "someone replaced the temporary directory while we were unpacking");
-      watch.stop = options.stop;
-      ::signal(SIGBUS, [](int) { ::_exit(archive_went_away); });
-      answer["report"] = to_json(
-          Extraction(input, root.get(), options, ModeRules{0}, watch, Reading::mapped).run());
-    }
+    const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) throw_errno("open", "the new image");
+    return {
+        {"report",
+         to_json(
+             Extraction(input, root.get(), options, ModeRules{0}, watch, Reading::mapped).run())}};
   } catch (const UnpackError& e) {
-    answer = {{"error", to_json(e)}};
+    return {{"error", to_json(e)}};
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
-    answer = {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
+    return {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
   }
-  return answer;
 }
 
-/// The child: never returns.
-[[noreturn]] inline void extract_in_child(Input& input, int report, int tree,
-                                          const UnpackOptions& options, InputWatch& watch,
-                                          pid_t parent) noexcept {
+/// The called function: writes the answer to its standard output.
+inline void extract_in_copy(const Input& input, const UnpackOptions& options,
+                            InputWatch& watch) noexcept {
   // nlohmann::json takes memory to free some, and where there is none ends the process.
   std::set_terminate([] { ::_exit(memory_went_out); });
+  (void)std::signal(SIGBUS, [](int) { ::_exit(archive_went_away); });
+  ::umask(0);
+  watch.stop = options.stop;
   try {
-    nlohmann::json answer = extract_and_answer(input, report, tree, options, watch, parent);
-    send_answer(report_fd, answer);
+    nlohmann::json answer = extract_and_answer(input, options, watch);
+    send_answer(STDOUT_FILENO, answer);
   } catch (const std::bad_alloc&) {
     ::_exit(memory_went_out);
   } catch (...) {
     ::_exit(1);
   }
-  ::_exit(0);
 }
 
-/// A child that is killed if nobody has waited for it.
-class WaitedFor {
- public:
-  explicit WaitedFor(pid_t child) noexcept : child_(child) {}
-  ~WaitedFor() {
-    if (child_ < 0) return;
-    kill();
-    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  WaitedFor(const WaitedFor&) = delete;
-  WaitedFor& operator=(const WaitedFor&) = delete;
-  void kill() const noexcept { ::kill(child_, SIGKILL); }
-  /// True once it has ended.
-  bool ended(int& status) noexcept {
-    if (::waitpid(child_, &status, WNOHANG) == 0) return false;
-    child_ = -1;
-    return true;
-  }
+[[nodiscard]] inline std::vector<int> descriptors_of(const Input& input) {
+  return input.layout ? input.layout->descriptors() : std::vector<int>{input.stream.get()};
+}
 
- private:
-  pid_t child_;
-};
+/// Calls that in a container that has the new image and nothing else: no other mounts, no
+/// network, no shared memory of others. Root inside, so that read-only directories don't stop us;
+/// with several owners, in a user namespace that is there already (unpack_with_owners.hpp).
+inline Outcome<Called<void>> start_extraction(const Input& input, int tree,
+                                              const UnpackOptions& options, InputWatch& watch) {
+  const auto extract = [&] { extract_in_copy(input, options, watch); };
+  // Without 0 to 2 the first file that is made would get one of these numbers.
+  CallOptions how{.in = Stream::null(), .out = Stream::pipe(), .err = Stream::null()};
+  how.descriptors = descriptors_of(input);
+  const Image image = ch::image(Fd{tree}, Access::read_write);
+  if (options.owners == Owners::mine)
+    return spawn_call(
+        compose(NamespaceSet<ns::user, ns::mount, ns::net, ns::ipc>{}, image, as_root), extract,
+        how);
+  return spawn_call(compose(NamespaceSet<ns::mount, ns::net, ns::ipc>{}, image, KeepIds{}), extract,
+                    how);
+}
 
 /// Does this process have one thread only? The child of fork() has a copy of every lock that
 /// others held at that moment, and nobody to release it.
@@ -254,56 +178,70 @@ struct Extracted {
   std::string unavailable;
 };
 
+/// Why a function could not be called, if that is no reason to do without a container. Throws.
+[[nodiscard]] inline Extracted not_called(const ch::Failure& failure) {
+  if (failure.code == Errno::enomem) throw out_of_memory();
+  if (failure.code == Errno::eperm) return {{}, failure.cause};
+  throw_errno(failure.attempted, failure.path, static_cast<int>(failure.code));
+}
+
+/// Why there was no container, from the failure of the call.
+[[nodiscard]] inline std::string why_unavailable(const ch::Failure& failure) {
+  return failure.cause.empty() ? std::strerror(static_cast<int>(failure.code)) : failure.cause;
+}
+
+/// Reads the answer of `called` until it has ended, however it behaves: a signal can end it at
+/// any time. True if options.stop has stopped it.
+template <class OnWait>
+bool watch_extraction(Called<void>& called, AnswerReader& reader, const UnpackOptions& options,
+                      OnWait&& on_wait) {
+  constexpr std::chrono::milliseconds tenth_of_second(100);
+  bool stopped = false;
+  for (bool reading = true;;) {
+    if (options.stop != nullptr && options.stop->load() && !std::exchange(stopped, true))
+      called.kill(SIGKILL);
+    pollfd ready{called.out(), POLLIN, 0};
+    if (reading && ::poll(&ready, 1, 100) > 0) {
+      if (reader.read_from(called.out())) continue;
+      if (reader.too_long()) called.kill(SIGKILL);
+      reading = false;
+    }
+    on_wait();
+    if (!reading && called.wait_for(tenth_of_second)) return stopped;
+  }
+}
+
 /// Extracts `input` into the empty directory `tree`, in a container. `on_wait(watch)` is called
 /// ten times a second meanwhile, for a progress display. Throws UnpackError. Forks.
 template <class OnWait>
-Extracted extract_contained(Input& input, int tree, const UnpackOptions& options,
+Extracted extract_contained(const Input& input, int tree, const UnpackOptions& options,
                             OnWait&& on_wait) {
   if (!has_one_thread()) return {{}, "this process has other threads"};
   SharedWatch shared;
   InputWatch& watch = shared.get();
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
-  Descriptor from_child(ends[0]);
-  Descriptor to_parent(ends[1]);
-  const pid_t parent = ::getpid();
-  const pid_t child = ::fork();
-  if (child < 0) throw_errno("start", "a process to extract in");
-  if (child == 0) extract_in_child(input, to_parent.get(), tree, options, watch, parent);
-  WaitedFor extracting(child);
-  to_parent.reset();
-
-  // Until the child has ended, however it behaves: a signal can end it at any time.
+  Outcome<Called<void>> called = start_extraction(input, tree, options, watch);
+  if (!called) return not_called(called.error());
   AnswerReader reader;
-  bool stopped = false;
-  int status = 0;
-  for (;;) {
-    if (options.stop != nullptr && options.stop->load() && !std::exchange(stopped, true))
-      extracting.kill();
-    pollfd ready{from_child.get(), POLLIN, 0};  // -1 is passed over, which leaves the wait
-    if (::poll(&ready, 1, from_child ? 100 : 2) > 0) {
-      if (reader.read_from(from_child.get())) continue;
-      if (reader.too_long()) extracting.kill();
-      from_child.reset();
-    }
-    on_wait(watch);
-    if (!from_child && extracting.ended(status)) break;
-  }
+  const bool stopped = watch_extraction(*called, reader, options, [&] { on_wait(watch); });
   if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
-  if (WIFEXITED(status) && WEXITSTATUS(status) == archive_went_away) throw_archive_changed();
-  if (WIFEXITED(status) && WEXITSTATUS(status) == memory_went_out) throw out_of_memory();
+  const ExitStatus end = called->status().value_or(ExitStatus{});
+  if (end == ExitStatus{archive_went_away}) throw_archive_changed();
+  if (end == ExitStatus{memory_went_out}) throw out_of_memory();
   if (reader.too_long())
     throw UnpackError(Failure::hostile, {}, "the process that extracts sent nonsense");
   const nlohmann::json& answer = reader.answer();
-  if (!answer.is_object())
-    throw UnpackError(Failure::system, {},
-                      "the process that extracts died" +
-                          (WIFSIGNALED(status) ? " of signal " + std::to_string(WTERMSIG(status))
-                                               : std::string()) +
-                          " without a report",
-                      "if it was killed for want of memory (dmesg), allow more");
+  if (!answer.is_object()) {
+    const Outcome<void> done = called->get();
+    if (!done && done.error().part == FailedPart::container)
+      return {{}, why_unavailable(done.error())};
+    throw UnpackError(
+        Failure::system, {},
+        "the process that extracts died" +
+            (end.signal != 0 ? " of signal " + std::to_string(end.signal) : std::string()) +
+            " without a report",
+        "if it was killed for want of memory (dmesg), allow more");
+  }
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
-  if (answer.contains("unavailable")) return {{}, answer.at("unavailable")};
   UnpackReport report = report_from_json(answer.at("report"));
   report.notes = std::move(reader.notes());
   if (report.stripped_directory.find('/') != std::string::npos)

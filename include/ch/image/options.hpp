@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <limits>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@ enum class SpecialBits { drop, keep };
 /// Extended attributes of the user namespace ("user.*").
 enum class Xattrs { drop, keep };
 /// Whose files? Everything the caller's; or whose the archive says, as far as the process
-/// may give files away (subids.hpp).
+/// may give files away (hosted/subordinate_ids.hpp).
 enum class Owners { mine, of_archive };
 /// Wait until the image is on the disk before it gets its name? Without, a power cut
 /// within the next half minute can leave an incomplete image under the final name.
@@ -37,6 +38,19 @@ struct Platform {
   std::string variant;       // empty: any
 };
 
+/// What becomes of the destination.
+enum class Makes { new_image, replacement };
+
+/// What a caller may be told meanwhile; empty ones are passed over. Where owners are kept, these
+/// are called in a copy of the calling process: they can print, but their changes are lost.
+struct UnpackEvents {
+  std::function<void()> on_wait{};  // for another run, which makes the same image
+  std::function<void(Makes)> on_begin{};
+  /// Ten times a second while a container works: bytes read, of how many (0: unknown).
+  std::function<void(std::uint64_t, std::uint64_t)> on_progress{};
+  std::function<void()> on_end{};  // of what has begun, with or without success
+};
+
 struct UnpackOptions {
   std::string image_name;  // of the images in one archive; empty: the only one
   Platform platform{};
@@ -50,6 +64,7 @@ struct UnpackOptions {
   std::uint64_t max_files = from_free_space;  // members of every kind
   unsigned writers = 0;                       // threads that write files; 0: as fits
   const std::atomic<bool>* stop = nullptr;    // set by a signal handler
+  UnpackEvents events{};
 };
 
 /// A process in a container that uses an image.

@@ -1,55 +1,40 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6. Who uses an image, asked from inside a user namespace: there the kernel lets nobody
-// look into processes outside. So a process that has stayed outside does it.
+// look into processes outside. So the process that has stayed outside answers.
 // Source: man 2 ptrace, "Ptrace access mode checking"; man 7 unix, SCM_RIGHTS.
 #pragma once
 
-#include <sys/prctl.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
-
-#include <csignal>
 
 #include "ch/image/image_users.hpp"
 #include "ch/image/report_json.hpp"
 
 namespace ch::images {
 
+/// Made before the function is called that is to ask.
 class OutsideUsers {
  public:
-  /// Starts that process, before this one, which must have one thread, enters a user namespace.
-  /// Throws what man 2 socketpair and fork say.
+  /// Throws what man 2 socketpair says.
   OutsideUsers() {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
       throw_errno("make", "a pair of sockets");
-    ours_ = Descriptor(ends[0]);
-    const Descriptor theirs(ends[1]);
-    const pid_t parent = ::getpid();
-    looker_ = ::fork();
-    if (looker_ < 0) throw_errno("start", "a process to see who uses the image");
-    if (looker_ != 0) return;
-    ours_.reset();
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    if (::getppid() == parent) serve(theirs.get());
-    ::_exit(0);
+    inside_ = Descriptor(ends[0]);
+    outside_ = Descriptor(ends[1]);
   }
-  ~OutsideUsers() {
-    ours_.reset();  // which ends it
-    while (::waitpid(looker_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
-  OutsideUsers(const OutsideUsers&) = delete;
-  OutsideUsers& operator=(const OutsideUsers&) = delete;
 
-  /// As users_of(). Throws if the process outside can't tell.
+  /// What the function needs, and what becomes readable outside when it asks.
+  [[nodiscard]] int inside() const noexcept { return inside_.get(); }
+  [[nodiscard]] int outside() const noexcept { return outside_.get(); }
+
+  /// Inside: as users_of(). Throws if the process outside can't tell.
   [[nodiscard]] std::vector<ImageUser> of(int image) const {
-    send(image);
+    ask(image);
     std::string text;
     while (text.empty() || text.back() != '\n') {
       char buffer[4096];
-      const ssize_t n = ::read(ours_.get(), buffer, sizeof buffer);
+      const ssize_t n = ::read(inside_.get(), buffer, sizeof buffer);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) throw_errno("learn", "who uses the image", n == 0 ? EPIPE : errno);
       text.append(buffer, static_cast<std::size_t>(n));
@@ -58,6 +43,30 @@ class OutsideUsers {
     for (const nlohmann::json& user : nlohmann::json::parse(text))
       users.push_back({user.at("pid").get<pid_t>(), user.at("command")});
     return users;
+  }
+
+  /// Outside: answers one question. False when nobody can ask any more, or be answered. Throws
+  /// what users_of() does.
+  bool answer() const {
+    Message message;
+    const ssize_t n = ::recvmsg(outside_.get(), &message.header, MSG_CMSG_CLOEXEC);
+    if (n < 0 && errno == EINTR) return true;
+    const cmsghdr* const first = n > 0 ? CMSG_FIRSTHDR(&message.header) : nullptr;
+    if (first == nullptr) return false;
+    int fd = -1;
+    std::memcpy(&fd, CMSG_DATA(first), sizeof fd);
+    const Descriptor image(fd);
+    nlohmann::json users = nlohmann::json::array();
+    for (const ImageUser& user : users_of(image.get()))
+      users.push_back({{"pid", user.pid}, {"command", user.command}});
+    const std::string text = dump_json(users) + '\n';
+    for (std::string_view rest = text; !rest.empty();) {
+      const ssize_t sent = ::send(outside_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
+      if (sent < 0 && errno == EINTR) continue;
+      if (sent < 0) return false;
+      rest.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    return true;
   }
 
  private:
@@ -75,7 +84,7 @@ class OutsideUsers {
     msghdr header{};
   };
 
-  void send(int fd) const {
+  void ask(int fd) const {
     Message message;
     cmsghdr* const first = CMSG_FIRSTHDR(&message.header);
     first->cmsg_level = SOL_SOCKET;
@@ -83,38 +92,12 @@ class OutsideUsers {
     first->cmsg_len = CMSG_LEN(sizeof fd);
     std::memcpy(CMSG_DATA(first), &fd, sizeof fd);
     ssize_t n = 0;
-    while ((n = ::sendmsg(ours_.get(), &message.header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
+    while ((n = ::sendmsg(inside_.get(), &message.header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
     }
     if (n < 0) throw_errno("ask", "who uses the image");
   }
 
-  /// Tells of each image that comes who uses it, until nobody can ask any more.
-  static void serve(int socket) noexcept try {
-    for (;;) {
-      Message message;
-      const ssize_t n = ::recvmsg(socket, &message.header, MSG_CMSG_CLOEXEC);
-      if (n < 0 && errno == EINTR) continue;
-      const cmsghdr* const first = n > 0 ? CMSG_FIRSTHDR(&message.header) : nullptr;
-      if (first == nullptr) return;
-      int fd = -1;
-      std::memcpy(&fd, CMSG_DATA(first), sizeof fd);
-      const Descriptor image(fd);
-      nlohmann::json users = nlohmann::json::array();
-      for (const ImageUser& user : users_of(image.get()))
-        users.push_back({{"pid", user.pid}, {"command", user.command}});
-      const std::string text = dump_json(users) + '\n';
-      for (std::string_view rest = text; !rest.empty();) {
-        const ssize_t sent = ::send(socket, rest.data(), rest.size(), MSG_NOSIGNAL);
-        if (sent < 0 && errno == EINTR) continue;
-        if (sent < 0) return;
-        rest.remove_prefix(static_cast<std::size_t>(sent));
-      }
-    }
-  } catch (...) {  // then it ends, and who asks is told so
-  }
-
-  Descriptor ours_;
-  pid_t looker_ = -1;
+  Descriptor inside_, outside_;
 };
 
 }  // namespace ch::images

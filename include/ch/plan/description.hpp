@@ -60,10 +60,12 @@ struct List {
 };
 using Numbers = List<int>;
 using Instructions = List<kernel::BpfInstruction>;
+using MoreIds = List<IdLine>;
 
 /// What a field holds: a kind for each way to show one.
-using FieldValue = std::variant<std::string_view, Content, std::uint64_t, Count, Nanoseconds,
-                                NamespaceFlags, Access, IfMissing, Words, Numbers, Instructions>;
+using FieldValue =
+    std::variant<std::string_view, Content, std::uint64_t, Count, Nanoseconds, NamespaceFlags,
+                 Access, IfMissing, Words, Numbers, Instructions, MoreIds>;
 
 /// Whom a field means something to. A descriptor's number is not shown to others, nor compared
 /// with theirs.
@@ -77,7 +79,7 @@ struct Field {
 
 /// What there is to say of a step. `sentence` has {names} of fields in it.
 struct Description {
-  static constexpr std::size_t most_fields = 4;
+  static constexpr std::size_t most_fields = 5;
   const char* name;
   const char* sentence;
   std::size_t size = 0;
@@ -96,8 +98,11 @@ struct Description {
 namespace step {
 
 [[nodiscard]] constexpr Description describe(const CreateNamespaces& s) noexcept {
-  const auto& [flags] = s;
-  return {"create-namespaces", "make namespaces: {namespaces}", {{"namespaces", flags}}};
+  const auto& [flags, enter] = s;
+  return {"create-namespaces",
+          "make namespaces: {namespaces}",
+          {{"namespaces", flags},
+           {"enter", static_cast<std::uint64_t>(enter), Audience::this_process}}};
 }
 [[nodiscard]] constexpr Description describe(const JoinNamespaces& s) noexcept {
   const auto& [pid, flags, pidfd] = s;
@@ -132,34 +137,37 @@ namespace step {
 [[nodiscard]] constexpr Description describe(const DenySetgroups&) noexcept {
   return {"deny-setgroups", "deny setgroups", {}};
 }
-template <class Id>
+template <class Map>
 [[nodiscard]] constexpr Description describe_map(const char* name, const char* sentence,
-                                                 const IdRange<Id>& range) noexcept {
+                                                 const Map& map) noexcept {
+  const auto& [range, more, writer] = map;
   const auto& [inside, outside, count] = range;
-  return {name,
-          sentence,
-          {{"inside", static_cast<std::uint64_t>(inside)},
-           {"outside", static_cast<std::uint64_t>(outside)},
-           {"count", Count{count}}}};
+  Description description{name,
+                          sentence,
+                          {{"inside", static_cast<std::uint64_t>(inside)},
+                           {"outside", static_cast<std::uint64_t>(outside)},
+                           {"count", Count{count}},
+                           {"writer", static_cast<std::uint64_t>(writer), Audience::this_process}}};
+  if (!more.empty()) description.fields[description.size++] = {"more", MoreIds{more}};
+  return description;
 }
 [[nodiscard]] constexpr Description describe(const MapUsers& s) noexcept {
-  const auto& [range] = s;
-  return describe_map("map-users", "map uid {inside} inside to {outside} outside{count}", range);
+  return describe_map("map-users", "map uid {inside} inside to {outside} outside{count}{more}", s);
 }
 [[nodiscard]] constexpr Description describe(const MapGroups& s) noexcept {
-  const auto& [range] = s;
-  return describe_map("map-groups", "map gid {inside} inside to {outside} outside{count}", range);
+  return describe_map("map-groups", "map gid {inside} inside to {outside} outside{count}{more}", s);
 }
 [[nodiscard]] constexpr Description describe(const MakePrivate&) noexcept {
   return {"make-private", "cut all mounts off from the host's", {}};
 }
 [[nodiscard]] constexpr Description describe(const OpenImage& s) noexcept {
-  const auto& [image, access, directory] = s;
+  const auto& [image, access, directory, by] = s;
   return {"open-image",
           "open image {image}{access}",
           {{"image", image.view()},
            {"access", access},
-           {"directory", static_cast<std::uint64_t>(directory), Audience::this_process}}};
+           {"directory", static_cast<std::uint64_t>(directory), Audience::this_process},
+           {"by", static_cast<std::uint64_t>(by), Audience::this_process}}};
 }
 [[nodiscard]] constexpr Description describe(const MakeScratch& s) noexcept {
   const auto& [size] = s;

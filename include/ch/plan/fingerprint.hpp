@@ -56,6 +56,11 @@ struct MixValue {
   constexpr void operator()(Numbers numbers) const noexcept {
     for (const int number : numbers.all) mix(hash, static_cast<std::uint64_t>(number));
   }
+  constexpr void operator()(MoreIds ids) const noexcept {
+    for (const IdLine& line : ids.all)
+      for (const std::uint32_t number : {line.inside, line.outside, line.count})
+        mix(hash, std::uint64_t{number});
+  }
   constexpr void operator()(Instructions program) const noexcept {
     for (const kernel::BpfInstruction& i : program.all)
       mix(hash, std::uint64_t{i.code} << 48 | std::uint64_t{i.jt} << 40 |

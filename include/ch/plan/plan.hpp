@@ -44,7 +44,14 @@ class PlanBuilder {
   explicit PlanBuilder(Arena& arena) noexcept
       : arena_(arena), steps_(arena.sequence<Step>(usual)), full_(steps_.capacity() == 0) {}
 
-  void add(const Step& step) noexcept { full_ = !arena_.push_back(steps_, step) || full_; }
+  void add(const Step& step) noexcept {
+    full_ = !arena_.push_back(steps_, step) || full_;
+    const auto* image = std::get_if<step::OpenImage>(&step);
+    if (image == nullptr || image->by == FoundBy::path) return;
+    for (Step& before : steps_)
+      if (auto* creates = std::get_if<step::CreateNamespaces>(&before))
+        creates->enter = image->directory;
+  }
   /// Shows `source` of the host at `destination` of the container. The paths are views, as in
   /// every step.
   void bind(HostPath source, ImagePath destination, IfMissing if_missing = IfMissing::fail,

@@ -30,9 +30,11 @@ namespace step {
 // ---- which namespaces, and who we are in them -------------------------------------
 
 /// New namespaces for the process; the first step of a container that we make.
-/// unshare(2) in place, or clone's flags where a child is started anyway.
+/// unshare(2) in place, or clone's flags where a child is started anyway. `enter`, if not none, is
+/// a directory to enter just before, see OpenImage; clone can't.
 struct CreateNamespaces {
   NamespaceFlags flags{};
+  Fd enter = Fd::none;
 };
 
 /// The namespaces of a running process instead of new ones. The pidfd makes sure that
@@ -65,12 +67,18 @@ struct AdmitPeers {
 /// man 7 user_namespaces, "/proc/pid/setgroups".
 struct DenySetgroups {};
 
-/// One line for uid_map, one for gid_map: what ids we have inside. Written once, ever.
+/// The lines of uid_map and of gid_map: what ids we have inside. Written once, ever. More than one
+/// id has to be written by a process outside, with privilege (newuidmap); `writer` is a socket to
+/// whoever has that done.
 struct MapUsers {
   IdRange<Uid> range{};
+  std::span<const IdLine> more{};
+  Fd writer = Fd::none;
 };
 struct MapGroups {
   IdRange<Gid> range{};
+  std::span<const IdLine> more{};
+  Fd writer = Fd::none;
 };
 
 // ---- the tree of mounts ----------------------------------------------------------
@@ -84,10 +92,14 @@ struct MakePrivate {};
 /// the host's mount withholds. `access` read_only covers mounts beneath it too. A descriptor
 /// from before the mount namespace was made can't be mounted, so the path is looked up; whoever
 /// has looked into the image before says by `directory` which one it was (ESTALE: another).
+/// Found by that descriptor alone, it comes along as the working directory, which the kernel moves
+/// to the new mount namespace: so PlanBuilder has CreateNamespaces enter it, and the path only
+/// names the image to people.
 struct OpenImage {
   HostPath image{};
   Access access = Access::read_only;
   Fd directory = Fd::none;
+  FoundBy by = FoundBy::path;
 };
 
 /// A tmpfs for generated files and directories. It is never visible under a path of

@@ -26,6 +26,7 @@ enum class Remedy : std::uint8_t {
   count_peers,
   change_uid,
   change_tag,
+  do_without_ids,
 };
 
 /// Why, and what to do about it, in the library's words; both empty where we know no more than

@@ -100,6 +100,19 @@ struct JsonValue {
     }
     json.raw("]");
   }
+  void operator()(MoreIds ids) const {  // lines as in uid_map
+    json.raw("[");
+    for (std::size_t i = 0; i < ids.all.size(); ++i) {
+      json.raw(i > 0 ? ", [" : "[");
+      json.number(ids.all[i].inside);
+      json.raw(", ");
+      json.number(ids.all[i].outside);
+      json.raw(", ");
+      json.number(ids.all[i].count);
+      json.raw("]");
+    }
+    json.raw("]");
+  }
   void operator()(NamespaceFlags flags) const {
     json.raw("[");
     bool first = true;

@@ -49,6 +49,7 @@ struct ShellOutline {
   Pid join = Pid::none;
   Uid uid{};
   Gid gid{};
+  bool many = false;  // ids
   bool scratch = false;
   bool image = false;
   bool writable = false;  // the image itself
@@ -64,6 +65,7 @@ struct ShellOutline {
         join = joins->pid;
       }
       if (const auto* maps = std::get_if<step::MapUsers>(&step)) uid = maps->range.inside;
+      if (const auto* maps = std::get_if<step::MapUsers>(&step)) many = !maps->more.empty();
       if (const auto* maps = std::get_if<step::MapGroups>(&step)) gid = maps->range.inside;
       scratch = scratch || std::holds_alternative<step::MakeScratch>(step);
       if (const auto* opens = std::get_if<step::OpenImage>(&step)) {
@@ -367,7 +369,8 @@ void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nul
     sink(" --");
     sink(std::string_view(kind.name) == "mnt" ? "mount" : kind.name);
   }
-  if (outline.join == Pid::none && outline.has_user_namespace()) sink(" --map-root-user");
+  if (outline.join == Pid::none && outline.has_user_namespace())
+    sink(outline.many ? " --map-auto --map-root-user" : " --map-root-user");
   if (outline.join == Pid::none &&
       contains(outline.flags, static_cast<NamespaceFlags>(kernel::clone_newpid)))
     sink(" --fork");

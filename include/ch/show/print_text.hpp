@@ -50,6 +50,12 @@ struct ValueText {
       first = false;
     }
   }
+  void operator()(MoreIds ids) const noexcept {
+    for (const IdLine& line : ids.all) {
+      out << "; " << line.inside << " inside to " << line.outside << " outside";
+      (*this)(Count{line.count});
+    }
+  }
   void operator()(Instructions program) const noexcept { out << std::uint64_t{program.all.size()}; }
 };
 

@@ -29,6 +29,9 @@ struct IdRange {
   friend constexpr bool operator==(const IdRange&, const IdRange&) noexcept = default;
 };
 
+/// The same with plain numbers, where users and groups are treated alike.
+using IdLine = IdRange<std::uint32_t>;
+
 /// A set of namespace kinds, as the CLONE_NEW* bits of clone(2).
 enum class NamespaceFlags : std::uint64_t { none = 0 };
 constexpr NamespaceFlags operator|(NamespaceFlags a, NamespaceFlags b) noexcept {
@@ -69,6 +72,10 @@ enum class Descriptors : std::uint8_t {
   close_now,      // the process lives on (enter, and any test)
   close_at_exec,  // exec or exit follows at once and closes them all in one go
 };
+
+/// How an image is found: by its path, or by an open descriptor alone, whatever its path leads to
+/// by now.
+enum class FoundBy : std::uint8_t { path, descriptor };
 
 /// May what is mounted be changed through this mount?
 enum class Access : std::uint8_t { read_only, read_write };

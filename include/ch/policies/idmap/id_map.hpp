@@ -22,7 +22,7 @@ namespace ch {
 /// Laws: what uid() and gid() say is what the steps make true; the ids outside are
 /// those of the caller.
 ///
-/// Models: SameIds, AsRoot, ChosenIds, KeepIds.
+/// Models: SameIds, AsRoot, ChosenIds, MappedIds, KeepIds.
 template <class P>
 concept IdMapPolicy = requires(const P& policy, PlanBuilder& builder, const HostFacts& facts) {
   { P::maps } -> std::convertible_to<bool>;
@@ -77,6 +77,36 @@ struct ChosenIds {
   }
   void contribute(PlanBuilder& b, const HostFacts& f) const noexcept {
     detail::map_one(b, f, uid(f), gid(f));
+  }
+};
+
+/// Several ids, such as subordinate ones (hosted/subordinate_ids.hpp): the first of each is who
+/// the caller is inside. A process outside has to write these maps, for which the hosted front
+/// cares; in the freestanding one they fail (EPERM).
+struct MappedIds {
+  static constexpr bool maps = true;
+  std::span<const IdRange<Uid>> users{};
+  std::span<const IdRange<Gid>> groups{};
+  [[nodiscard]] Uid uid(const HostFacts& facts) const noexcept {
+    return users.empty() ? facts.uid : users[0].inside;
+  }
+  [[nodiscard]] Gid gid(const HostFacts& facts) const noexcept {
+    return groups.empty() ? facts.gid : groups[0].inside;
+  }
+  void contribute(PlanBuilder& b, const HostFacts& f) const noexcept {
+    if (users.empty() || groups.empty()) return detail::map_one(b, f, uid(f), gid(f));
+    b.add(step::MapUsers{users[0], lines(b, users.subspan(1))});
+    b.add(step::MapGroups{groups[0], lines(b, groups.subspan(1))});
+  }
+
+ private:
+  template <class Id>
+  static std::span<const IdLine> lines(PlanBuilder& b, std::span<const IdRange<Id>> all) noexcept {
+    const std::span<IdLine> copy = b.memory<IdLine>(all.size());
+    for (std::size_t i = 0; i < copy.size(); ++i)
+      copy[i] = {static_cast<std::uint32_t>(all[i].inside),
+                 static_cast<std::uint32_t>(all[i].outside), all[i].count};
+    return copy;
   }
 };
 

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// An archive becomes an image, which then runs a command: unpack ARCHIVE DIR COMMAND...
+
+#include <ch/image.hpp>
+#include <ch/run.hpp>
+#include <iostream>
+
+int main(int, char** argv) {
+  // [unpack]
+  const auto made = ch::unpack(argv[1], argv[2]);
+  if (!made) {
+    std::cerr << made.error() << '\n';
+    return 1;
+  }
+  std::cout << "unpacked a " << made->format << '\n';
+  // [/unpack]
+  const auto end = ch::run(ch::image(argv[2]), ch::Command::of(argv + 3));
+  return end ? end->shell_status() : end.error().exit_status();
+}

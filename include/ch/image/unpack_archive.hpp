@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. The whole of ch-tar2dir as a function: from the name of an archive to an image. And
+// the definition of ch::unpack (ch/image.hpp), which is the same with a Failure for an exception.
+// Source: docs/unpack.md.
+#pragma once
+
+#include "ch/image/unpack_declared.hpp"
+#include "ch/image/unpack_with_owners.hpp"
+#include "ch/image/work.hpp"
+
+namespace ch::images {
+
+namespace detail {
+
+[[nodiscard]] inline std::uint64_t size_of(int fd) {
+  struct stat status {};
+  return ::fstat(fd, &status) == 0 && S_ISREG(status.st_mode)
+             ? static_cast<std::uint64_t>(status.st_size)
+             : 0;
+}
+
+/// Opens the archive. If that fails, an image that a run that died has set aside gets its place
+/// back all the same.
+inline Input open_or_tidy(const std::string& archive, const std::string& destination,
+                          const UnpackOptions& options) try {
+  return open_input(archive);
+} catch (const UnpackError&) {
+  try {
+    const AtomicDirectory tidied(destination, options.replace);
+  } catch (const std::exception&) {  // why we can't go on is what matters
+  }
+  throw;
+}
+
+/// As root of a user namespace all that is ours looks like one's own.
+inline void refuse_of_another(const std::string& path) {
+  struct stat status {};
+  if (::lstat(path.c_str(), &status) == 0 && status.st_uid != ::geteuid() && ::geteuid() != 0)
+    throw UnpackError(Failure::refused, path, "this exists and belongs to another user",
+                      "choose another name, or remove what is there yourself");
+}
+
+/// Calls on_end when it goes.
+struct EndTold {
+  const UnpackEvents& events;
+  ~EndTold() {
+    if (events.on_end) events.on_end();
+  }
+};
+
+inline UnpackReport unpack_opened(Input& input, const std::string& destination,
+                                  const UnpackOptions& options, const UsersOf& users) {
+  const UnpackEvents& events = options.events;
+  const Siblings siblings{work_of(input, options), options.stop, events.on_wait};
+  AtomicDirectory directory(destination, options.replace, siblings);
+  if (events.on_begin && !directory.made_by_another())
+    events.on_begin(directory.before() == Before::image ? Makes::replacement : Makes::new_image);
+  const EndTold told{events};
+  const std::uint64_t total = size_of(input.stream.get());
+  const auto show = [&](const InputWatch& watch) {
+    if (events.on_progress) events.on_progress(watch.bytes_read, total);
+  };
+  return unpack(input, directory, options, show, users);
+}
+
+[[nodiscard]] inline ch::Failure failure_of(const UnpackError& e, const std::string& archive) {
+  ch::Failure failure = ch::detail::failed_call(e.code(), "unpack", archive);
+  failure.cause = e.what();
+  failure.remedy = e.remedy();
+  return failure;
+}
+
+}  // namespace detail
+
+/// Unpacks the archive of this name ("-": standard input) to `destination`. See ch::unpack, and
+/// for what is thrown instead of returned, unpack.hpp.
+inline UnpackReport unpack_archive(const std::string& archive, const std::string& destination,
+                                   const UnpackOptions& options = {}) {
+  Input input = detail::open_or_tidy(archive, destination, options);
+  if (options.owners == Owners::mine)
+    return detail::unpack_opened(input, destination, options, users_of);
+  detail::refuse_of_another(destination);
+  return detail::with_owners(input, options,
+                             [&](const UnpackOptions& inside, const UsersOf& users) {
+                               return detail::unpack_opened(input, destination, inside, users);
+                             });
+}
+
+}  // namespace ch::images
+
+namespace ch {
+
+CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(const std::filesystem::path& archive,
+                                                  const std::filesystem::path& directory,
+                                                  const UnpackOptions& options) {
+  try {
+    return images::unpack_archive(archive.native(), directory.native(), options);
+  } catch (const images::UnpackError& e) {
+    return images::detail::failure_of(e, archive.native());
+  } catch (const std::bad_alloc&) {
+    return images::detail::failure_of(images::out_of_memory(), archive.native());
+  } catch (const std::exception& e) {
+    Failure failure = detail::failed_call(0, "unpack", archive.native());
+    failure.cause = e.what();
+    return failure;
+  }
+}
+
+}  // namespace ch

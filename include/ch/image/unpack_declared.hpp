@@ -1,0 +1,52 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. What ch/image.hpp declares: ch::unpack, and what it takes and returns, which needs
+// the standard library only. The definition is in unpack_archive.hpp.
+// Source: docs/unpack.md.
+#pragma once
+
+#include <filesystem>
+
+#include "ch/hosted/failure.hpp"
+#include "ch/image/options.hpp"
+
+/// With CHARLIE_IMAGE_COMPILED a compiled library has the definitions.
+#if defined(CHARLIE_IMAGE_COMPILED)
+#define CHARLIE_IMAGE_INLINE
+#else
+#define CHARLIE_IMAGE_INLINE inline
+#endif
+
+namespace ch {
+
+using images::Containment;
+using images::ImageUser;
+using images::Makes;
+using images::Owners;
+using images::Platform;
+using images::Replace;
+using images::SpecialBits;
+using images::Sync;
+using images::UnpackEvents;
+using images::UnpackOptions;
+using images::UnpackReport;
+using images::Xattrs;
+
+/// Unpacks `archive` to `directory`: a tar of a root file system, a file of "docker save", or an
+/// OCI layout (archive or directory), plain or compressed; "-" is standard input.
+///
+/// Effect: `directory` is the image, complete; one that was there is gone, or if containers use
+/// it, kept under another name, which the report has. After a failure all is as before. The
+/// archive is read in a container that holds nothing but the new image, as options.containment
+/// says: not in a process with other threads, beside which fork is no safe thing. Starts
+/// threads or processes and leaves none. Allocates; blocks until the end, or options.stop.
+///
+/// Errors: a Failure with cause and remedy, which names the member of the archive at fault.
+///
+///     const auto made = ch::unpack("app.tar.gz", "/tmp/app");
+///     if (!made) std::cerr << made.error() << '\n';
+[[nodiscard]] CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(
+    const std::filesystem::path& archive, const std::filesystem::path& directory,
+    const UnpackOptions& options = {});
+
+}  // namespace ch

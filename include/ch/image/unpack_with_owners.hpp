@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6. Unpacking with the owners that the archive names: all of it is done by a function
+// that is called in a user namespace with the caller's subordinate ids, since only there may files
+// be given to others, and those of an image that is replaced be removed. This process stays as
+// it is, and outside, where it can see who uses an image.
+// Source: hosted/subordinate_ids.hpp.
+#pragma once
+
+#include "ch/image/outside_users.hpp"
+#include "ch/image/unpack.hpp"
+
+namespace ch::images::detail {
+
+/// A report as JSON with what report_json.hpp leaves to this machine, and the way back.
+[[nodiscard]] inline nlohmann::json whole_report(const UnpackReport& report) {
+  nlohmann::json users = nlohmann::json::array();
+  for (const ImageUser& user : report.users)
+    users.push_back({{"pid", user.pid}, {"command", user.command}});
+  return {{"report", to_json(report)},
+          {"left_behind", report.left_behind},
+          {"kept", report.kept},
+          {"users", users}};
+}
+[[nodiscard]] inline UnpackReport whole_report(const nlohmann::json& json) {
+  UnpackReport report = report_from_json(json.at("report"));
+  report.left_behind = json.at("left_behind");
+  report.kept = json.at("kept");
+  for (const nlohmann::json& user : json.at("users"))
+    report.users.push_back({user.at("pid").get<pid_t>(), user.at("command")});
+  return report;
+}
+
+/// Set by SIGTERM in the copy of this process that unpacks.
+inline std::atomic<bool> stop_in_copy{false};
+
+/// The called function. `unpack(options, users)` does the work.
+template <class Unpack>
+std::string unpack_in_copy(const UnpackOptions& options, const OutsideUsers& outside,
+                           const Unpack& unpack) {
+  struct sigaction action {};
+  action.sa_handler = [](int) { stop_in_copy = true; };  // interrupts reading, too
+  (void)::sigaction(SIGTERM, &action, nullptr);
+  UnpackOptions inside = options;
+  inside.stop = &stop_in_copy;
+  try {
+    return dump_json(
+        whole_report(unpack(inside, UsersOf([&](int image) { return outside.of(image); }))));
+  } catch (const UnpackError& e) {
+    return dump_json({{"error", to_json(e)}});
+  } catch (const std::bad_alloc&) {
+    return dump_json({{"error", to_json(out_of_memory())}});
+  }
+}
+
+/// Throws why there are no such ids, or no such namespace.
+[[noreturn]] inline void throw_no_owners(const ch::Failure& failure) {
+  const int code = static_cast<int>(failure.code);
+  throw UnpackError(Failure::refused, failure.path,
+                    failure.cause.empty()
+                        ? "can't " + failure.attempted + ": " + std::strerror(code)
+                        : failure.cause,
+                    failure.remedy, code);
+}
+
+/// Calls `unpack(options, users)` with the ids that the archive's owners are made of. Throws
+/// UnpackError: refused where nobody gave such ids, or this process has other threads.
+template <class Unpack>
+UnpackReport with_owners(const Input& input, const UnpackOptions& options, const Unpack& unpack) {
+  if (!has_one_thread())
+    throw UnpackError(Failure::refused, {},
+                      "a process with other threads can't keep the owners of files",
+                      "unpack before threads are started, or let all files be yours");
+  const OutsideUsers outside;
+  CallOptions how;
+  how.descriptors = descriptors_of(input);
+  how.descriptors->push_back(outside.inside());
+  auto called = spawn_call(
+      compose(NamespaceSet<ns::user>{}, subordinate_ids()),
+      [&] { return unpack_in_copy(options, outside, unpack); }, how);
+  if (!called) throw_no_owners(called.error());
+  bool stopped = false;
+  for (;;) {
+    pollfd ready[] = {{called->result_fd(), POLLIN, 0}, {outside.outside(), POLLIN, 0}};
+    const bool asked = ::poll(ready, 2, 100) > 0 && (ready[1].revents & POLLIN) != 0;
+    if (asked) (void)outside.answer();
+    if (called->wait_for({})) break;
+    if (options.stop != nullptr && options.stop->load() && !std::exchange(stopped, true))
+      called->kill(SIGTERM);
+  }
+  const Outcome<std::string> told = called->get();
+  if (!told && told.error().part == FailedPart::container) throw_no_owners(told.error());
+  if (!told)
+    throw UnpackError(Failure::system, {}, "the process that unpacks: " + told.error().cause);
+  const auto answer = nlohmann::json::parse(*told);
+  if (answer.contains("error")) throw error_from_json(answer.at("error"));
+  return whole_report(answer);
+}
+
+}  // namespace ch::images::detail

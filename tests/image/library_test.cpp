@@ -1,0 +1,108 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// ch::unpack, as a program that includes ch/image.hpp uses it.
+
+#include "ch/image.hpp"
+
+#include "ch/run.hpp"
+#include "tests/image/tool_fixture.hpp"
+
+namespace {
+
+using namespace std::chrono_literals;
+using test::contains;
+using test::content;
+namespace fs = std::filesystem;
+
+}  // namespace
+
+TEST_CASE("one call makes an image, with a report and word of what happens", "[image][userns]") {
+  const test::TempDir dir;
+  test::write_file(dir / "a.tar", test::small_tar().bytes());
+  std::string told;
+  ch::UnpackOptions options;
+  options.containment = ch::Containment::required;
+  options.events.on_begin = [&](ch::Makes makes) {
+    told += makes == ch::Makes::replacement ? "replaces " : "makes ";
+  };
+  options.events.on_progress = [&](std::uint64_t, std::uint64_t total) {
+    CHECK(total == fs::file_size(dir / "a.tar"));
+  };
+  options.events.on_end = [&] { told += "ends "; };
+  const auto made = ch::unpack(dir / "a.tar", dir / "image", options);
+  REQUIRE(made);
+  CHECK(made->format == "tar");
+  CHECK(made->files == 2);
+  CHECK(content(dir / "image/usr/f") == "content");
+  REQUIRE(ch::unpack(dir / "a.tar", dir / "image", options));
+  CHECK(told == "makes ends replaces ends ");
+  CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 2);
+}
+
+TEST_CASE("a failure to unpack is a value that names archive, member, cause and remedy",
+          "[image][userns]") {
+  const test::TempDir dir;
+  const auto absent = ch::unpack(dir / "absent.tar", dir / "image");
+  REQUIRE_FALSE(absent);
+  CHECK(absent.error().code == ch::Errno::enoent);
+  CHECK(absent.error().path == (dir / "absent.tar").string());
+  CHECK_FALSE(absent.error().remedy.empty());
+  CHECK(contains(absent.error().text(), "can't unpack " + (dir / "absent.tar").string()));
+  test::write_file(dir / "a.tar", test::small_tar().file("../out", "x").bytes());
+  const auto hostile = ch::unpack(dir / "a.tar", dir / "image");
+  REQUIRE_FALSE(hostile);
+  CHECK(contains(hostile.error().cause, "../out"));
+  std::atomic<bool> stop{true};
+  ch::UnpackOptions options;
+  options.stop = &stop;
+  test::write_file(dir / "b.tar", test::small_tar().bytes());
+  const auto stopped = ch::unpack(dir / "b.tar", dir / "image", options);
+  REQUIRE_FALSE(stopped);
+  CHECK(contains(stopped.error().cause, "interrupted"));
+  CHECK_FALSE(fs::exists(dir / "image"));
+  CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 2);
+}
+
+TEST_CASE("owners are kept without any change to the calling process", "[image][userns]") {
+  SKIP_UNLESS(!ch::subordinate_ids().problem() &&
+                  (geteuid() == 0 || access("/usr/bin/newuidmap", X_OK) == 0),
+              "no subordinate ids are configured for this user");
+  const test::TempDir dir;
+  test::Tar tar;
+  tar.dir("bin/").dir("dev/").dir("usr/").pax({{"uid", "5"}, {"gid", "7"}}).file("usr/f", "x");
+  test::write_file(dir / "a.tar", tar.bytes());
+  ch::UnpackOptions options;
+  options.owners = ch::Owners::of_archive;
+  options.containment = ch::Containment::required;
+  const auto before = fs::read_symlink("/proc/self/ns/user");
+  const auto made = ch::unpack(dir / "a.tar", dir / "image", options);
+  if (!made) FAIL(made.error().text());
+  CHECK(made->files == 1);
+  CHECK(fs::read_symlink("/proc/self/ns/user") == before);
+  struct stat s {};
+  REQUIRE(lstat((dir / "image/usr/f").c_str(), &s) == 0);
+  const auto ids = ch::subordinate_ids();
+  const auto users = ids.policy().users;
+  CHECK(s.st_uid == (geteuid() == 0 ? 5 : static_cast<unsigned>(users[1].outside) + 4));
+
+  // A stop reaches it although it is another process that works.
+  std::atomic<bool> stop{false};
+  options.stop = &stop;
+  options.containment = ch::Containment::none;
+  int ends[2];
+  REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
+  const std::string fifo = "/proc/self/fd/" + std::to_string(ends[0]);
+  static std::atomic<bool>* stopping = &stop;
+  std::signal(SIGALRM, [](int) { *stopping = true; });
+  alarm(1);
+  const auto stopped = ch::unpack(fifo, dir / "other", options);
+  REQUIRE_FALSE(stopped);
+  CHECK(contains(stopped.error().cause, "interrupted"));
+  CHECK_FALSE(fs::exists(dir / "other"));
+  std::signal(SIGALRM, SIG_DFL);
+  close(ends[0]);
+  close(ends[1]);
+  const auto removed = ch::run(ch::compose(ch::NamespaceSet<ch::ns::user>{}, ch::subordinate_ids()),
+                               {"rm", "-rf", (dir / "image").string()});
+  CHECK(removed->code == 0);
+}
