@@ -17,6 +17,7 @@ namespace ch {
 struct OpenLayer {
   Fd directory = Fd::none;
   Fd upper = Fd::none;
+  bool ours = false;  // nobody else can be using it
   bool made = false;  // the directory itself
   bool made_upper = false;
   bool made_work = false;
