@@ -112,6 +112,8 @@ class Box {
   /// See Plannable. With an image, its environment, PATH and working directory apply.
   [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
                                    Arena& arena) const {
+    if (std::apply([](const auto&... value) { return (detail::has_nul(value) || ...); }, values_))
+      return detail::cut_text("describe the container");
     Outcome<container_type> made = container(arena);
     if (!made) return made.error();
     HostPath image_path;

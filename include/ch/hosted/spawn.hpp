@@ -37,6 +37,9 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
       if (const auto* join = std::get_if<step::JoinNamespaces>(&step);
           join != nullptr && join->pidfd == fd)
         return true;
+      if (const auto* closes = std::get_if<step::CloseDescriptors>(&step))
+        for (const int kept_at_exec : closes->keep)
+          if (Fd{kept_at_exec} == fd) return true;
     }
     return false;
   };
@@ -136,13 +139,9 @@ template <class B>
     if (opened[place].number >= 0) streams.push_back({Fd{opened[place].number}, Fd{place}});
   }
   const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
-  bool cut = has_nul(options.directory.str());
+  bool cut = options.directory.has_nul();
   for (const std::string& word : command.words()) cut = cut || has_nul(word);
-  if (cut) {
-    Failure wrong = detail::failed_call(EINVAL, "pass the command and its directory");
-    wrong.cause = "a text of them has a NUL inside, where the program would see its end";
-    return wrong;
-  }
+  if (cut) return detail::cut_text("pass the command and its directory");
   const std::vector<const char*> argv = command.argv();
   const std::vector<InnerEdit> edits = detail::edits_of(options);
   const Request request{argv.empty() ? nullptr : argv.data(),

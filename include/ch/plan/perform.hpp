@@ -44,6 +44,7 @@ struct Assembling {
   bool in_root = false;                      // it has been entered
   bool can_overlay = false;                  // the plan allows one, if needed
   bool wants_overlay = false;                // a mount point was missing
+  bool in_memory = false;                    // what is made in the tree
   const step::MeetPeers* meeting = nullptr;  // the peers that wait for us, if any
   kernel::RLimit file_size{};                // `ulimit -f`, once it has been asked for
   bool knows_file_size = false;

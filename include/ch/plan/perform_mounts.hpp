@@ -44,7 +44,7 @@ Result<void> want_overlay(K& k, Assembling& a, ImagePath place) noexcept {
 /// it stays there if the launch is refused, since one who has found it may use it by then. (A
 /// mount point can be removed from under another's mount, which goes with it.)
 inline void note_shared(Assembling& a, std::uint8_t made) noexcept {
-  if (made != 0) a.note_for(a.index) = kernel::stays;
+  if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::stays;
 }
 
 /// The mount point, where a missing one may be made: in the image if that is writable,

@@ -117,6 +117,7 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   if (s.kind == OverlayKind::directory) {
     a.layer = layer;
   } else {
+    a.in_memory = true;
     if (layer.directory != Fd::none) a.release(k, layer.directory);
     if (layer.upper != Fd::none) a.release(k, layer.upper);
   }
