@@ -116,6 +116,9 @@ void refuse_of_another(const std::string& path) {
 /// An image that a run that died has set aside gets its place back, though we can't go on.
 void bring_back(const Options& o) {
   try {
+    struct stat status {};
+    const std::string left = DestinationNames(o.destination).holder_path();
+    if (::lstat(left.c_str(), &status) != 0) return;
     const AtomicDirectory tidied(o.destination, o.unpack.replace);
   } catch (const std::exception&) {  // why we can't go on is what matters
   }
@@ -145,7 +148,9 @@ UnpackReport unpack(const Options& o) {
                                         o.destination.c_str());
                             std::fflush(stdout);
                           }};
-  AtomicDirectory directory(o.destination, o.unpack.replace, siblings);
+  AtomicDirectory directory(
+      o.destination, o.unpack.replace, siblings,
+      outside ? [&outside](int image) { return outside->of(image); } : UsersOf(users_of));
   if (talks && !directory.made_by_another()) {
     if (directory.before() == Before::image) {
       std::fprintf(stderr, "replacing existing image %s\n", o.destination.c_str());
@@ -158,9 +163,7 @@ UnpackReport unpack(const Options& o) {
                                                    ? ProgressBar::Show::never
                                                    : ProgressBar::Show::if_terminal);
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
-  return ch::images::unpack(
-      input, directory, o.unpack, show,
-      outside ? [&outside](int image) { return outside->of(image); } : UsersOf(users_of));
+  return ch::images::unpack(input, directory, o.unpack, show);
 }
 
 UnpackReport look(const Options& o) {
@@ -185,6 +188,9 @@ UnpackReport look(const Options& o) {
 }
 
 int fail(const Options& o, UnpackError e) {
+  // A call that waits, such as one that opens a FIFO, ends with that when the signal has come.
+  if (e.code() == EINTR && ch::cli::stop_signals::requested)
+    e = UnpackError(Failure::interrupted, {}, "interrupted");
   e.in_archive(o.archive == "-" ? "standard input" : o.archive);
   std::fflush(stdout);
   std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "ch/image/outside_users.hpp"
 #include "tests/image/started.hpp"
 #include "tests/support/filter_calls.hpp"
 
@@ -226,4 +227,46 @@ TEST_CASE("an image in use that a killed run has not got round to keeping stays"
   }
   CHECK(content(holder + "/kept/etc/old") == "of the old image");
   CHECK(f.went_well(*job));
+}
+
+TEST_CASE("nor does --subids take away what a killed run has not kept", "[image][tool]") {
+  const Fixture f;
+  const std::string holder = (f.dir / "at/.ch-tar2dir.image").string();
+  const auto job = f.job({}, "job", f.image);
+  fs::create_directory(holder);
+  test::write_file(holder + "/ch-tar2dir.work", "");
+  fs::rename(f.image, holder + "/image");
+  const Ran ran = f.unpack(f.image, {"--subids"});
+  CAPTURE(ran.err);
+  SKIP_UNLESS(!contains(ran.err, "no subordinate ids") && !contains(ran.err, "newuidmap or"),
+              "no subordinate ids here");
+  CHECK(ran.status == 1);
+  CHECK(contains(ran.err, holder + "/kept: this image was in use when it was replaced"));
+  CHECK(content(holder + "/kept/etc/old") == "of the old image");
+  CHECK(f.went_well(*job));
+}
+
+TEST_CASE("who could tell who uses an image, and hangs, is not waited for", "[image][userns]") {
+  const Fixture f;
+  const pid_t asker = fork();
+  if (asker == 0) {
+    alarm(60);
+    std::string children;
+    {
+      const ch::images::OutsideUsers outside(std::chrono::milliseconds(50));
+      children = content("/proc/self/task/" + std::to_string(gettid()) + "/children");
+      kill(std::stoi(children), SIGSTOP);
+      const ch::images::Descriptor image(open(f.image.c_str(), O_RDONLY | O_DIRECTORY));
+      try {
+        (void)outside.of(image.get());
+        _exit(2);
+      } catch (const ch::images::UnpackError& e) {
+        if (e.code() != ETIMEDOUT) _exit(3);
+      }
+    }
+    _exit(kill(std::stoi(children), 0) == 0 ? 4 : 0);
+  }
+  int status = 0;
+  REQUIRE(waitpid(asker, &status, 0) == asker);
+  CHECK(status == 0);
 }

@@ -5,11 +5,14 @@
 // Source: man 2 ptrace, "Ptrace access mode checking"; man 7 unix, SCM_RIGHTS.
 #pragma once
 
+#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 
+#include <chrono>
 #include <csignal>
+#include <thread>
 
 #include "ch/image/image_users.hpp"
 #include "ch/image/report_json.hpp"
@@ -19,8 +22,9 @@ namespace ch::images {
 class OutsideUsers {
  public:
   /// Starts that process, before this one, which must have one thread, enters a user namespace.
-  /// Throws what man 2 socketpair and fork say.
-  OutsideUsers() {
+  /// Throws what man 2 socketpair and fork say. `patience`: for each answer.
+  explicit OutsideUsers(std::chrono::milliseconds patience = std::chrono::seconds(10))
+      : patience_(patience) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
       throw_errno("make", "a pair of sockets");
@@ -36,19 +40,25 @@ class OutsideUsers {
     ::_exit(0);
   }
   ~OutsideUsers() {
-    ours_.reset();  // which ends it
-    while (::waitpid(looker_, nullptr, 0) < 0 && errno == EINTR) {
-    }
+    ours_.reset();
+    // It may be looking at a file system that never replies; then it ends when it can.
+    (void)::kill(looker_, SIGKILL);
+    for (int tries = 0; tries < 100 && ::waitpid(looker_, nullptr, WNOHANG) == 0; ++tries)
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   OutsideUsers(const OutsideUsers&) = delete;
   OutsideUsers& operator=(const OutsideUsers&) = delete;
 
-  /// As users_of(). Throws if the process outside can't tell.
+  /// As users_of(). Throws if the process outside can't tell, or not in time.
   [[nodiscard]] std::vector<ImageUser> of(int image) const {
     send(image);
     std::string text;
     while (text.empty() || text.back() != '\n') {
       char buffer[4096];
+      pollfd ready{ours_.get(), POLLIN, 0};
+      const int comes = ::poll(&ready, 1, static_cast<int>(patience_.count()));
+      if (comes == 0) throw_errno("learn", "who uses the image", ETIMEDOUT);
+      if (comes < 0) continue;
       const ssize_t n = ::read(ours_.get(), buffer, sizeof buffer);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) throw_errno("learn", "who uses the image", n == 0 ? EPIPE : errno);
@@ -113,6 +123,7 @@ class OutsideUsers {
   } catch (...) {  // then it ends, and who asks is told so
   }
 
+  std::chrono::milliseconds patience_;
   Descriptor ours_;
   pid_t looker_ = -1;
 };
