@@ -471,8 +471,9 @@ TEST_CASE("a signal that comes while the archive is a FIFO that nobody writes is
        {std::vector<std::string>{test::ch_tar2dir(), fifo, f.image},
         std::vector<std::string>{test::ch_tar2dir(), "--list", fifo}}) {
     test::Started waits(words, f.dir / "waits");
-    const std::string stat = "/proc/" + std::to_string(waits.pid()) + "/wchan";
-    CHECK(test::in_time([&] { return test::contains(test::read_file(stat), "fifo"); }));
+    const std::string stat = "/proc/" + std::to_string(waits.pid()) + "/stat";
+    const auto sleeps = [&] { return test::contains(test::read_file(stat), "(ch-tar2dir) S"); };
+    CHECK(test::in_time([&] { return sleeps() && usleep(100'000) == 0 && sleeps(); }));
     kill(waits.pid(), SIGINT);
     const test::Ran ran = waits.wait();
     CAPTURE(ran.err);

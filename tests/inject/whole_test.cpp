@@ -7,6 +7,7 @@
 
 #include "ch/inject/planner.hpp"
 #include "tests/inject/host_image.hpp"
+#include "tests/support/faults.hpp"
 
 using test::contains;
 using test::FromHost;
@@ -122,17 +123,30 @@ TEST_CASE("a file says the same of itself without its section table", "[inject][
   CHECK(versions > 10);
 }
 
-TEST_CASE("what the system could not read is not called damaged", "[inject][pure]") {
-  const ch::inject::Descriptor unreadable(open("/proc/self/mem", O_RDONLY | O_CLOEXEC));
-  REQUIRE(unreadable);
-  try {
-    (void)ch::inject::check_whole(unreadable, "/the/file");
-    CHECK(false);
-  } catch (const ch::inject::InjectError& e) {
-    CHECK(e.code() == EIO);
-    CHECK(e.path() == "/the/file");
+#if defined(CHARLIE_HAVE_TRACER)
+TEST_CASE("what the system could not read is not called damaged", "[inject][tool]") {
+  const Shadowing f;
+  const std::string source = f.dir / "host" / soname;
+  test::write_file(source, f.whole);
+  int named = 0;
+  for (int k = 0;; ++k) {
+    test::Fault fault{[](long number) { return number == SYS_pread64; }};
+    fault.at = k;
+    fault.error = EIO;
+    fault.from = SYS_pread64;
+    fault.in_programs = false;
+    const test::Faulty ran =
+        test::run_with_fault({test::ch_fromhost(), "--no-ldconfig", "-p", source, f.image}, fault);
+    if (!ran.hit) break;
+    CAPTURE(k, ran.status, ran.err);
+    for (const char* wrong : {"damaged", "cut off", "not an ELF", "not a shared object"})
+      CHECK_FALSE(contains(ran.err, wrong));
+    named += contains(ran.err, "Input/output error") ? 1 : 0;
+    if (ran.status == 0) CHECK(f({"--remove"}).status == 0);
   }
+  CHECK(named > 2);
 }
+#endif
 
 TEST_CASE("a file cut anywhere does not take the place of a library of the image",
           "[inject][tool]") {
