@@ -69,10 +69,10 @@ struct Launch {
          << " is memory, and what is written there is lost at the end";
     messages().warning(text.view());
   }
-  /// Made for a launch that is refused now, and not to be removed again.
+  /// Made for a launch that is refused now, and not removed again: others may use it.
   void on_left(ZString path) const noexcept {
     TextBuffer<640> text;
-    text << "what was made for this run at " << path << " stays in the image";
+    text << "what was made for this run at " << path << " stays there";
     messages().warning(text.view());
   }
 };

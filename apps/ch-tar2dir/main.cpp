@@ -153,6 +153,9 @@ UnpackReport look(const Options& o) {
 }
 
 int fail(const Options& o, UnpackError e) {
+  // A call that waits, such as one that opens a FIFO, ends with that when the signal has come.
+  if (e.code() == EINTR && ch::cli::stop_signals::requested)
+    e = UnpackError(Failure::interrupted, {}, "interrupted");
   e.in_archive(o.archive == "-" ? "standard input" : o.archive);
   std::fflush(stdout);
   std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());

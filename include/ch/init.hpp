@@ -82,8 +82,8 @@ template <kernel::Kernel K>
 /// files in /proc/self that take the maps belong to root as well. man 2 prctl,
 /// PR_SET_DUMPABLE; man 5 proc. A program that is executed is dumpable again.
 template <kernel::Kernel K>
-[[nodiscard]] Result<void> hide_from_container(K& k) noexcept {
-  return lift(kernel::prctl(k, kernel::pr_set_dumpable, 0));
+[[nodiscard]] kernel::Returned<void> hide_from_container(K& k) noexcept {
+  return kernel::prctl(k, kernel::pr_set_dumpable, 0);
 }
 
 /// Closes what only the container's assembly needed, the way to the host's root among it.
@@ -141,8 +141,9 @@ template <kernel::Kernel K>
   if (const auto made = execute(k, container, execution, Descriptors::close_at_exec, first); !made)
     return failure(made.error());
   // The program may look as soon as it is there, so this comes before.
-  if (const auto hidden = hide_from_container(k); !hidden) return failure(hidden.error());
-  const auto program = kernel::fork(k, 0);
+  const auto hidden = hide_from_container(k);
+  const auto program =
+      hidden.ok() ? kernel::fork(k, 0) : kernel::Returned<Pid>{hidden.raw, hidden.call};
   if (program.ok() && program.value() == Pid::none) {
     // Where there is no pid namespace, nothing else ties the program to its supervisor.
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
@@ -150,6 +151,7 @@ template <kernel::Kernel K>
     return failure(
         execute(k, plan, execution, Descriptors::close_at_exec, plan.steps.size() - 1).error());
   }
+  if (!program.ok()) name_all_made(k, plan, execution.made);
   return lift(program);
 }
 

@@ -161,6 +161,18 @@ inline std::vector<Entry> run_scenarios() {
     });
     mode("without home", [](const Place&) { return Command{"--no-home", "-t"}; });
     mode("as root, emulated", [](const Place&) { return Command{"-u0", "-g0", "--seccomp"}; });
+    all.push_back({"ch-run", way + ", writable image", [=](const Place& place) {
+                     Scenario s = launch_scenario(
+                         place, {assembly, "-w", "-b", (place / "data") + ":/new/point",
+                                 "--symlink=a:/link"});
+                     s.remarks = "file /written";  // there, where a run before has survived
+                     s.may_stay = "image";
+                     s.reset = [&place] {
+                       for (const char* made : {"image/new", "image/link", "image/written"})
+                         Place::clear(place / made);
+                     };
+                     return s;
+                   }});
     mode("pid namespace", [](const Place&) { return Command{"--namespaces=pid,ipc,uts"}; });
     all.push_back({"ch-run", way + ", two peers",
                    [=](const Place& place) { return join_scenario(place, {assembly}, 2); }});

@@ -92,6 +92,16 @@ TEST_CASE("a null or empty path is refused in words", "[pure]") {
   }
 }
 
+TEST_CASE("a text that would be cut at a NUL is refused, not left out", "[pure]") {
+  const std::string cut("box\0x", 5);
+  const std::string size("64m\0x", 5);
+  for (const std::string& text : {plan_text(host_integrated("/img", also<ns::uts>, hostname(cut))),
+                                  plan_text(compose(image("/img"), also<ns::uts>, hostname(cut))),
+                                  plan_text(host_integrated("/img", changes_in_memory(size))),
+                                  plan_text(compose(image("/img"), changes_in_memory(size)))})
+    CHECK(text.find("NUL") != std::string::npos);
+}
+
 TEST_CASE("host_integrated plans what its values say", "[pure]") {
   const auto box = host_integrated("/img", ch::bind("/scratch"), as_root, private_tmp,
                                    also<ns::uts>, hostname("box"), changes_in_memory("64m"));

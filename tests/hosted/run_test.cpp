@@ -15,6 +15,7 @@
 #include <thread>
 
 #include "tests/support/files.hpp"
+#include "tests/support/filter_calls.hpp"
 
 using namespace ch;
 using namespace std::chrono_literals;
@@ -319,6 +320,41 @@ TEST_CASE_METHOD(Fixture, "numbers that a variable names are not kept when they 
   CHECK(said(box(), script) == "4\n");
   CHECK(said(compose(box(), devices), script) == "4\n");
   ::unsetenv("PMI_FD");
+}
+
+TEST_CASE("what a plan keeps, a copy of this process does not close", "[pure]") {
+  const pid_t copy = ::fork();
+  if (copy == 0) {
+    const int kept = ::open("/", O_RDONLY | O_CLOEXEC);
+    const int other = ::open("/", O_RDONLY | O_CLOEXEC);
+    const Step steps[] = {step::CloseDescriptors{{&kept, 1}}};
+    kernel::Linux k;
+    ch::detail::close_as_exec(k, Plan{steps}, Fd::none);
+    ::_exit(::fcntl(kept, F_GETFD) >= 0 && ::fcntl(other, F_GETFD) < 0 ? 0 : 1);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(copy, &status, 0) == copy);
+  CHECK(status == 0);
+}
+
+TEST_CASE_METHOD(Fixture, "a child is waited for in time on a kernel without pidfds", "[userns]") {
+  const pid_t old = ::fork();
+  if (old == 0) {
+    test::filter_calls({SYS_clone3, SYS_pidfd_open}, ENOSYS);
+    auto quick = spawn(box(), {"true"});
+    if (!quick || quick->pidfd() >= 0) ::_exit(2);
+    const auto before = std::chrono::steady_clock::now();
+    const auto end = quick->wait_for(60s);
+    if (!end || !*end || (*end)->code != 0) ::_exit(3);
+    if (std::chrono::steady_clock::now() - before > 50s) ::_exit(4);
+    auto slow = spawn(box(), {"sleep", "1000"});
+    if (!slow) ::_exit(5);
+    const auto none = slow->wait_for(50ms);
+    ::_exit(none && !*none && slow->kill(SIGKILL) && slow->wait() ? 0 : 6);
+  }
+  int status = 0;
+  REQUIRE(::waitpid(old, &status, 0) == old);
+  CHECK(status == 0);
 }
 
 TEST_CASE_METHOD(Fixture, "two peers of one group are started by one thread", "[userns]") {

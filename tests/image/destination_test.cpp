@@ -461,3 +461,48 @@ TEST_CASE("a directory with the temporary name that is none of ours stays", "[im
     CHECK(content(below) == "mine");
   }
 }
+
+TEST_CASE("a signal that comes while the archive is a FIFO that nobody writes is what it dies of",
+          "[image][tool]") {
+  const test::ToolFixture f;
+  const std::string fifo = (f.dir / "fifo").string();
+  REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
+  for (const std::vector<std::string>& words :
+       {std::vector<std::string>{test::ch_tar2dir(), fifo, f.image},
+        std::vector<std::string>{test::ch_tar2dir(), "--list", fifo}}) {
+    test::Started waits(words, f.dir / "waits");
+    const std::string stat = "/proc/" + std::to_string(waits.pid()) + "/stat";
+    const auto sleeps = [&] { return test::contains(test::read_file(stat), "(ch-tar2dir) S"); };
+    CHECK(test::in_time([&] { return sleeps() && usleep(100'000) == 0 && sleeps(); }));
+    kill(waits.pid(), SIGINT);
+    const test::Ran ran = waits.wait();
+    CAPTURE(ran.err);
+    CHECK(ran.status == 128 + SIGINT);
+    CHECK(f.beside().empty());
+  }
+}
+
+#if defined(CHARLIE_HAVE_TRACER)
+TEST_CASE("an archive that is not there makes nothing, not even for a moment", "[image][tool]") {
+  const test::ToolFixture f;
+  const auto ran = test::trace_tool({test::ch_tar2dir(), "/not/there", f.image}, {});
+  CHECK(ran.status == 1);
+  for (const auto& call : ran.calls) CHECK(call.number != SYS_mkdirat);
+}
+
+TEST_CASE("a temporary directory that can't be looked at is gone again", "[image][tool]") {
+  const test::ToolFixture f;
+  for (int at = 0;; ++at) {
+    test::Fault fault;
+    fault.concerns = [](long number) { return number == SYS_newfstatat || number == SYS_fstat; };
+    fault.error = EIO;
+    fault.at = at;
+    const auto ran = test::run_with_fault(
+        {test::ch_tar2dir(), "--contain=never", "-j1", "--no-sync", f.archive, f.image}, fault);
+    CAPTURE(at, ran.err);
+    if (!ran.hit || at > 6) break;
+    if (ran.status != 0) CHECK(f.beside().empty());
+    test::fs::remove_all(f.image);
+  }
+}
+#endif

@@ -5,6 +5,7 @@
 
 #include <thread>
 
+#include "ch/image/outside_users.hpp"
 #include "tests/image/started.hpp"
 #include "tests/support/filter_calls.hpp"
 
@@ -226,4 +227,33 @@ TEST_CASE("an image in use that a killed run has not got round to keeping stays"
   }
   CHECK(content(holder + "/kept/etc/old") == "of the old image");
   CHECK(f.went_well(*job));
+}
+
+TEST_CASE("nor does --subids take away what a killed run has not kept", "[image][tool]") {
+  const Fixture f;
+  const std::string holder = (f.dir / "at/.ch-tar2dir.image").string();
+  const auto job = f.job({}, "job", f.image);
+  fs::create_directory(holder);
+  test::write_file(holder + "/ch-tar2dir.work", "");
+  fs::rename(f.image, holder + "/image");
+  const Ran ran = f.unpack(f.image, {"--subids"});
+  CAPTURE(ran.err);
+  SKIP_UNLESS(!contains(ran.err, "no subordinate ids") && !contains(ran.err, "newuidmap or"),
+              "no subordinate ids here");
+  CHECK(ran.status == 1);
+  CHECK(contains(ran.err, holder + "/kept: this image was in use when it was replaced"));
+  CHECK(content(holder + "/kept/etc/old") == "of the old image");
+  CHECK(f.went_well(*job));
+}
+
+TEST_CASE("a process that could tell who uses an image, and hangs, is not waited for", "[image]") {
+  const Fixture f;
+  const ch::images::OutsideUsers outside(std::chrono::milliseconds(50));  // nobody serves it
+  const ch::images::Descriptor image(open(f.image.c_str(), O_RDONLY | O_DIRECTORY));
+  try {
+    (void)outside.of(image.get());
+    FAIL("it has been told");
+  } catch (const ch::images::UnpackError& e) {
+    CHECK(e.code() == ETIMEDOUT);
+  }
 }

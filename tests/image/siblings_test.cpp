@@ -41,8 +41,9 @@ bool knows_of_another(pid_t pid) {
 /// be let go on, or to fail.
 class Held {
  public:
-  Held(const Fixture& f, test::Interference then, const std::vector<std::string>& options = {},
-       long at = SYS_renameat2) {
+  Held(
+      const Fixture& f, test::Interference then, const std::vector<std::string>& options = {},
+      long at = SYS_renameat2, const std::function<void()>& in_child = [] {}) {
     tracing_.patience = std::chrono::minutes(2);
     tracing_.at_call = [this, then, at](const test::Call& call) {
       if (call.number != at) return test::Interference{};
@@ -52,8 +53,9 @@ class Held {
       changed_.wait(lock, [this] { return free_; });
       return then;
     };
-    thread_ = std::thread([this, argv = words(f, options)] {
+    thread_ = std::thread([this, argv = words(f, options), in_child] {
       traced_ = test::trace(tracing_, [&] {
+        in_child();
         const int null = open("/dev/null", O_RDWR);
         test::become(argv, {}, null, null);
       });
@@ -274,6 +276,24 @@ TEST_CASE("one that waits can be interrupted, and the first goes on", "[image][t
   CHECK(first.let_go() == 0);
   CHECK(content(f.image + "/usr/f") == "content");
   CHECK(f.beside() == std::vector<std::string>{"image"});
+}
+
+TEST_CASE("who loses its place to one that does not see its lock says so, and spoils nothing",
+          "[image][tool]") {
+  // Locks are each machine's own on some network file systems: here, always granted.
+  const auto elsewhere = [] { test::filter_calls({SYS_flock}, 0); };
+  for (const auto& [then, options] :
+       std::vector<std::pair<test::Interference, std::vector<std::string>>>{
+           {goes_on, {}}, {goes_on, {"--contain=never"}}, {fails, {}}}) {
+    const Fixture f;
+    Held first(f, then, options, SYS_syncfs);
+    Held second(f, goes_on, options, SYS_syncfs, elsewhere);
+    CHECK(first.let_go() == 1);
+    CHECK_FALSE(fs::exists(f.image));
+    CHECK(second.let_go() == 0);
+    CHECK(content(f.image + "/usr/f") == "content");
+    CHECK(f.beside() == std::vector<std::string>{"image"});
+  }
 }
 #endif
 

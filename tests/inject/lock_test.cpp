@@ -152,3 +152,24 @@ TEST_CASE("right after one that was killed, the next ch-fromhost does its work",
     waitpid(pid, &status, 0);
   }
 }
+
+TEST_CASE("an image that is replaced while its lock is waited for is left alone",
+          "[inject][tool]") {
+  const FromHost f;
+  const int fd = locked(f.image);
+  const fs::path was = f.image.string() + ".was";
+  std::thread other([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1000));
+    fs::rename(f.image, was);
+    fs::copy(was, f.image, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+    close(fd);
+  });
+  const auto at_first = test::everything(f.image, true);
+  const Ran ran = f({"-p", inject_fixture("bin/charlie_ask")});
+  other.join();
+  CAPTURE(ran.err);
+  CHECK(ran.status == 1);
+  CHECK(contains(ran.err, "has taken this name while we waited for it"));
+  CHECK(test::everything(was, true) == at_first);
+  CHECK_FALSE(fs::exists(f.image / "usr/bin/charlie_ask"));
+}

@@ -5,7 +5,9 @@
 
 #include <elf.h>
 
+#include "ch/inject/planner.hpp"
 #include "tests/inject/host_image.hpp"
+#include "tests/support/faults.hpp"
 
 using test::contains;
 using test::FromHost;
@@ -82,7 +84,69 @@ std::size_t dynamic_at(const std::string& bytes, std::int64_t tag) {
   return 0;
 }
 
+/// The same file as a loader sees it.
+std::string without_sections(const std::string& bytes) {
+  return with(with(with(bytes, offsetof(Elf64_Ehdr, e_shoff), std::uint64_t{0}),
+                   offsetof(Elf64_Ehdr, e_shnum), std::uint16_t{0}),
+              offsetof(Elf64_Ehdr, e_shstrndx), std::uint16_t{0});
+}
+
 }  // namespace
+
+TEST_CASE("a file says the same of itself without its section table", "[inject][pure]") {
+  const test::TempDir dir;
+  int versions = 0;
+  for (const char* path : {"/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6",
+                           "/lib/x86_64-linux-gnu/libm.so.6", "/bin/sh", "/usr/bin/env"}) {
+    if (!fs::exists(path)) continue;
+    const std::string bytes = test::read_file(path);
+    if (bytes.compare(0, 4,
+                      "\x7f"
+                      "ELF") != 0 ||
+        bytes[EI_CLASS] != ELFCLASS64)
+      continue;
+    test::write_file(dir / "bare", without_sections(bytes));
+    const auto elf = [](const std::string& file) {
+      const ch::inject::Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+      return *ch::inject::read_elf(fd.get(), file);
+    };
+    const auto whole = elf(path), bare = elf(dir / "bare");
+    CAPTURE(path);
+    CHECK(bare.type == whole.type);
+    CHECK(bare.soname == whole.soname);
+    CHECK(bare.needed == whole.needed);
+    CHECK(bare.run_path == whole.run_path);
+    CHECK(bare.needed_versions == whole.needed_versions);
+    CHECK(bare.defined_versions == whole.defined_versions);
+    versions += static_cast<int>(bare.needed_versions.size() + bare.defined_versions.size());
+  }
+  CHECK(versions > 10);
+}
+
+#if defined(CHARLIE_HAVE_TRACER)
+TEST_CASE("what the system could not read is not called damaged", "[inject][tool]") {
+  const Shadowing f;
+  const std::string source = f.dir / "host" / soname;
+  test::write_file(source, f.whole);
+  int named = 0;
+  for (int k = 0;; ++k) {
+    test::Fault fault{[](long number) { return number == SYS_pread64; }};
+    fault.at = k;
+    fault.error = EIO;
+    fault.from = SYS_pread64;
+    fault.in_programs = false;
+    const test::Faulty ran =
+        test::run_with_fault({test::ch_fromhost(), "--no-ldconfig", "-p", source, f.image}, fault);
+    if (!ran.hit) break;
+    CAPTURE(k, ran.status, ran.err);
+    for (const char* wrong : {"damaged", "cut off", "not an ELF", "not a shared object"})
+      CHECK_FALSE(contains(ran.err, wrong));
+    named += contains(ran.err, "Input/output error") ? 1 : 0;
+    if (ran.status == 0) CHECK(f({"--remove"}).status == 0);
+  }
+  CHECK(named > 2);
+}
+#endif
 
 TEST_CASE("a file cut anywhere does not take the place of a library of the image",
           "[inject][tool]") {
@@ -148,10 +212,14 @@ TEST_CASE("a damaged file does not take the place of a library of the image", "[
     CAPTURE(c.says);
     f.refuses(f.inject(c.bytes), c.says);
   }
+  const auto remedy = [](const Ran& ran) { return ran.err.substr(ran.err.find("remedy: ")); };
+  CHECK(contains(remedy(f.inject("garbage")), "get the file anew"));
+  CHECK(contains(remedy(f.inject(cases[2].bytes)), "a host like the image's"));
   const Ran wrong_name = f.inject(test::read_file(inject_fixture("image/libfabric.so.1.2.3")));
   CHECK(wrong_name.status == 1);
   const Ran other = f.inject(test::read_file(inject_fixture("lib/libcharlie_user.so.1")));
   f.refuses(other, "soname is libcharlie_user.so.1");
+  CHECK(contains(remedy(other), "inject a library of that soname"));
 }
 
 TEST_CASE("a whole library takes the place of the image's, with a section table or without",
@@ -161,10 +229,7 @@ TEST_CASE("a whole library takes the place of the image's, with a section table 
   CAPTURE(whole.err);
   CHECK(whole.status == 0);
   CHECK(f({"--remove"}).status == 0);
-  const std::string without =
-      with(with(with(f.whole, offsetof(Elf64_Ehdr, e_shoff), std::uint64_t{0}),
-                offsetof(Elf64_Ehdr, e_shnum), std::uint16_t{0}),
-           offsetof(Elf64_Ehdr, e_shstrndx), std::uint16_t{0});
+  const std::string without = without_sections(f.whole);
   const Ran bare = f.inject(without, soname, {"--no-ldconfig"});
   CAPTURE(bare.err);
   CHECK(bare.status == 0);

@@ -35,12 +35,12 @@ namespace detail {
 /// Performs the steps in order and stops at the first that fails, with its index in
 /// the error. A last step Execute does not return on success.
 ///
-/// Effect on failure: descriptors are closed as `descriptors` says; a detached tree is
-/// gone with them; what was made in the image or in a layer that is kept is taken back, unless
-/// it is Execute that fails, in a container that stands, or peers have been admitted; namespaces
-/// that were entered stay entered, so the process can only report and end. Allocates nothing,
-/// touches no libc, may run between clone and exec. `first` skips steps that the caller has done by
-/// other means (clone's flags).
+/// Effect on failure: descriptors are closed as `descriptors` says; what was made in a layer that
+/// is kept is taken back, and what was made in the image is named, unless it is Execute that
+/// fails, in a container that stands, or peers have been admitted; namespaces that were entered
+/// stay entered, with what is mounted there, so the process can only report and end. Allocates
+/// nothing, touches no libc, may run between clone and exec. `first` skips steps that the caller
+/// has done by other means (clone's flags).
 ///
 /// Mount points are taken to exist, and the mount API to be there. Where a mount point
 /// that may be made is missing, or a filter hides the API from a kernel that has it, the
@@ -50,7 +50,7 @@ namespace detail {
 /// A kernel with `on_step(StepIndex, const Step&)` is told before each step; one with
 /// `on_joined(const Gathering&)`, which container it has come to; one with
 /// `on_skipped(const step::Bind&)`, which bind is left out since there is nothing to bind; one
-/// with `on_left(ZString)`, the path of what a failed launch has made and can't take back.
+/// with `on_left(ZString)`, the path of what a failed launch has made and does not take back.
 ///
 /// `execution` is what prepare() has made of this plan, for this time only: then nothing is
 /// allocated here. The plan is only read, so that threads can execute it at the same time.

@@ -79,26 +79,32 @@ template <kernel::Kernel K>
     part.made = made.ok();
     if (!made.ok() && made.error() != Errno::eexist) return made;
     if (part.opened == nullptr) continue;
-    const auto opened = kernel::openat(k, at, part.name, flags);
+    const bool top = kept && part.opened == &layer.directory;
+    const auto opened = kernel::openat(k, at, part.name, top ? kernel::o_directory : flags);
     if (!opened.ok()) return failed(opened);
     *part.opened = opened.value();
-    if (!kept || part.opened != &layer.directory) continue;
+    if (!top) continue;
     if (const auto apart = check_apart(k, a, layer); !apart.ok()) return apart;
+    // Until the kernel knows of the overlay: another that finds what we make could use it, while
+    // we are refused and remove it. Where there are no locks, what is made before stays.
+    const auto locked = kernel::try_lock(k, layer.directory);
+    if (locked.error() == Errno::eagain) return refused(Errno::ebusy);
+    layer.ours = locked.ok();
   }
   return {};
 }
 
-/// Removes what this run has made of the layer `s` and nobody has filled. Not where another
-/// container uses the layer (EBUSY): then the directories are its own. By descriptors, for the
-/// host's paths may lead nowhere by now.
+/// Removes what this run has made of the layer `s` and nobody has filled: of one that is not known
+/// to be ours the directory alone, if it is empty. By descriptors, for the host's paths may lead
+/// nowhere by now.
 template <kernel::Kernel K>
 [[gnu::noinline]] void take_back(K& k, const step::Overlay& s, const OpenLayer& layer) noexcept {
   if (s.kind != OverlayKind::directory) return;  // memory, which goes with us
   if (layer.made_record) (void)kernel::unlinkat(k, layer.directory, "made-over");
-  if (layer.made_work)
+  if (layer.ours && layer.made_work)
     for (const char* part : {"work/work", "work/index", "work"})
       (void)kernel::remove_directory(k, layer.directory, part);
-  if (layer.made_upper) (void)kernel::remove_directory(k, layer.directory, "upper");
+  if (layer.ours && layer.made_upper) (void)kernel::remove_directory(k, layer.directory, "upper");
   if (!layer.made) return;
   if (layer.directory == Fd::none) {  // it could not even be opened
     (void)kernel::remove_directory(k, Fd::cwd, s.directory.c_str());

@@ -20,6 +20,7 @@ struct Gathering;  // meet/gathering.hpp
 struct OpenLayer {
   Fd directory = Fd::none;
   Fd upper = Fd::none;
+  bool ours = false;  // nobody else can be using it
   bool made = false;  // the directory itself
   bool made_upper = false;
   bool made_work = false;
@@ -46,6 +47,7 @@ struct Assembling {
   bool in_root = false;               // it has been entered
   bool can_overlay = false;           // the plan allows one, if needed
   bool wants_overlay = false;         // a mount point was missing
+  bool in_memory = false;             // what is made in the tree
   kernel::RLimit file_size{};         // `ulimit -f`, once it has been asked for
   bool knows_file_size = false;
 

@@ -40,6 +40,13 @@ Result<void> want_overlay(K& k, Assembling& a, ImagePath place) noexcept {
   return {};
 }
 
+/// Notes that the step has made something in a tree that others write to or use at the same time:
+/// it stays there if the launch is refused, since one who has found it may use it by then. (A
+/// mount point can be removed from under another's mount, which goes with it.)
+inline void note_shared(Assembling& a, std::uint8_t made) noexcept {
+  if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::stays;
+}
+
 /// The mount point, where a missing one may be made: in the image if that is writable,
 /// else by starting over with an overlay (execute.hpp). For what is at `source`/`path`.
 template <kernel::Kernel K>
@@ -52,8 +59,11 @@ Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissin
     return at;
   }
   const kernel::MountPoint kind = mount_point_for(k, source, path);
-  CHARLIE_TRY(lift(kernel::make_in_root(k, a.root, destination.c_str(), kind, a.note_for(a.index)),
-                   destination.text));
+  std::uint8_t first = 0;
+  const auto made =
+      lift(kernel::make_in_root(k, a.root, destination.c_str(), kind, first), destination.text);
+  note_shared(a, first);
+  if (!made) return failure(made.error());
   return open_mount_point(k, a, destination);
 }
 
@@ -86,10 +96,19 @@ bool is_same(K& k, Fd one, Fd other) noexcept {
 }
 
 /// Does `error` mean that the thing is simply not there, or not of the kind that is looked for?
-/// move_mount says EINVAL where one of the two is a directory and the other is none.
 [[nodiscard]] constexpr bool is_missing(const Error& error) noexcept {
-  return error.code == Errno::enoent || error.code == Errno::enotdir ||
-         (error.code == Errno::einval && error.operation == kernel::Call::move_mount);
+  return error.code == Errno::enoent || error.code == Errno::enotdir;
+}
+
+/// move_mount; ENOTDIR where one of the two is a directory and the other is none, for which the
+/// kernel says EINVAL as for much else.
+template <kernel::Kernel K>
+Result<void> attach(K& k, Fd tree, Fd mount_point, ZString destination) noexcept {
+  auto moved = kernel::move_mount(k, tree, mount_point);
+  if (moved.error() == Errno::einval &&
+      mount_point_for(k, tree, "") != mount_point_for(k, mount_point, ""))
+    moved.raw = -static_cast<long>(Errno::enotdir);
+  return lift(moved, destination);
 }
 
 /// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
@@ -112,7 +131,7 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
   const auto at = need_mount_point(k, a, destination, if_missing, tree.get(), "");
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
-  return lift(kernel::move_mount(k, tree.get(), mount_point.get()), destination.text);
+  return attach(k, tree.get(), mount_point.get(), destination.text);
 }
 
 }  // namespace detail
@@ -226,9 +245,12 @@ Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
     CHARLIE_TRY(detail::want_overlay(k, a, s.destination));
     return failure(state.error);
   }
-  return lift(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str(),
-                                a.note_for(a.index)),
-              s.destination.text);
+  std::uint8_t first = 0;
+  const auto made =
+      lift(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str(), first),
+           s.destination.text);
+  detail::note_shared(a, first);
+  return made;
 }
 
 template <kernel::Kernel K>

@@ -88,6 +88,7 @@ template <kernel::Kernel K>
   // there can be no index (without privilege, for one) it refuses all the same, and does without.
   if (kept) CHARLIE_TRY(lift(kernel::fsconfig_set(k, context, "index", "on"), "index"));
   const auto created = lift(kernel::fsconfig_create(k, context), name);
+  layer.ours = created || (layer.ours && created.error().code != Errno::ebusy);
   if (!created) return failure(why_no_overlay(k, a, created.error()));
   if (!record.view().empty())
     CHARLIE_TRY(lift(write_layer_record(k, a, layer, record.view()), name));
@@ -113,9 +114,10 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   const ScopedFd context(k, a.descriptors, *opened);
   OpenLayer layer;
   const Result<Fd> merged = detail::merge(k, a, s, context.get(), layer);
-  if (s.kind == OverlayKind::directory && (merged || merged.error().code != Errno::ebusy)) {
-    a.layer = layer;  // it is ours
+  if (s.kind == OverlayKind::directory) {
+    a.layer = layer;
   } else {
+    a.in_memory = true;
     if (layer.directory != Fd::none) a.release(k, layer.directory);
     if (layer.upper != Fd::none) a.release(k, layer.upper);
   }

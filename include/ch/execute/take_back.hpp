@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. A run that is refused leaves the image, and the user's layer over it, as they were:
-// what its steps have made there is removed again, the last first. Each step has noted the
-// first of its names that was missing, so that and all below it are new; of these go empty
-// directories, empty files and links. Runs between clone and exec.
+// Floor 3b. A run that is refused leaves the user's layer as it was: what its steps have made
+// there is removed again, the last first. Each step has noted the first of its names that was
+// missing, so that and all below it are new; of these go empty directories, empty files and
+// links. What others may use by now, such as a mount point in the image, stays and is named. Runs
+// between clone and exec.
 #pragma once
 
 #include "ch/execute/perform_overlay.hpp"
@@ -43,44 +44,38 @@ kernel::Returned<void> remove_made(K& k, Fd base, std::string_view names) noexce
   return removed;
 }
 
-/// Once we are in the container, what is mounted keeps its mount points busy; what covers
-/// another goes first.
+/// Tells a kernel with `on_left(ZString)` of what `step` has made and what stays.
 template <kernel::Kernel K>
-void unmount_all(K& k, const Assembling& a) noexcept {
-  for (std::size_t i = a.steps.size(); i-- > 0;)
-    if (const ImagePath* destination = destination_of(a.steps[i]))
-      (void)kernel::umount2(k, destination->c_str(), kernel::mnt_detach);
+void name_left([[maybe_unused]] K& k, [[maybe_unused]] const Step& step) noexcept {
+  if constexpr (requires { k.on_left(ZString()); }) k.on_left(destination_of(step)->text);
 }
 
-/// Takes back what the steps have made. What can't be, such as a link that took the place of
-/// another, is told to a kernel with `on_left(ZString)`.
+/// Takes back what the steps have made, or names it.
 template <kernel::Kernel K>
 [[gnu::noinline]] void take_back(K& k, Assembling& a) noexcept {
-  bool made = a.layer.directory != Fd::none;
-  for (const std::uint8_t note : a.made) made = made || note != 0;
-  if (!made) return;
-  if (a.in_root)
-    unmount_all(k, a);
-  else
-    take_down_workshop(k, a);
-  const Fd base = a.layer.directory == Fd::none ? a.image_directory : a.layer.upper;
   for (std::size_t i = a.made.size(); i-- > 0;) {
     if (a.made[i] == 0) continue;
     TextBuffer<kernel::RootWalk::max_path> place;
-    auto gone = locate_made(k, a, a.steps[i], place);
+    bool left = a.made[i] == kernel::stays;
+    if (!left) left = !locate_made(k, a, a.steps[i], place).ok();
     std::string_view names = place.view();
-    for (unsigned n = kernel::count_names(names); gone.ok() && n >= a.made[i]; --n) {
-      gone = remove_made(k, base, names);
-      if (gone.error() == Errno::enoent) gone = {};  // it had not come to that
+    for (unsigned n = kernel::count_names(names); !left && n >= a.made[i]; --n) {
+      const auto gone = remove_made(k, a.layer.upper, names);
+      left = !gone.ok() && gone.error() != Errno::enoent;  // it had not come to that
       names = head(names, names.rfind('/'));
     }
-    const bool left = !gone.ok() || a.made[i] == kernel::replaced_link;
     a.made[i] = 0;
-    if (!left) continue;
-    if constexpr (requires { k.on_left(ZString()); }) k.on_left(destination_of(a.steps[i])->text);
+    if (left) name_left(k, a.steps[i]);
   }
   for (const Step& step : a.steps)
     if (const auto* layer = std::get_if<step::Overlay>(&step)) take_back(k, *layer, a.layer);
+}
+
+/// For a container that stands, and whose program can't be started: names all that was made.
+template <kernel::Kernel K>
+void name_all_made(K& k, const Plan& plan, std::span<const std::uint8_t> made) noexcept {
+  for (std::size_t i = 0; i < made.size(); ++i)
+    if (made[i] != 0) name_left(k, plan.steps[i]);
 }
 
 }  // namespace ch::detail

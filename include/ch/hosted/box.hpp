@@ -115,6 +115,8 @@ class Box {
                                    Arena& arena) const {
     if constexpr (has<SubordinateIds>)
       if (const auto& problem = std::get<SubordinateIds>(values_).problem()) return *problem;
+    if (std::apply([](const auto&... value) { return (detail::has_nul(value) || ...); }, values_))
+      return detail::cut_text("describe the container");
     Outcome<container_type> made = container(arena);
     if (!made) return made.error();
     ImageRoot<> image;

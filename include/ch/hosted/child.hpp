@@ -5,6 +5,9 @@
 #pragma once
 
 #include <poll.h>
+#include <sys/wait.h>
+
+#include <algorithm>
 
 #include "ch/hosted/duration.hpp"
 #include "ch/hosted/peer_report.hpp"
@@ -110,11 +113,21 @@ class Child {
   [[nodiscard]] bool ends_within(Duration time) const noexcept {
     const detail::Deadline deadline(time);
     for (;;) {
-      const int left_ms = deadline.left_ms();
+      int left_ms = deadline.left_ms();
+      if (!handles_.pidfd) {
+        if (has_ended()) return true;
+        left_ms = std::min(left_ms, 10);
+      }
       pollfd ending{handles_.pidfd.get(), POLLIN, 0};
       if (::poll(&ending, 1, left_ms) > 0) return true;
-      if (left_ms == 0) return false;
+      if (deadline.left_ms() == 0) return !handles_.pidfd && has_ended();
     }
+  }
+  /// Or been waited for by somebody else. Leaves it to be waited for.
+  [[nodiscard]] bool has_ended() const noexcept {
+    siginfo_t info{};
+    return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||
+           info.si_pid != 0;
   }
   [[nodiscard]] Outcome<ExitStatus> reap() {
     if (!ended_ && pid_ == Pid::none)

@@ -30,9 +30,8 @@ class Given {
 
   [[nodiscard]] const std::string& str() const noexcept { return text_; }
   /// For calls that take a text up to its NUL: empty if there is one before the end.
-  [[nodiscard]] const char* c_str() const noexcept {
-    return text_.find('\0') == std::string::npos ? text_.c_str() : "";
-  }
+  [[nodiscard]] const char* c_str() const noexcept { return has_nul() ? "" : text_.c_str(); }
+  [[nodiscard]] bool has_nul() const noexcept { return text_.find('\0') != std::string::npos; }
   [[nodiscard]] std::string_view view() const noexcept { return text_; }
   [[nodiscard]] bool empty() const noexcept { return text_.empty(); }
 

@@ -38,6 +38,8 @@ class HostIntegratedBox {
   /// See Plannable.
   [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
                                    Arena& arena) const {
+    if (detail::has_nul(hostname_) || (layer_ && detail::has_nul(*layer_)))
+      return detail::cut_text("describe the container");
     const auto binds = views<UserBind>(arena, binds_);
     const auto links = views<UserLink>(arena, links_);
     const auto files = views<UserFile>(arena, files_);

@@ -73,6 +73,13 @@ namespace detail {
   return failure;
 }
 
+/// A text that the kernel would take up to a NUL inside.
+[[nodiscard]] inline Failure cut_text(const char* attempted) {
+  Failure failure = failed_call(static_cast<int>(Errno::einval), attempted);
+  failure.cause = "a text has a NUL inside, where its reader would see its end";
+  return failure;
+}
+
 [[nodiscard]] inline Failure no_memory() {
   return explain_failure(
       {Errno::enomem, kernel::Call::none, StepIndex::none, {}, "too little memory"}, {});

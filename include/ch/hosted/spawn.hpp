@@ -162,13 +162,9 @@ auto with_program_plan(const B& box, const Command& command, const Options& opti
                        std::span<const step::Redirect> streams, Use use)
     -> decltype(use(std::declval<const Plan&>(), std::declval<Arena&>())) {
   const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
-  bool cut = has_nul(options.directory.str());
+  bool cut = options.directory.has_nul();
   for (const std::string& word : command.words()) cut = cut || has_nul(word);
-  if (cut) {
-    Failure wrong = failed_call(EINVAL, "pass the command and its directory");
-    wrong.cause = "a text of them has a NUL inside, where the program would see its end";
-    return wrong;
-  }
+  if (cut) return cut_text("pass the command and its directory");
   const std::vector<const char*> argv = command.argv();
   const std::vector<InnerEdit> edits = edits_of(options);
   const Request request{argv.empty() ? nullptr : argv.data(),

@@ -111,6 +111,19 @@ struct Hostname {
 };
 [[nodiscard]] inline Hostname hostname(Given name) { return {std::move(name)}; }
 
+namespace detail {
+
+/// Has the value a text with a NUL inside that may also be empty? The others are refused for
+/// being empty then.
+template <class V>
+[[nodiscard]] constexpr bool has_nul(const V&) noexcept {
+  return false;
+}
+[[nodiscard]] inline bool has_nul(const Hostname& value) noexcept { return value.name.has_nul(); }
+[[nodiscard]] inline bool has_nul(const Layer& value) noexcept { return value.size.has_nul(); }
+
+}  // namespace detail
+
 /// One container for `count` processes that all say this, on one machine and as one user.
 struct Peers {
   Given tag{};

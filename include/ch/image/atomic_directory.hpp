@@ -15,7 +15,7 @@
 #include <memory>
 #include <thread>
 
-#include "ch/image/image_users.hpp"
+#include "ch/image/destination.hpp"
 #include "ch/image/left_over.hpp"
 #include "ch/image/renaming.hpp"
 #include "ch/image/under_name.hpp"
@@ -26,48 +26,21 @@ class AtomicDirectory {
  public:
   /// Takes the place beside `destination`, or waits for another run that makes the same there.
   /// Throws refused if something is there that may not be replaced, or if another process is
-  /// unpacking something else to the same name; interrupted.
-  AtomicDirectory(const std::string& destination, Replace replace, const Siblings& siblings = {})
-      : destination_(destination) {
-    std::string trimmed = destination;
-    while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
-    const std::size_t slash = trimmed.rfind('/');
-    name_ = slash == std::string::npos ? trimmed : trimmed.substr(slash + 1);
-    parent_path_ = slash == std::string::npos ? "." : slash == 0 ? "/" : trimmed.substr(0, slash);
-    if (name_.empty() || name_ == "." || name_ == "..")
-      throw UnpackError(Failure::refused, destination,
-                        "this is not the name of a directory that can be made",
-                        "give the image's own name, such as ./image");
-    holder_name_ = ".ch-tar2dir." + name_;
-    holder_path_ = parent_path_ + "/" + holder_name_;
-    if (holder_name_.size() > max_name)
-      throw UnpackError(Failure::refused, destination, "the name is too long",
-                        "choose one of at most " +
-                            std::to_string(max_name - holder_name_.size() + name_.size()) +
-                            " bytes");
-    parent_ = Descriptor(::open(parent_path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!parent_ && errno == ENOENT)
-      throw UnpackError(Failure::system, parent_path_,
-                        "there is no such directory to make the image in",
-                        "make it: mkdir -p " + parent_path_, ENOENT);
-    if (!parent_ && errno == ENOTDIR)
-      throw UnpackError(Failure::system, parent_path_,
-                        "this is not a directory, so no image can be made in it",
-                        "choose another place for the image", ENOTDIR);
-    if (!parent_) throw_errno("open directory", parent_path_);
+  /// unpacking something else to the same name; interrupted. `users` tells who uses an image, where
+  /// this process can't see it itself.
+  AtomicDirectory(const std::string& destination, Replace replace, const Siblings& siblings = {},
+                  UsersOf users = users_of)
+      : AtomicDirectory(destination, DestinationNames(destination), std::move(users)) {
     require_descriptors(parent_.get(), needed_descriptors);
     (void)look_under(parent_.get(), name_, destination_, replace);  // before we wait for others
-    try {
-      take_holder(siblings);
-      if (made_by_another_) return;
-      there_ = look_under(parent_.get(), name_, destination_, replace);
-      if (::mkdirat(holder_.get(), "image", 0700) != 0)
-        throw_errno("make directory in", holder_path_);
-      tree_ = open_directory(holder_.get(), "image");
-    } catch (...) {
-      discard();
-      throw;
+    take_holder(siblings);
+    if (made_by_another_) return;
+    there_ = look_under(parent_.get(), name_, destination_, replace);
+    if (::mkdirat(holder_.get(), "image", 0700) != 0) {
+      if (errno == EEXIST) throw_taken_over();
+      throw_errno("make directory in", holder_path_);
     }
+    tree_ = open_directory(holder_.get(), "image");
   }
   ~AtomicDirectory() { discard(); }
   AtomicDirectory(const AtomicDirectory&) = delete;
@@ -84,9 +57,10 @@ class AtomicDirectory {
   /// Gives the tree its name; or, if the report names a directory in it that enclosed all, that
   /// one. What was there goes, whole, unless containers use it: then it gets another name. The
   /// report is told of that, and of what could not be removed. Throws, and then all is as before.
-  void commit(UnpackReport& report, Sync sync, const UsersOf& users = users_of) {
+  void commit(UnpackReport& report, Sync sync) {
     if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
       throw_errno("write to the disk below", parent_path_);
+    if (is_taken_over()) throw_taken_over();
     const std::string& inner = report.stripped_directory;
     const std::string from = inner.empty() ? "image" : "image/" + inner;
     const Identity ours = identity(holder_.get(), from);
@@ -101,14 +75,24 @@ class AtomicDirectory {
     } else {
       old = replace_with(from);
     }
+    named_ = true;
     if (sync == Sync::before_naming) (void)::fsync(parent_.get());
     record_.finish(ours.inode, report);
-    if (there_.before == Before::image) keep_if_used(old, users, report);
+    if (there_.before == Before::image) keep_if_used(old, report);
     discard();
     report.left_behind = left_behind_;
   }
 
  private:
+  AtomicDirectory(const std::string& destination, const DestinationNames& names, UsersOf users)
+      : destination_(destination),
+        parent_path_(names.parent),
+        name_(names.name),
+        holder_name_(names.holder),
+        holder_path_(names.holder_path()),
+        parent_(names.open_parent()),
+        users_(std::move(users)) {}
+
   // For the work here and in the child, and to remove what was made if it fails.
   static constexpr std::size_t needed_descriptors = 24;
 
@@ -128,8 +112,10 @@ class AtomicDirectory {
     if (!lacks_flags(errno)) throw_errno("replace", destination_);
     // No exchange here (NFS, some of FUSE, a filter): there is a moment without an image. Who
     // dies in it leaves "old" and "new", which tells the next run to bring back the old one.
-    if (::renameat(holder_.get(), from.c_str(), holder_.get(), "new") != 0 ||
-        ::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
+    if (::renameat(holder_.get(), from.c_str(), holder_.get(), "new") != 0)
+      throw_errno("replace", destination_);
+    if (from == tree_at_) tree_at_ = "new";
+    if (::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
       throw_errno("replace", destination_);
     check("old", [&] { return rename("old", RENAME_NOREPLACE) == 0; });
     if (rename("new", RENAME_NOREPLACE) != 0) {
@@ -169,12 +155,12 @@ class AtomicDirectory {
 
   /// What running containers have as their root must stay what it is, so the image that we have
   /// replaced, `old` in the holder, gets a free name beside the new one.
-  void keep_if_used(const std::string& old, const UsersOf& users_of_image, UnpackReport& report) {
+  void keep_if_used(const std::string& old, UnpackReport& report) {
     std::vector<ImageUser> users;
     bool known = true;
     try {
       const Descriptor image = open_directory(holder_.get(), old.c_str());
-      users = users_of_image(image.get());
+      users = users_(image.get());
     } catch (const std::exception&) {
       known = false;
     }
@@ -207,6 +193,15 @@ class AtomicDirectory {
     return rename_with(holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags);
   }
 
+  /// Removes the holder that we have made, empty, if we get no further; its lock is still ours.
+  struct EmptyAgain {
+    const AtomicDirectory& self;
+    bool armed;
+    ~EmptyAgain() {
+      if (armed) (void)::unlinkat(self.parent_.get(), self.holder_name_.c_str(), AT_REMOVEDIR);
+    }
+  };
+
   /// Makes the holder, or takes over one that nobody holds, and locks it. Returns without it if
   /// another run has made the image meanwhile.
   void take_holder(const Siblings& siblings) {
@@ -216,13 +211,10 @@ class AtomicDirectory {
       Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
                              O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd && errno == ENOENT) continue;  // its owner finished just now
-      if (!fd) {
-        const int why = errno;
-        if (made) (void)::unlinkat(parent_.get(), holder_name_.c_str(), AT_REMOVEDIR);
-        throw_errno("open directory", holder_path_, why);
-      }
+      EmptyAgain unmake{*this, made};
+      if (!fd) throw_errno("open directory", holder_path_);
       struct stat ours {};
-      if (::fstat(fd.get(), &ours) != 0) throw_errno("look at", holder_name_);
+      if (::fstat(fd.get(), &ours) != 0) throw_errno("look at", holder_path_);
       if (ours.st_uid != ::geteuid())
         throw UnpackError(Failure::refused, holder_path_,
                           "this temporary directory belongs to another user");
@@ -238,13 +230,15 @@ class AtomicDirectory {
                             "if it is not, remove this directory");
       }
       if (!is_named(fd.get())) {  // whose it was has ended, before our open, or while we waited
+        unmake.armed = false;
         if (is_done(siblings)) return;
         record_ = {};
         continue;
       }
+      unmake.armed = false;
       holder_ = std::move(fd);
       if (waited && is_done(siblings)) {  // it has ended while it cleared away
-        if (keeps_used()) holder_.reset();
+        if (keeps_used(holder_.get(), users_)) holder_.reset();
         return discard();
       }
       if (!made) check_left_over();
@@ -310,26 +304,11 @@ class AtomicDirectory {
     try {
       refuse_unless_left_over(holder_.get(), holder_path_);
       bring_back();
-      if (keeps_used()) refuse_unless_left_over(holder_.get(), holder_path_);
+      if (keeps_used(holder_.get(), users_)) refuse_unless_left_over(holder_.get(), holder_path_);
     } catch (...) {
       holder_.reset();  // nothing in it is ours to discard
       throw;
     }
-  }
-
-  /// A replaced image that containers use, and whose run died before it could keep it, gets the
-  /// name that keeps it. Is there one, from now or from before? What can't be told is one.
-  [[nodiscard]] bool keeps_used() const noexcept try {
-    struct stat status {};
-    for (const char* name : {"image", "old"}) {
-      if (!status_of(holder_.get(), name, status) || !S_ISDIR(status.st_mode)) continue;
-      const Descriptor image = open_directory(holder_.get(), name);
-      if (looks_like_image(image.get()) && !users_of(image.get()).empty())
-        (void)::renameat(holder_.get(), name, holder_.get(), kept_name);
-    }
-    return status_of(holder_.get(), kept_name, status);
-  } catch (...) {
-    return true;
   }
 
   /// Undoes a replacement whose process died between its two renames.
@@ -371,8 +350,27 @@ class AtomicDirectory {
       if (left != WorkRecord::file_name) remove_tree(holder_.get(), left);
   }
 
+  /// Has another run put its own tree in the place of ours? On a network file system whose locks
+  /// are each machine's own, one elsewhere takes what is ours for a leftover.
+  [[nodiscard]] bool is_taken_over() const noexcept {
+    struct stat there {
+    }, ours{};
+    if (named_ || !tree_) return false;
+    if (::fstat(tree_.get(), &ours) != 0) return errno == ESTALE;
+    if (::fstatat(holder_.get(), tree_at_, &there, AT_SYMLINK_NOFOLLOW) != 0)
+      return errno == ENOENT || errno == ESTALE;
+    return ours.st_dev != there.st_dev || ours.st_ino != there.st_ino;
+  }
+  [[noreturn]] void throw_taken_over() {
+    holder_.reset();  // nothing in it is ours
+    throw UnpackError(Failure::refused, holder_path_,
+                      "another ch-tar2dir, which does not see our lock, has taken this over",
+                      "unpack to this name on one machine at a time");
+  }
+
   /// Removes holder and content; on failure leaves the rest to the next run.
   void discard() noexcept {
+    if (is_taken_over()) holder_.reset();
     if (!holder_) return;
     tree_.reset();
     for_cleaning_.reset();
@@ -390,6 +388,9 @@ class AtomicDirectory {
   std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
   Descriptor parent_, holder_, tree_;
   UnderName there_;
+  bool named_ = false;             // our tree has the name,
+  const char* tree_at_ = "image";  // or else this one in the holder
+  UsersOf users_;
   WorkRecord record_;
   std::optional<UnpackReport> made_by_another_;
   // So that there is memory to clean up with, also where the lack of it is why.

@@ -5,6 +5,8 @@
 // Source: image/atomic_directory.hpp.
 #pragma once
 
+#include "ch/image/image_mark.hpp"
+#include "ch/image/image_users.hpp"
 #include "ch/image/remove_tree.hpp"
 #include "ch/image/work_record.hpp"
 
@@ -35,6 +37,21 @@ inline void refuse_unless_left_over(int holder, const std::string& path) {
                       "this has the name of our temporary directory, but not the file " +
                           std::string(WorkRecord::file_name) + " that ours have",
                       "rename it, or remove it if nothing in it is of use");
+}
+
+/// A replaced image in `holder` that containers use, and whose run died before it could keep it,
+/// gets the name that keeps it. Is there one, from now or from before? What can't be told is one.
+[[nodiscard]] inline bool keeps_used(int holder, const UsersOf& users) noexcept try {
+  struct stat status {};
+  for (const char* name : {"image", "old"}) {
+    if (!status_of(holder, name, status) || !S_ISDIR(status.st_mode)) continue;
+    const Descriptor image = open_directory(holder, name);
+    if (looks_like_image(image.get()) && !users(image.get()).empty())
+      (void)::renameat(holder, name, holder, kept_name);
+  }
+  return status_of(holder, kept_name, status);
+} catch (...) {
+  return true;
 }
 
 }  // namespace ch::images

@@ -5,7 +5,10 @@
 // Source: man 2 ptrace, "Ptrace access mode checking"; man 7 unix, SCM_RIGHTS.
 #pragma once
 
+#include <poll.h>
 #include <sys/socket.h>
+
+#include <chrono>
 
 #include "ch/image/image_users.hpp"
 #include "ch/image/report_json.hpp"
@@ -15,8 +18,9 @@ namespace ch::images {
 /// Made before the function is called that is to ask.
 class OutsideUsers {
  public:
-  /// Throws what man 2 socketpair says.
-  OutsideUsers() {
+  /// Throws what man 2 socketpair says. `patience`: for an answer.
+  explicit OutsideUsers(std::chrono::milliseconds patience = std::chrono::seconds(10))
+      : patience_(patience) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
       throw_errno("make", "a pair of sockets");
@@ -28,12 +32,17 @@ class OutsideUsers {
   [[nodiscard]] int inside() const noexcept { return inside_.get(); }
   [[nodiscard]] int outside() const noexcept { return outside_.get(); }
 
-  /// Inside: as users_of(). Throws if the process outside can't tell.
+  /// Inside: as users_of(). Throws if the process outside can't tell, or not in time: it may be
+  /// looking at a file system that never replies.
   [[nodiscard]] std::vector<ImageUser> of(int image) const {
     ask(image);
     std::string text;
     while (text.empty() || text.back() != '\n') {
       char buffer[4096];
+      pollfd ready{inside_.get(), POLLIN, 0};
+      const int comes = ::poll(&ready, 1, static_cast<int>(patience_.count()));
+      if (comes == 0) throw_errno("learn", "who uses the image", ETIMEDOUT);
+      if (comes < 0) continue;
       const ssize_t n = ::read(inside_.get(), buffer, sizeof buffer);
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) throw_errno("learn", "who uses the image", n == 0 ? EPIPE : errno);
@@ -97,6 +106,7 @@ class OutsideUsers {
     if (n < 0) throw_errno("ask", "who uses the image");
   }
 
+  std::chrono::milliseconds patience_;
   Descriptor inside_, outside_;
 };
 

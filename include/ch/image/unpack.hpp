@@ -20,10 +20,10 @@ namespace ch::images {
 /// one is only wanted, a note in the report says so instead. Starts threads or a child, and
 /// leaves neither. If another run has made the same image while `destination` waited for it, its
 /// report is returned. An image that is replaced while processes use it is kept under another
-/// name, which the report has; `users` tells who does, where this process can't see it itself.
+/// name, which the report has.
 template <class OnWait>
 UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOptions& options,
-                    OnWait&& on_wait, const UsersOf& users = users_of) {
+                    OnWait&& on_wait) {
   if (destination.made_by_another()) return *destination.made_by_another();
   detail::Extracted made;
   if (options.containment != Containment::none) {
@@ -41,7 +41,7 @@ UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOpti
     if (!made.unavailable.empty())
       made.report->notes.push_back("extracted without a container: " + made.unavailable);
   }
-  destination.commit(*made.report, options.sync, users);
+  destination.commit(*made.report, options.sync);
   return *std::move(made.report);
 }
 

@@ -27,7 +27,9 @@ inline Input open_or_tidy(const std::string& archive, const std::string& destina
   return open_input(archive);
 } catch (const UnpackError&) {
   try {
-    const AtomicDirectory tidied(destination, options.replace);
+    struct stat status {};
+    const std::string left = DestinationNames(destination).holder_path();
+    if (::lstat(left.c_str(), &status) == 0) (void)AtomicDirectory(destination, options.replace);
   } catch (const std::exception&) {  // why we can't go on is what matters
   }
   throw;
@@ -53,7 +55,7 @@ inline UnpackReport unpack_opened(Input& input, const std::string& destination,
                                   const UnpackOptions& options, const UsersOf& users) {
   const UnpackEvents& events = options.events;
   const Siblings siblings{work_of(input, options), options.stop, events.on_wait};
-  AtomicDirectory directory(destination, options.replace, siblings);
+  AtomicDirectory directory(destination, options.replace, siblings, users);
   if (events.on_begin && !directory.made_by_another())
     events.on_begin(directory.before() == Before::image ? Makes::replacement : Makes::new_image);
   const EndTold told{events};
@@ -61,7 +63,7 @@ inline UnpackReport unpack_opened(Input& input, const std::string& destination,
   const auto show = [&](const InputWatch& watch) {
     if (events.on_progress) events.on_progress(watch.bytes_read, total);
   };
-  return unpack(input, directory, options, show, users);
+  return unpack(input, directory, options, show);
 }
 
 [[nodiscard]] inline ch::Failure failure_of(const UnpackError& e, const std::string& archive) {

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -93,27 +94,19 @@ class ElfReader {
     out_.bits = header.e_ident[EI_CLASS] == ELFCLASS64 ? 64 : 32;
     std::size_t segments = 0;
     if (::elf_getphdrnum(elf_, &segments) != 0) check<void>(nullptr);
+    std::vector<GElf_Phdr> loaded;
+    std::optional<GElf_Phdr> dynamic_segment;
     for (std::size_t i = 0; i < segments; ++i) {
       GElf_Phdr segment;
-      if (check(::gelf_getphdr(elf_, static_cast<int>(i), &segment)) != nullptr &&
-          segment.p_type == PT_INTERP)
-        out_.has_interpreter = true;
+      if (check(::gelf_getphdr(elf_, static_cast<int>(i), &segment)) == nullptr) continue;
+      if (segment.p_type == PT_INTERP) out_.has_interpreter = true;
+      if (segment.p_type == PT_LOAD) loaded.push_back(segment);
+      if (segment.p_type == PT_DYNAMIC) dynamic_segment = segment;
     }
-    // A file has one section of each of these kinds; one that lists the same bytes a thousand
-    // times over is damaged, or means to keep us busy.
-    std::vector<GElf_Word> seen;
-    for (Elf_Scn* s = nullptr; (s = check(::elf_nextscn(elf_, s))) != nullptr;) {
-      GElf_Shdr section;
-      if (check(::gelf_getshdr(s, &section)) == nullptr) continue;
-      if (section.sh_type != SHT_DYNAMIC && section.sh_type != SHT_GNU_verneed &&
-          section.sh_type != SHT_GNU_verdef && section.sh_type != SHT_DYNSYM)
-        continue;
-      if (std::find(seen.begin(), seen.end(), section.sh_type) != seen.end()) continue;
-      seen.push_back(section.sh_type);
-      if (section.sh_type == SHT_DYNAMIC) dynamic(s, section);
-      if (section.sh_type == SHT_GNU_verneed) versions_needed(s, section);
-      if (section.sh_type == SHT_GNU_verdef) versions_defined(s, section);
-      if (section.sh_type == SHT_DYNSYM) symbols(s, section);
+    if (header.e_shoff == 0) {
+      if (dynamic_segment) by_segments(*dynamic_segment, loaded);
+    } else {
+      by_sections();
     }
     // A program that can be put anywhere in memory is ET_DYN too, and libc.so.6 can be
     // executed: the flag decides, then the soname, then whether there is a loader to start.
@@ -127,6 +120,56 @@ class ElfReader {
 
  private:
   static constexpr std::size_t longest_name = 4096;
+
+  void by_sections() {
+    // A file has one section of each of these kinds; one that lists the same bytes a thousand
+    // times over is damaged, or means to keep us busy.
+    std::vector<GElf_Word> seen;
+    for (Elf_Scn* s = nullptr; (s = check(::elf_nextscn(elf_, s))) != nullptr;) {
+      GElf_Shdr section;
+      if (check(::gelf_getshdr(s, &section)) == nullptr) continue;
+      if (section.sh_type != SHT_DYNAMIC && section.sh_type != SHT_GNU_verneed &&
+          section.sh_type != SHT_GNU_verdef && section.sh_type != SHT_DYNSYM)
+        continue;
+      if (std::find(seen.begin(), seen.end(), section.sh_type) != seen.end()) continue;
+      seen.push_back(section.sh_type);
+      Elf_Data* const data = data_of(s);
+      const Elf_Data* const names = data_of(::elf_getscn(elf_, section.sh_link));
+      if (section.sh_type == SHT_DYNAMIC) dynamic(data, names);
+      if (section.sh_type == SHT_GNU_verneed) versions_needed(data, names, section.sh_info);
+      if (section.sh_type == SHT_GNU_verdef) versions_defined(data, names, section.sh_info);
+      if (section.sh_type == SHT_DYNSYM) symbols(data, names);
+    }
+  }
+
+  /// The same from what a loader goes by, of a file whose section table has been taken away.
+  void by_segments(const GElf_Phdr& segment, const std::vector<GElf_Phdr>& loaded) {
+    // What lies at `address`, as far as it can reach: the tables say how many, not how long.
+    const auto at = [&](std::uint64_t address, std::uint64_t most, Elf_Type type) -> Elf_Data* {
+      for (const GElf_Phdr& s : loaded)
+        if (address >= s.p_vaddr && address - s.p_vaddr < s.p_filesz)
+          return check(::elf_getdata_rawchunk(
+              elf_, static_cast<std::int64_t>(s.p_offset + (address - s.p_vaddr)),
+              std::min(most, s.p_filesz - (address - s.p_vaddr)), type));
+      return nullptr;
+    };
+    constexpr std::uint64_t all = ~std::uint64_t{0};
+    Elf_Data* const entries = check(::elf_getdata_rawchunk(
+        elf_, static_cast<std::int64_t>(segment.p_offset), segment.p_filesz, ELF_T_DYN));
+    std::map<std::int64_t, std::uint64_t> values;
+    GElf_Dyn entry;
+    for (int i = 0; entries != nullptr && ::gelf_getdyn(entries, i, &entry) != nullptr &&
+                    entry.d_tag != DT_NULL && spend(1);
+         ++i)
+      values.emplace(entry.d_tag, entry.d_un.d_val);
+    const Elf_Data* const names = at(values[DT_STRTAB], values[DT_STRSZ], ELF_T_BYTE);
+    dynamic(entries, names);
+    if (values.contains(DT_VERNEED))
+      versions_needed(at(values[DT_VERNEED], all, ELF_T_VNEED), names, values[DT_VERNEEDNUM]);
+    if (values.contains(DT_VERDEF))
+      versions_defined(at(values[DT_VERDEF], all, ELF_T_VDEF), names, values[DT_VERDEFNUM]);
+    symbols(at(values[DT_SYMTAB], all, ELF_T_SYM), names);
+  }
 
   /// `found`, from libelf. That counts what it could not read as not there, as it does what is
   /// damaged; only the system's own errno tells them apart. EINVAL is damage: an offset that no
@@ -148,8 +191,7 @@ class ElfReader {
 
   /// The name at `offset`; empty where there is none. libelf's elf_strptr goes through the whole
   /// section for each name if that does not end in NUL.
-  [[nodiscard]] std::string text(std::size_t section, std::size_t offset) {
-    const Elf_Data* data = data_of(::elf_getscn(elf_, section));
+  [[nodiscard]] std::string text(const Elf_Data* data, std::size_t offset) {
     if (data == nullptr || data->d_buf == nullptr || offset >= data->d_size) return {};
     const char* start = static_cast<const char*>(data->d_buf) + offset;
     const std::size_t size = std::min(data->d_size - offset, longest_name);
@@ -165,12 +207,11 @@ class ElfReader {
     }
     return found;
   }
-  void dynamic(Elf_Scn* s, const GElf_Shdr& section) {
-    Elf_Data* data = data_of(s);
+  void dynamic(Elf_Data* data, const Elf_Data* names) {
     bool new_style = false;
     GElf_Dyn entry;
     for (int i = 0; data != nullptr && ::gelf_getdyn(data, i, &entry) != nullptr && spend(1); ++i) {
-      const auto value = [&] { return text(section.sh_link, entry.d_un.d_val); };
+      const auto value = [&] { return text(names, entry.d_un.d_val); };
       if (entry.d_tag == DT_NULL) break;
       if (entry.d_tag == DT_NEEDED) out_.needed.push_back(value());
       if (entry.d_tag == DT_SONAME) out_.soname = value();
@@ -181,19 +222,18 @@ class ElfReader {
       }
     }
   }
-  void versions_needed(Elf_Scn* s, const GElf_Shdr& section) {
-    Elf_Data* data = data_of(s);
+  void versions_needed(Elf_Data* data, const Elf_Data* names, std::size_t count) {
     std::size_t offset = 0;
-    for (std::size_t i = 0; data != nullptr && i < section.sh_info && spend(1); ++i) {
+    for (std::size_t i = 0; data != nullptr && i < count && spend(1); ++i) {
       GElf_Verneed need;
       if (::gelf_getverneed(data, static_cast<int>(offset), &need) == nullptr) return;
-      const std::string file = text(section.sh_link, need.vn_file);
+      const std::string file = text(names, need.vn_file);
       std::size_t at = offset + need.vn_aux;
       for (unsigned j = 0; j < need.vn_cnt && spend(1 + file.size()); ++j) {
         GElf_Vernaux version;
         if (::gelf_getvernaux(data, static_cast<int>(at), &version) == nullptr) break;
         if ((version.vna_flags & VER_FLG_WEAK) == 0)
-          out_.needed_versions.push_back({file, text(section.sh_link, version.vna_name)});
+          out_.needed_versions.push_back({file, text(names, version.vna_name)});
         if (version.vna_next == 0) break;
         at += version.vna_next;
       }
@@ -201,28 +241,25 @@ class ElfReader {
       offset += need.vn_next;
     }
   }
-  void versions_defined(Elf_Scn* s, const GElf_Shdr& section) {
-    Elf_Data* data = data_of(s);
+  void versions_defined(Elf_Data* data, const Elf_Data* names, std::size_t count) {
     std::size_t offset = 0;
-    for (std::size_t i = 0; data != nullptr && i < section.sh_info && spend(1); ++i) {
+    for (std::size_t i = 0; data != nullptr && i < count && spend(1); ++i) {
       GElf_Verdef definition;
       GElf_Verdaux name;
       if (::gelf_getverdef(data, static_cast<int>(offset), &definition) == nullptr) return;
       if ((definition.vd_flags & VER_FLG_BASE) == 0 &&
           ::gelf_getverdaux(data, static_cast<int>(offset + definition.vd_aux), &name) != nullptr)
-        out_.defined_versions.push_back(text(section.sh_link, name.vda_name));
+        out_.defined_versions.push_back(text(names, name.vda_name));
       if (definition.vd_next == 0) return;
       offset += definition.vd_next;
     }
   }
-  void symbols(Elf_Scn* s, const GElf_Shdr& section) {
+  void symbols(Elf_Data* data, const Elf_Data* names) {
     constexpr std::string_view wanted = "fi_prov_ini";
     // Most files have not even a name like this among the thousands of theirs.
-    const Elf_Data* names = data_of(::elf_getscn(elf_, section.sh_link));
     if (names == nullptr || names->d_buf == nullptr ||
         ::memmem(names->d_buf, names->d_size, wanted.data(), wanted.size()) == nullptr)
       return;
-    Elf_Data* data = data_of(s);
     GElf_Sym symbol;
     for (int i = 0; data != nullptr && ::gelf_getsym(data, i, &symbol) != nullptr; ++i) {
       const std::size_t at = symbol.st_name;

@@ -23,14 +23,18 @@ namespace detail {
 
 class WholenessCheck {
  public:
-  WholenessCheck(int fd, std::uint64_t file_size)
-      : elf_(::elf_begin(fd, ELF_C_READ, nullptr), &::elf_end), size_(file_size) {}
+  WholenessCheck(int fd, std::uint64_t file_size, std::string_view path)
+      : elf_((errno = 0, ::elf_begin(fd, ELF_C_READ, nullptr)), &::elf_end),
+        size_(file_size),
+        path_(path) {}
 
   [[nodiscard]] Wholeness operator()() {
     out_.problem = header_problem();
     if (out_.problem.empty()) out_.problem = segment_problem();
     if (out_.problem.empty()) out_.problem = dynamic_problem();
     if (out_.problem.empty()) out_.problem = section_problem();
+    // libelf calls damaged what the system could not read; EINVAL is an offset that no file has.
+    if (!out_.problem.empty() && errno != 0 && errno != EINVAL) throw_errno("read", path_);
     return std::move(out_);
   }
 
@@ -189,6 +193,7 @@ class WholenessCheck {
 
   std::unique_ptr<Elf, decltype(&::elf_end)> elf_;
   std::uint64_t size_;
+  std::string_view path_;
   GElf_Ehdr header_{};
   std::vector<GElf_Phdr> loaded_;
   std::optional<GElf_Phdr> dynamic_;
@@ -201,7 +206,7 @@ class WholenessCheck {
 [[nodiscard]] inline Wholeness check_whole(const Descriptor& fd, std::string_view path) {
   [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
   const struct stat status = status_of(fd, path);
-  return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size))();
+  return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size), path)();
 }
 
 }  // namespace ch::inject

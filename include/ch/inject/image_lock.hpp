@@ -22,7 +22,7 @@ class ImageLock {
   static constexpr std::chrono::seconds patience{5};
 
   /// Throws InjectError if another one has the image for longer than `patience`, or when `stop`
-  /// becomes true.
+  /// becomes true; or if the image's name stands for another by then.
   explicit ImageLock(const ImageTree& tree, const std::atomic<bool>* stop = nullptr)
       : fd_(::openat(tree.root().get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
     if (!fd_) throw_errno("open image", tree.path());
@@ -40,6 +40,14 @@ class ImageLock {
             "wait until it has ended (fuser -v IMAGE shows whose it is), then run this again");
       std::this_thread::sleep_for(std::chrono::milliseconds(20));
     }
+    struct stat ours {
+    }, now{};
+    if (::fstat(fd_.get(), &ours) != 0) throw_errno("look at image", tree.path());
+    if (::stat(tree.path().c_str(), &now) != 0 || now.st_dev != ours.st_dev ||
+        now.st_ino != ours.st_ino)
+      throw InjectError(printable(tree.path()),
+                        "another image, or none, has taken this name while we waited for it",
+                        "run this again");
   }
 
  private:

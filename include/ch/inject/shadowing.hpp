@@ -66,20 +66,27 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   return found != nullptr && found->elf.type == ElfFile::Type::library ? found : nullptr;
 }
 
-/// Why a file, `whole` as it is, can't be used instead of the library `own`; empty: it can.
-/// `name` is what programs ask for, which the image's own soname need not be.
-[[nodiscard]] inline std::string why_not_instead_of(const FoundLibrary& own,
-                                                    const std::string& name,
-                                                    const std::optional<ElfFile>& elf,
-                                                    const Wholeness& whole) {
-  if (!elf) return "it is not an ELF file";
+/// Why a file can't be used instead of a library, and what to do. Empty: it can.
+struct Unfit {
+  std::string why, remedy;
+};
+
+/// The same of a file, `whole` as it is, and the library `own`. `name` is what programs ask for,
+/// which the image's own soname need not be.
+[[nodiscard]] inline Unfit why_not_instead_of(const FoundLibrary& own, const std::string& name,
+                                              const std::optional<ElfFile>& elf,
+                                              const Wholeness& whole) {
+  constexpr const char* anew = "get the file anew, and compare its size with that of the original";
+  if (!elf) return {"it is not an ELF file", anew};
   if (!elf->same_machine(own.elf))
-    return "it is for " + machine_name(*elf) + ", and that for " + machine_name(own.elf);
-  if (!whole.problem.empty()) return whole.problem;
+    return {"it is for " + machine_name(*elf) + ", and that for " + machine_name(own.elf),
+            "take the library of a host like the image's, or an image like this host's"};
+  if (!whole.problem.empty()) return {whole.problem, anew};
   if (!own.elf.soname.empty() && whole.soname != own.elf.soname && whole.soname != name)
-    return (whole.soname.empty() ? "it has no soname"
-                                 : "its soname is " + printable(whole.soname)) +
-           ", and that of the image's " + printable(own.elf.soname);
+    return {
+        (whole.soname.empty() ? "it has no soname" : "its soname is " + printable(whole.soname)) +
+            ", and that of the image's " + printable(own.elf.soname),
+        "inject a library of that soname"};
   return {};
 }
 
@@ -107,13 +114,12 @@ void check_can_replace(const Descriptor& file, const std::string& source,
   for (const std::string& name : names) {
     const FoundLibrary* own = detail::shadowed(image, directory, name, elf);
     if (own == nullptr || earlier.find(own->path) != nullptr) continue;
-    const std::string why = detail::why_not_instead_of(*own, name, elf, whole);
-    if (!why.empty())
+    const detail::Unfit unfit = detail::why_not_instead_of(*own, name, elf, whole);
+    if (!unfit.why.empty())
       throw InjectError(printable(source),
                         "cannot inject (it would take the place of the image's " +
-                            printable(own->path) + ", but " + why + ')',
-                        "get the file anew, and compare its size with that of the original; or "
-                        "put it where no loader looks, with --dest");
+                            printable(own->path) + ", but " + unfit.why + ')',
+                        unfit.remedy + "; or put it where no loader looks, with --dest");
   }
 }
 

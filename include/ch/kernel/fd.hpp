@@ -70,6 +70,14 @@ Returned<Fd> dup3(K& k, Fd from, Fd to) noexcept {
   return detail::make<Fd>(k, Call::dup3, from, to, 0);
 }
 
+/// Locks what `fd` has open, for as long as that stays open anywhere; EAGAIN: another has locked
+/// it. man 2 flock.
+template <Kernel K>
+Returned<void> try_lock(K& k, Fd fd) noexcept {
+  constexpr unsigned lock_ex_nb = 2 | 4;
+  return detail::make<void>(k, Call::flock, fd, lock_ex_nb);
+}
+
 template <Kernel K>
 Returned<void> mkdirat(K& k, Fd directory, const char* path, unsigned mode) noexcept {
   return detail::make<void>(k, Call::mkdirat, directory, path, mode);

@@ -66,8 +66,9 @@ template <Kernel K>
   return make_names(k, root, names.view(), kind, first);
 }
 
-/// What make_link notes of a link that took the place of another, which is gone.
-inline constexpr std::uint8_t replaced_link = 255;
+/// In place of a number, what is noted of a thing that stays: of a link that took the place of
+/// another, which is gone, and of what others may use by now.
+inline constexpr std::uint8_t stays = 255;
 
 /// Where a link `path` is, or will be, as seen from inside `root`: names as locate writes them,
 /// with links followed but for the last.
@@ -104,7 +105,7 @@ template <Kernel K>
 /// `root` itself, or one that will lie over it. Another link of that name in `layer` is
 /// replaced. EEXIST: a file or directory of that name is in the way. Other errors: those of
 /// locate and make_names. Allocates nothing; safe between clone and exec. `first` as in
-/// make_names, or replaced_link.
+/// make_names, or `stays`.
 template <Kernel K>
 Returned<void> make_link(K& k, Fd root, Fd layer, std::string_view path, const char* target,
                          std::uint8_t& first) noexcept {
@@ -125,8 +126,10 @@ Returned<void> make_link(K& k, Fd root, Fd layer, std::string_view path, const c
   if (done.error() == Errno::eexist &&
       readlinkat(k, directory.value(), name, other, sizeof other).ok()) {
     done = unlinkat(k, directory.value(), name);
-    if (done.ok()) done = symlinkat(k, target, directory.value(), name);
-    first = replaced_link;
+    if (done.ok()) {
+      first = stays;
+      done = symlinkat(k, target, directory.value(), name);
+    }
   }
   (void)close(k, directory.value());
   return done;

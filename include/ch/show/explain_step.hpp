@@ -293,7 +293,7 @@ struct Explain {
         e.operation == kernel::Call::statx || e.operation == kernel::Call::readlinkat;
     const bool inside = e.path == destination && (looked_up || source != destination);
     if (e.code == Errno::exdev) return beneath_a_mount();
-    if (e.operation == kernel::Call::move_mount && e.code == Errno::einval)
+    if (e.operation == kernel::Call::move_mount && e.code == Errno::enotdir)
       return {"one is a directory and the other a file",
               "bind directories on directories and files on files"};
     if (is_missing_code(e.code) && inside)

@@ -1,0 +1,42 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// What is undone is undone backwards: of a name that was changed twice, what was there at first
+// comes back; of directories, those inside go first.
+
+#include <catch2/catch.hpp>
+
+#include "ch/inject/undo.hpp"
+#include "tests/support/files.hpp"
+
+using namespace ch::inject;
+namespace fs = std::filesystem;
+
+TEST_CASE("a name that was changed twice gets back what was there at first", "[inject][pure]") {
+  const test::TempDir dir;
+  const fs::path image = dir / "image";
+  fs::create_directories(image / "etc");
+  fs::create_directories(image / "ch" / kept_name);
+  test::write_file(image / "ch" / kept_name / "1", "at first");
+  test::write_file(image / "ch" / kept_name / "2", "after the first change");
+  test::write_file(image / "etc/file", "after the second change");
+  test::write_file(image / "ch" / journal_name, "{}");
+  Journal journal;
+  for (const std::uint64_t number : {1U, 2U})
+    journal.changes.push_back({"/etc", "file", number, true, 0});
+  CHECK(undo::all(ImageTree(image.string()), journal).empty());
+  CHECK(test::read_file(image / "etc/file") == "at first");
+  CHECK(fs::is_empty(image / "ch" / kept_name));
+  CHECK_FALSE(fs::exists(image / "ch" / journal_name));
+}
+
+TEST_CASE("directories that were made go with those in them", "[inject][pure]") {
+  const test::TempDir dir;
+  const fs::path image = dir / "image";
+  fs::create_directories(image / "opt/a/b");
+  fs::create_directories(image / "ch");
+  Journal journal;
+  journal.directories = {"/opt/a", "/opt/a/b"};
+  CHECK(undo::all(ImageTree(image.string()), journal).empty());
+  CHECK(fs::exists(image / "opt"));
+  CHECK_FALSE(fs::exists(image / "opt/a"));
+}
