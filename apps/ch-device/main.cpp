@@ -18,7 +18,7 @@
 
 namespace {
 
-using namespace ch::inject;
+using namespace ch::injection;
 using ch_device::Options;
 
 constexpr int exit_failure = 31;  // as ch-run's, whose place we take

@@ -17,7 +17,7 @@
 
 namespace {
 
-using namespace ch::inject;
+using namespace ch::injection;
 using ch_fromhost::Options;
 using ch_fromhost::Source;
 using ch_fromhost::Task;

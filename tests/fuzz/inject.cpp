@@ -18,7 +18,7 @@
 namespace fuzz {
 namespace {
 
-using namespace ch::inject;
+using namespace ch::injection;
 
 void put(int directory, const std::string& name, std::string_view content) {
   const int fd = ::openat(directory, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);

@@ -15,7 +15,7 @@ void run_target(std::string_view name, std::string_view input) {
       try {
         target.run(input);
       } catch (const ch::images::UnpackError&) {
-      } catch (const ch::inject::InjectError&) {
+      } catch (const ch::injection::InjectError&) {
       }
       return;
     }

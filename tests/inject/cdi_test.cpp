@@ -9,8 +9,8 @@
 #include "tests/inject/cdi_specs.hpp"
 #include "tests/support/files.hpp"
 
-using namespace ch::inject;
-using namespace ch::inject::cdi;
+using namespace ch::injection;
+using namespace ch::injection::cdi;
 using test::TempDir;
 using test::write_file;
 
@@ -200,7 +200,7 @@ TEST_CASE("a file of as many devices and mounts as its size allows is read, and 
   for (int i = 0; i < 60000; ++i)
     spec.devices[0].edits.mounts.push_back({"/etc", "/m/" + std::to_string(i), "", false});
   spec.devices[0].edits.mounts.push_back({"/usr", "/m/0", "", false});
-  ch::inject::cdi::detail::Resolver resolver;
+  ch::injection::cdi::detail::Resolver resolver;
   resolver.add({&spec, &spec.devices[0], {}});
   const auto binds = resolver.take().binds;
   CHECK(binds.size() == 60000);

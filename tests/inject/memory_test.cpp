@@ -27,7 +27,7 @@ TEST_CASE("all is done where there is no memory for a thread", "[inject][pure]")
   for (long k = 0; k < 20; ++k) {
     std::atomic<int> done = 0;
     before_failure = k;
-    ch::inject::in_parallel(40, [&done](std::size_t) { ++done; });
+    ch::injection::in_parallel(40, [&done](std::size_t) { ++done; });
     before_failure = -1;
     CHECK(done == 40);
   }

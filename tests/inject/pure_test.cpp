@@ -10,7 +10,7 @@
 #include "ch/inject/manifest.hpp"
 #include "ch/inject/sources.hpp"
 
-using namespace ch::inject;
+using namespace ch::injection;
 
 namespace {
 std::optional<ElfFile> elf(ElfFile::Type type, std::string soname = {}) {

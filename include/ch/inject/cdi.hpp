@@ -14,7 +14,7 @@
 
 #include "ch/inject/cdi_loader_cache.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 namespace detail {
 
@@ -53,4 +53,4 @@ inline std::string escaped(std::string_view text) {
   return text;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

@@ -10,7 +10,7 @@
 
 #include "ch/inject/cdi_parse.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 /// A symbolic link in the container.
 struct Link {
@@ -101,4 +101,4 @@ inline void add_hook(const Hook& hook, HookWork& work) {
   work.unknown.push_back(printable(text.substr(0, 200)));
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

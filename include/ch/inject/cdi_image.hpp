@@ -9,7 +9,7 @@
 #include "ch/inject/cdi_resolve.hpp"
 #include "ch/inject/planner.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 struct ImageEdits {
   std::vector<Request> requests;
@@ -58,4 +58,4 @@ struct ImageEdits {
   return edits;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

@@ -24,7 +24,7 @@
 #include "ch/policies/mount/user_binds.hpp"
 #include "ch/policies/mount/writable_layer.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 struct LoaderCache {
   std::string bytes;        // of etc/ld.so.cache; empty: the image has no ldconfig
@@ -298,4 +298,4 @@ inline std::string content_of(const Descriptor& fd) {
   return made;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

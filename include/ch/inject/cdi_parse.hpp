@@ -12,7 +12,7 @@
 #include "ch/inject/cdi_spec.hpp"
 #include "ch/inject/error.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 /// Larger files are refused: the largest real ones, of nodes with 16 GPUs, have 100 KiB.
 inline constexpr std::size_t largest_spec = std::size_t{4} << 20;
@@ -204,4 +204,4 @@ inline void check_version(const Field& field) {
   return spec_from_json(json);
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

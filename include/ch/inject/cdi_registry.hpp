@@ -14,7 +14,7 @@
 #include "ch/inject/cdi_yaml.hpp"
 #include "ch/inject/descriptor.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 inline const std::vector<std::string> usual_directories = {"/etc/cdi", "/var/run/cdi"};
 
@@ -158,4 +158,4 @@ class Registry {
   std::vector<std::string> problems_;
 };
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

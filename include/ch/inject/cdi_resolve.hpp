@@ -14,7 +14,7 @@
 #include "ch/inject/cdi_hooks.hpp"
 #include "ch/inject/cdi_registry.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 struct Resolution {
   std::vector<std::string> devices;  // KIND=NAME, as resolved
@@ -168,4 +168,4 @@ class Resolver {
   return result;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

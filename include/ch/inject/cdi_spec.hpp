@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 /// A device file. `path` is in the container, `host_path` on the host.
 struct DeviceNode {
@@ -104,4 +104,4 @@ struct DeviceRequest {
   return request;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

@@ -12,7 +12,7 @@
 
 #include "ch/inject/cdi_parse.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::injection::cdi {
 
 namespace detail {
 
@@ -78,4 +78,4 @@ inline Json json_of(const YAML::Node& node, YamlBudget& budget) {
   return spec_from_json(json);
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::injection::cdi

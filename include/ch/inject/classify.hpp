@@ -8,7 +8,7 @@
 
 #include "ch/inject/elf_file.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 enum class Kind {
   other,            // no destination of its own
@@ -98,4 +98,4 @@ namespace detail {
   return decide(v.by_path, v.path_rule);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -14,7 +14,7 @@
 #include "ch/inject/error.hpp"
 #include "ch/kernel/owned_fd.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 using Descriptor = kernel::OwnedFd;
 
@@ -115,4 +115,4 @@ inline std::vector<std::string> names_in(int fd, std::string_view path) {
   return names;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

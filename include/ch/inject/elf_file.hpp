@@ -19,7 +19,7 @@
 
 #include "ch/inject/error.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// "This file needs `version` of `file`", e.g. GLIBC_2.36 of libc.so.6.
 struct NeededVersion {
@@ -250,4 +250,4 @@ class ElfReader {
   return detail::ElfReader(fd, path).read();
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

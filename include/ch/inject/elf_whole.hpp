@@ -11,7 +11,7 @@
 #include "ch/inject/descriptor.hpp"
 #include "ch/inject/elf_file.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// What is wrong with a shared object, for people ("it is cut off: ..."), or nothing; and the
 /// name by which its dynamic section says it wants to be found.
@@ -204,4 +204,4 @@ class WholenessCheck {
   return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size))();
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -13,7 +13,7 @@
 #include <string>
 #include <string_view>
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// A failure to inject. Copyable, as exceptions must be.
 class InjectError : public std::exception {
@@ -95,4 +95,4 @@ class InjectError : public std::exception {
                     remedy_for(code), code);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

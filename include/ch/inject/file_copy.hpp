@@ -11,7 +11,7 @@
 
 #include "ch/inject/descriptor.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Can the kernel not copy between these files by this call, so that another one must?
 [[nodiscard]] constexpr bool must_copy_otherwise(int code) noexcept {
@@ -126,4 +126,4 @@ inline void remove_name(int directory, const std::string& name, std::string_view
   }
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

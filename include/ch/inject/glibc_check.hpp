@@ -9,7 +9,7 @@
 
 #include "ch/inject/image_libraries.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// An ELF file on its way into the image.
 struct Incoming {
@@ -91,4 +91,4 @@ void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries&
   }
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -16,7 +16,7 @@
 #include "ch/inject/image_tree.hpp"
 #include "ch/inject/loader_cache.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Which directories of the host libfabric's libraries come from; written by us.
 inline constexpr const char* fabric_configuration = "/etc/ld.so.conf.d/ch-ofi.conf";
@@ -171,4 +171,4 @@ class ImageLibraries {
   mutable std::map<std::string, std::optional<FoundLibrary>> seen_;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

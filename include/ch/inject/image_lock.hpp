@@ -12,7 +12,7 @@
 
 #include "ch/inject/image_tree.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Holds the image for one run of ours.
 class ImageLock {
@@ -46,4 +46,4 @@ class ImageLock {
   Descriptor fd_;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

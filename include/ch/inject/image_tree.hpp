@@ -13,7 +13,7 @@
 #include "ch/inject/descriptor.hpp"
 #include "ch/kernel/in_root.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 [[nodiscard]] inline std::string_view parent_of(std::string_view path) {
   const auto slash = path.rfind('/');
@@ -120,4 +120,4 @@ class ImageTree {
   mutable std::map<std::string, Descriptor> held_;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

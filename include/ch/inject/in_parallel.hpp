@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Calls `work(i)` for each i below `count`, in any order, and returns when all are done. After
 /// an exception no further one is begun, and the first is thrown here. Few things are not worth
@@ -42,4 +42,4 @@ void in_parallel(std::size_t count, const Work& work) {
   if (problem) std::rethrow_exception(problem);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -16,7 +16,7 @@
 #include "ch/inject/planner.hpp"
 #include "ch/inject/transaction.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 enum class Ldconfig { run, leave_out };
 
@@ -214,4 +214,4 @@ inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, Inje
   return report;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

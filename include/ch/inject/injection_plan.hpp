@@ -12,7 +12,7 @@
 
 #include "ch/inject/descriptor.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 namespace action {
 struct Copy {  // a file of the host: the very one that was looked at
@@ -92,4 +92,4 @@ void print(const InjectionPlan& plan, Sink&& sink) {
   for (const std::string& path : plan.unchanged) sink(printable(path) + " is there already");
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

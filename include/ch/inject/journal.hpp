@@ -13,7 +13,7 @@
 
 #include "ch/inject/image_tree.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 inline constexpr const char* own_directory = "/ch";
 inline constexpr const char* journal_name = ".ch-fromhost.journal";
@@ -148,4 +148,4 @@ template <std::integral T>
   }
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

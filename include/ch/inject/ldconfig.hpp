@@ -26,7 +26,7 @@
 #include "ch/plan/explain.hpp"
 #include "ch/policies/mount/image_root.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Writable, root inside, and no way out.
 using LdconfigBox = Container<NamespaceSet<ns::user, ns::mount, ns::pid, ns::net, ns::ipc>,
@@ -298,4 +298,4 @@ inline std::vector<std::string> check_cache(const ImageTree& tree,
   return warnings;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -10,7 +10,7 @@
 
 #include "ch/inject/image_libraries.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 namespace detail {
 
@@ -129,4 +129,4 @@ enum class Cray { none, slingshot, ugni };
          });
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

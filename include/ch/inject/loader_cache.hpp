@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ch::inject {
+namespace ch::injection {
 
 struct CachedLibrary {
   std::string soname, path;
@@ -49,4 +49,4 @@ struct CachedLibrary {
   return found;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -11,7 +11,7 @@
 #include "ch/inject/injection_plan.hpp"
 #include "ch/inject/journal.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// One thing that was injected. Size and time tell whether it still is what we put there.
 struct InjectedItem {
@@ -122,4 +122,4 @@ inline void describe_present(const ImageTree& tree, InjectedItem& item) {
          status.st_mtim.tv_sec == item.seconds && status.st_mtim.tv_nsec == item.nanoseconds;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

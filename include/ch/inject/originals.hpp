@@ -10,7 +10,7 @@
 
 #include "ch/inject/file_copy.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// A name in a held directory.
 struct Place {
@@ -134,4 +134,4 @@ inline void keep_original(const Place& from, const Place& to, std::string_view p
   copy_original(from, to, unfinished(to.name), path);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -13,7 +13,7 @@
 #include "ch/inject/shadowing.hpp"
 #include "ch/inject/sources.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// What about the host and its environment matters to a plan.
 struct HostSettings {
@@ -396,4 +396,4 @@ class Planner {
   InjectionPlan plan_;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

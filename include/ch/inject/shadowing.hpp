@@ -13,7 +13,7 @@
 #include "ch/inject/glibc_check.hpp"
 #include "ch/inject/in_parallel.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Is `soname` a part of the C library, which works with the others of the same build only?
 [[nodiscard]] inline bool is_part_of_libc(std::string_view soname) {
@@ -184,4 +184,4 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
           "LD_LIBRARY_PATH lead there what is to use it");
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

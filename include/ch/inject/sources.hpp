@@ -17,7 +17,7 @@
 
 #include "ch/inject/descriptor.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// One file that is wanted in the image.
 struct Request {
@@ -122,4 +122,4 @@ struct CommandOutput {
   return value;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -18,7 +18,7 @@
 #include "ch/inject/undo.hpp"
 #include "ch/types/text.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 class Transaction {
  public:
@@ -325,4 +325,4 @@ class Transaction {
   std::size_t guards_from_ = 0;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -8,7 +8,7 @@
 #include "ch/inject/journal.hpp"
 #include "ch/inject/originals.hpp"
 
-namespace ch::inject::undo {
+namespace ch::injection::undo {
 
 /// What our own directory is called as long as it must not exist: before there is a journal
 /// in it, and when that is about to go. Whoever finds it so removes it.
@@ -133,4 +133,4 @@ inline bool recover(const ImageTree& tree) {
   return text.has_value();
 }
 
-}  // namespace ch::inject::undo
+}  // namespace ch::injection::undo
