@@ -4,15 +4,15 @@
 #pragma once
 
 #include "apps/ch-device/option_table.hpp"
-#include "ch/inject/cdi.hpp"
+#include "ch/devices/cdi.hpp"
 
 namespace ch_device {
 
 struct Options {
   enum class Task { resolve, list, help, usage, version };
   Task task = Task::resolve;
-  std::vector<std::string> directories = ch::injection::cdi::usual_directories;
-  std::vector<ch::injection::cdi::DeviceRequest> requests;
+  std::vector<std::string> directories = ch::cdi::usual_directories;
+  std::vector<ch::cdi::DeviceRequest> requests;
   std::string image, cache_file, run;
   std::vector<char*> command_line;  // of ch-run
   bool quiet = false;
@@ -24,15 +24,15 @@ struct Options {
   const std::string value = item.value != nullptr ? item.value : "";
   switch (item.id) {
     case opt_cdi_dirs:
-      o.directories = ch::injection::cdi::split_directories(value);
+      o.directories = ch::cdi::split_directories(value);
       if (o.directories.empty()) o.problem = "--cdi-dirs needs a directory";
       break;
     case opt_device:
-      if (const auto request = ch::injection::cdi::parse_request(value))
+      if (const auto request = ch::cdi::parse_request(value))
         o.requests.push_back(*request);
       else
         o.problem = "a device is VENDOR/CLASS=NAME, such as nvidia.com/gpu=0: " +
-                    ch::injection::printable(value);
+                    ch::io::printable(value);
       break;
     case opt_image:
       o.image = value;
@@ -69,7 +69,7 @@ inline Options parse(int argc, char** argv) {
   Options o;
   const char* directories = std::getenv("CH_RUN_CDI_DIRS");
   if (directories != nullptr && *directories != '\0')
-    o.directories = ch::injection::cdi::split_directories(directories);
+    o.directories = ch::cdi::split_directories(directories);
   ch::cli::Parser parser(table, argc, argv);
   for (auto item = parser.next(); item.kind != Kind::end; item = parser.next()) {
     if (item.kind == Kind::operand) {

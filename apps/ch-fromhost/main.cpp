@@ -11,13 +11,15 @@
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
-#include "ch/inject/cdi_image.hpp"
+#include "ch/inject/device_files.hpp"
 #include "ch/inject/inject.hpp"
 #include "ch/version.hpp"
 
 namespace {
 
 using namespace ch::injection;
+namespace io = ch::io;
+namespace cdi = ch::cdi;
 using ch_fromhost::Options;
 using ch_fromhost::Source;
 using ch_fromhost::Task;
@@ -56,21 +58,21 @@ void print_help() {
 
 /// The files of a device, and links and warnings into `devices`.
 std::vector<Request> requests_of_device(const Options& o, const Source& source,
-                                        cdi::ImageEdits& devices) {
+                                        DeviceFiles& devices) {
   const char* variable = std::getenv("CH_RUN_CDI_DIRS");
   const std::string directories =
       o.cdi_directories.empty() && variable != nullptr ? variable : o.cdi_directories;
   const cdi::Registry registry(directories.empty() ? cdi::usual_directories
                                                    : cdi::split_directories(directories));
-  const auto resolution = cdi::resolve(registry, cdi::requested_devices(registry, source.value));
-  const auto edits = cdi::image_edits(resolution, source.destination);
+  const auto resolution = cdi::resolve(registry, requested_devices(registry, source.value));
+  const auto edits = device_files(resolution, source.destination);
   devices.links.insert(devices.links.end(), edits.links.begin(), edits.links.end());
   devices.warnings.insert(devices.warnings.end(), edits.warnings.begin(), edits.warnings.end());
   return edits.requests;
 }
 
 /// The files of one source.
-std::vector<Request> requests_of(const Options& o, const Source& source, cdi::ImageEdits& devices) {
+std::vector<Request> requests_of(const Options& o, const Source& source, DeviceFiles& devices) {
   if (source.id == ch_fromhost::opt_cdi) return requests_of_device(o, source, devices);
   std::vector<std::string> paths;
   std::string origin = "--path";
@@ -111,15 +113,15 @@ void print_plan(const InjectionPlan& plan, bool verbose) {
 }
 
 int inject_files(const Options& o, const ImageTree& tree) {
-  cdi::ImageEdits devices;
+  DeviceFiles devices;
   const auto requests = o.sources | ranges::views::transform([&](const Source& source) {
                           return requests_of(o, source, devices);
                         }) |
                         ranges::to<std::vector>() | ranges::actions::join;
   warn(devices.warnings);
   if (requests.empty())
-    throw InjectError({}, "empty file list",
-                      "see what the file or command lists; it must be a path a line");
+    throw io::Failed({}, "empty file list",
+                     "see what the file or command lists; it must be a path a line");
   std::optional<ImageLock> lock;
   if (!o.dry_run) {
     lock.emplace(tree, &ch::cli::stop_signals::requested);
@@ -135,7 +137,7 @@ int inject_files(const Options& o, const ImageTree& tree) {
   if (plan.needs_ldconfig && o.ldconfig) require_ldconfig(tree, planner.libraries().libc());
   if (o.dry_run || o.verbose) {
     line((o.dry_run ? "would inject into image: " : "injecting into image: ") +
-         printable(tree.path()));
+         io::printable(tree.path()));
     print_plan(plan, true);
   }
   if (o.dry_run) {
@@ -176,11 +178,11 @@ int remove_files(const Options& o, const ImageTree& tree) {
 
 int list_files(const Options& o, const ImageTree& tree) {
   for (const InjectedItem& item : read_manifest(tree).items) {
-    std::string text = printable(item.path);
+    std::string text = io::printable(item.path);
     if (o.verbose) {
-      if (!item.source.empty()) text += " <- " + printable(item.source);
-      if (!item.target.empty()) text += " -> " + printable(item.target);
-      text += " (" + printable(item.reason) +
+      if (!item.source.empty()) text += " <- " + io::printable(item.source);
+      if (!item.target.empty()) text += " -> " + io::printable(item.target);
+      text += " (" + io::printable(item.reason) +
               (item.original != 0 ? "; replaces a file of the image)" : ")");
       if (!is_unchanged(tree, item)) text += " [changed since]";
     }
@@ -189,7 +191,7 @@ int list_files(const Options& o, const ImageTree& tree) {
   return 0;
 }
 
-int fail(const InjectError& e) {
+int fail(const io::Failed& e) {
   std::fflush(stdout);
   std::fprintf(stderr, "ch-fromhost: error: %s\n", e.what());
   if (!e.remedy().empty()) std::fprintf(stderr, "ch-fromhost: remedy: %s\n", e.remedy().c_str());
@@ -209,20 +211,20 @@ int run(const Options& o) {
       case Task::remove:
         return remove_files(o, tree);
       case Task::print_libraries:
-        line(printable(ImageLibraries(tree).first_directory()));
+        line(io::printable(ImageLibraries(tree).first_directory()));
         return 0;
       case Task::print_fabric:
-        line(printable(Planner(tree, Manifest{}).fabric_directory()));
+        line(io::printable(Planner(tree, Manifest{}).fabric_directory()));
         return 0;
       default:
         return inject_files(o, tree);
     }
-  } catch (const InjectError& e) {
+  } catch (const io::Failed& e) {
     return fail(e);
   } catch (const std::bad_alloc&) {
-    return fail(InjectError({}, "out of memory", "raise the limit: ulimit -v"));
+    return fail(io::Failed({}, "out of memory", "raise the limit: ulimit -v"));
   } catch (const std::exception& e) {
-    return fail(InjectError({}, e.what()));
+    return fail(io::Failed({}, e.what()));
   }
 }
 
@@ -234,7 +236,7 @@ int main(int argc, char** argv) try {
   const Options o = ch_fromhost::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-fromhost: error: %s\nch-fromhost: remedy: see ch-fromhost --help\n",
-                 printable(o.problem).c_str());
+                 io::printable(o.problem).c_str());
     return exit_usage;
   }
   int status = 0;

@@ -18,15 +18,16 @@
 #include "ch/cli/usage.hpp"
 #include "ch/image/member_lister.hpp"
 #include "ch/image/outside_users.hpp"
-#include "ch/image/progress.hpp"
 #include "ch/image/subids.hpp"
 #include "ch/image/unpack.hpp"
 #include "ch/image/work.hpp"
+#include "ch/io/progress.hpp"
 #include "ch/version.hpp"
 
 namespace {
 
 using namespace ch::images;
+namespace io = ch::io;
 using ch_tar2dir::Options;
 using ch_tar2dir::Talk;
 using ch_tar2dir::Task;
@@ -86,7 +87,7 @@ void print_report(const Options& o, const UnpackReport& r) {
     json["in_use_by"] = nlohmann::json::array();
     for (const ImageUser& user : r.users)
       json["in_use_by"].push_back({{"pid", user.pid}, {"command", user.command}});
-    std::printf("%s\n", dump_json(json, 2).c_str());
+    std::printf("%s\n", io::dump_json(json, 2).c_str());
     return;
   }
   if (o.talk == Talk::quiet || r.made_by_another) return;  // the other one has said it
@@ -109,8 +110,8 @@ void print_report(const Options& o, const UnpackReport& r) {
 void refuse_of_another(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0 && status.st_uid != ::geteuid() && ::geteuid() != 0)
-    throw UnpackError(Failure::refused, path, "this exists and belongs to another user",
-                      "choose another name, or remove what is there yourself");
+    throw io::Failed(io::Reason::refused, path, "this exists and belongs to another user",
+                     "choose another name, or remove what is there yourself");
 }
 
 /// An image that a run that died has set aside gets its place back, though we can't go on.
@@ -123,7 +124,7 @@ void bring_back(const Options& o) {
 
 Input open_or_tidy(const Options& o) try {
   return open_input(o.archive);
-} catch (const UnpackError&) {
+} catch (const io::Failed&) {
   bring_back(o);
   throw;
 }
@@ -154,9 +155,9 @@ UnpackReport unpack(const Options& o) {
       std::fflush(stdout);
     }
   }
-  ProgressBar bar(size_of(input.stream.get()), o.talk == Talk::quiet || o.talk == Talk::json
-                                                   ? ProgressBar::Show::never
-                                                   : ProgressBar::Show::if_terminal);
+  io::ProgressBar bar(size_of(input.stream.get()), o.talk == Talk::quiet || o.talk == Talk::json
+                                                       ? io::ProgressBar::Show::never
+                                                       : io::ProgressBar::Show::if_terminal);
   const auto show = [&bar](const InputWatch& watch) { bar.update(watch.bytes_read); };
   return ch::images::unpack(
       input, directory, o.unpack, show,
@@ -166,11 +167,11 @@ UnpackReport unpack(const Options& o) {
 UnpackReport look(const Options& o) {
   const Input input = open_input(o.archive);
   const char* temporary = std::getenv("TMPDIR");
-  const Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
-                                O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const io::Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
+                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!place)
-    throw UnpackError(
-        Failure::system, temporary != nullptr ? temporary : "/tmp",
+    throw io::Failed(
+        io::Reason::system, temporary != nullptr ? temporary : "/tmp",
         std::string("can't open the directory for temporary files: ") + std::strerror(errno),
         "set TMPDIR to a directory that you may write", errno);
   MemberLister lister([&o](const Member& m) {
@@ -184,16 +185,16 @@ UnpackReport look(const Options& o) {
   return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
 }
 
-int fail(const Options& o, UnpackError e) {
-  e.in_archive(o.archive == "-" ? "standard input" : o.archive);
+int fail(const Options& o, io::Failed e) {
+  e.in_file(o.archive == "-" ? "standard input" : o.archive);
   std::fflush(stdout);
   std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());
   if (!e.remedy().empty()) std::fprintf(stderr, "ch-tar2dir: remedy: %s\n", e.remedy().c_str());
-  if (e.kind() == Failure::interrupted && ch::cli::stop_signals::which != 0) {
+  if (e.reason() == io::Reason::interrupted && ch::cli::stop_signals::which != 0) {
     // To die of the signal tells a shell script more than an exit status would.
     ch::cli::stop_signals::die();
   }
-  return e.kind() == Failure::usage ? exit_usage : exit_failure;
+  return e.reason() == io::Reason::usage ? exit_usage : exit_failure;
 }
 
 int run(Options& o) {
@@ -219,12 +220,12 @@ int run(Options& o) {
       if (o.task == Task::check) std::printf("%s is good\n", o.archive.c_str());
     }
     return 0;
-  } catch (const UnpackError& e) {
+  } catch (const io::Failed& e) {
     return fail(o, e);
   } catch (const std::bad_alloc&) {
-    return fail(o, out_of_memory());
+    return fail(o, io::out_of_memory());
   } catch (const std::exception& e) {
-    return fail(o, UnpackError(Failure::system, {}, e.what()));
+    return fail(o, io::Failed(io::Reason::system, {}, e.what()));
   }
 }
 

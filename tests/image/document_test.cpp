@@ -2,7 +2,7 @@
 //
 // The JSON documents of archives: read as nlohmann::json reads them, up to a number of levels.
 
-#include "ch/image/document.hpp"
+#include "ch/io/json.hpp"
 
 #include "tests/support/require.hpp"
 

@@ -242,7 +242,7 @@ TEST_CASE("wrong digests and sizes are refused before the image gets its name", 
     CAPTURE(what);
     const auto failure = failure_of([&] { unpack_bytes(test::archive_of(parts), dir / "i"); });
     REQUIRE(failure);
-    CHECK(failure->kind() != Failure::system);
+    CHECK(failure->reason() != ch::io::Reason::system);
     CHECK(fs::is_empty(dir.path()));
     ++cases;
   };
@@ -316,7 +316,7 @@ TEST_CASE("a document that is an index and a manifest at once is refused", "[ima
   const TempDir dir;
   const auto failure = failure_of([&] { unpack_bytes(test::archive_of(parts), dir / "i"); });
   REQUIRE(failure);
-  CHECK(failure->kind() == Failure::hostile);
+  CHECK(failure->reason() == ch::io::Reason::hostile);
 }
 
 TEST_CASE("of several images one is chosen by name", "[image][tool]") {

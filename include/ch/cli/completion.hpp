@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What the writers of completions (complete_bash.hpp, complete_zsh.hpp,
+// Floor 6a. What the writers of completions (complete_bash.hpp, complete_zsh.hpp,
 // complete_fish.hpp) know of a tool besides its table of options: what an argument or an
 // operand can be. Kept apart from the table because a tool that launches carries that
 // one with it. For programs that run at build time: allocates.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. One table of options per tool, and the parser that reads a command line by
+// Floor 6a. One table of options per tool, and the parser that reads a command line by
 // it. Help, usage, manual page and completion come from the same table (help.hpp).
 // GNU habits: --opt=value, --opt value, unambiguous prefixes, -vv, -fVALUE, options
 // between operands until "--". No heap, no libc: ch-run parses with it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6, for tools that have a libc, make something large and must not leave half of it:
+// Floor 6a, for tools that have a libc, make something large and must not leave half of it:
 // a signal asks them to stop, they clean up, and then die of it as if never asked.
 // Source: man 7 signal-safety; man 2 sigaction.
 #pragma once
@@ -19,8 +19,8 @@ extern "C" inline void charlie_request_stop(int signal) {
 }
 
 /// From here on SIGINT, SIGTERM and SIGHUP are requests, unless they are ignored, as under
-/// nohup: then they stay so. A write beyond `ulimit -f` is an error to report, not a death, and children can
-/// be waited for.
+/// nohup: then they stay so. A write beyond `ulimit -f` is an error to report, not a death, and
+/// children can be waited for.
 inline void take() {
   struct sigaction action {};
   action.sa_handler = charlie_request_stop;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Extraction in a container of our own: a child process whose root directory is
+// Floor 6b. Extraction in a container of our own: a child process whose root directory is
 // the new image and nothing else, without network, with two descriptors: the archive and
 // a pipe for the report. Whatever an archive makes a parser do, the child has no name for
 // any file of the host. Where a host allows no user namespaces, the entry checks of the
@@ -43,7 +43,7 @@ class SharedWatch {
   SharedWatch() {
     void* memory = ::mmap(nullptr, sizeof(InputWatch), PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw_errno("get memory", "");
+    if (memory == MAP_FAILED) io::throw_errno("get memory", "");
     watch_ = ::new (memory) InputWatch();
   }
   ~SharedWatch() { ::munmap(watch_, sizeof(InputWatch)); }
@@ -69,9 +69,9 @@ inline void send_answer(int fd, nlohmann::json& answer) {
   if (answer.contains("report")) {
     for (const nlohmann::json& note :
          std::exchange(answer["report"]["notes"], nlohmann::json::array()))
-      send_all(fd, dump_json({{"note", note}}) + '\n');
+      send_all(fd, io::dump_json({{"note", note}}) + '\n');
   }
-  send_all(fd, dump_json(answer) + '\n');
+  send_all(fd, io::dump_json(answer) + '\n');
 }
 
 /// What has come of such an answer, which may be of any length, line by line. The process
@@ -157,17 +157,17 @@ inline nlohmann::json extract_and_answer(Input& input, int report, int tree,
     // now if others may write its parent.
     struct stat made {
     }, entered{};
-    if (::fchdir(tree) != 0 || ::fstat(tree, &made) != 0) throw_errno("enter", "the new image");
+    if (::fchdir(tree) != 0 || ::fstat(tree, &made) != 0) io::throw_errno("enter", "the new image");
     const int null = ::fcntl(::open("/dev/null", O_RDWR | O_CLOEXEC), F_DUPFD_CLOEXEC, 10);
     const int out = ::fcntl(report, F_DUPFD_CLOEXEC, 10);
     const int in = ::fcntl(input.layout ? null : input.stream.get(), F_DUPFD_CLOEXEC, 10);
-    if (null < 0 || in < 0 || out < 0) throw_errno("prepare", "descriptors");
+    if (null < 0 || in < 0 || out < 0) io::throw_errno("prepare", "descriptors");
     for (int fd = 0; fd < 3; ++fd) ::dup2(null, fd);
     ::dup2(in, 3);
     ::dup2(out, report_fd);
     if (input.layout) input.layout->move_to(5);
     (void)input.stream.release();
-    input.stream = Descriptor(3);
+    input.stream = io::Descriptor(3);
     const int first_unused = 5 + (input.layout ? input.layout->size() : 0);
     if (::syscall(SYS_close_range, first_unused, ~0U, 0) != 0)
       for (int fd = first_unused; fd < 4096; ++fd) ::close(fd);
@@ -179,23 +179,23 @@ inline nlohmann::json extract_and_answer(Input& input, int report, int tree,
     } else {
       ::prctl(PR_SET_PDEATHSIG, SIGKILL);
       if (::getppid() != parent) ::_exit(1);
-      const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!root || ::fstat(root.get(), &entered) != 0) throw_errno("open", "the new image");
+      const io::Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!root || ::fstat(root.get(), &entered) != 0) io::throw_errno("open", "the new image");
       // Mounting by mount(2) takes a path all the same.
       if (entered.st_ino != made.st_ino || entered.st_dev != made.st_dev)
-        throw UnpackError(Failure::refused, {},
-                          "someone replaced the temporary directory while we were unpacking");
+        throw io::Failed(io::Reason::refused, {},
+                         "someone replaced the temporary directory while we were unpacking");
       watch.stop = options.stop;
       ::signal(SIGBUS, [](int) { ::_exit(archive_went_away); });
       answer["report"] = to_json(
           Extraction(input, root.get(), options, ModeRules{0}, watch, Reading::mapped).run());
     }
-  } catch (const UnpackError& e) {
+  } catch (const io::Failed& e) {
     answer = {{"error", to_json(e)}};
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
-    answer = {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
+    answer = {{"error", to_json(io::Failed(io::Reason::system, {}, e.what()))}};
   }
   return answer;
 }
@@ -244,8 +244,8 @@ class WaitedFor {
 /// Does this process have one thread only? The child of fork() has a copy of every lock that
 /// others held at that moment, and nobody to release it.
 inline bool has_one_thread() {
-  const Descriptor tasks(::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return !tasks || names_in(tasks.get()).size() == 1;
+  const io::Descriptor tasks(::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return !tasks || io::names_in(tasks.get()).size() == 1;
 }
 
 /// An image, or why there is no container to make it in.
@@ -255,7 +255,7 @@ struct Extracted {
 };
 
 /// Extracts `input` into the empty directory `tree`, in a container. `on_wait(watch)` is called
-/// ten times a second meanwhile, for a progress display. Throws UnpackError. Forks.
+/// ten times a second meanwhile, for a progress display. Throws io::Failed. Forks.
 template <class OnWait>
 Extracted extract_contained(Input& input, int tree, const UnpackOptions& options,
                             OnWait&& on_wait) {
@@ -263,12 +263,12 @@ Extracted extract_contained(Input& input, int tree, const UnpackOptions& options
   SharedWatch shared;
   InputWatch& watch = shared.get();
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
-  Descriptor from_child(ends[0]);
-  Descriptor to_parent(ends[1]);
+  if (::pipe2(ends, O_CLOEXEC) != 0) io::throw_errno("make", "a pipe");
+  io::Descriptor from_child(ends[0]);
+  io::Descriptor to_parent(ends[1]);
   const pid_t parent = ::getpid();
   const pid_t child = ::fork();
-  if (child < 0) throw_errno("start", "a process to extract in");
+  if (child < 0) io::throw_errno("start", "a process to extract in");
   if (child == 0) extract_in_child(input, to_parent.get(), tree, options, watch, parent);
   WaitedFor extracting(child);
   to_parent.reset();
@@ -289,25 +289,25 @@ Extracted extract_contained(Input& input, int tree, const UnpackOptions& options
     on_wait(watch);
     if (!from_child && extracting.ended(status)) break;
   }
-  if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
+  if (stopped) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
   if (WIFEXITED(status) && WEXITSTATUS(status) == archive_went_away) throw_archive_changed();
-  if (WIFEXITED(status) && WEXITSTATUS(status) == memory_went_out) throw out_of_memory();
+  if (WIFEXITED(status) && WEXITSTATUS(status) == memory_went_out) throw io::out_of_memory();
   if (reader.too_long())
-    throw UnpackError(Failure::hostile, {}, "the process that extracts sent nonsense");
+    throw io::Failed(io::Reason::hostile, {}, "the process that extracts sent nonsense");
   const nlohmann::json& answer = reader.answer();
   if (!answer.is_object())
-    throw UnpackError(Failure::system, {},
-                      "the process that extracts died" +
-                          (WIFSIGNALED(status) ? " of signal " + std::to_string(WTERMSIG(status))
-                                               : std::string()) +
-                          " without a report",
-                      "if it was killed for want of memory (dmesg), allow more");
+    throw io::Failed(io::Reason::system, {},
+                     "the process that extracts died" +
+                         (WIFSIGNALED(status) ? " of signal " + std::to_string(WTERMSIG(status))
+                                              : std::string()) +
+                         " without a report",
+                     "if it was killed for want of memory (dmesg), allow more");
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
   if (answer.contains("unavailable")) return {{}, answer.at("unavailable")};
   UnpackReport report = report_from_json(answer.at("report"));
   report.notes = std::move(reader.notes());
   if (report.stripped_directory.find('/') != std::string::npos)
-    throw UnpackError(Failure::system, {}, "the process that extracts sent nonsense");
+    throw io::Failed(io::Reason::system, {}, "the process that extracts sent nonsense");
   return {std::move(report), {}};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Who uses an image, asked from inside a user namespace: there the kernel lets nobody
+// Floor 6b. Who uses an image, asked from inside a user namespace: there the kernel lets nobody
 // look into processes outside. So a process that has stayed outside does it.
 // Source: man 2 ptrace, "Ptrace access mode checking"; man 7 unix, SCM_RIGHTS.
 #pragma once
@@ -23,12 +23,12 @@ class OutsideUsers {
   OutsideUsers() {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-      throw_errno("make", "a pair of sockets");
-    ours_ = Descriptor(ends[0]);
-    const Descriptor theirs(ends[1]);
+      io::throw_errno("make", "a pair of sockets");
+    ours_ = io::Descriptor(ends[0]);
+    const io::Descriptor theirs(ends[1]);
     const pid_t parent = ::getpid();
     looker_ = ::fork();
-    if (looker_ < 0) throw_errno("start", "a process to see who uses the image");
+    if (looker_ < 0) io::throw_errno("start", "a process to see who uses the image");
     if (looker_ != 0) return;
     ours_.reset();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
@@ -51,7 +51,7 @@ class OutsideUsers {
       char buffer[4096];
       const ssize_t n = ::read(ours_.get(), buffer, sizeof buffer);
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) throw_errno("learn", "who uses the image", n == 0 ? EPIPE : errno);
+      if (n <= 0) io::throw_errno("learn", "who uses the image", n == 0 ? EPIPE : errno);
       text.append(buffer, static_cast<std::size_t>(n));
     }
     std::vector<ImageUser> users;
@@ -85,7 +85,7 @@ class OutsideUsers {
     ssize_t n = 0;
     while ((n = ::sendmsg(ours_.get(), &message.header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
     }
-    if (n < 0) throw_errno("ask", "who uses the image");
+    if (n < 0) io::throw_errno("ask", "who uses the image");
   }
 
   /// Tells of each image that comes who uses it, until nobody can ask any more.
@@ -98,11 +98,11 @@ class OutsideUsers {
       if (first == nullptr) return;
       int fd = -1;
       std::memcpy(&fd, CMSG_DATA(first), sizeof fd);
-      const Descriptor image(fd);
+      const io::Descriptor image(fd);
       nlohmann::json users = nlohmann::json::array();
       for (const ImageUser& user : users_of(image.get()))
         users.push_back({{"pid", user.pid}, {"command", user.command}});
-      const std::string text = dump_json(users) + '\n';
+      const std::string text = io::dump_json(users) + '\n';
       for (std::string_view rest = text; !rest.empty();) {
         const ssize_t sent = ::send(socket, rest.data(), rest.size(), MSG_NOSIGNAL);
         if (sent < 0 && errno == EINTR) continue;
@@ -113,7 +113,7 @@ class OutsideUsers {
   } catch (...) {  // then it ends, and who asks is told so
   }
 
-  Descriptor ours_;
+  io::Descriptor ours_;
   pid_t looker_ = -1;
 };
 

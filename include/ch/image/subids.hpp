@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Owners other than the caller: a user namespace in which the caller is root and
+// Floor 6b. Owners other than the caller: a user namespace in which the caller is root and
 // the subordinate ids that an administrator gave him are 1, 2, 3 ... newuidmap and
 // newgidmap, privileged programs of the package uidmap, write the maps. Real root needs
 // neither: there every id is itself.
@@ -68,7 +68,7 @@ inline std::vector<IdRange> ranges_in(const char* file, const std::string& name)
   std::ifstream text(file);
   auto ranges = parse_subids(text, name, ::getuid());
   if (ranges.empty())
-    throw UnpackError(Failure::refused, file, "no subordinate ids for " + name, subids_remedy);
+    throw io::Failed(io::Reason::refused, file, "no subordinate ids for " + name, subids_remedy);
   return ranges;
 }
 
@@ -92,7 +92,7 @@ inline bool ran(const char* program, const std::vector<std::string>& arguments) 
 /// Real root's map: everyone is himself.
 inline bool wrote_identity(pid_t pid, const char* file) {
   const std::string path = "/proc/" + std::to_string(pid) + "/" + file;
-  const Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const io::Descriptor fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
   constexpr std::string_view map = "0 0 4294967295";
   return fd && ::write(fd.get(), map.data(), map.size()) == static_cast<ssize_t>(map.size());
 }
@@ -112,12 +112,12 @@ inline void enter_subids() {
     gids = detail::ranges_in("/etc/subgid", name);
   }
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
-  const Descriptor from(ends[0]);
-  Descriptor to(ends[1]);
+  if (::pipe2(ends, O_CLOEXEC) != 0) io::throw_errno("make", "a pipe");
+  const io::Descriptor from(ends[0]);
+  io::Descriptor to(ends[1]);
   const pid_t us = ::getpid();
   const pid_t helper = ::fork();  // it stays outside, where the maps are written from
-  if (helper < 0) throw_errno("start", "a process to write the id maps");
+  if (helper < 0) io::throw_errno("start", "a process to write the id maps");
   if (helper == 0) {
     to.reset();
     char byte = 0;
@@ -137,10 +137,10 @@ inline void enter_subids() {
   int status = 0;
   while (::waitpid(helper, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!alone) throw_errno("make", "a user namespace for --subids", why);
+  if (!alone) io::throw_errno("make", "a user namespace for --subids", why);
   if (status != 0)
-    throw UnpackError(Failure::refused, {}, "newuidmap or newgidmap is missing or has failed",
-                      detail::subids_remedy);
+    throw io::Failed(io::Reason::refused, {}, "newuidmap or newgidmap is missing or has failed",
+                     detail::subids_remedy);
 }
 
 }  // namespace ch::images

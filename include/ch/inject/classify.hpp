@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What kind of file one is, which decides where it goes. What it *is* comes
+// Floor 6c. What kind of file one is, which decides where it goes. What it *is* comes
 // first (its ELF header, soname, exported symbols, a #! line); only where that says
 // nothing does its path decide, by the rules of Charliecloud's ch-fromhost.
 // Source: ch-fromhost's manual page; man 7 fi_provider, "Loadable providers".

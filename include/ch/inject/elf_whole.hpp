@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Whether a shared object is whole, as far as its own tables tell: what a loader maps
+// Floor 6c. Whether a shared object is whole, as far as its own tables tell: what a loader maps
 // and follows must lie within the file. An ELF file has no checksum, so what is wrong inside a
 // whole one is not seen. Source: man 5 elf; the generic ABI, "Program Loading" and "Dynamic
 // Linking".
@@ -8,8 +8,8 @@
 
 #include <bit>
 
-#include "ch/inject/descriptor.hpp"
 #include "ch/inject/elf_file.hpp"
+#include "ch/io/descriptor.hpp"
 
 namespace ch::injection {
 
@@ -197,10 +197,10 @@ class WholenessCheck {
 
 }  // namespace detail
 
-/// Looks at the file open at `fd`, called `path`. Throws InjectError where it can't be read.
-[[nodiscard]] inline Wholeness check_whole(const Descriptor& fd, std::string_view path) {
+/// Looks at the file open at `fd`, called `path`. Throws io::Failed where it can't be read.
+[[nodiscard]] inline Wholeness check_whole(const io::Descriptor& fd, std::string_view path) {
   [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
-  const struct stat status = status_of(fd, path);
+  const struct stat status = io::status_of(fd, path);
   return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size))();
 }
 

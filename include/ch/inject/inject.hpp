@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Injecting host files into an image, and taking them out again: the plan becomes
+// Floor 6c. Injecting host files into an image, and taking them out again: the plan becomes
 // a transaction, ldconfig runs, the record is written, and only then it is decided. While
 // files are copied, ldconfig's container is made; while ldconfig runs, the record is.
 //
@@ -63,7 +63,7 @@ inline std::vector<std::string> finish_guarded(LdconfigRun& ldconfig, const Imag
   (void)ldconfig.finish(stop);
   const std::string notes = notes_path(tree);
   transaction.put_back(notes);
-  const std::string above(parent_of(notes));
+  const std::string above(io::parent_of(notes));
   return transaction.made(above) ? std::vector{above} : std::vector<std::string>{};
 }
 
@@ -73,10 +73,10 @@ template <class Work>
 void all_or_nothing(Transaction& transaction, const Work& work) {
   try {
     return work();
-  } catch (const InjectError& e) {
+  } catch (const io::Failed& e) {
     transaction.roll_back(e);
   } catch (const std::bad_alloc&) {
-    transaction.roll_back(InjectError({}, "out of memory", "raise the limit: ulimit -v", ENOMEM));
+    transaction.roll_back(io::Failed({}, "out of memory", "raise the limit: ulimit -v", ENOMEM));
   }
 }
 
@@ -156,16 +156,17 @@ inline InjectReport inject(const ImageTree& tree, const Manifest& before, Inject
 [[nodiscard]] inline InjectionPlan plan_removal(const ImageTree& tree, const Manifest& manifest) {
   InjectionPlan plan;
   for (const InjectedItem& item : manifest.items | ranges::views::reverse) {
-    const std::string directory(parent_of(item.path));
+    const std::string directory(io::parent_of(item.path));
     if (!is_unchanged(tree, item)) {
       std::string text =
-          printable(item.path) + " was changed since it was injected; it is left as it is";
+          io::printable(item.path) + " was changed since it was injected; it is left as it is";
       if (item.original != 0)
-        text += ", and what it replaced is kept as " + printable(kept_path(tree, item.original));
+        text +=
+            ", and what it replaced is kept as " + io::printable(kept_path(tree, item.original));
       plan.warnings.push_back(std::move(text));
       continue;
     }
-    Entry e{directory, std::string(base_of(item.path)), action::Erase{}, "it was injected"};
+    Entry e{directory, std::string(io::base_of(item.path)), action::Erase{}, "it was injected"};
     if (item.original != 0) {
       e.action = action::Restore{item.original};
       e.reason = "as it was before the injection";
@@ -183,7 +184,7 @@ inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, Inje
   if (manifest.items.empty()) return report;
   if (manifest.has_run_ldconfig && !manifest.had_loader_cache)
     if (const std::string cache = detail::cache_path(tree); tree.try_open_file(cache))
-      plan.entries.push_back({std::string(parent_of(cache)), std::string(base_of(cache)),
+      plan.entries.push_back({std::string(io::parent_of(cache)), std::string(io::base_of(cache)),
                               action::Erase{}, "the image had none"});
   plan.entries.push_back({tree.locate(own_directory), manifest_name, action::Erase{},
                           "nothing is injected any longer"});

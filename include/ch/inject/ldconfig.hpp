@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Runs the image's own ldconfig, so that its loader finds what was injected. In a
+// Floor 6c. Runs the image's own ldconfig, so that its loader finds what was injected. In a
 // container that holds the image, writable, and nothing else: no /dev, no /proc, no network,
 // no other process; as root inside. The program is the image's, and thus a stranger's.
 // Links between libraries are not its business here (-X): those that we want we make.
@@ -35,23 +35,23 @@ using LdconfigBox = Container<NamespaceSet<ns::user, ns::mount, ns::pid, ns::net
 /// The image's ldconfig, or none.
 [[nodiscard]] inline std::optional<std::string> find_ldconfig(const ImageTree& tree) {
   for (const char* path : {"/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig"})
-    if (const Descriptor fd = tree.try_open_file(path))
-      if ((status_of(fd, path).st_mode & 0111) != 0) return path;
+    if (const io::Descriptor fd = tree.try_open_file(path))
+      if ((io::status_of(fd, path).st_mode & 0111) != 0) return path;
   return std::nullopt;
 }
 
-/// Throws InjectError, before anything is changed, where there is no ldconfig.
+/// Throws io::Failed, before anything is changed, where there is no ldconfig.
 inline void require_ldconfig(const ImageTree& tree, Libc libc) {
   if (find_ldconfig(tree)) return;
   const bool musl = libc == Libc::musl;
-  throw InjectError(printable(tree.path()),
-                    musl ? "the image has musl, which knows no ldconfig; shared libraries of a "
-                           "host with glibc are of no use to it"
-                         : "the image has no ldconfig, and so no list of shared libraries that "
-                           "could be brought up to date",
-                    musl ? "use an image with glibc; or, for a library built for musl, "
-                           "--no-ldconfig (its loader looks into directories itself)"
-                         : "--no-ldconfig goes on without; set LD_LIBRARY_PATH in the container");
+  throw io::Failed(io::printable(tree.path()),
+                   musl ? "the image has musl, which knows no ldconfig; shared libraries of a "
+                          "host with glibc are of no use to it"
+                        : "the image has no ldconfig, and so no list of shared libraries that "
+                          "could be brought up to date",
+                   musl ? "use an image with glibc; or, for a library built for musl, "
+                          "--no-ldconfig (its loader looks into directories itself)"
+                        : "--no-ldconfig goes on without; set LD_LIBRARY_PATH in the container");
 }
 
 namespace detail {
@@ -62,14 +62,14 @@ namespace detail {
 class Visit {
  public:
   explicit Visit(const ImageTree& tree) : back_(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-    if (!back_ || ::fchdir(tree.root().get()) != 0) throw_errno("go to image", tree.path());
+    if (!back_ || ::fchdir(tree.root().get()) != 0) io::throw_errno("go to image", tree.path());
   }
   Visit(const Visit&) = delete;
   Visit& operator=(const Visit&) = delete;
   ~Visit() { (void)!::fchdir(back_.get()); }
 
  private:
-  Descriptor back_;
+  io::Descriptor back_;
 };
 
 /// What the process that becomes ldconfig needs, prepared before it exists.
@@ -155,7 +155,7 @@ inline void dont_wait_for_disk(kernel::Linux& linux_kernel) noexcept {
 /// Waits for the end of `child`. A signal of the terminal does not reach the first process
 /// of a pid namespace, so we kill it when we are asked to stop.
 inline int wait_for(pid_t child, const std::atomic<bool>* stop) {
-  const Descriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
+  const io::Descriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
   while (handle && stop != nullptr) {
     pollfd ended{handle.get(), POLLIN, 0};
     if (::poll(&ended, 1, 100) > 0) break;
@@ -164,7 +164,7 @@ inline int wait_for(pid_t child, const std::atomic<bool>* stop) {
   int status = 0;
   while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
   }
-  if (stop != nullptr && stop->load()) throw InjectError({}, "interrupted", {}, EINTR);
+  if (stop != nullptr && stop->load()) throw io::Failed({}, "interrupted", {}, EINTR);
   return status;
 }
 
@@ -174,17 +174,17 @@ inline int wait_for(pid_t child, const std::atomic<bool>* stop) {
 /// caller does something else.
 class LdconfigRun {
  public:
-  /// Throws InjectError where there can be no container. Forks: for a process with one thread.
+  /// Throws io::Failed where there can be no container. Forks: for a process with one thread.
   explicit LdconfigRun(const ImageTree& tree) : tree_(tree) {
     const auto path = find_ldconfig(tree);
-    if (!path) throw InjectError(printable(tree.path()), "the image has no ldconfig");
-    output_ = Descriptor(::memfd_create("ldconfig", MFD_CLOEXEC));
-    if (!output_) throw_errno("make a buffer for what ldconfig prints", {});
+    if (!path) throw io::Failed(io::printable(tree.path()), "the image has no ldconfig");
+    output_ = io::Descriptor(::memfd_create("ldconfig", MFD_CLOEXEC));
+    if (!output_) io::throw_errno("make a buffer for what ldconfig prints", {});
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-      throw_errno("make a socket to start ldconfig by", {});
-    const Descriptor theirs(ends[0]);
-    go_ = Descriptor(ends[1]);
+      io::throw_errno("make a socket to start ldconfig by", {});
+    const io::Descriptor theirs(ends[0]);
+    go_ = io::Descriptor(ends[1]);
 
     kernel::Linux linux_kernel;
     // Not on the stack, which may be as small as that.
@@ -193,10 +193,10 @@ class LdconfigRun {
     box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
     const Result<Plan> plan = box.plan(probe(linux_kernel), *arena);
     if (!plan)
-      throw InjectError(printable(tree.path()),
-                        "can't plan a container for ldconfig (" +
-                            errno_text(static_cast<int>(plan.error().code)) + ")",
-                        "--no-ldconfig goes on without it");
+      throw io::Failed(io::printable(tree.path()),
+                       "can't plan a container for ldconfig (" +
+                           io::errno_text(static_cast<int>(plan.error().code)) + ")",
+                       "--no-ldconfig goes on without it");
     // As fork, but in new namespaces from the start.
     const unsigned long flags = detail::born_into | SIGCHLD;
     const detail::LdconfigStart start{*plan, path->c_str(), output_.get(), theirs.get()};
@@ -212,11 +212,11 @@ class LdconfigRun {
       const Error error{static_cast<Errno>(why_not), kernel::Call::clone,
                         static_cast<StepIndex>(0)};
       const Explanation why = explain(error, *plan, probe_limits(linux_kernel));
-      throw InjectError(printable(tree.path()),
-                        "can't make a container for ldconfig (" +
-                            errno_text(static_cast<int>(error.code)) + ")" +
-                            (why.cause.empty() ? "" : ": " + std::string(why.cause)),
-                        std::string(why.remedy));
+      throw io::Failed(io::printable(tree.path()),
+                       "can't make a container for ldconfig (" +
+                           io::errno_text(static_cast<int>(error.code)) + ")" +
+                           (why.cause.empty() ? "" : ": " + std::string(why.cause)),
+                       std::string(why.remedy));
     }
     child_ = static_cast<pid_t>(child);
   }
@@ -236,25 +236,25 @@ class LdconfigRun {
   }
 
   /// Waits for its end; answers what it printed, mostly complaints that mean nothing ("Can't
-  /// stat ..."). Throws InjectError where it could not run or failed, or when `stop` becomes
+  /// stat ..."). Throws io::Failed where it could not run or failed, or when `stop` becomes
   /// true. Once, after start().
   std::string finish(const std::atomic<bool>* stop = nullptr) {
     const int status = detail::wait_for(std::exchange(child_, 0), stop);
-    if (::lseek(output_.get(), 0, SEEK_SET) != 0) throw_errno("read what ldconfig printed", {});
-    std::string said = read_all(output_.get(), "ldconfig's output");
+    if (::lseek(output_.get(), 0, SEEK_SET) != 0) io::throw_errno("read what ldconfig printed", {});
+    std::string said = io::read_all(output_.get(), "ldconfig's output");
     if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return said;
     while (said.ends_with('\n')) said.pop_back();
     const std::string how =
         WIFEXITED(status) && WEXITSTATUS(status) != 126
             ? "ldconfig error: it exited with " + std::to_string(WEXITSTATUS(status))
             : "ldconfig error: it could not run, or was killed";
-    throw InjectError(printable(tree_.path()), how + (said.empty() ? "" : "; it said: " + said),
-                      "look at the image's /etc/ld.so.conf; --no-ldconfig goes on without it");
+    throw io::Failed(io::printable(tree_.path()), how + (said.empty() ? "" : "; it said: " + said),
+                     "look at the image's /etc/ld.so.conf; --no-ldconfig goes on without it");
   }
 
  private:
   const ImageTree& tree_;
-  Descriptor output_, go_;
+  io::Descriptor output_, go_;
   pid_t child_ = 0;
 };
 
@@ -264,10 +264,11 @@ namespace detail {
 /// is a link, the same? Mostly the first is a link beside the second.
 inline bool leads_to(const ImageTree& tree, const std::string& found, const std::string& expected) {
   if (found == expected) return true;
-  const std::string directory(parent_of(found));
-  if (directory == parent_of(expected))
-    if (const Descriptor& held = tree.held_directory(directory))
-      if (link_target(held.get(), std::string(base_of(found))) == base_of(expected)) return true;
+  const std::string directory(io::parent_of(found));
+  if (directory == io::parent_of(expected))
+    if (const io::Descriptor& held = tree.held_directory(directory))
+      if (io::link_target(held.get(), std::string(io::base_of(found))) == io::base_of(expected))
+        return true;
   return tree.locate(found) == expected;
 }
 
@@ -285,15 +286,15 @@ inline std::vector<std::string> check_cache(const ImageTree& tree,
         ranges::views::filter([&e](const CachedLibrary& c) { return c.soname == e.soname; }) |
         ranges::to<std::vector>();
     if (entries.empty())
-      throw InjectError(
-          printable(e.path),
-          "ldconfig ran, but the image's list of libraries has no " + printable(e.soname),
+      throw io::Failed(
+          io::printable(e.path),
+          "ldconfig ran, but the image's list of libraries has no " + io::printable(e.soname),
           "check the image's /etc/ld.so.conf: is the directory in it?");
     if (ranges::none_of(entries, [&](const CachedLibrary& c) {
           return detail::leads_to(tree, c.path, e.path);
         }))
-      warnings.push_back(printable(e.soname) + " is found at " + printable(entries[0].path) +
-                         ", not at " + printable(e.path));
+      warnings.push_back(io::printable(e.soname) + " is found at " +
+                         io::printable(entries[0].path) + ", not at " + io::printable(e.path));
   }
   return warnings;
 }

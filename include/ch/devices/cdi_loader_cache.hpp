@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The loader's cache of an image with a device's libraries in it, made by the
+// Floor 6b. The loader's cache of an image with a device's libraries in it, made by the
 // image's own ldconfig in a container that is gone afterwards: the image, a layer in
 // memory, and the libraries. What comes of it is bytes, and the links that ldconfig makes
 // from sonames to files. Nothing is written to the image or to a disk.
@@ -16,7 +16,7 @@
 
 #include <map>
 
-#include "ch/inject/cdi_resolve.hpp"
+#include "ch/devices/cdi_resolve.hpp"
 #include "ch/launch.hpp"
 #include "ch/plan/explain.hpp"
 #include "ch/policies/mount/additions.hpp"
@@ -24,7 +24,7 @@
 #include "ch/policies/mount/user_binds.hpp"
 #include "ch/policies/mount/writable_layer.hpp"
 
-namespace ch::injection::cdi {
+namespace ch::cdi {
 
 struct LoaderCache {
   std::string bytes;        // of etc/ld.so.cache; empty: the image has no ldconfig
@@ -32,6 +32,11 @@ struct LoaderCache {
 };
 
 namespace detail {
+
+inline std::string end_of(int status) {
+  return WIFSIGNALED(status) ? std::string("was killed: ") + ::strsignal(WTERMSIG(status))
+                             : "failed with status " + std::to_string(WEXITSTATUS(status));
+}
 
 inline constexpr const char* cache_folder = "/.charlie-cache";
 
@@ -54,9 +59,9 @@ using CacheBox = Container<
 /// The links in `folder` by name.
 inline std::map<std::string, std::string> links_in(const std::string& folder) {
   std::map<std::string, std::string> links;
-  const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const io::Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd) return links;
-  for (const std::string& name : names_in(fd.get(), folder)) {
+  for (const std::string& name : io::names_in(fd.get(), folder)) {
     char target[4096];
     const ssize_t n = ::readlinkat(fd.get(), name.c_str(), target, sizeof target);
     if (n > 0) links[name] = std::string(target, static_cast<std::size_t>(n));
@@ -67,10 +72,10 @@ inline std::map<std::string, std::string> links_in(const std::string& folder) {
 /// Where the image's newer CUDA compatibility library is, if it is newer than the driver's.
 inline std::string compatibility_folder(const std::string& driver_version) {
   std::string folder = "/usr/local/cuda/compat";
-  const Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const io::Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!fd || driver_version.empty()) return {};
   constexpr std::string_view prefix = "libcuda.so.";
-  for (const std::string& name : names_in(fd.get(), folder)) {
+  for (const std::string& name : io::names_in(fd.get(), folder)) {
     if (!name.starts_with(prefix) || name.find('.', prefix.size()) == name.npos) continue;
     if (std::atoi(name.c_str() + prefix.size()) > std::atoi(driver_version.c_str())) return folder;
   }
@@ -85,7 +90,7 @@ inline int run_ldconfig(const char* program, const std::vector<std::string>& fol
   for (const std::string& folder : folders) words.push_back(folder.c_str());
   words.push_back(nullptr);
   const pid_t child = ::fork();
-  if (child < 0) throw_errno("start", "ldconfig");
+  if (child < 0) io::throw_errno("start", "ldconfig");
   if (child == 0) {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::dup2(messages, 1);
@@ -120,12 +125,12 @@ inline nlohmann::json make_cache_inside(std::vector<std::string> folders,
   if (const int status = run_ldconfig(program, folders, messages); status != 0)
     return {{"error", std::string(program) + " of the image " + end_of(status)},
             {"remedy", WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ
-                           ? remedy_for(EFBIG)
+                           ? io::remedy_for(EFBIG)
                            : "see whether this program runs in the image"}};
   const std::string file = std::string(cache_folder) + "/ld.so.cache";
-  const Descriptor made(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  const io::Descriptor made(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
   if (!made) return {{"error", std::string(program) + " of the image made no cache"}};
-  write_all(cache, read_all(made.get(), file), "the cache");
+  io::write_all(cache, io::read_all(made.get(), file), "the cache");
   auto links = nlohmann::json::array();
   for (std::size_t i = 0; i < watched.size(); ++i)
     for (const auto& [name, target] : links_in(watched[i])) {
@@ -139,7 +144,7 @@ inline nlohmann::json make_cache_inside(std::vector<std::string> folders,
 /// What the child needs, prepared before it exists.
 struct CacheWork {
   const CacheBox& box;
-  const Descriptor& image;
+  const io::Descriptor& image;
   std::vector<std::string> folders;
   std::string driver_version;
   int cache, messages;
@@ -162,7 +167,7 @@ inline nlohmann::json make_cache_in(const CacheWork& work) {
                            : "make it";
     return {{"error", std::string("can't make a container to run ldconfig in: can't ") + what +
                           " " + std::string(done.error().path.view()) + " (" +
-                          errno_text(static_cast<int>(done.error().code)) + ")" +
+                          io::errno_text(static_cast<int>(done.error().code)) + ")" +
                           (why.cause.empty() ? "" : "; " + std::string(why.cause))},
             {"remedy", std::string(why.remedy)}};
   }
@@ -174,14 +179,14 @@ inline int cache_child(void* given) noexcept {
   const auto& work = *static_cast<const CacheWork*>(given);
   const auto tell = [&work](const nlohmann::json& said) {
     using Handler = nlohmann::json::error_handler_t;
-    write_all(work.answer, said.dump(-1, ' ', true, Handler::replace), "a pipe");
+    io::write_all(work.answer, said.dump(-1, ' ', true, Handler::replace), "a pipe");
   };
   try {
     ::prctl(PR_SET_PDEATHSIG, SIGKILL);
     ::umask(022);
-    if (::fchdir(work.image.get()) != 0) throw_errno("go to", "the image");
+    if (::fchdir(work.image.get()) != 0) io::throw_errno("go to", "the image");
     tell(make_cache_in(work));
-  } catch (const InjectError& e) {
+  } catch (const io::Failed& e) {
     tell({{"error", e.what()}, {"remedy", e.remedy()}});
   } catch (const std::bad_alloc&) {
     constexpr std::string_view text =
@@ -215,21 +220,21 @@ class CacheMaker {
   pid_t pid_;
 };
 
-inline Descriptor memory_file(const char* name) {
-  Descriptor fd(::memfd_create(name, MFD_CLOEXEC));
-  if (!fd) throw_errno("make", "a file in memory");
+inline io::Descriptor memory_file(const char* name) {
+  io::Descriptor fd(::memfd_create(name, MFD_CLOEXEC));
+  if (!fd) io::throw_errno("make", "a file in memory");
   return fd;
 }
 
-inline std::string content_of(const Descriptor& fd) {
+inline std::string content_of(const io::Descriptor& fd) {
   ::lseek(fd.get(), 0, SEEK_SET);
-  return read_all(fd.get(), "a file in memory");
+  return io::read_all(fd.get(), "a file in memory");
 }
 
 }  // namespace detail
 
 /// Runs the ldconfig of the image at `image` with what `resolution` binds and links in it.
-/// The calling process must have one thread only, since it forks. Throws InjectError: no
+/// The calling process must have one thread only, since it forks. Throws io::Failed: no
 /// container can be made, or ldconfig fails.
 [[nodiscard]] inline LoaderCache make_loader_cache(const std::string& image,
                                                    const Resolution& resolution) {
@@ -249,20 +254,20 @@ inline std::string content_of(const Descriptor& fd) {
   for (const std::string& mark : marks) links.push_back({"charlie", ImagePath(mark.c_str())});
 
   // Opened once: by its path each further look could find another one.
-  const Descriptor held(::open(image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!held) throw_errno("open image", image);
+  const io::Descriptor held(::open(image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (!held) io::throw_errno("open image", image);
   detail::CacheBox box;
   box.mounts.get<ImageRoot<Fixed<Access::read_only>>>().image = HostPath(".");
   box.mounts.get<WritableLayer>() = {OverlayKind::scratch, {}, {}};
   box.mounts.get<Additions>() = {links, {}};
   box.mounts.get<UserBinds>() = {binds};
 
-  const Descriptor cache = detail::memory_file("ld.so.cache");
-  const Descriptor messages = detail::memory_file("messages");
+  const io::Descriptor cache = detail::memory_file("ld.so.cache");
+  const io::Descriptor messages = detail::memory_file("messages");
   int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make", "a pipe");
-  const Descriptor answer(ends[0]);
-  Descriptor theirs(ends[1]);
+  if (::pipe2(ends, O_CLOEXEC) != 0) io::throw_errno("make", "a pipe");
+  const io::Descriptor answer(ends[0]);
+  io::Descriptor theirs(ends[1]);
   detail::CacheWork work{box,
                          held,
                          {folders.begin(), folders.end()},
@@ -274,22 +279,22 @@ inline std::string content_of(const Descriptor& fd) {
   constexpr std::size_t stack_size = std::size_t{256} * 1024;
   const auto stack = std::make_unique_for_overwrite<std::byte[]>(stack_size);
   const pid_t child = ::clone(detail::cache_child, stack.get() + stack_size, SIGCHLD, &work);
-  if (child < 0) throw_errno("start", "a process");
+  if (child < 0) io::throw_errno("start", "a process");
   detail::CacheMaker maker(child);
   theirs.reset();
-  const std::string text = read_all(answer.get(), "what is told about the cache");
+  const std::string text = io::read_all(answer.get(), "what is told about the cache");
   const int status = maker.wait();
   const auto said = nlohmann::json::parse(text, nullptr, false);
   if (!said.is_object())
-    throw InjectError(printable(image),
-                      "the process that runs ldconfig gave no answer; it " + end_of(status),
+    throw io::Failed(io::printable(image),
+                      "the process that runs ldconfig gave no answer; it " + detail::end_of(status),
                       "see whether it has enough memory (ulimit -a)");
   if (said.contains("error")) {
     std::string cause = said.at("error");
     const std::string printed = detail::content_of(messages);
     if (!printed.empty())
-      cause += ": " + printable(printed.substr(0, printed.find('\n')).substr(0, 300));
-    throw InjectError(printable(image), cause, said.value("remedy", ""));
+      cause += ": " + io::printable(printed.substr(0, printed.find('\n')).substr(0, 300));
+    throw io::Failed(io::printable(image), cause, said.value("remedy", ""));
   }
   LoaderCache made;
   if (said.contains("none")) return made;
@@ -298,4 +303,4 @@ inline std::string content_of(const Descriptor& fd) {
   return made;
 }
 
-}  // namespace ch::injection::cdi
+}  // namespace ch::cdi
