@@ -79,6 +79,11 @@ struct Container {
                 "Charlie: a pid or time namespace can't be shared by a group, since it ends with "
                 "the process that made it; remove ch::ns::pid and ch::ns::time, or use ch::Alone.");
 
+  /// Neither makes namespaces nor joins some: a program of it is started as any other, and may
+  /// gain the privilege of its file, as newuidmap does.
+  static constexpr bool starts_on_host =
+      std::same_as<Namespaces, NamespaceSet<>> && std::same_as<JoinStrategyT, Alone>;
+
   using namespace_set = Namespaces;
 
   [[no_unique_address]] Namespaces namespaces{};
@@ -120,7 +125,7 @@ struct Container {
       if constexpr (requires { join.complete(builder); }) join.complete(builder);
     }
     if (!directory.empty()) builder.add(step::ChangeDirectory{directory, if_directory_missing});
-    builder.add(step::ForbidNewPrivileges{});
+    if constexpr (!starts_on_host) builder.add(step::ForbidNewPrivileges{});
     return builder;
   }
   [[nodiscard]] static Result<Plan> finish(const PlanBuilder& builder,

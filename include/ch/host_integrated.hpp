@@ -20,6 +20,7 @@ namespace ch {
 struct HostIntegratedChoices {
   HostPath image{};
   Fd image_directory = Fd::none;  // of `image`, open until the launch: then it is surely one
+  FoundBy image_by = FoundBy::path;
   Access image_access = Access::read_only;
   WritableLayer layer{};
   TmpKind tmp = TmpKind::shared_with_host;
@@ -153,7 +154,8 @@ template <kernel::Kernel K>
     c.directory = ImagePath(metadata.directory);
     c.if_directory_missing = IfMissing::skip;  // nobody has asked for it just now
   }
-  c.mounts.get<ImageRoot<>>() = {choices.image, choices.image_access, choices.image_directory};
+  c.mounts.get<ImageRoot<>>() = {choices.image, choices.image_access, choices.image_directory,
+                                 choices.image_by};
   c.mounts.get<WritableLayer>() = choices.layer;
   c.mounts.get<Tmp<>>() = {choices.tmp};
   c.mounts.get<Additions>() = {choices.links, choices.files};

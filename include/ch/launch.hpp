@@ -110,6 +110,13 @@ struct ChildStart {
 /// Enough for the deepest path through `execute` (a look-up without openat2), with room.
 inline constexpr std::size_t child_stack_size = 96 * 1024;
 
+/// The namespaces that clone can make for `plan`; null if the child has to take that step itself.
+[[nodiscard]] inline const step::CreateNamespaces* made_by_clone(const Plan& plan) noexcept {
+  return image_by_descriptor(plan.steps) == nullptr
+             ? std::get_if<step::CreateNamespaces>(&plan.steps[0])
+             : nullptr;
+}
+
 /// Does the program of `plan` need an init of ours? It does in a new pid namespace, and where
 /// the namespaces it joins are of a kind that only a child comes to.
 [[nodiscard]] inline bool takes_init(const Plan& plan) noexcept {
@@ -174,7 +181,7 @@ template <kernel::Kernel K>
                     StepIndex::none,
                     {},
                     "the arena has no room for the child's stack"});
-  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  const auto* creates = made_by_clone(plan);
 
   std::uint64_t mask = 0;
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &every_signal, &mask);

@@ -91,7 +91,7 @@ class Box {
 
   static_assert(sizeof(container_type) > 0);  // here, where what can't work was put together
 
-  explicit Box(Values... values) : values_(std::move(values)...) {}
+  constexpr explicit Box(Values... values) : values_(std::move(values)...) {}
 
   /// The typed Container, whose views lead into this object and into `arena`. ENOMEM: that is
   /// too small.
@@ -114,9 +114,9 @@ class Box {
                                    Arena& arena) const {
     Outcome<container_type> made = container(arena);
     if (!made) return made.error();
-    HostPath image_path;
-    if constexpr (has<Image>) image_path = std::get<Image>(values_).policy().image;
-    return detail::plan_program(*made, image_path, facts, request, arena);
+    ImageRoot<> image;
+    if constexpr (has<Image>) image = std::get<Image>(values_).policy();
+    return detail::plan_program(*made, image, facts, request, arena);
   }
 
  private:
@@ -157,5 +157,9 @@ template <class... Values>
 [[nodiscard]] Box<std::decay_t<Values>...> compose(Values&&... values) {
   return Box<std::decay_t<Values>...>(std::forward<Values>(values)...);
 }
+
+/// No container at all: `ch::run(ch::host, {"newuidmap", ...})` starts a program of the host like
+/// any other, and `ch::spawn_call(ch::host, f)` calls a function in a copy of this process.
+inline constexpr Box<NamespaceSet<>, KeepIds> host{NamespaceSet<>{}, KeepIds{}};
 
 }  // namespace ch

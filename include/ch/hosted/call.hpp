@@ -2,108 +2,59 @@
 //
 // Floor 5h. Runs a function of this program inside a container and returns what it returns.
 // The function runs in a copy of this process (fork), which has entered the container: it sees
-// the image's files and this program's variables as they were; what it changes in memory is lost.
+// the image's files and this program's variables as they were; what it changes in memory is lost,
+// but for memory that is shared (man 2 mmap, MAP_SHARED). Source: man 2 fork, PR_SET_PDEATHSIG.
 #pragma once
 
-#include <cstdlib>
-#include <cstring>
-#include <exception>
-#include <type_traits>
+#include <algorithm>
 
+#include "ch/hosted/returned.hpp"
 #include "ch/hosted/spawn.hpp"
 
 namespace ch {
 
-namespace detail {
-/// A string_view, a span, and their kin; not an array, which has its elements inside.
-template <class T>
-concept ViewsElsewhere = requires(const T& view) {
-  view.data();
-  view.size();
-}
-&&!requires { std::tuple_size<T>::value; };
-}  // namespace detail
-
-/// What a called function may return: nothing, bytes that mean the same in the other process,
-/// or a text.
-template <class T>
-concept Returnable = std::is_void_v<T> || std::same_as<T, std::string> ||
-    (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !detail::ViewsElsewhere<T>);
+/// How a function is called, besides what it is and in which container.
+struct CallOptions {
+  Stream in{};
+  Stream out{};
+  Stream err{};
+  /// The descriptors that it has besides 0, 1 and 2, and no others; if not given, all that are
+  /// not close-on-exec.
+  std::optional<std::vector<int>> descriptors{};
+  std::size_t limit = std::size_t{64} << 20;  // bytes of its result; beyond, it is killed
+};
 
 namespace detail {
 
-enum class Told : char { result = 'r', failure = 'f', thrown = 't' };
-
-[[nodiscard]] inline bool write_all(int fd, std::string_view bytes) noexcept {
-  while (!bytes.empty()) {
-    const ssize_t n = ::write(fd, bytes.data(), bytes.size());
-    if (n < 0 && errno != EINTR) return false;
-    if (n > 0) bytes.remove_prefix(static_cast<std::size_t>(n));
-  }
-  return true;
-}
-
-inline void tell(int fd, Told kind, std::string_view bytes) noexcept {
-  const char head = static_cast<char>(kind);
-  if (write_all(fd, {&head, 1})) (void)write_all(fd, bytes);
-}
-
-/// Calls `function` and tells its result.
-template <class T, class F>
-void call_and_tell(int fd, F& function) {
-  if constexpr (std::is_void_v<T>) {
-    function();
-    tell(fd, Told::result, {});
-  } else {
-    const T result = function();
-    if constexpr (std::same_as<T, std::string>)
-      tell(fd, Told::result, result);
-    else
-      tell(fd, Told::result, {reinterpret_cast<const char*>(&result), sizeof result});
-  }
-}
-
-[[nodiscard]] inline std::string fields(const Failure& failure) {
-  std::string all;
-  for (const auto* text : {&failure.attempted, &failure.path, &failure.cause, &failure.remedy})
-    all.append(*text).push_back('\0');
-  all.append(std::to_string(static_cast<int>(failure.code))).push_back('\0');
-  all.append(std::to_string(static_cast<int>(failure.operation))).push_back('\0');
-  all.append(std::to_string(static_cast<int>(failure.kind)));
-  return all;
-}
-
-[[nodiscard]] inline Failure from_fields(std::string_view all) {
-  const auto next = [&all] {
-    const std::string text(all.substr(0, all.find('\0')));
-    all = tail(all, text.size() + 1);
-    return text;
-  };
-  Failure failure;
-  failure.attempted = next();
-  failure.path = next();
-  failure.cause = next();
-  failure.remedy = next();
-  failure.code = static_cast<Errno>(std::atoi(next().c_str()));
-  failure.operation = static_cast<kernel::Call>(std::atoi(next().c_str()));
-  failure.kind = static_cast<Remedy>(std::atoi(next().c_str()));
-  return failure;
-}
+/// What the copy needs to know besides plan and function.
+struct CopyOrders {
+  std::span<const step::Redirect> streams{};
+  const std::vector<int>* only = nullptr;  // ascending: all that stays open of 3 and beyond
+  std::vector<int> kept{};                 // as `only`, for the function itself
+  Fd report = Fd::none;
+  Pid parent{};
+};
 
 /// Enters the container. Where something has started a thread in the copy (a sanitizer's
 /// runtime, a handler of pthread_atfork), the kernel moves nobody to a new user namespace
 /// (EINVAL): then in a copy of the copy, which has none; the copy waits and ends like that.
-[[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan) noexcept {
+/// `parent` is whose death shall be ours.
+[[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan,
+                                             Pid& parent) noexcept {
   const Result<void> inside = execute(k, plan);
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   if (inside || creates == nullptr || inside.error().code != Errno::einval ||
       inside.error().step != StepIndex{0})
     return inside;
-  const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
+  creates = made_by_clone(plan);
+  const Pid self = kernel::getpid(k).value();
+  const auto copy =
+      kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags));
   if (!copy.ok()) return inside;
   if (copy.value() == Pid::none) {
+    parent = self;
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
-    return execute(k, plan, Descriptors::close_now, 1);
+    return execute(k, plan, Descriptors::close_now, creates == nullptr ? 0 : 1);
   }
   int status = 0;
   while (kernel::wait4(k, copy.value(), status).error() == Errno::eintr) {
@@ -111,104 +62,232 @@ void call_and_tell(int fd, F& function) {
   end_like(k, status);
 }
 
+/// In the copy: puts streams and descriptors in order and enters the container.
+[[nodiscard]] inline Result<void> become_callee(kernel::Linux& k, const Plan& plan,
+                                                CopyOrders& orders) noexcept {
+  for (const step::Redirect& stream : orders.streams) {
+    const auto placed = kernel::dup3(k, stream.from, stream.to);
+    if (!placed.ok()) return lift(kernel::Returned<void>{placed.raw, placed.call});
+  }
+  if (orders.only == nullptr) {
+    close_as_exec(k, plan, orders.report);
+  } else {
+    unsigned first = 3;
+    for (const int fd : *orders.only) {
+      const auto number = static_cast<unsigned>(fd);
+      if (number > first) (void)close_between(k, first, number - 1, 0);
+      first = std::max(first, number + 1);
+    }
+    (void)close_between(k, first, ~0U, 0);
+  }
+  CHARLIE_TRY(enter_copy(k, plan, orders.parent));
+  // A directory of the host would be the way back to it.
+  for (const Step& step : plan.steps) {
+    const Fd fd = used_by(step);
+    if (fd > Fd{2} &&
+        !std::binary_search(orders.kept.begin(), orders.kept.end(), static_cast<int>(fd)))
+      (void)kernel::close(k, fd);
+  }
+  // Only now, since a new user namespace ends it. The parent may be dead before that.
+  CHARLIE_TRY(lift(kernel::prctl(k, pr_set_pdeathsig, sigkill)));
+  if (kernel::getppid(k).value() != orders.parent) kernel::exit_group(k, 1);
+  return {};
+}
+
 /// In the copy: enters the container, calls, tells, ends without any of the destructors and exit
 /// handlers that are the original's.
 template <class T, class F>
-[[noreturn]] void be_called(const Plan& plan, F& function, int fd) noexcept {
+[[noreturn]] void be_called(const Plan& plan, F& function, CopyOrders& orders) noexcept {
   kernel::Linux k;
-  close_as_exec(k, plan, Fd{fd});
-  const Result<void> inside = enter_copy(k, plan);
+  const int report = static_cast<int>(orders.report);
+  const Result<void> inside = become_callee(k, plan, orders);
   if (!inside) {
-    tell(fd, Told::failure, fields(explain_failure(inside.error(), plan)));
+    tell(report, Told::failure, fields(explain_failure(inside.error(), plan)));
     ::_exit(31);
   }
 #if defined(__cpp_exceptions)
   try {
-    call_and_tell<T>(fd, function);
+    call_and_tell<T>(report, function);
   } catch (const std::exception& thrown) {
-    tell(fd, Told::thrown, thrown.what());
+    tell(report, Told::thrown, thrown.what());
   } catch (...) {
-    tell(fd, Told::thrown, "something that is no std::exception");
+    tell(report, Told::thrown, "something that is no std::exception");
   }
 #else
-  call_and_tell<T>(fd, function);
+  call_and_tell<T>(report, function);
 #endif
   ::_exit(0);
 }
 
-/// What the copy has told, or why it told nothing.
-template <class T>
-[[nodiscard]] Outcome<T> understand(const std::string& told, Outcome<ExitStatus> end) {
-  const char kind = told.empty() ? '\0' : told[0];
-  const std::string_view bytes = std::string_view(told).substr(told.empty() ? 0 : 1);
-  if (kind == static_cast<char>(Told::failure)) return from_fields(bytes);
-  Failure failure = failed_call(0, "call a function in the container");
-  failure.part = FailedPart::program;
-  if (kind == static_cast<char>(Told::thrown)) {
-    failure.cause = "it threw: " + std::string(bytes);
-    return failure;
+}  // namespace detail
+
+/// A function that has been called in a container and may still run there: like a std::future of
+/// its result, with the process that it runs in. Move-only. Whoever drops it kills the function.
+template <Returnable T>
+class [[nodiscard]] Called {
+ public:
+  Called(Child child, kernel::OwnedFd result, std::size_t limit) noexcept
+      : child_(std::move(child)), result_(std::move(result)), limit_(limit) {}
+
+  /// Of the process; see Child.
+  [[nodiscard]] int pid() const noexcept { return child_.pid(); }
+  [[nodiscard]] int pidfd() const noexcept { return child_.pidfd(); }
+  /// This process's ends of streams that are pipes, else -1.
+  [[nodiscard]] int in() const noexcept { return child_.in(); }
+  [[nodiscard]] int out() const noexcept { return child_.out(); }
+  [[nodiscard]] int err() const noexcept { return child_.err(); }
+  void close_in() noexcept { child_.close_in(); }
+  bool kill(int signal) noexcept { return child_.kill(signal); }
+  /// Becomes readable when a result comes, or the end: for poll and its kin, then wait_for({}).
+  /// -1 when all of it is here.
+  [[nodiscard]] int result_fd() const noexcept { return result_.get(); }
+
+  /// Has the function ended within `time`? Takes in the result meanwhile, of whatever length.
+  [[nodiscard]] bool wait_for(Duration time) {
+    const detail::Deadline deadline(time);
+    while (!end_) {
+      const int left_ms = deadline.left_ms();
+      pollfd coming{result_.get(), POLLIN, 0};
+      if (result_ && ::poll(&coming, 1, left_ms) > 0) {
+        take_in();
+      } else if (!result_) {
+        const auto ended = child_.wait_for(deadline.left());
+        if (!ended)
+          end_ = ended.error();
+        else if (*ended)
+          end_ = **ended;
+      }
+      if (left_ms == 0) break;
+    }
+    return end_.has_value();
   }
-  if constexpr (std::is_void_v<T>) {
-    if (kind == static_cast<char>(Told::result)) return {};
-  } else if constexpr (std::same_as<T, std::string>) {
-    if (kind == static_cast<char>(Told::result)) return std::string(bytes);
-  } else if (kind == static_cast<char>(Told::result) && bytes.size() == sizeof(T)) {
-    alignas(T) std::byte room[sizeof(T)];
-    std::memcpy(room, bytes.data(), sizeof room);
-    return *std::launder(reinterpret_cast<const T*>(room));
+  /// Waits for the end of the function; its result, or why there is none: the container could not
+  /// be made, it threw, it died. Closes its input first if that is a pipe.
+  [[nodiscard]] Outcome<T> get() {
+    child_.close_in();
+    while (!end_) {
+      if (result_)
+        take_in();
+      else
+        end_ = child_.wait();
+    }
+    if (told_.size() > limit_) {
+      Failure failure = detail::failed_call(0, "call a function in the container");
+      failure.part = FailedPart::program;
+      failure.cause = "its result has more than " + std::to_string(limit_) + " bytes";
+      return failure;
+    }
+    return detail::understand<T>(told_, *end_);
   }
-  failure.cause = !end               ? end.error().cause
-                  : end->signal != 0 ? "its process died of signal " + std::to_string(end->signal)
-                                     : "its process ended with status " + std::to_string(end->code);
-  return failure;
+  /// How its process ended, once it has: with 0 if the function returned or threw, 31 if there was
+  /// no container, or as it has ended itself.
+  [[nodiscard]] std::optional<ExitStatus> status() const noexcept {
+    return end_ && *end_ ? std::optional<ExitStatus>(**end_) : std::nullopt;
+  }
+
+ private:
+  void take_in() {
+    if (detail::read_some(result_.get(), told_) && told_.size() <= limit_) return;
+    if (told_.size() > limit_) (void)child_.kill(SIGKILL);
+    result_.reset();
+  }
+
+  Child child_;
+  kernel::OwnedFd result_;
+  std::size_t limit_;
+  std::string told_{};
+  std::optional<Outcome<ExitStatus>> end_{};
+};
+
+namespace detail {
+
+/// All descriptors beyond 2 that stay open in a copy which has those of `named`.
+[[nodiscard]] inline std::vector<int> only(const Plan& plan, const std::vector<int>& named,
+                                           Fd report) {
+  std::vector<int> all = named;
+  all.push_back(static_cast<int>(report));
+  for (const Step& step : plan.steps) all.push_back(static_cast<int>(used_by(step)));
+  std::sort(all.begin(), all.end());
+  all.erase(all.begin(), std::find_if(all.begin(), all.end(), [](int fd) { return fd > 2; }));
+  return all;
+}
+
+/// Calls `function` in a copy of this process, in the container of `plan`.
+template <class T, class F>
+[[nodiscard]] Outcome<Called<T>> start_call(const Plan& plan, F& function,
+                                            const CallOptions& options, OpenStreams streams) {
+  if (takes_init(plan)) {
+    Failure wrong = failed_call(EINVAL, "call a function in the container");
+    wrong.cause = "only a child enters a pid or time namespace";
+    wrong.remedy = "leave those out, or run a program";
+    return wrong;
+  }
+  Pipe pipe = make_pipe();
+  if (!pipe.to) return failed_call(errno, "make a pipe");
+  CopyOrders orders{.streams = streams.redirects, .report = pipe.to.kernel_fd()};
+  std::vector<int> all;
+  if (options.descriptors) {
+    all = only(plan, *options.descriptors, orders.report);
+    orders.only = &all;
+    orders.kept = *options.descriptors;
+    std::sort(orders.kept.begin(), orders.kept.end());
+  }
+  kernel::Linux k;
+  orders.parent = kernel::getpid(k).value();
+  const pid_t pid = ::fork();
+  if (pid < 0) return failed_call(errno, "start a process");
+  if (pid == 0) be_called<T>(plan, function, orders);
+  Handles handles;
+  for (int place = 0; place < 3; ++place)
+    handles.streams[place] = std::move(streams.each[place].outside);
+  if (const auto pidfd = kernel::pidfd_open(k, Pid{pid}); pidfd.ok())
+    handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd.value()));
+  return Called<T>(make_child(Pid{pid}, std::move(handles)), std::move(pipe.from), options.limit);
 }
 
 }  // namespace detail
 
-/// Calls `function` inside `box` and returns its result.
+/// Calls `function` inside `box` and returns while it may still run: to watch it, to stop it, or
+/// to do something else meanwhile.
 ///
 /// In a program with threads only the calling one exists in the copy, so that a lock that
 /// another one holds stays held: use what a function may use after fork (man 2 fork); libc's own
-/// allocation is safe. Standard streams are this process's, and so are descriptors that are not
-/// close-on-exec. What is printed must be flushed: buffers are not, at the end, since text that
-/// was pending in them before is the caller's to write. An exception is a Failure that quotes it;
-/// so is a death by a signal. Not for a box with a pid or time namespace (EINVAL), which a process
+/// allocation is safe. What is printed must be flushed: buffers are not, at the end, since text
+/// that was pending in them before is the caller's to write. An exception is a Failure that quotes
+/// it; so is a death by a signal. The function is killed when this process ends, or before that the
+/// thread that has called it. Not for a box with a pid or time namespace (EINVAL), which a process
 /// can't enter itself.
 ///
-///     const auto box = ch::image("/img");
-///     const auto has_gcc = ch::call(box, [] { return ::access("/usr/bin/gcc", X_OK) == 0; });
+///     auto sum = ch::spawn_call(ch::image("/img"), [] { return checksum("/usr"); });
+///     while (sum && !sum->wait_for(100ms)) show_progress();
+///     if (sum) std::cout << *sum->get();
 template <class B, class F>
-[[nodiscard]] auto call(const B& box, F&& function) -> Outcome<std::invoke_result_t<F&>> {
+[[nodiscard]] auto spawn_call(const B& box, F&& function, const CallOptions& options = {})
+    -> Outcome<Called<std::invoke_result_t<F&>>> {
   using T = std::invoke_result_t<F&>;
   static_assert(Returnable<T>,
                 "Charlie: a function that ch::call calls returns void, std::string or a trivially "
                 "copyable type that is no pointer or view: its result comes from another process.");
-  const Request request{nullptr, detail::begin_environment(Inherit::environment), {}, {}, {},
-                        false};
-  return detail::with_plan(
-      detail::as_box(box), request, [&](const Plan& plan, Arena&) -> Outcome<T> {
-        if (detail::takes_init(plan)) {
-          Failure wrong = detail::failed_call(EINVAL, "call a function in the container");
-          wrong.cause = "only a child enters a pid or time namespace";
-          wrong.remedy = "leave those out, or run a program";
-          return wrong;
-        }
-        detail::Pipe pipe = detail::make_pipe();
-        if (!pipe.to) return detail::failed_call(errno, "make a pipe");
-        const pid_t pid = ::fork();
-        if (pid < 0) return detail::failed_call(errno, "start a process");
-        if (pid == 0) detail::be_called<T>(plan, function, pipe.to.get());
-        pipe.to.reset();
-        detail::Handles handles;
-        kernel::Linux k;
-        if (const auto pidfd = kernel::pidfd_open(k, Pid{pid}); pidfd.ok())
-          handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd.value()));
-        Child child = detail::make_child(Pid{pid}, std::move(handles));
-        std::string told;
-        while (detail::read_some(pipe.from.get(), told)) {
-        }
-        return detail::understand<T>(told, child.wait());
-      });
+  Outcome<detail::OpenStreams> streams = detail::open_streams(options.in, options.out, options.err);
+  if (!streams) return streams.error();
+  Request request;
+  request.environment = detail::begin_environment(Inherit::environment);
+  request.program = false;
+  return detail::with_plan(detail::as_box(box), request, [&](const Plan& plan, Arena&) {
+    return detail::start_call<T>(plan, function, options, std::move(*streams));
+  });
+}
+
+/// Calls `function` inside `box` and returns its result. See spawn_call.
+///
+///     const auto box = ch::image("/img");
+///     const auto has_gcc = ch::call(box, [] { return ::access("/usr/bin/gcc", X_OK) == 0; });
+template <class B, class F>
+[[nodiscard]] auto call(const B& box, F&& function, const CallOptions& options = {})
+    -> Outcome<std::invoke_result_t<F&>> {
+  auto called = spawn_call(box, function, options);
+  if (!called) return called.error();
+  return called->get();
 }
 
 }  // namespace ch

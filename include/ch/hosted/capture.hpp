@@ -65,6 +65,7 @@ template <class B>
   start.unset = options.unset;
   start.inherit = options.inherit;
   start.directory = options.directory;
+  start.descriptors = options.descriptors;
   Outcome<Child> child = spawn(box, command, start);
   if (!child) return child.error();
   Captured captured;

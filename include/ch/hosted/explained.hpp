@@ -22,8 +22,10 @@ requires(!std::same_as<B, Error>)
                                                Form form = Form::text) {
   const std::vector<const char*> argv = command.argv();
   const char* const* const environment = detail::begin_environment(Inherit::environment);
-  const Request request{
-      argv.empty() ? nullptr : argv.data(), environment, {}, {}, {}, !argv.empty()};
+  Request request;
+  if (!argv.empty()) request.argv = argv.data();
+  request.environment = environment;
+  request.program = !argv.empty();
   return detail::with_plan(detail::as_box(box), request,
                            [&](const Plan& plan, Arena&) -> Outcome<std::string> {
                              std::string all;

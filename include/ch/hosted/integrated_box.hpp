@@ -46,6 +46,8 @@ class HostIntegratedBox {
       return detail::no_memory();
 
     HostIntegratedChoices choices{.image = HostPath(image_.path.c_str()),
+                                  .image_directory = image_.directory,
+                                  .image_by = image_.policy().by,
                                   .image_access = image_.access,
                                   .tmp = tmp_,
                                   .binds = binds,
@@ -57,7 +59,8 @@ class HostIntegratedBox {
                                   .gid = ids_.chosen_gid,
                                   .directory = request.directory,
                                   .command = request.argv,
-                                  .environment = request.edits};
+                                  .environment = request.edits,
+                                  .keep_descriptors = request.descriptors};
     if (layer_) choices.layer = layer_->policy();
     if (peers_) choices.join.choice = ChosenJoin::Choice(peers_->policy());
     kernel::Linux k;

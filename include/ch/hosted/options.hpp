@@ -25,6 +25,9 @@ struct Options {
   Inherit inherit = Inherit::environment;
   /// To start in; the image's working directory if it has one, else `/`.
   Given directory{};
+  /// That the program has besides 0, 1 and 2, under the same numbers, close-on-exec or not. Those
+  /// that launchers of MPI and make name to their children it has anyway, and no others.
+  std::vector<int> descriptors{};
 };
 
 /// For capture.
@@ -37,6 +40,7 @@ struct CaptureOptions {
   std::vector<std::string> unset{};
   Inherit inherit = Inherit::environment;
   Given directory{};
+  std::vector<int> descriptors{};
 };
 
 }  // namespace ch

@@ -10,6 +10,7 @@
 #include "ch/inner_environment.hpp"
 #include "ch/launch.hpp"
 #include "ch/launcher_descriptors.hpp"
+#include "ch/policies/mount/image_root.hpp"
 
 namespace ch {
 
@@ -20,6 +21,7 @@ struct Request {
   std::span<const InnerEdit> edits{};
   ImagePath directory{};
   std::span<const step::Redirect> streams{};
+  std::span<const int> descriptors{};
   bool program = true;  // false: the container alone, to enter it
 };
 
@@ -79,13 +81,17 @@ namespace detail {
 /// The plan of `container`, and of what `request` wants to run in it. With an image, that is
 /// asked for its environment and command, as ch-run does.
 template <class ContainerT>
-[[nodiscard]] Outcome<Plan> plan_program(ContainerT& container, HostPath image,
+[[nodiscard]] Outcome<Plan> plan_program(ContainerT& container, const ImageRoot<>& image,
                                          const HostFacts& facts, const Request& request,
                                          Arena& arena) {
   kernel::Linux k;
   Environment environment(arena, request.environment);
   ImageMetadata metadata;
-  if (!image.empty()) metadata = read_metadata(k, image, arena);
+  const bool has_image = !image.image.empty();
+  if (image.by == FoundBy::descriptor)
+    metadata = read_metadata(k, image.directory, arena);
+  else if (has_image)
+    metadata = read_metadata(k, image.image, arena);
   if (metadata.error.code == Errno::enomem) return no_memory();
   if (metadata.error.code != Errno::none) return explain_failure(metadata.error, {});
   container.directory = request.directory;
@@ -95,7 +101,7 @@ template <class ContainerT>
     container.if_directory_missing = IfMissing::skip;
   }
   EditProblem wrong;
-  if (!image.empty()) {
+  if (has_image) {
     wrong = prepare_environment(environment, metadata, "/", true, request.edits);
   } else {
     for (const InnerEdit& inner : request.edits)
@@ -109,12 +115,36 @@ template <class ContainerT>
   if (program.argv != nullptr) program.name = program.argv[0];
   program.envp = environment.envp();
   if (const char* path = environment.get("PATH")) program.search_path = path;
-  program.keep_descriptors = kept_descriptors(k, {}, false, environment);
+  program.keep_descriptors = kept_descriptors(k, request.descriptors, false, environment);
   program.streams = request.streams;
   const Result<Plan> plan =
       request.program ? container.plan(facts, program, arena) : container.plan(facts, arena);
   if (!plan) return explain_failure(plan.error(), {});
   return *plan;
+}
+
+/// What an image that is found by a descriptor does not go with.
+[[nodiscard]] inline std::optional<Failure> unfit_for_descriptor(const Plan& plan) {
+  const step::OpenImage* image = image_by_descriptor(plan.steps);
+  if (image == nullptr) return std::nullopt;
+  Failure wrong =
+      failed_call(static_cast<int>(Errno::einval), "open image", std::string(image->image.view()));
+  if (takes_init(plan)) {
+    wrong.cause = "an image that a descriptor stands for can't come along to a pid namespace";
+    wrong.remedy = "name its path";
+    return wrong;
+  }
+  for (const Step& step : plan.steps)
+    if (const auto* binds = std::get_if<step::Bind>(&step))
+      if (head(binds->source.view(), 1) != "/") {
+        wrong.cause =
+            "it becomes the working directory, so that this source would be looked for "
+            "in the image: " +
+            std::string(binds->source.view());
+        wrong.remedy = "name the sources of binds from / on";
+        return wrong;
+      }
+  return std::nullopt;
 }
 
 /// Bytes that nobody has written to. Pages never touched cost nothing.
@@ -146,6 +176,7 @@ auto with_plan(const B& box, const Request& request, Use use)
     Arena arena(storage.span());
     const Outcome<Plan> plan = box.plan(facts, request, arena);
     if (plan) {
+      if (std::optional<Failure> wrong = unfit_for_descriptor(*plan)) return *std::move(wrong);
       // What executes it needs some of the arena as well.
       if (arena.capacity() - arena.used() >= 2 * child_stack_size) return use(*plan, arena);
     } else if (!wants_memory(plan.error()) || size >= last) {

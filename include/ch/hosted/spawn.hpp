@@ -22,6 +22,23 @@ template <Plannable B>
   return box;
 }
 
+/// The descriptor that a step uses, or none.
+[[nodiscard]] inline Fd used_by(const Step& step) noexcept {
+  if (const auto* put = std::get_if<step::Redirect>(&step)) return put->from;
+  if (const auto* join = std::get_if<step::JoinNamespaces>(&step)) return join->pidfd;
+  if (const auto* image = std::get_if<step::OpenImage>(&step)) return image->directory;
+  return Fd::none;
+}
+[[nodiscard]] inline bool needs(const Plan& plan, Fd fd) noexcept {
+  for (const Step& step : plan.steps) {
+    if (used_by(step) == fd) return true;
+    if (const auto* closes = std::get_if<step::CloseDescriptors>(&step))
+      for (const int kept : closes->keep)
+        if (Fd{kept} == fd) return true;
+  }
+  return false;
+}
+
 /// In a copy of this process: closes what is marked close-on-exec, as a new program would have
 /// it, for among that are ends of pipes of other threads, whose readers would wait for us. Not
 /// what `plan` needs, nor `kept`. A call for each number that may be open.
@@ -30,20 +47,10 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   kernel::RLimit open_files;
   if (!kernel::getrlimit(k, rlimit_nofile, open_files).ok() || open_files.soft > 65536)
     open_files.soft = 65536;
-  const auto needs = [&plan](Fd fd) noexcept {
-    for (const Step& step : plan.steps) {
-      if (const auto* put = std::get_if<step::Redirect>(&step); put != nullptr && put->from == fd)
-        return true;
-      if (const auto* join = std::get_if<step::JoinNamespaces>(&step);
-          join != nullptr && join->pidfd == fd)
-        return true;
-    }
-    return false;
-  };
   for (int number = 3; number < static_cast<int>(open_files.soft); ++number) {
     const Fd fd{number};
     const auto marked = kernel::closes_at_exec(k, fd);
-    if (marked.ok() && marked.value() && fd != kept && !needs(fd)) (void)kernel::close(k, fd);
+    if (marked.ok() && marked.value() && fd != kept && !needs(plan, fd)) (void)kernel::close(k, fd);
   }
 }
 
@@ -124,17 +131,11 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
 template <class B>
 [[nodiscard]] Outcome<Child> spawn(const B& box, const Command& command,
                                    const Options& options = {}) {
+  Outcome<detail::OpenStreams> streams = detail::open_streams(options.in, options.out, options.err);
+  if (!streams) return streams.error();
   detail::Handles handles;
-  detail::OpenStream opened[3];
-  std::vector<step::Redirect> streams;
-  const Stream* const wanted[] = {&options.in, &options.out, &options.err};
-  for (int place = 0; place < 3; ++place) {
-    Outcome<detail::OpenStream> stream = detail::open_stream(*wanted[place], place);
-    if (!stream) return stream.error();
-    opened[place] = std::move(*stream);
-    handles.streams[place] = std::move(opened[place].outside);
-    if (opened[place].number >= 0) streams.push_back({Fd{opened[place].number}, Fd{place}});
-  }
+  for (int place = 0; place < 3; ++place)
+    handles.streams[place] = std::move(streams->each[place].outside);
   const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
   bool cut = has_nul(options.directory.str());
   for (const std::string& word : command.words()) cut = cut || has_nul(word);
@@ -146,8 +147,11 @@ template <class B>
   const std::vector<const char*> argv = command.argv();
   const std::vector<InnerEdit> edits = detail::edits_of(options);
   const Request request{argv.empty() ? nullptr : argv.data(),
-                        detail::begin_environment(options.inherit), edits,
-                        ImagePath(options.directory.c_str()), streams};
+                        detail::begin_environment(options.inherit),
+                        edits,
+                        ImagePath(options.directory.c_str()),
+                        streams->redirects,
+                        options.descriptors};
   return detail::with_plan(detail::as_box(box), request, [&](const Plan& plan, Arena& arena) {
     return detail::start(plan, arena, std::move(handles));
   });

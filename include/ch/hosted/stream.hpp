@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <vector>
 
 #include "ch/hosted/failure.hpp"
 #include "ch/hosted/given.hpp"
@@ -168,6 +169,26 @@ struct Pipe {
   }
   opened.number = opened.inside.get();
   return opened;
+}
+
+/// The three streams of a program or function, and where they have to be put.
+struct OpenStreams {
+  OpenStream each[3]{};
+  std::vector<step::Redirect> redirects{};
+};
+
+[[nodiscard]] inline Outcome<OpenStreams> open_streams(const Stream& in, const Stream& out,
+                                                       const Stream& err) {
+  OpenStreams streams;
+  const Stream* const wanted[] = {&in, &out, &err};
+  for (int place = 0; place < 3; ++place) {
+    Outcome<OpenStream> stream = open_stream(*wanted[place], place);
+    if (!stream) return stream.error();
+    streams.each[place] = std::move(*stream);
+    const int number = streams.each[place].number;
+    if (number >= 0) streams.redirects.push_back({Fd{number}, Fd{place}});
+  }
+  return streams;
 }
 
 }  // namespace detail

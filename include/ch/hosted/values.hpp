@@ -6,6 +6,8 @@
 // of the standard library's bring in std::bind, and <unistd.h> has a link.
 #pragma once
 
+#include <unistd.h>
+
 #include "ch/hosted/duration.hpp"
 #include "ch/hosted/given.hpp"
 #include "ch/presets.hpp"
@@ -16,12 +18,27 @@ namespace ch {
 struct Image {
   Given path{};
   Access access = Access::read_only;
+  Fd directory = Fd::none;  // if not none, the image is what this descriptor stands for
 
   using Policy = ImageRoot<>;
-  [[nodiscard]] Policy policy() const noexcept { return {HostPath(path.c_str()), access}; }
+  [[nodiscard]] Policy policy() const noexcept {
+    return {HostPath(path.c_str()), access, directory,
+            directory == Fd::none ? FoundBy::path : FoundBy::descriptor};
+  }
 };
 [[nodiscard]] inline Image image(Given path, Access access = Access::read_only) {
   return {std::move(path), access};
+}
+/// The image that `directory` stands for, an open descriptor (O_PATH will do) that stays the
+/// caller's and open while the box is used: for a directory that others may rename, since its path
+/// is not looked up again. Sources of binds are absolute then. Not for a box with a pid or time
+/// namespace. The path that it has now names it in messages.
+[[nodiscard]] inline Image image(Fd directory, Access access = Access::read_only) {
+  char path[4096] = "(an image without a path)";
+  const std::string link = "/proc/self/fd/" + std::to_string(static_cast<int>(directory));
+  const ssize_t size = ::readlink(link.c_str(), path, sizeof path);
+  return {size > 0 ? Given(std::string_view(path, static_cast<std::size_t>(size))) : Given(path),
+          access, directory};
 }
 
 /// A host file or tree, shown in the container. Any number; in the order given.

@@ -119,7 +119,9 @@ Result<void> write_map(K& k, const Assembling& a, const char* path, IdRange<Id> 
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcept {
+Result<void> perform(K& k, Assembling& a, const step::CreateNamespaces& s) noexcept {
+  if (const step::OpenImage* image = image_by_descriptor(a.steps))
+    CHARLIE_TRY(lift(kernel::fchdir(k, image->directory), image->image.text));
   return lift(kernel::unshare(k, static_cast<std::uint64_t>(s.flags)));
 }
 

@@ -126,9 +126,9 @@ template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   a.image = s.image;
   a.access = s.access;
+  const char* const path = s.by == FoundBy::path ? s.image.c_str() : ".";
   const auto opened =
-      lift(kernel::openat(k, Fd::cwd, s.image.c_str(), kernel::o_path | kernel::o_directory),
-           s.image.text);
+      lift(kernel::openat(k, Fd::cwd, path, kernel::o_path | kernel::o_directory), s.image.text);
   if (!opened) return failure(opened.error());
   a.image_directory = *opened;
   if (s.directory != Fd::none && !detail::is_same(k, s.directory, a.image_directory))

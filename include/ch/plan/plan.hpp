@@ -30,6 +30,15 @@ struct Plan {
   std::span<std::uint8_t> made{};
 };
 
+/// The step that opens an image which is found by a descriptor; null if none does.
+[[nodiscard]] constexpr const step::OpenImage* image_by_descriptor(
+    std::span<const Step> steps) noexcept {
+  for (const Step& step : steps)
+    if (const auto* image = std::get_if<step::OpenImage>(&step))
+      return image->by == FoundBy::descriptor ? image : nullptr;
+  return nullptr;
+}
+
 /// Collects steps. When the arena is full the builder remembers that, ignores what
 /// comes after, and `finish` reports it: no policy needs to check each step.
 /// Never allocates outside the arena. Not for use between clone and exec.

@@ -86,10 +86,14 @@ struct MakePrivate {};
 /// the host's mount withholds. `access` read_only covers mounts beneath it too. A descriptor
 /// from before the mount namespace was made can't be mounted, so the path is looked up; whoever
 /// has looked into the image before says by `directory` which one it was (ESTALE: another).
+/// Found by that descriptor alone, it comes along as the working directory, which the kernel moves
+/// to the new mount namespace: so the process that makes that enters the directory just before,
+/// and the path only names the image to people.
 struct OpenImage {
   HostPath image{};
   Access access = Access::read_only;
   Fd directory = Fd::none;
+  FoundBy by = FoundBy::path;
 };
 
 /// A tmpfs for generated files and directories. It is never visible under a path of

@@ -70,6 +70,10 @@ enum class Descriptors : std::uint8_t {
   close_at_exec,  // exec or exit follows at once and closes them all in one go
 };
 
+/// How an image is found: by its path, or by an open descriptor alone, whatever its path leads to
+/// by now.
+enum class FoundBy : std::uint8_t { path, descriptor };
+
 /// May what is mounted be changed through this mount?
 enum class Access : std::uint8_t { read_only, read_write };
 

@@ -15,9 +15,10 @@ struct ImageRoot {
   HostPath image{};
   AccessSetting access{};
   Fd directory = Fd::none;  // of the image, if whoever plans has looked into it: it must be that
+  FoundBy by = FoundBy::path;
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
-    b.add(step::OpenImage{image, access.value(), directory});
+    b.add(step::OpenImage{image, access.value(), directory, by});
   }
 };
 
