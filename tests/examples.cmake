@@ -17,6 +17,8 @@ foreach(example IN ITEMS "run hello echo hi" "capture hello" "compose hello hell
   charlie_add_test_as_user(examples.hosted_${name} ${here}/golden
     ${example_dir}/hosted/${name}.txt ${charlie_fixtures} $<TARGET_FILE:hosted_${name}> ${words})
 endforeach()
+charlie_add_test_as_user(examples.inject ${here}/injects ${example_dir}/inject/expected.txt
+  $<TARGET_FILE:inject> ${hello} $<TARGET_FILE:namespaces>)
 charlie_add_test_as_user(examples.contributor_runs
   ${here}/contributor_runs $<TARGET_FILE:contributor> ${hello})
 charlie_add_test_as_user(examples.namespaces_differ_inside

@@ -168,7 +168,10 @@ int run(const Options& o, Unfinished& cache_file) {
       resolve(o, cache_file);
     return 0;
   } catch (const io::Failed& e) {
-    return fail(o, e.path(), e.cause(), e.remedy());
+    const char* option = e.kind() == ch::Remedy::choose_device       ? " (ch-device --list)"
+                         : e.kind() == ch::Remedy::name_descriptions ? " (--cdi-dirs)"
+                                                                     : "";
+    return fail(o, e.path(), e.cause(), e.remedy() + option);
   } catch (const std::bad_alloc&) {
     return fail(o, {}, "out of memory", "raise the limit: ulimit -v");
   } catch (const std::exception& e) {

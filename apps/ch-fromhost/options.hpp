@@ -9,24 +9,18 @@
 #include <vector>
 
 #include "apps/ch-fromhost/option_table.hpp"
+#include "ch/inject.hpp"
 
 namespace ch_fromhost {
 
 enum class Task { inject, list, remove, print_libraries, print_fabric, help, usage, version };
-
-/// One source of files.
-struct Source {
-  Id id = opt_path;
-  std::string value;
-  std::optional<std::string> destination;
-};
 
 struct Options {
   Task task = Task::inject;
   bool verbose = false;
   bool dry_run = false;
   bool ldconfig = true;
-  std::vector<Source> sources;
+  std::vector<ch::FileSource> sources;
   std::string cdi_directories;  // empty: the usual ones
   std::string image;
   std::string problem;  // if not empty, the command line is wrong
@@ -59,6 +53,32 @@ inline void choose(Options& o, Task task) {
     o.problem = std::string(name_of(o.task)) + " and " + name_of(task) + " can't be given together";
 }
 
+/// What an option that names files stands for.
+inline ch::FileSource source_of(int option, const std::string& value) {
+  switch (option) {
+    case opt_cmd:
+      return ch::FileSource::command(value);
+    case opt_file:
+      return ch::FileSource::list(value);
+    case opt_cdi:
+      return ch::FileSource::device(value);
+    case opt_nvidia:
+      return ch::FileSource::nvidia();
+    case opt_cray_cxi:
+      return ch::FileSource::cray_cxi();
+    case opt_cray_gni:
+      return ch::FileSource::cray_gni();
+    default:
+      return value;
+  }
+}
+
+inline void add_source(Options& o, int option, const std::string& value,
+                       const std::optional<std::string>& destination) {
+  const ch::FileSource source = source_of(option, value);
+  o.sources.push_back(destination ? source.to(*destination) : source);
+}
+
 inline void apply(const ch::cli::Item& item, Options& o, std::optional<std::string>& destination) {
   const std::string value = item.value != nullptr ? item.value : "";
   switch (item.id) {
@@ -74,19 +94,17 @@ inline void apply(const ch::cli::Item& item, Options& o, std::optional<std::stri
       } else if (item.id == opt_dest) {
         destination = value;
       } else {
-        o.sources.push_back({static_cast<Id>(item.id), value, destination});
+        add_source(o, item.id, value, destination);
       }
       break;
     case opt_cdi_dirs:
       o.cdi_directories = value;
       break;
     case opt_cdi:
-      o.sources.push_back({opt_cdi, value, destination});
-      break;
     case opt_nvidia:
     case opt_cray_cxi:
     case opt_cray_gni:
-      o.sources.push_back({static_cast<Id>(item.id), {}, destination});
+      add_source(o, item.id, value, destination);
       break;
     case opt_no_ldconfig:
       o.ldconfig = false;

@@ -185,11 +185,39 @@ UnpackReport look(const Options& o) {
   return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
 }
 
+/// The option by which a remedy is had, if one does.
+const char* option_for(ch::Remedy remedy) {
+  switch (remedy) {
+    case ch::Remedy::allow_more_files:
+      return "--max-files N";
+    case ch::Remedy::allow_more_bytes:
+      return "--max-size BYTES";
+    case ch::Remedy::own_all_files:
+      return "leave out --subids";
+    case ch::Remedy::keep_owners:
+      return "--subids";
+    case ch::Remedy::choose_image:
+      return "--image NAME:TAG";
+    case ch::Remedy::choose_platform:
+      return "--platform OS/ARCHITECTURE";
+    case ch::Remedy::leave_out_container:
+      return "--contain=auto; ch-run --check says more";
+    case ch::Remedy::replace_anything:
+      return "--force";
+    default:
+      return nullptr;
+  }
+}
+
 int fail(const Options& o, io::Failed e) {
   e.in_file(o.archive == "-" ? "standard input" : o.archive);
   std::fflush(stdout);
   std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());
-  if (!e.remedy().empty()) std::fprintf(stderr, "ch-tar2dir: remedy: %s\n", e.remedy().c_str());
+  const char* option = option_for(e.kind());
+  if (!e.remedy().empty())
+    std::fprintf(stderr, "ch-tar2dir: remedy: %s%s%s%s\n", e.remedy().c_str(),
+                 option != nullptr ? " (" : "", option != nullptr ? option : "",
+                 option != nullptr ? ")" : "");
   if (e.reason() == io::Reason::interrupted && ch::cli::stop_signals::which != 0) {
     // To die of the signal tells a shell script more than an exit status would.
     ch::cli::stop_signals::die();

@@ -19,6 +19,8 @@ namespace fuzz {
 namespace {
 
 using namespace ch::injection;
+namespace io = ch::io;
+namespace cdi = ch::cdi;
 
 void put(int directory, const std::string& name, std::string_view content) {
   const int fd = ::openat(directory, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -109,7 +111,7 @@ void fuzz_cdi(std::string_view input) {
       if (!request) wrong("a device of this name can't be asked for");
       const cdi::Resolution resolution = cdi::resolve(registry, {*request});
       check_device_file(resolution);
-      (void)cdi::image_edits(resolution, std::nullopt);
+      (void)device_files(resolution, std::nullopt);
     } catch (const io::Failed&) {  // the host has no such thing: the next one
     }
   }
@@ -219,9 +221,10 @@ void fuzz_manifest(std::string_view input) {
   try {
     const Manifest manifest = read_manifest(image.tree());
     InjectionPlan plan = plan_removal(image.tree(), manifest);
-    InjectOptions options;
-    options.ldconfig = Ldconfig::leave_out;
-    (void)remove(image.tree(), manifest, std::move(plan), options);
+    ch::InjectOptions options;
+    options.ldconfig = ch::Ldconfig::leave_out;
+    ch::InjectReport report;
+    remove(image.tree(), manifest, std::move(plan), options, report);
   } catch (const io::Failed&) {
     if (image.listing() != before) wrong("a removal that failed has changed the image");
   }

@@ -14,7 +14,6 @@ void run_target(std::string_view name, std::string_view input) {
       try {
         target.run(input);
       } catch (const ch::io::Failed&) {
-      } catch (const ch::io::Failed&) {
       }
       return;
     }

@@ -16,7 +16,7 @@ using test::write_file;
 
 namespace {
 
-/// What the error of `attempt` says; "" if there is none. Anything but an ch::io::Failed escapes.
+/// What the error of `attempt` says; "" if there is none. Anything but a ch::io::Failed escapes.
 template <class Attempt>
 std::string error_of(Attempt attempt) {
   try {

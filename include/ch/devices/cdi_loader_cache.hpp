@@ -7,22 +7,16 @@
 // Source: man 8 ldconfig; man 2 memfd_create.
 #pragma once
 
-#include <sched.h>
-#include <signal.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
+#include <sys/stat.h>
 
 #include <map>
+#include <new>
+#include <optional>
 
 #include "ch/devices/cdi_resolve.hpp"
-#include "ch/launch.hpp"
-#include "ch/plan/explain.hpp"
-#include "ch/policies/mount/additions.hpp"
-#include "ch/policies/mount/image_root.hpp"
-#include "ch/policies/mount/user_binds.hpp"
-#include "ch/policies/mount/writable_layer.hpp"
+#include "ch/io/thread.hpp"
+#include "ch/run.hpp"
 
 namespace ch::cdi {
 
@@ -32,11 +26,6 @@ struct LoaderCache {
 };
 
 namespace detail {
-
-inline std::string end_of(int status) {
-  return WIFSIGNALED(status) ? std::string("was killed: ") + ::strsignal(WTERMSIG(status))
-                             : "failed with status " + std::to_string(WEXITSTATUS(status));
-}
 
 inline constexpr const char* cache_folder = "/.charlie-cache";
 
@@ -50,11 +39,6 @@ struct CacheFolder {
                             IfMissing::create});
   }
 };
-
-using CacheBox = Container<
-    NamespaceSet<ns::user, ns::mount>,
-    Mounts<ImageRoot<Fixed<Access::read_only>>, WritableLayer, CacheFolder, Additions, UserBinds>,
-    AsRoot>;
 
 /// The links in `folder` by name.
 inline std::map<std::string, std::string> links_in(const std::string& folder) {
@@ -82,160 +66,101 @@ inline std::string compatibility_folder(const std::string& driver_version) {
   return {};
 }
 
-/// Runs ldconfig, whose messages go to `messages`. Returns its status, as man 2 wait has it.
-inline int run_ldconfig(const char* program, const std::vector<std::string>& folders,
-                        int messages) {
-  const std::string file = std::string(cache_folder) + "/ld.so.cache";
-  std::vector<const char*> words = {"ldconfig", "-C", file.c_str()};
-  for (const std::string& folder : folders) words.push_back(folder.c_str());
-  words.push_back(nullptr);
-  const pid_t child = ::fork();
-  if (child < 0) io::throw_errno("start", "ldconfig");
-  if (child == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::dup2(messages, 1);
-    ::dup2(messages, 2);
-    if (::syscall(SYS_close_range, 3, ~0U, 0) != 0)
-      for (int fd = 3; fd < 1024; ++fd) ::close(fd);
-    const char* environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", nullptr};
-    ::execve(program, const_cast<char**>(words.data()), const_cast<char**>(environment));
-    ::_exit(127);
-  }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  return status;
-}
-
-/// What the process in the container has to say, as JSON.
-inline nlohmann::json make_cache_inside(std::vector<std::string> folders,
-                                        const std::string& driver_version, int cache,
-                                        int messages) {
-  const char* program = nullptr;
-  for (const char* candidate :
-       {"/sbin/ldconfig.real", "/usr/sbin/ldconfig.real", "/sbin/ldconfig", "/usr/sbin/ldconfig"})
-    if (program == nullptr && ::access(candidate, X_OK) == 0) program = candidate;
-  if (program == nullptr) return {{"none", true}};
-  std::vector<std::map<std::string, std::string>> before;
-  before.reserve(folders.size());
-  for (const std::string& folder : folders) before.push_back(links_in(folder));
-  const std::vector<std::string> watched = folders;
-  if (const std::string newer = compatibility_folder(driver_version); !newer.empty())
-    folders.insert(folders.begin(), newer);
-  if (const int status = run_ldconfig(program, folders, messages); status != 0)
-    return {{"error", std::string(program) + " of the image " + end_of(status)},
-            {"remedy", WIFSIGNALED(status) && WTERMSIG(status) == SIGXFSZ
-                           ? io::remedy_for(EFBIG)
-                           : "see whether this program runs in the image"}};
-  const std::string file = std::string(cache_folder) + "/ld.so.cache";
-  const io::Descriptor made(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!made) return {{"error", std::string(program) + " of the image made no cache"}};
-  io::write_all(cache, io::read_all(made.get(), file), "the cache");
-  auto links = nlohmann::json::array();
-  for (std::size_t i = 0; i < watched.size(); ++i)
-    for (const auto& [name, target] : links_in(watched[i])) {
-      const auto old = before[i].find(name);
-      if (old == before[i].end() || old->second != target)
-        links.push_back({target, watched[i] + "/" + name});
-    }
-  return {{"links", links}};
-}
-
-/// What the child needs, prepared before it exists.
-struct CacheWork {
-  const CacheBox& box;
-  const io::Descriptor& image;
-  std::vector<std::string> folders;
-  std::string driver_version;
-  int cache, messages;
-  int answer;  // a pipe
-};
-
-/// Becomes the container, around the image in the working directory, and does the work.
-/// What it has to say, as JSON.
-inline nlohmann::json make_cache_in(const CacheWork& work) {
-  kernel::Linux k;
-  const auto arena = std::make_unique<ArenaOf<std::size_t{1} << 20>>();
-  const Result<Plan> plan = work.box.plan(probe(k), *arena);
-  const HostLimits limits = probe_limits(k);
-  if (!plan) return {{"error", "the device has more parts than a container can be planned with"}};
-  if (const Result<void> done = execute(k, *plan); !done) {
-    const Explanation why = explain(done.error(), *plan, limits);
-    const auto index = static_cast<std::size_t>(done.error().step);
-    const char* what = index < plan->steps.size()
-                           ? std::visit(ch::detail::Attempt{}, plan->steps[index])
-                           : "make it";
-    return {{"error", std::string("can't make a container to run ldconfig in: can't ") + what +
-                          " " + std::string(done.error().path.view()) + " (" +
-                          io::errno_text(static_cast<int>(done.error().code)) + ")" +
-                          (why.cause.empty() ? "" : "; " + std::string(why.cause))},
-            {"remedy", std::string(why.remedy)}};
-  }
-  return make_cache_inside(work.folders, work.driver_version, work.cache, work.messages);
-}
-
-/// The child: does the work, and tells about it.
-inline int cache_child(void* given) noexcept {
-  const auto& work = *static_cast<const CacheWork*>(given);
-  const auto tell = [&work](const nlohmann::json& said) {
-    using Handler = nlohmann::json::error_handler_t;
-    io::write_all(work.answer, said.dump(-1, ' ', true, Handler::replace), "a pipe");
-  };
-  try {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);
-    ::umask(022);
-    if (::fchdir(work.image.get()) != 0) io::throw_errno("go to", "the image");
-    tell(make_cache_in(work));
-  } catch (const io::Failed& e) {
-    tell({{"error", e.what()}, {"remedy", e.remedy()}});
-  } catch (const std::bad_alloc&) {
-    constexpr std::string_view text =
-        R"({"error": "out of memory", "remedy": "raise the limit: ulimit -v"})";
-    (void)!::write(work.answer, text.data(), text.size());
-  }
-  return 0;
-}
-
-/// Ends `pid`, a child of ours, where nobody has waited for it.
-class CacheMaker {
- public:
-  explicit CacheMaker(pid_t pid) : pid_(pid) {}
-  CacheMaker(const CacheMaker&) = delete;
-  CacheMaker& operator=(const CacheMaker&) = delete;
-  ~CacheMaker() {
-    if (pid_ == 0) return;
-    ::kill(pid_, SIGKILL);
-    (void)wait();
-  }
-  /// Its status, as man 2 wait has it.
-  int wait() {
-    int status = 0;
-    while (::waitpid(pid_, &status, 0) < 0 && errno == EINTR) {
-    }
-    pid_ = 0;
-    return status;
-  }
-
- private:
-  pid_t pid_;
-};
-
 inline io::Descriptor memory_file(const char* name) {
   io::Descriptor fd(::memfd_create(name, MFD_CLOEXEC));
   if (!fd) io::throw_errno("make", "a file in memory");
   return fd;
 }
 
-inline std::string content_of(const io::Descriptor& fd) {
-  ::lseek(fd.get(), 0, SEEK_SET);
-  return io::read_all(fd.get(), "a file in memory");
+/// Runs ldconfig in the container that this process is in. Throws where it fails.
+inline void run_ldconfig(const std::string& program, const std::vector<std::string>& folders,
+                         const std::string& cache) {
+  std::vector<std::string> words = {program, "-C", cache};
+  words.insert(words.end(), folders.begin(), folders.end());
+  const io::Descriptor messages = memory_file("messages");
+  const auto end = run(host, Command(std::move(words)),
+                       {.in = Stream::text(""),  // there is no /dev/null here
+                        .out = Stream::descriptor(messages.get()),
+                        .err = Stream::descriptor(messages.get()),
+                        .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
+                        .inherit = Inherit::nothing});
+  if (end && *end == ExitStatus{}) return;
+  std::string cause = program + " of the image ";
+  if (!end)
+    cause += "can't be executed: " + io::errno_text(static_cast<int>(end.error().code));
+  else
+    cause += end->signal != 0 ? std::string("was killed: ") + ::strsignal(end->signal)
+                              : "failed with status " + std::to_string(end->code);
+  ::lseek(messages.get(), 0, SEEK_SET);
+  const std::string printed = io::read_all(messages.get(), "what ldconfig has printed");
+  if (!printed.empty())
+    cause += ": " + io::printable(printed.substr(0, printed.find('\n')).substr(0, 300));
+  throw io::Failed(std::string(), std::move(cause),
+                   end && end->signal == SIGXFSZ ? io::remedy_for(EFBIG)
+                                                 : "see whether this program runs in the image");
+}
+
+/// In the container: makes the cache.
+inline LoaderCache make_cache_inside(std::vector<std::string> folders,
+                                     const std::string& driver_version) {
+  const char* program = nullptr;
+  for (const char* candidate :
+       {"/sbin/ldconfig.real", "/usr/sbin/ldconfig.real", "/sbin/ldconfig", "/usr/sbin/ldconfig"})
+    if (program == nullptr && ::access(candidate, X_OK) == 0) program = candidate;
+  LoaderCache made;
+  if (program == nullptr) return made;
+  std::vector<std::map<std::string, std::string>> before;
+  before.reserve(folders.size());
+  for (const std::string& folder : folders) before.push_back(links_in(folder));
+  const std::vector<std::string> watched = folders;
+  if (const std::string newer = compatibility_folder(driver_version); !newer.empty())
+    folders.insert(folders.begin(), newer);
+  const std::string file = std::string(cache_folder) + "/ld.so.cache";
+  ::umask(022);
+  run_ldconfig(program, folders, file);
+  const io::Descriptor cache(::open(file.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!cache) throw io::Failed(std::string(), std::string(program) + " of the image made no cache");
+  made.bytes = io::read_all(cache.get(), file);
+  for (std::size_t i = 0; i < watched.size(); ++i)
+    for (const auto& [name, target] : links_in(watched[i])) {
+      const auto old = before[i].find(name);
+      if (old == before[i].end() || old->second != target)
+        made.links.push_back({target, watched[i] + "/" + name});
+    }
+  return made;
+}
+
+/// A cache, or why there is none, on its way out of the container: texts that end in NUL, of
+/// which none of these has one inside, and the bytes of the cache.
+inline std::string to_text(const LoaderCache& cache) {
+  std::string text(2, '\0');  // neither cause nor remedy
+  for (const Link& link : cache.links)
+    text.append(link.target).append(1, '\0').append(link.path).append(1, '\0');
+  return text.append(1, '\0').append(cache.bytes);
+}
+inline std::string to_text(const io::Failed& failed) {
+  return std::string(failed.what()) + '\0' + failed.remedy() + '\0';
+}
+inline LoaderCache from_text(std::string_view text, const std::string& image) {
+  const auto next = [&text] {
+    const std::string field(text.substr(0, text.find('\0')));
+    text.remove_prefix(std::min(text.size(), field.size() + 1));
+    return field;
+  };
+  const std::string cause = next();
+  const std::string remedy = next();
+  if (!cause.empty()) throw io::Failed(io::printable(image), cause, remedy);
+  LoaderCache cache;
+  for (std::string target = next(); !target.empty(); target = next())
+    cache.links.push_back({std::move(target), next()});
+  cache.bytes = text;
+  return cache;
 }
 
 }  // namespace detail
 
 /// Runs the ldconfig of the image at `image` with what `resolution` binds and links in it.
-/// The calling process must have one thread only, since it forks. Throws io::Failed: no
-/// container can be made, or ldconfig fails.
+/// Forks. Throws io::Failed: no container can be made, or ldconfig fails.
 [[nodiscard]] inline LoaderCache make_loader_cache(const std::string& image,
                                                    const Resolution& resolution) {
   std::vector<UserBind> binds;
@@ -256,51 +181,40 @@ inline std::string content_of(const io::Descriptor& fd) {
   // Opened once: by its path each further look could find another one.
   const io::Descriptor held(::open(image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!held) io::throw_errno("open image", image);
-  detail::CacheBox box;
-  box.mounts.get<ImageRoot<Fixed<Access::read_only>>>().image = HostPath(".");
-  box.mounts.get<WritableLayer>() = {OverlayKind::scratch, {}, {}};
-  box.mounts.get<Additions>() = {links, {}};
-  box.mounts.get<UserBinds>() = {binds};
-
-  const io::Descriptor cache = detail::memory_file("ld.so.cache");
-  const io::Descriptor messages = detail::memory_file("messages");
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) io::throw_errno("make", "a pipe");
-  const io::Descriptor answer(ends[0]);
-  io::Descriptor theirs(ends[1]);
-  detail::CacheWork work{box,
-                         held,
-                         {folders.begin(), folders.end()},
-                         resolution.hooks.driver_version,
-                         cache.get(),
-                         messages.get(),
-                         theirs.get()};
-  // As fork, but not on this stack, which may be too small to make a container on.
-  constexpr std::size_t stack_size = std::size_t{256} * 1024;
-  const auto stack = std::make_unique_for_overwrite<std::byte[]>(stack_size);
-  const pid_t child = ::clone(detail::cache_child, stack.get() + stack_size, SIGCHLD, &work);
-  if (child < 0) io::throw_errno("start", "a process");
-  detail::CacheMaker maker(child);
-  theirs.reset();
-  const std::string text = io::read_all(answer.get(), "what is told about the cache");
-  const int status = maker.wait();
-  const auto said = nlohmann::json::parse(text, nullptr, false);
-  if (!said.is_object())
-    throw io::Failed(io::printable(image),
-                      "the process that runs ldconfig gave no answer; it " + detail::end_of(status),
-                      "see whether it has enough memory (ulimit -a)");
-  if (said.contains("error")) {
-    std::string cause = said.at("error");
-    const std::string printed = detail::content_of(messages);
-    if (!printed.empty())
-      cause += ": " + io::printable(printed.substr(0, printed.find('\n')).substr(0, 300));
-    throw io::Failed(io::printable(image), cause, said.value("remedy", ""));
-  }
-  LoaderCache made;
-  if (said.contains("none")) return made;
-  made.bytes = detail::content_of(cache);
-  for (const auto& link : said.at("links")) made.links.push_back({link.at(0), link.at(1)});
-  return made;
+  const auto box = compose(as_root,
+                           ImageRoot<>{HostPath(image.c_str()), Access::read_only, held.kernel_fd(),
+                                       FoundBy::descriptor},
+                           WritableLayer{OverlayKind::scratch, {}, {}}, detail::CacheFolder{},
+                           Additions{links, {}}, UserBinds{binds});
+  const auto make = [&]() -> std::string {
+    try {
+      return detail::to_text(detail::make_cache_inside({folders.begin(), folders.end()},
+                                                       resolution.hooks.driver_version));
+    } catch (const io::Failed& e) {
+      return detail::to_text(e);
+    }
+  };
+  // Not on this stack, which may be too small to make a container on.
+  std::optional<Outcome<std::string>> told;
+  io::Thread([&] {
+    try {
+      told.emplace(call(box, make));
+    } catch (const std::bad_alloc&) {  // nothing is told
+    }
+  }).join();
+  if (!told) throw io::out_of_memory();
+  if (*told) return detail::from_text(**told, image);
+  const Failure& why = told->error();
+  std::string cause = "can't make a container to run ldconfig in: can't " + why.attempted;
+  if (why.part == FailedPart::program)
+    cause = "the process that runs ldconfig gave no answer";
+  else if (!why.path.empty())
+    cause += ' ' + io::printable(why.path);
+  if (why.code != Errno::none) cause += ": " + io::errno_text(static_cast<int>(why.code));
+  if (!why.cause.empty()) cause += "; " + why.cause;
+  throw io::Failed(io::printable(image), std::move(cause),
+                   why.part == FailedPart::program ? "see whether it has enough memory (ulimit -a)"
+                                                   : why.remedy);
 }
 
 }  // namespace ch::cdi

@@ -59,10 +59,11 @@ class Registry {
     if (found.empty()) throw missing(request);
     for (const Found& device : found)
       if (!device.conflict.empty())
-        throw io::Failed(device.name(),
-                          "two files of one directory describe this device: " +
-                              io::printable(device.conflict) + " and " + io::printable(device.spec->file),
-                          "remove one of them, or what they have in common");
+        throw io::Failed(
+            device.name(),
+            "two files of one directory describe this device: " + io::printable(device.conflict) +
+                " and " + io::printable(device.spec->file),
+            "remove one of them, or what they have in common");
     return found;
   }
 
@@ -81,7 +82,8 @@ class Registry {
   void read_directory(const std::string& directory) {
     const io::Descriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) {
-      if (errno != ENOENT) problems_.push_back(io::printable(directory) + ": " + io::errno_text(errno));
+      if (errno != ENOENT)
+        problems_.push_back(io::printable(directory) + ": " + io::errno_text(errno));
       return;
     }
     std::vector<std::string> names;
@@ -117,7 +119,8 @@ class Registry {
   static Spec read_spec(int directory, const std::string& name) {
     const io::Descriptor fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!fd) throw io::Failed({}, "can't open it (" + io::errno_text(errno) + ")");
-    if (!S_ISREG(io::status_of(fd, name).st_mode)) throw io::Failed({}, "this is not a regular file");
+    if (!S_ISREG(io::status_of(fd, name).st_mode))
+      throw io::Failed({}, "this is not a regular file");
     const std::string text = io::read_all(fd.get(), name, largest_spec);
     return name.ends_with(".json") ? spec_from_json_text(text) : spec_from_yaml_text(text);
   }
@@ -128,17 +131,21 @@ class Registry {
       if (device.spec->kind == request.kind || others.size() < 200)
         others += (others.empty() ? "" : ", ") + name;
     if (others.empty()) return nothing(request.text(), "no such device is described");
-    return {request.text(),
-            "no such device is described in " + places() + "; there is " + others + problem_list(),
-            "choose one of these (ch-device --list)"};
+    return io::Failed(request.text(),
+                      "no such device is described in " + places() + "; there is " + others +
+                          problem_list(),
+                      "choose one of these")
+        .by(Remedy::choose_device);
   }
 
   [[nodiscard]] io::Failed nothing(std::string subject, const std::string& cause) const {
-    return {std::move(subject), cause + " in " + places() + problem_list(),
-            problems_.empty()
-                ? "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
-                  "--output=/etc/cdi/nvidia.yaml, or say where that is: --cdi-dirs"
-                : "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"};
+    if (!problems_.empty())
+      return {std::move(subject), cause + " in " + places() + problem_list(),
+              "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"};
+    return io::Failed(std::move(subject), cause + " in " + places(),
+                      "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
+                      "--output=/etc/cdi/nvidia.yaml, or say where that is")
+        .by(Remedy::name_descriptions);
   }
   [[nodiscard]] std::string places() const {
     std::string text;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. A directory that appears under its name complete or not at all. It grows in
-// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. The name of
-// that folder is fixed, so two unpacks to one place meet there; a lock on it, which the
-// kernel drops when its holder dies, tells a running one from a leftover. Who would make the
-// same waits for it. An image that is replaced while containers use it is kept.
+// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. Two unpacks to one
+// place meet there; a lock on it, which the kernel drops when its holder dies, tells a running
+// one from a leftover. Who would make the same waits for it. An image in use is kept.
 // Source: man 2 renameat2, flock.
 #pragma once
 
@@ -361,8 +360,9 @@ class AtomicDirectory {
         if (e.code() != EACCES && e.code() != EPERM) throw;
         throw io::Failed(io::Reason::refused, holder_path_,
                          "this is left from another run, and we may not remove it: " + e.cause(),
-                         "if that run was made with --subids, add it here; else remove this",
-                         e.code());
+                         "remove this; or unpack as that run did, if its files had several owners",
+                         e.code())
+            .by(Remedy::keep_owners);
       }
   }
 

@@ -210,12 +210,13 @@ class Extraction {
   }
 
   /// Of a tar there is nothing to choose; who chooses expects another archive.
-  static void refuse_choice(bool chosen, std::string option) {
+  static void refuse_choice(bool chosen, const std::string& what, Remedy kind) {
     if (chosen)
       throw io::Failed(
           io::Reason::usage, {},
-          "this is the tar of a single file system, in which " + option + " has nothing to choose",
-          "leave out " + option + ", or give the archive of images you meant");
+          "this is the tar of a single file system, in which there is no " + what + " to choose",
+          "leave out the choice, or give the archive of images you meant")
+          .by(kind);
   }
 
   /// The name of the first member that has one, in normal form; "" if there is none.
@@ -262,8 +263,8 @@ class Extraction {
   void from_plain_tar(Tree& tree, BlockSource& stream) {
     report_.format = "tar";
     ArchiveReader reader(stream, options_.xattrs);
-    refuse_choice(!options_.image_name.empty(), "--image");
-    refuse_choice(!options_.platform.architecture.empty(), "--platform");
+    refuse_choice(!options_.image_name.empty(), "image", Remedy::choose_image);
+    refuse_choice(!options_.platform.architecture.empty(), "platform", Remedy::choose_platform);
     LayerApplier<Tree>(tree, limits_, report_, watch_).apply(reader, Whiteouts::ordinary_files);
     stream.finish();
   }

@@ -68,8 +68,9 @@ inline void give_away(int directory, const char* name, const Owner& to, std::str
   throw io::Failed(io::Reason::refused, printable(path),
                    "its owner " + std::to_string(to.user) + ':' + std::to_string(to.group) +
                        " is not one of your subordinate ids",
-                   "ask the administrator for more (/etc/subuid, /etc/subgid), or leave out "
-                   "--subids: then all files are yours");
+                   "ask the administrator for more (/etc/subuid, /etc/subgid), or let all files be "
+                   "yours")
+      .by(Remedy::own_all_files);
 }
 
 /// Gives the open file or directory these attributes. Throws what man 2 setxattr says.

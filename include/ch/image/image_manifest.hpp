@@ -113,7 +113,8 @@ inline void require_architecture(const io::Json& config, const std::string& want
   if (!has.empty() && has != wanted)
     throw io::Failed(io::Reason::unsupported, {},
                      "the image is for " + printable(has) + ", not for " + wanted,
-                     "if you want it: --platform linux/" + printable(has));
+                     "if you want it, choose the platform linux/" + printable(has))
+        .by(Remedy::choose_platform);
 }
 
 /// The configuration's environment as ch-run reads it: one NAME=VALUE per line, with
@@ -172,7 +173,8 @@ inline std::string process_records(const io::Json& config) {
                    asked.empty()
                        ? "the archive has " + std::to_string(names.size()) + " images: " + list
                        : "the archive has no image " + asked + "; it has: " + list,
-                   "choose one: --image NAME:TAG");
+                   "choose one by its name")
+      .by(Remedy::choose_image);
 }
 
 /// Is `name` what a user means by `asked`? The tag may be left out for "latest", and so

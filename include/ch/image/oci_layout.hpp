@@ -143,7 +143,8 @@ class OciLayout {
     throw io::Failed(
         io::Reason::unsupported, {},
         "there is no image for " + wanted_.os + "/" + wanted_.architecture + "; there is: " + list,
-        "choose one: --platform OS/ARCHITECTURE");
+        "choose one of these")
+        .by(Remedy::choose_platform);
   }
 
   ImageManifest manifest(const Found& found) {

@@ -58,12 +58,15 @@ inline nlohmann::json to_json(const io::Failed& e) {
           {"path", e.path()},
           {"cause", e.cause()},
           {"remedy", e.remedy()},
+          {"remedy_kind", static_cast<int>(e.kind())},
+          {"code", e.code()},
           {"member", e.member()}};
 }
 
 inline io::Failed error_from_json(const nlohmann::json& j) {
-  io::Failed error(static_cast<io::Reason>(j.at("kind").get<int>()), j.at("path"), j.at("cause"),
-                   j.at("remedy"));
+  auto error = io::Failed(static_cast<io::Reason>(j.at("kind").get<int>()), j.at("path"),
+                          j.at("cause"), j.at("remedy"), j.at("code"))
+                   .by(static_cast<Remedy>(j.at("remedy_kind").get<int>()));
   error.in_member(j.at("member").get<std::string>());
   return error;
 }

@@ -61,14 +61,14 @@ namespace detail {
 
 inline constexpr const char* subids_remedy =
     "ask the administrator for subordinate ids (usermod --add-subuids 100000-165535 "
-    "--add-subgids 100000-165535 USER) and the package uidmap; or leave out --subids: then all "
-    "files are yours";
+    "--add-subgids 100000-165535 USER) and the package uidmap; or let all files be yours";
 
 inline std::vector<IdRange> ranges_in(const char* file, const std::string& name) {
   std::ifstream text(file);
   auto ranges = parse_subids(text, name, ::getuid());
   if (ranges.empty())
-    throw io::Failed(io::Reason::refused, file, "no subordinate ids for " + name, subids_remedy);
+    throw io::Failed(io::Reason::refused, file, "no subordinate ids for " + name, subids_remedy)
+        .by(Remedy::own_all_files);
   return ranges;
 }
 
@@ -137,10 +137,11 @@ inline void enter_subids() {
   int status = 0;
   while (::waitpid(helper, &status, 0) < 0 && errno == EINTR) {
   }
-  if (!alone) io::throw_errno("make", "a user namespace for --subids", why);
+  if (!alone) io::throw_errno("make", "a user namespace for files of several owners", why);
   if (status != 0)
     throw io::Failed(io::Reason::refused, {}, "newuidmap or newgidmap is missing or has failed",
-                     detail::subids_remedy);
+                     detail::subids_remedy)
+        .by(Remedy::own_all_files);
 }
 
 }  // namespace ch::images

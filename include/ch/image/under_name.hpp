@@ -44,11 +44,13 @@ namespace detail {
   if (has_several_owners(there.get()) && ::geteuid() != 0)
     throw io::Failed(io::Reason::refused, destination,
                      "this image has files of several owners, which you can't remove like this",
-                     "replace it with --subids, as it was made, or choose another name");
+                     "choose another name, or replace it as it was made")
+        .by(Remedy::keep_owners);
   if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
   throw io::Failed(io::Reason::refused, destination,
                    "this exists but does not appear to be an image",
-                   "choose another name, or replace it with --force");
+                   "choose another name, or replace it all the same")
+      .by(Remedy::replace_anything);
 }
 
 }  // namespace detail

@@ -30,7 +30,8 @@ UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOpti
     made = detail::extract_contained(input, destination.tree(), options, on_wait);
     if (!made.report && options.containment == Containment::required)
       throw io::Failed(io::Reason::refused, {}, "can't extract in a container: " + made.unavailable,
-                       "ch-run --check says more; --contain=auto goes on without");
+                       "see what hinders containers on this host, or go on without")
+          .by(Remedy::leave_out_container);
   }
   if (!made.report) {
     InputWatch watch;

@@ -75,7 +75,8 @@ class ImageLibraries {
   [[nodiscard]] const std::string& first_directory() const {
     if (directories_.empty())
       throw io::Failed(io::printable(tree_.path()),
-                       "the image has no directory for shared libraries", "give one with --dest");
+                       "the image has no directory for shared libraries", "say where they go")
+          .by(Remedy::choose_place);
     return directories_.front();
   }
 

@@ -23,7 +23,7 @@ class ImageTree {
       throw io::Failed(io::printable(path_),
                        std::string("image not a directory") +
                            (errno == ENOENT ? " (there is nothing at this path)" : ""),
-                       "unpack the archive first: ch-tar2dir ARCHIVE DIR", errno);
+                       "an image is a directory: unpack the archive first", errno);
     io::throw_errno("open image", path_);
   }
 

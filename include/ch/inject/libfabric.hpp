@@ -129,4 +129,15 @@ enum class Cray { none, slingshot, ugni };
          });
 }
 
+/// What about the host and its environment matters to a plan.
+struct HostSettings {
+  Cray cray = Cray::none;
+  bool has_fi_provider = false;       // FI_PROVIDER is set
+  bool has_fi_provider_path = false;  // FI_PROVIDER_PATH is set
+};
+[[nodiscard]] inline HostSettings settings_of_host() {
+  return {cray_of_host(), std::getenv("FI_PROVIDER") != nullptr,
+          std::getenv("FI_PROVIDER_PATH") != nullptr};
+}
+
 }  // namespace ch::injection

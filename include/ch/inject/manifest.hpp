@@ -39,7 +39,7 @@ struct Manifest {
 
 [[nodiscard]] inline std::string to_text(const Manifest& m) {
   nlohmann::ordered_json json;
-  json["comment"] = "What ch-fromhost injected; ch-fromhost --remove takes it out again";
+  json["comment"] = "What was injected into this image, by which it can be taken out again";
   json["version"] = 1;
   json["has_run_ldconfig"] = m.has_run_ldconfig;
   json["had_loader_cache"] = m.had_loader_cache;

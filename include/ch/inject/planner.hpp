@@ -15,17 +15,6 @@
 
 namespace ch::injection {
 
-/// What about the host and its environment matters to a plan.
-struct HostSettings {
-  Cray cray = Cray::none;
-  bool has_fi_provider = false;       // FI_PROVIDER is set
-  bool has_fi_provider_path = false;  // FI_PROVIDER_PATH is set
-};
-[[nodiscard]] inline HostSettings settings_of_host() {
-  return {cray_of_host(), std::getenv("FI_PROVIDER") != nullptr,
-          std::getenv("FI_PROVIDER_PATH") != nullptr};
-}
-
 class Planner {
  public:
   /// `before`: what earlier injections put there, which does not count as the image's own.
@@ -40,7 +29,8 @@ class Planner {
       const auto found = fabric_directories(tree_, image_);
       if (found.empty())
         throw io::Failed(io::printable(tree_.path()), "libfabric.so not found in the image",
-                         "install libfabric in the image, or give a place with --dest");
+                         "install libfabric in the image, or say where this goes")
+            .by(Remedy::choose_place);
       if (found.size() > 1)
         plan_.warnings.push_back("the image has several libfabric.so; taking the one in " +
                                  io::printable(found.front()));
@@ -73,9 +63,8 @@ class Planner {
     const std::string directory = destination(request, verdict);
     if (elf && belongs_to_image(request, *elf, directory)) return;
     check_can_replace(file, request.path, elf, directory, image_, before_);
-    std::string reason = request.destination ? "--dest" : "inferred: " + verdict.rule;
-    if (!request.origin.empty() && request.origin != "--path")
-      reason += "; from " + io::printable(request.origin);
+    std::string reason = request.destination ? "as asked for" : "inferred: " + verdict.rule;
+    if (!request.origin.empty()) reason += "; from " + io::printable(request.origin);
     if (!place(request, identity_of(status), directory, std::move(reason))) return;
     if (verdict.kind != Kind::other && verdict.kind != Kind::executable)
       plan_.needs_ldconfig = true;
@@ -123,7 +112,7 @@ class Planner {
 
  private:
   [[noreturn]] static void refuse(const Request& r, const std::string& why, std::string remedy) {
-    const bool listed = !r.origin.empty() && r.origin != "--path";
+    const bool listed = !r.origin.empty();
     throw io::Failed(
         io::printable(r.path),
         "cannot inject (" + why + (listed ? "; from " + io::printable(r.origin) : "") + ")",
@@ -154,7 +143,7 @@ class Planner {
         !is_found({request.path, directory + '/' + name, elf}) ||
         image_.find(soname, elf) == nullptr)
       return false;
-    if (request.origin == "--path")
+    if (request.origin.empty())
       throw io::Failed(io::printable(request.path),
                        "cannot inject (the image has its own " + io::printable(soname) +
                            ", and none of its programs would start with another)",
@@ -169,7 +158,8 @@ class Planner {
       const std::string& wanted = *request.destination;
       if (!wanted.starts_with('/'))
         throw io::Failed(io::printable(wanted), "not an absolute path",
-                         "--dest takes a directory as seen in the image, such as /usr/local/bin");
+                         "a place is a directory as seen in the image, such as /usr/local/bin")
+            .by(Remedy::choose_place);
       if (!tree_.has_directory(wanted))
         throw io::Failed(io::printable(tree_.path() + wanted), "not a directory",
                          "make it first, or choose one that the image has");
@@ -185,9 +175,11 @@ class Planner {
         return fabric_directory();
       case Kind::fabric_provider:
         if (settings_.has_fi_provider_path)
-          throw io::Failed(io::printable(request.path), "FI_PROVIDER_PATH set; missing --dest",
-                           "libfabric looks for providers there only: give --dest with that "
-                           "directory of the image, or unset the variable");
+          throw io::Failed(io::printable(request.path),
+                           "FI_PROVIDER_PATH is set, and no place is given",
+                           "libfabric looks for providers there only: give that directory of the "
+                           "image as the place, or unset the variable")
+              .by(Remedy::choose_place);
         uses_fabric_ = true;
         return needed_directory(fabric_directory() + "/libfabric", "for providers of libfabric");
       default:
@@ -195,7 +187,8 @@ class Planner {
           return needed_directory(request.otherwise, "for files of a device");
         throw io::Failed(io::printable(request.path),
                          "no destination for this file, which is neither a program nor a library",
-                         "say where it goes: --dest DIR before it");
+                         "say where it goes")
+            .by(Remedy::choose_place);
     }
   }
 
@@ -222,7 +215,8 @@ class Planner {
       throw io::Failed(io::printable(request.path),
                        "this and " + io::printable(copy.source) + " would both become " +
                            io::printable(entry.path()) + " in the image",
-                       "inject one of them, or send them to different places with --dest");
+                       "inject one of them, or send them to different places")
+          .by(Remedy::choose_place);
     }
     plan_.entries.push_back(std::move(entry));
     return true;

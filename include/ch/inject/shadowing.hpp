@@ -113,7 +113,8 @@ void check_can_replace(const io::Descriptor& file, const std::string& source,
                        "cannot inject (it would take the place of the image's " +
                            io::printable(own->path) + ", but " + why + ')',
                        "get the file anew, and compare its size with that of the original; or "
-                       "put it where no loader looks, with --dest");
+                       "put it where no loader looks")
+          .by(Remedy::choose_place);
   }
 }
 
@@ -176,13 +177,14 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
   });
   for (std::size_t k = 0; k < paths.size(); ++k)
     if (causes[k] != nullptr)
-      throw io::Failed(io::printable(causes[k]->incoming->source),
-                       "this would take the place of the image's " +
-                           io::printable(causes[k]->soname) + ", but " + io::printable(paths[k]) +
-                           " of the image needs " + io::printable(problems[k]) +
-                           " of that, which this file has not",
-                       "inject a build that has it; or put this one elsewhere with --dest, and let "
-                       "LD_LIBRARY_PATH lead there what is to use it");
+      throw io::Failed(
+          io::printable(causes[k]->incoming->source),
+          "this would take the place of the image's " + io::printable(causes[k]->soname) +
+              ", but " + io::printable(paths[k]) + " of the image needs " +
+              io::printable(problems[k]) + " of that, which this file has not",
+          "inject a build that has it; or put this one elsewhere, and let LD_LIBRARY_PATH "
+          "lead there what is to use it")
+          .by(Remedy::choose_place);
 }
 
 }  // namespace ch::injection

@@ -18,8 +18,8 @@ namespace ch::injection {
 /// One file that is wanted in the image.
 struct Request {
   std::string path;                        // on the host
-  std::optional<std::string> destination;  // directory in the image, from --dest
-  std::string origin;                      // "--path", "--file LIST", ...
+  std::optional<std::string> destination;  // directory in the image; none: by its kind
+  std::string origin{};                    // what lists it, for people; empty: named by itself
   std::string otherwise{};                 // directory for what is no program or library, made
                                            // if missing; empty: there is none
 };
@@ -57,8 +57,7 @@ struct CommandOutput {
 [[nodiscard]] inline CommandOutput output_of(std::vector<std::string> words) {
   if (words.empty()) return {{}, "it is empty"};
   const std::string name = words[0];
-  auto child = spawn(compose(NamespaceSet<>{}, KeepIds{}), Command(std::move(words)),
-                     {.out = Stream::pipe()});
+  auto child = spawn(host, Command(std::move(words)), {.out = Stream::pipe()});
   if (!child) {
     const Failure& why = child.error();
     return {{},

@@ -43,10 +43,12 @@ class Transaction {
     try {
       for (const std::string& path : undo::all(tree_, journal_)) left += ' ' + io::printable(path);
     } catch (const std::exception& e) {
-      throw io::Failed(why.path(), why.cause() + "; nor can it be undone now (" + cause_of(e) + ")",
-                       "the image is half changed: once the cause is gone, ch-fromhost --remove "
-                       "first brings back what was",
-                       why.code());
+      throw io::Failed(
+          why.path(), why.cause() + "; nor can it be undone now (" + cause_of(e) + ")",
+          "the image is half changed: once the cause is gone, to take out what was injected "
+          "first brings back what was",
+          why.code())
+          .by(Remedy::take_out);
     }
     if (left.empty()) throw why;
     throw io::Failed(why.path(), why.cause() + "; empty directories are left:" + left, why.remedy(),
@@ -89,8 +91,8 @@ class Transaction {
       if (!at || !io::status_of(at.get(), name, status)) return;
       if (S_ISDIR(status.st_mode))
         throw io::Failed(io::printable(directory + '/' + name),
-                         "the image has a directory where a file is to go",
-                         "choose another place with --dest");
+                         "the image has a directory where a file is to go", "choose another place")
+            .by(Remedy::choose_place);
       journal_.changes.back().existed = true;
     };
     for (const Entry& e : plan.entries) {
@@ -243,7 +245,7 @@ class Transaction {
     }
   }
   void check_stop() const {
-    if (stop_ != nullptr && stop_->load()) throw io::Failed({}, "interrupted", {}, EINTR);
+    if (stop_ != nullptr && stop_->load()) throw io::interrupted();
   }
   [[nodiscard]] int directory(const std::string& path) const {
     const io::Descriptor& held = tree_.held_directory(path);

@@ -83,7 +83,7 @@ class Failed : public std::exception {
   [[nodiscard]] Failure failure(std::string attempted, std::string path) const {
     Failure told = failure_;
     told.attempted = std::move(attempted);
-    told.cause = path == failure_.path ? failure_.cause : text_;
+    told.cause = text_;
     told.path = std::move(path);
     return told;
   }
