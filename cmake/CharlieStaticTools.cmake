@@ -43,6 +43,6 @@ function(charlie_add_inject_tool name)
     $<TARGET_PROPERTY:LibElf::LibElf,INTERFACE_INCLUDE_DIRECTORIES>
     $<TARGET_PROPERTY:yaml-cpp,INTERFACE_INCLUDE_DIRECTORIES>)
   target_link_options(${name} PRIVATE -static-pie)
-  target_link_libraries(${name} PRIVATE charlie_core range-v3::range-v3
+  target_link_libraries(${name} PRIVATE charlie_compose range-v3::range-v3
     nlohmann_json::nlohmann_json ${charlie_archives} Threads::Threads charlie_flags)
 endfunction()

@@ -21,6 +21,8 @@ charlie_add_test_as_user(examples.hosted_ids ${here}/with_ids
   ${here}/golden ${example_dir}/hosted/ids.txt ${charlie_fixtures} $<TARGET_FILE:hosted_ids> hello)
 charlie_add_test_as_user(examples.hosted_unpack ${here}/golden ${example_dir}/hosted/unpack.txt
   ${charlie_fixtures} ${here}/in_new_directory $<TARGET_FILE:hosted_unpack> hello.tar DIR echo hi)
+charlie_add_test_as_user(examples.inject ${here}/injects ${example_dir}/inject/expected.txt
+  $<TARGET_FILE:inject> ${hello} $<TARGET_FILE:namespaces>)
 charlie_add_test_as_user(examples.contributor_runs
   ${here}/contributor_runs $<TARGET_FILE:contributor> ${hello})
 charlie_add_test_as_user(examples.namespaces_differ_inside

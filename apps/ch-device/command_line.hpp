@@ -14,7 +14,7 @@ inline Options parse(int argc, char** argv) {
   Options o;
   const char* directories = std::getenv("CH_RUN_CDI_DIRS");
   if (directories != nullptr && *directories != '\0')
-    o.directories = ch::inject::cdi::split_directories(directories);
+    o.directories = ch::cdi::split_directories(directories);
   const auto operand = [&o](const char* word) {
     o.command_line.push_back(const_cast<char*>(word));
     return UsageError{};

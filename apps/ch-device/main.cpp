@@ -21,7 +21,8 @@
 
 namespace {
 
-using namespace ch::inject;
+namespace io = ch::io;
+namespace cdi = ch::cdi;
 using ch_device::Options;
 
 constexpr int exit_failure = 31;  // as ch-run's, whose place we take
@@ -56,31 +57,31 @@ void warn(const Options& o, const std::string& text) {
 
 void print_list(const cdi::Registry& registry, const Options& o) {
   for (const auto& [name, found] : registry.devices()) {
-    std::printf("%s  %s", name.c_str(), printable(found.spec->file).c_str());
+    std::printf("%s  %s", name.c_str(), io::printable(found.spec->file).c_str());
     if (!found.conflict.empty())
-      std::printf("  not usable: also in %s", printable(found.conflict).c_str());
+      std::printf("  not usable: also in %s", io::printable(found.conflict).c_str());
     std::printf("\n");
   }
   for (const std::string& problem : registry.problems()) warn(o, "not usable: " + problem);
   if (!registry.devices().empty()) return;
   std::string where;
   for (const std::string& directory : o.directories)
-    where += (where.empty() ? "" : ", ") + printable(directory);
+    where += (where.empty() ? "" : ", ") + io::printable(directory);
   warn(o, "no devices are described in " + where);
 }
 
 /// A number that ch-run finds `fd` under: it stays open over exec, out of the way of those
 /// that a launcher has given us, and ch-run closes it before the command starts.
-std::string inherited(const Descriptor& fd) {
+std::string inherited(const io::Descriptor& fd) {
   int high = ::fcntl(fd.get(), F_DUPFD, 200);
   if (high < 0) high = ::fcntl(fd.get(), F_DUPFD, 3);
-  if (high < 0) throw_errno("keep", "a file in memory");
+  if (high < 0) io::throw_errno("keep", "a file in memory");
   return "/proc/self/fd/" + std::to_string(high);
 }
 
 std::string in_memory(const char* name, const std::string& text) {
-  const Descriptor fd = cdi::detail::memory_file(name);
-  write_all(fd.get(), text, "a file in memory");
+  const io::Descriptor fd = cdi::detail::memory_file(name);
+  io::write_all(fd.get(), text, "a file in memory");
   return inherited(fd);
 }
 
@@ -96,11 +97,11 @@ struct Unfinished {
 };
 
 void write_file(const std::string& path, const std::string& text, Unfinished& unfinished) {
-  Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
-  if (!fd) throw_errno("write", path);
-  if (S_ISREG(status_of(fd, path).st_mode)) unfinished.path = path;
-  write_all(fd.get(), text, path);
-  close_written(std::move(fd), path);
+  io::Descriptor fd(::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644));
+  if (!fd) io::throw_errno("write", path);
+  if (S_ISREG(io::status_of(fd, path).st_mode)) unfinished.path = path;
+  io::write_all(fd.get(), text, path);
+  io::close_written(fd, path);
 }
 
 /// Where the cache ends up, for ch-run to read.
@@ -108,8 +109,8 @@ std::string keep_cache(const Options& o, const cdi::LoaderCache& cache, Unfinish
   if (cache.bytes.empty()) return {};
   if (!o.run.empty()) return in_memory("ld.so.cache", cache.bytes);
   if (o.cache_file.empty())
-    throw InjectError(o.requests[0].text(), "the loader's cache of the image has to change for it",
-                      "say where to write the cache: --ld-cache FILE");
+    throw io::Failed(o.requests[0].text(), "the loader's cache of the image has to change for it",
+                     "say where to write the cache: --ld-cache FILE");
   write_file(o.cache_file, cache.bytes, unfinished);
   const std::unique_ptr<char, decltype(&std::free)> whole(::realpath(o.cache_file.c_str(), nullptr),
                                                           &std::free);
@@ -134,7 +135,7 @@ std::vector<int> inherited_descriptors() {
   words.insert(words.begin() + 1, "--device-file=" + in_memory("devices", text));
   words[0] = o.run;
   const ch::Failure failure = ch::exec(ch::host, words, {.descriptors = inherited_descriptors()});
-  throw_errno("start", o.run, static_cast<int>(failure.code));
+  io::throw_errno("start", o.run, static_cast<int>(failure.code));
 }
 
 void resolve(const Options& o, Unfinished& cache_file) {
@@ -180,8 +181,11 @@ int run(const Options& o, Unfinished& cache_file) {
     else
       resolve(o, cache_file);
     return 0;
-  } catch (const InjectError& e) {
-    return fail(o, e.path(), e.cause(), e.remedy());
+  } catch (const io::Failed& e) {
+    const char* option = e.kind() == ch::Remedy::choose_device       ? " (ch-device --list)"
+                         : e.kind() == ch::Remedy::name_descriptions ? " (--cdi-dirs)"
+                                                                     : "";
+    return fail(o, e.path(), e.cause(), e.remedy() + option);
   } catch (const std::bad_alloc&) {
     return fail(o, {}, "out of memory", "raise the limit: ulimit -v");
   } catch (const std::exception& e) {

@@ -5,15 +5,15 @@
 #pragma once
 
 #include "ch/cli/described.hpp"
-#include "ch/inject/cdi.hpp"
+#include "ch/devices/cdi.hpp"
 
 namespace ch_device {
 
 struct Options {
   enum class Task { resolve, list, help, usage, version };
   Task task = Task::resolve;
-  std::vector<std::string> directories = ch::inject::cdi::usual_directories;
-  std::vector<ch::inject::cdi::DeviceRequest> requests;
+  std::vector<std::string> directories = ch::cdi::usual_directories;
+  std::vector<ch::cdi::DeviceRequest> requests;
   std::string image, cache_file, run;
   std::vector<char*> command_line;  // of ch-run
   bool quiet = false;
@@ -21,12 +21,12 @@ struct Options {
 };
 
 inline const char* take_directories(Options& o, const char* list) {
-  o.directories = ch::inject::cdi::split_directories(list);
+  o.directories = ch::cdi::split_directories(list);
   return o.directories.empty() ? "--cdi-dirs needs a directory" : nullptr;
 }
 
 inline const char* take_device(Options& o, const char* device) {
-  const auto request = ch::inject::cdi::parse_request(device);
+  const auto request = ch::cdi::parse_request(device);
   if (!request) return "a device is VENDOR/CLASS=NAME, such as nvidia.com/gpu=0";
   o.requests.push_back(*request);
   return nullptr;

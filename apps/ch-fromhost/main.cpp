@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 7. ch-fromhost [OPTION...] IMAGE: copies files of the host into an image directory,
-// each to where its kind belongs, all or nothing. All work is the library's (ch/inject/);
+// each to where its kind belongs, all or nothing. All work is the library's (ch/inject.hpp);
 // here is what concerns people: options, messages, exit status.
 
 #include <cstdio>
@@ -11,15 +11,13 @@
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
-#include "ch/inject/cdi_image.hpp"
-#include "ch/inject/inject.hpp"
 #include "ch/version.hpp"
 
 namespace {
 
-using namespace ch::inject;
+using namespace ch::injection;
+namespace io = ch::io;
 using ch_fromhost::Options;
-using ch_fromhost::Source;
 using ch_fromhost::Task;
 
 constexpr int exit_failure = 1;
@@ -30,11 +28,6 @@ void line(std::string_view text) {
   to_stdout(text);
   to_stdout("\n");
 }
-void warn(const std::vector<std::string>& warnings) {
-  for (const std::string& w : warnings)
-    std::fprintf(stderr, "ch-fromhost: warning: %s\n", w.c_str());
-}
-
 void print_help() {
   to_stdout(
       "Usage: ch-fromhost [OPTION...] SOURCE... IMAGE\n\n"
@@ -54,175 +47,133 @@ void print_help() {
       "\nThe exit status is 0 if all went well, 1 if not, 64 for a wrong command line.\n");
 }
 
-/// The files of a device, and links and warnings into `devices`.
-std::vector<Request> requests_of_device(const Options& o, const Source& source,
-                                        cdi::ImageEdits& devices) {
-  const char* variable = std::getenv("CH_RUN_CDI_DIRS");
-  const std::string directories =
-      o.cdi_directories.empty() && variable != nullptr ? variable : o.cdi_directories;
-  const cdi::Registry registry(directories.empty() ? cdi::usual_directories
-                                                   : cdi::split_directories(directories));
-  const auto resolution = cdi::resolve(registry, cdi::requested_devices(registry, source.value));
-  const auto edits = cdi::image_edits(resolution, source.destination);
-  devices.links.insert(devices.links.end(), edits.links.begin(), edits.links.end());
-  devices.warnings.insert(devices.warnings.end(), edits.warnings.begin(), edits.warnings.end());
-  return edits.requests;
-}
-
-/// The files of one source.
-std::vector<Request> requests_of(const Options& o, const Source& source, cdi::ImageEdits& devices) {
-  if (source.kind == ch_fromhost::Source::Kind::cdi) return requests_of_device(o, source, devices);
-  std::vector<std::string> paths;
-  std::string origin = "--path";
-  switch (source.kind) {
-    case ch_fromhost::Source::Kind::command:
-      paths = paths_from_command(source.value);
-      origin = "--cmd " + source.value;
-      break;
-    case ch_fromhost::Source::Kind::file:
-      paths = paths_from_file(source.value);
-      origin = "--file " + source.value;
-      break;
-    case ch_fromhost::Source::Kind::nvidia:
-      paths = paths_from_nvidia();
-      origin = "--nvidia";
-      break;
-    case ch_fromhost::Source::Kind::cray_cxi:
-      paths = {path_from_variable("CH_FROMHOST_OFI_CXI")};
-      origin = "CH_FROMHOST_OFI_CXI";
-      break;
-    case ch_fromhost::Source::Kind::cray_gni:
-      paths = {path_from_variable("CH_FROMHOST_OFI_GNI")};
-      origin = "CH_FROMHOST_OFI_GNI";
-      break;
+/// The option by which a remedy is had, if one does.
+const char* option_for(ch::Remedy remedy) {
+  switch (remedy) {
+    case ch::Remedy::choose_place:
+      return "--dest DIR, before the file";
+    case ch::Remedy::leave_out_ldconfig:
+      return "--no-ldconfig";
+    case ch::Remedy::take_out:
+      return "--remove";
+    case ch::Remedy::choose_device:
+      return "ch-device --list shows them";
+    case ch::Remedy::name_descriptions:
+      return "--cdi-dirs";
     default:
-      paths = {source.value};
+      return nullptr;
   }
-  return paths | ranges::views::transform([&source, &origin](const std::string& path) {
-           return Request{path, source.destination, origin};
-         }) |
-         ranges::to<std::vector>();
 }
 
-void print_plan(const InjectionPlan& plan, bool verbose) {
-  for (const std::string& note : plan.notes)
-    if (verbose) line("  " + note);
-  print(plan, [](const std::string& text) { line("  " + text); });
-}
-
-int inject_files(const Options& o, const ImageTree& tree) {
-  cdi::ImageEdits devices;
-  const auto requests = o.sources | ranges::views::transform([&](const Source& source) {
-                          return requests_of(o, source, devices);
-                        }) |
-                        ranges::to<std::vector>() | ranges::actions::join;
-  warn(devices.warnings);
-  if (requests.empty())
-    throw InjectError({}, "empty file list",
-                      "see what the file or command lists; it must be a path a line");
-  std::optional<ImageLock> lock;
-  if (!o.dry_run) {
-    lock.emplace(tree, &ch::cli::stop_signals::requested);
-    if (Transaction::recover(tree))
-      std::fputs("ch-fromhost: note: cleared up after an earlier run, which could not\n", stderr);
-  }
-  const Manifest before = read_manifest(tree);
-  Planner planner(tree, before);
-  for (const Request& request : requests) planner.add(request);
-  for (const cdi::Link& link : devices.links) planner.add_link(link.path, link.target, "--cdi");
-  InjectionPlan plan = planner.finish();
-  warn(plan.warnings);
-  if (plan.needs_ldconfig && o.ldconfig) require_ldconfig(tree, planner.libraries().libc());
-  if (o.dry_run || o.verbose) {
-    line((o.dry_run ? "would inject into image: " : "injecting into image: ") +
-         printable(tree.path()));
-    print_plan(plan, true);
-  }
-  if (o.dry_run) {
-    if (plan.needs_ldconfig && o.ldconfig) line("would run ldconfig");
-    return 0;
-  }
-  InjectOptions options;
-  options.ldconfig = o.ldconfig ? Ldconfig::run : Ldconfig::leave_out;
-  options.stop = &ch::cli::stop_signals::requested;
-  const InjectReport report = inject(tree, before, std::move(plan), options);
-  warn(report.warnings);
-  if (o.verbose && report.has_run_ldconfig) line("ran ldconfig and checked its list");
-  if (!report.changed) line("nothing to do: all of it is in the image already");
-  line("done");
-  return 0;
-}
-
-int remove_files(const Options& o, const ImageTree& tree) {
-  std::optional<ImageLock> lock;
-  if (!o.dry_run) {
-    lock.emplace(tree, &ch::cli::stop_signals::requested);
-    (void)Transaction::recover(tree);
-  }
-  const Manifest manifest = read_manifest(tree);
-  InjectionPlan plan = plan_removal(tree, manifest);
-  warn(plan.warnings);
-  plan.warnings.clear();
-  if (o.dry_run || o.verbose) print_plan(plan, true);
-  if (o.dry_run) return 0;
-  InjectOptions options;
-  options.ldconfig = o.ldconfig ? Ldconfig::run : Ldconfig::leave_out;
-  options.stop = &ch::cli::stop_signals::requested;
-  const InjectReport report = remove(tree, manifest, std::move(plan), options);
-  warn(report.warnings);
-  line(report.changed ? "done" : "nothing to do: nothing is injected");
-  return 0;
-}
-
-int list_files(const Options& o, const ImageTree& tree) {
-  for (const InjectedItem& item : read_manifest(tree).items) {
-    std::string text = printable(item.path);
-    if (o.verbose) {
-      if (!item.source.empty()) text += " <- " + printable(item.source);
-      if (!item.target.empty()) text += " -> " + printable(item.target);
-      text += " (" + printable(item.reason) +
-              (item.original != 0 ? "; replaces a file of the image)" : ")");
-      if (!is_unchanged(tree, item)) text += " [changed since]";
-    }
-    line(text);
-  }
-  return 0;
-}
-
-int fail(const InjectError& e) {
+int fail(const ch::Failure& why) {
   std::fflush(stdout);
-  std::fprintf(stderr, "ch-fromhost: error: %s\n", e.what());
-  if (!e.remedy().empty()) std::fprintf(stderr, "ch-fromhost: remedy: %s\n", e.remedy().c_str());
-  if (e.code() == EINTR && ch::cli::stop_signals::which != 0) {
+  std::fprintf(stderr, "ch-fromhost: error: %s\n", why.cause.c_str());
+  const char* option = option_for(why.kind);
+  if (!why.remedy.empty())
+    std::fprintf(stderr, "ch-fromhost: remedy: %s%s%s%s\n", why.remedy.c_str(),
+                 option != nullptr ? " (" : "", option != nullptr ? option : "",
+                 option != nullptr ? ")" : "");
+  if (why.code == ch::Errno::eintr && ch::cli::stop_signals::which != 0) {
     // To die of the signal tells a shell script more than an exit status would.
     ch::cli::stop_signals::die();
   }
   return exit_failure;
 }
 
-int run(const Options& o) {
-  try {
-    const ImageTree tree(o.image);
-    switch (o.task) {
-      case Task::list:
-        return list_files(o, tree);
-      case Task::remove:
-        return remove_files(o, tree);
-      case Task::print_libraries:
-        line(printable(ImageLibraries(tree).first_directory()));
-        return 0;
-      case Task::print_fabric:
-        line(printable(Planner(tree, Manifest{}).fabric_directory()));
-        return 0;
-      default:
-        return inject_files(o, tree);
+/// What is said before anything is changed, and what is left to say afterwards.
+class Told {
+ public:
+  explicit Told(const Options& o) : o_(o) {}
+
+  void plan(const ch::InjectReport& report) {
+    if (report.recovered && o_.task == Task::inject)
+      std::fputs("ch-fromhost: note: cleared up after an earlier run, which could not\n", stderr);
+    warnings(report);
+    if (!o_.dry_run && !o_.verbose) return;
+    if (o_.task == Task::inject)
+      line((o_.dry_run ? "would inject into image: " : "injecting into image: ") +
+           io::printable(o_.image));
+    for (const std::string& note : report.notes) line("  " + note);
+    for (const std::string& text : report.plan) line("  " + text);
+    if (o_.dry_run && o_.task == Task::inject && report.has_run_ldconfig)
+      line("would run ldconfig");
+  }
+  void end(const ch::InjectReport& report, const char* nothing) {
+    warnings(report);
+    if (o_.dry_run) return;
+    if (o_.verbose && o_.task == Task::inject && report.has_run_ldconfig)
+      line("ran ldconfig and checked its list");
+    if (!report.changed) line(nothing);
+    if (report.changed || o_.task == Task::inject) line("done");
+  }
+
+ private:
+  void warnings(const ch::InjectReport& report) {
+    for (; warned_ < report.warnings.size(); ++warned_)
+      std::fprintf(stderr, "ch-fromhost: warning: %s\n", report.warnings[warned_].c_str());
+  }
+
+  const Options& o_;
+  std::size_t warned_ = 0;
+};
+
+int change(const Options& o) {
+  Told told(o);
+  const char* variable = std::getenv("CH_RUN_CDI_DIRS");
+  const std::string directories =
+      o.cdi_directories.empty() && variable != nullptr ? variable : o.cdi_directories;
+  const ch::InjectOptions options{
+      .ldconfig = o.ldconfig ? ch::Ldconfig::run : ch::Ldconfig::leave_out,
+      .carry = o.dry_run ? ch::Carry::nothing : ch::Carry::out,
+      .device_directories = ch::cdi::split_directories(directories),
+      .stop = &ch::cli::stop_signals::requested,
+      .on_plan = [&told](const ch::InjectReport& report) { told.plan(report); }};
+  const bool removes = o.task == Task::remove;
+  const auto done =
+      removes ? ch::take_out(o.image, options) : ch::inject(o.image, o.sources, options);
+  if (!done) return fail(done.error());
+  told.end(*done, removes ? "nothing to do: nothing is injected"
+                          : "nothing to do: all of it is in the image already");
+  return 0;
+}
+
+int list_files(const Options& o) {
+  const auto files = ch::injected(o.image);
+  if (!files) return fail(files.error());
+  for (const ch::InjectedFile& file : *files) {
+    std::string text = file.path;
+    if (o.verbose) {
+      if (!file.source.empty()) text += " <- " + file.source;
+      if (!file.target.empty()) text += " -> " + file.target;
+      text += " (" + file.reason + (file.replaces ? "; replaces a file of the image)" : ")");
+      if (file.changed) text += " [changed since]";
     }
-  } catch (const InjectError& e) {
-    return fail(e);
-  } catch (const std::bad_alloc&) {
-    return fail(InjectError({}, "out of memory", "raise the limit: ulimit -v"));
-  } catch (const std::exception& e) {
-    return fail(InjectError({}, e.what()));
+    line(text);
+  }
+  return 0;
+}
+
+/// Where libraries or providers would go.
+int print_place(const Options& o) {
+  const auto place = outcome_of("look into the image", o.image, [&o] {
+    const ImageTree tree(o.image);
+    return o.task == Task::print_libraries ? ImageLibraries(tree).first_directory()
+                                           : Planner(tree, Manifest{}).fabric_directory();
+  });
+  if (!place) return fail(place.error());
+  line(io::printable(*place));
+  return 0;
+}
+
+int run(const Options& o) {
+  switch (o.task) {
+    case Task::list:
+      return list_files(o);
+    case Task::print_libraries:
+    case Task::print_fabric:
+      return print_place(o);
+    default:
+      return change(o);
   }
 }
 
@@ -234,7 +185,7 @@ int main(int argc, char** argv) try {
   const Options o = ch_fromhost::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-fromhost: error: %s\nch-fromhost: remedy: see ch-fromhost --help\n",
-                 printable(o.problem).c_str());
+                 io::printable(o.problem).c_str());
     return exit_usage;
   }
   int status = 0;

@@ -9,25 +9,18 @@
 #include <vector>
 
 #include "ch/cli/described.hpp"
+#include "ch/inject.hpp"
 
 namespace ch_fromhost {
 
 enum class Task { inject, list, remove, print_libraries, print_fabric, help, usage, version };
-
-/// One source of files.
-struct Source {
-  enum class Kind { path, file, command, cdi, nvidia, cray_cxi, cray_gni };
-  Kind kind = Kind::path;
-  std::string value;
-  std::optional<std::string> destination;
-};
 
 struct Options {
   Task task = Task::inject;
   bool verbose = false;
   bool dry_run = false;
   bool ldconfig = true;
-  std::vector<Source> sources;
+  std::vector<ch::FileSource> sources;
   std::optional<std::string> destination;  // of the sources that follow
   std::string cdi_directories;             // empty: the usual ones
   std::string image;
@@ -63,16 +56,27 @@ const char* take_task(Options& o, const char*) {
   return o.problem.empty() ? nullptr : o.problem.c_str();
 }
 
-template <Source::Kind kind>
-const char* take_source(Options& o, const char* value) {
-  using enum Source::Kind;
-  if (value != nullptr && *value == '\0') {
-    if (kind == command) return "--cmd must not be empty";
-    if (kind == file) return "--file must not be empty";
-    if (kind == path) return "--path must not be empty";
-  }
-  o.sources.push_back({kind, value == nullptr ? "" : value, o.destination});
+/// Takes the files of a source to where the option before it says.
+inline const char* add(Options& o, const ch::FileSource& source) {
+  o.sources.push_back(o.destination ? source.to(*o.destination) : source);
   return nullptr;
+}
+inline const char* take_path(Options& o, const char* path) {
+  return *path == '\0' ? "--path must not be empty" : add(o, std::string(path));
+}
+inline const char* take_file(Options& o, const char* file) {
+  return *file == '\0' ? "--file must not be empty" : add(o, ch::FileSource::list(file));
+}
+inline const char* take_command(Options& o, const char* command) {
+  return *command == '\0' ? "--cmd must not be empty" : add(o, ch::FileSource::command(command));
+}
+inline const char* take_cdi(Options& o, const char* device) {
+  return add(o, ch::FileSource::device(device == nullptr ? "" : device));
+}
+/// Files that the host's own programs or variables name.
+template <auto source>
+const char* take_known(Options& o, const char*) {
+  return add(o, source());
 }
 
 inline const char* take_destination(Options& o, const char* directory) {

@@ -9,8 +9,8 @@
 
 #include "apps/ch-run/options.hpp"
 #include "ch/environment.hpp"
-#include "ch/plan/fingerprint.hpp"
 #include "ch/plan/attach.hpp"
+#include "ch/plan/fingerprint.hpp"
 #include "ch/types/errno_text.hpp"
 
 namespace ch_run {

@@ -46,8 +46,9 @@ inline const char* remedy_words(Remedy remedy) noexcept {
       return "be another user inside: --uid";
     case Remedy::change_tag:
       return "choose another --join-tag, one that nobody can guess, and tell the administrator";
+    default:  // of tools that make and change images
+      return nullptr;
   }
-  return nullptr;
 }
 
 inline int report(const Launch& l, const Plan& plan, const Error& error) noexcept {

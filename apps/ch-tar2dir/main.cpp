@@ -17,14 +17,15 @@
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
 #include "ch/image/member_lister.hpp"
-#include "ch/image/progress.hpp"
 #include "ch/image/unpack_archive.hpp"
+#include "ch/io/progress.hpp"
 #include "ch/version.hpp"
 
 namespace {
 
 using namespace ch::images;
 using ch_tar2dir::Messages;
+namespace io = ch::io;
 using ch_tar2dir::Options;
 using ch_tar2dir::Task;
 
@@ -76,7 +77,7 @@ void print_report(const Options& o, const UnpackReport& r) {
     json["in_use_by"] = nlohmann::json::array();
     for (const ImageUser& user : r.users)
       json["in_use_by"].push_back({{"pid", user.pid}, {"command", user.command}});
-    std::printf("%s\n", dump_json(json, 2).c_str());
+    std::printf("%s\n", io::dump_json(json, 2).c_str());
     return;
   }
   if (o.messages == Messages::errors_only || r.made_by_another)
@@ -98,7 +99,7 @@ void print_report(const Options& o, const UnpackReport& r) {
 }
 
 /// What is told while it works.
-UnpackEvents events_of(const Options& o, std::optional<ProgressBar>& bar) {
+UnpackEvents events_of(const Options& o, std::optional<io::ProgressBar>& bar) {
   UnpackEvents events;
   if (o.messages == Messages::errors_only || o.messages == Messages::json) return events;
   events.on_wait = [&o] {
@@ -114,7 +115,7 @@ UnpackEvents events_of(const Options& o, std::optional<ProgressBar>& bar) {
     }
   };
   events.on_progress = [&bar](std::uint64_t done, std::uint64_t total) {
-    if (!bar) bar.emplace(total, ProgressBar::Show::if_terminal);
+    if (!bar) bar.emplace(total, io::ProgressBar::Show::if_terminal);
     bar->update(done);
   };
   events.on_end = [&bar] { bar.reset(); };
@@ -124,7 +125,7 @@ UnpackEvents events_of(const Options& o, std::optional<ProgressBar>& bar) {
 UnpackReport unpack(const Options& o) {
   // A reader that has gone is an error to report when the image is there, as a full disk is.
   (void)std::signal(SIGPIPE, SIG_IGN);
-  std::optional<ProgressBar> bar;
+  std::optional<io::ProgressBar> bar;
   UnpackOptions options = o.unpack;
   options.events = events_of(o, bar);
   return unpack_archive(o.archive, o.destination, options);
@@ -133,11 +134,11 @@ UnpackReport unpack(const Options& o) {
 UnpackReport look(const Options& o) {
   const Input input = open_input(o.archive);
   const char* temporary = std::getenv("TMPDIR");
-  const Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
-                                O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const io::Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
+                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!place)
-    throw UnpackError(
-        Failure::system, temporary != nullptr ? temporary : "/tmp",
+    throw io::Failed(
+        io::Reason::system, temporary != nullptr ? temporary : "/tmp",
         std::string("can't open the directory for temporary files: ") + std::strerror(errno),
         "set TMPDIR to a directory that you may write", errno);
   MemberLister lister([&o](const Member& m) {
@@ -152,19 +153,47 @@ UnpackReport look(const Options& o) {
   return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
 }
 
-int fail(const Options& o, UnpackError e) {
+/// The option by which a remedy is had, if one does.
+const char* option_for(ch::Remedy remedy) {
+  switch (remedy) {
+    case ch::Remedy::allow_more_files:
+      return "--max-files N";
+    case ch::Remedy::allow_more_bytes:
+      return "--max-size BYTES";
+    case ch::Remedy::do_without_ids:
+      return "leave out --subids";
+    case ch::Remedy::keep_owners:
+      return "--subids";
+    case ch::Remedy::choose_image:
+      return "--image NAME:TAG";
+    case ch::Remedy::choose_platform:
+      return "--platform OS/ARCHITECTURE";
+    case ch::Remedy::leave_out_container:
+      return "--contain=auto; ch-run --check says more";
+    case ch::Remedy::replace_anything:
+      return "--force";
+    default:
+      return nullptr;
+  }
+}
+
+int fail(const Options& o, io::Failed e) {
   // A call that waits, such as one that opens a FIFO, ends with that when the signal has come.
   if (e.code() == EINTR && ch::cli::stop_signals::requested)
-    e = UnpackError(Failure::interrupted, {}, "interrupted");
-  e.in_archive(o.archive == "-" ? "standard input" : o.archive);
+    e = io::Failed(io::Reason::interrupted, {}, "interrupted");
+  e.in_file(o.archive == "-" ? "standard input" : o.archive);
   std::fflush(stdout);
   std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());
-  if (!e.remedy().empty()) std::fprintf(stderr, "ch-tar2dir: remedy: %s\n", e.remedy().c_str());
-  if (e.kind() == Failure::interrupted && ch::cli::stop_signals::which != 0) {
+  const char* option = option_for(e.kind());
+  if (!e.remedy().empty())
+    std::fprintf(stderr, "ch-tar2dir: remedy: %s%s%s%s\n", e.remedy().c_str(),
+                 option != nullptr ? " (" : "", option != nullptr ? option : "",
+                 option != nullptr ? ")" : "");
+  if (e.reason() == io::Reason::interrupted && ch::cli::stop_signals::which != 0) {
     // To die of the signal tells a shell script more than an exit status would.
     ch::cli::stop_signals::die();
   }
-  return e.kind() == Failure::usage ? exit_usage : exit_failure;
+  return e.reason() == io::Reason::usage ? exit_usage : exit_failure;
 }
 
 int run(Options& o) {
@@ -190,12 +219,12 @@ int run(Options& o) {
       if (o.task == Task::check) std::printf("%s is good\n", o.archive.c_str());
     }
     return 0;
-  } catch (const UnpackError& e) {
+  } catch (const io::Failed& e) {
     return fail(o, e);
   } catch (const std::bad_alloc&) {
-    return fail(o, out_of_memory());
+    return fail(o, io::out_of_memory());
   } catch (const std::exception& e) {
-    return fail(o, UnpackError(Failure::system, {}, e.what()));
+    return fail(o, io::Failed(io::Reason::system, {}, e.what()));
   }
 }
 

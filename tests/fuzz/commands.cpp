@@ -150,9 +150,9 @@ void fuzz_line(std::string_view input) {
   Bytes bytes{input};
   const int tool = bytes.one() % 4;
   if (tool == 3) {
-    for (const std::string& path : ch::inject::paths_in_list(bytes.left))
+    for (const std::string& path : ch::injection::paths_in_list(bytes.left))
       if (path.empty()) wrong("an empty path in a list");
-    for (const std::string& word : ch::inject::words_of(bytes.left))
+    for (const std::string& word : ch::injection::words_of(bytes.left))
       if (word.find(' ') != std::string::npos) wrong("a word with a blank");
     return;
   }

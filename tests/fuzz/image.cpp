@@ -17,6 +17,7 @@ namespace fuzz {
 namespace {
 
 using namespace ch::images;
+namespace io = ch::io;
 
 const MemoryFile& input_file() {
   static const MemoryFile one;
@@ -44,7 +45,7 @@ void fuzz_archive(std::string_view input) {
   InputWatch watch;
   MemberLister lister([](const Member& m) { (void)listing_line(m); });
   Input in;
-  in.stream = Descriptor(dup(input_file().fill(with_checksums(input))));
+  in.stream = io::Descriptor(dup(input_file().fill(with_checksums(input))));
   Extraction(in, place().fd(), options, ModeRules{}, watch).inspect(lister);
 }
 
@@ -90,7 +91,7 @@ void fuzz_layer(std::string_view input) {
   Bytes bytes{input};
   Place& at = place();
   if (mkdirat(at.fd(), "tree", 0700) != 0) wrong("mkdir");
-  const Descriptor root = open_directory(at.fd(), "tree");
+  const io::Descriptor root = io::open_directory(at.fd(), "tree");
   try {
     UnpackOptions options;
     options.max_size = 16 << 20;
@@ -98,19 +99,19 @@ void fuzz_layer(std::string_view input) {
     UnpackReport report;
     const InputWatch watch;
     Limits limits(options, root.get());
-    TreeWriter tree(open_directory(root.get(), "."), 1, ModeRules{0022}, SpecialBits::keep);
+    TreeWriter tree(io::open_directory(root.get(), "."), 1, ModeRules{0022}, SpecialBits::keep);
     for (int layers = 0; layers < 4 && !bytes.left.empty(); ++layers) {
       ScriptReader reader(bytes);
       LayerApplier<TreeWriter>(tree, limits, report, watch).apply(reader, Whiteouts::oci);
     }
     tree.default_root({0755, {}, true});
     empty_dev(root.get());
-    MadePaths made;
+    io::MadePaths made;
     (void)make_mount_points(root.get(), made);
     write_ch_file(root.get(), "environment", "A=B\n", made);
     date_made(root.get(), made);
     tree.finish();
-  } catch (const UnpackError& e) {
+  } catch (const io::Failed& e) {
     // The kernel may refuse what a file system can't do, but never for want of care.
     if (e.code() == EBADF || e.code() == EFAULT) wrong(e.what());
   }
@@ -215,24 +216,24 @@ void fuzz_name(std::string_view input) {
     const Whiteout whiteout = parse_whiteout(path);
     if (leads_out(whiteout.path)) wrong("a whiteout of something outside");
     if (whiteout.kind == Whiteout::Kind::none &&
-        std::string_view(base_of(path)).starts_with(".wh."))
+        std::string_view(io::base_of(path)).starts_with(".wh."))
       wrong("a whiteout taken for a file");
-  } catch (const UnpackError&) {
+  } catch (const io::Failed&) {
   }
   const Digest digest = parse_digest(input);
   if (digest.text() != input) wrong("a digest that is not its text");
 }
 
 /// A small tree with links. What has a size is ours, what has none was made by a walk.
-Descriptor resolver_tree() {
+io::Descriptor resolver_tree() {
   Place& at = place();
   if (mkdirat(at.fd(), "tree", 0700) != 0) wrong("mkdir");
-  Descriptor tree = open_directory(at.fd(), "tree");
+  io::Descriptor tree = io::open_directory(at.fd(), "tree");
   for (const char* d : {"a", "a/b", "a/b/c"})
     if (mkdirat(tree.get(), d, 0755) != 0) wrong("mkdir");
   for (const char* f : {"f", "a/f"})
-    write_all(Descriptor(::openat(tree.get(), f, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)).get(), "x",
-              1, 0, f);
+    write_all(io::Descriptor(::openat(tree.get(), f, O_WRONLY | O_CREAT | O_CLOEXEC, 0644)).get(),
+              "x", 1, 0, f);
   for (const auto& [to, name] : {std::pair("a/b", "dir"), {"/a/../..", "up"}, {"none", "gone"}})
     if (symlinkat(to, tree.get(), name) != 0) wrong("symlink");
   return tree;
@@ -244,7 +245,7 @@ struct Arrival {
   std::string at;
   explicit Arrival(const ch::kernel::Returned<ch::kernel::Fd>& walk) : error(walk.error()) {
     if (!walk.ok()) return;
-    const Descriptor fd(static_cast<int>(walk.value()));
+    const io::Descriptor fd(static_cast<int>(walk.value()));
     char name[4096];
     const std::string link = "/proc/self/fd/" + std::to_string(fd.get());
     const ssize_t length = ::readlink(link.c_str(), name, sizeof name);
@@ -262,7 +263,7 @@ struct Arrival {
 
 /// "l" leads to the first line, "a/l" to the second; the third is the path.
 void fuzz_resolver(std::string_view input) {
-  static const Descriptor root = resolver_tree();
+  static const io::Descriptor root = resolver_tree();
   Bytes bytes{input};
   constexpr std::uint64_t ways[] = {O_PATH,
                                     O_PATH | O_NOFOLLOW,

@@ -10,15 +10,17 @@
 #include <memory>
 
 #include "apps/ch-run/configuration.hpp"
-#include "ch/inject/cdi.hpp"
-#include "ch/inject/cdi_image.hpp"
+#include "ch/devices/cdi.hpp"
+#include "ch/inject/device_files.hpp"
 #include "ch/inject/inject.hpp"
 #include "tests/fuzz/target.hpp"
 
 namespace fuzz {
 namespace {
 
-using namespace ch::inject;
+using namespace ch::injection;
+namespace io = ch::io;
+namespace cdi = ch::cdi;
 
 void put(int directory, const std::string& name, std::string_view content) {
   const int fd = ::openat(directory, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
@@ -37,8 +39,8 @@ const ImageTree& image_for_libraries() {
   static const std::unique_ptr<ImageTree> tree = [] {
     const int at = place().fd();
     make_directories(at, {"tree", "tree/lib", "tree/etc", "tree/usr", "tree/usr/bin"});
-    const Descriptor libc(::open("/lib/x86_64-linux-gnu/libc.so.6", O_RDONLY | O_CLOEXEC));
-    put(at, "tree/lib/libc.so.6", libc ? read_all(libc.get(), "libc") : std::string());
+    const io::Descriptor libc(::open("/lib/x86_64-linux-gnu/libc.so.6", O_RDONLY | O_CLOEXEC));
+    put(at, "tree/lib/libc.so.6", libc ? io::read_all(libc.get(), "libc") : std::string());
     return std::make_unique<ImageTree>(place().path() + "/tree");
   }();
   return *tree;
@@ -54,7 +56,7 @@ void fuzz_elf(std::string_view input) {
   put(tree.root().get(), "lib/libfuzz.so.1", goes_in ? std::string_view() : bytes.left);
   if (goes_in) {
     const std::string path = place().path() + "/tree/libfuzz.so.1";
-    (void)check_whole(Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
+    (void)check_whole(io::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
     Planner planner(tree, Manifest{}, HostSettings{});
     planner.add({path, std::nullopt, "--path"});
     (void)planner.finish();
@@ -99,7 +101,7 @@ void fuzz_cdi(std::string_view input) {
     make_directories(place().fd(), {"tree"});
     return place().path() + "/tree";
   }();
-  static const Descriptor at(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  static const io::Descriptor at(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   put(at.get(), "a.json", form == 1 ? "" : form == 0 ? bytes.left : bytes.until('\0'));
   put(at.get(), "b.yaml", form == 0 ? "" : bytes.left);
   const cdi::Registry registry({directory});
@@ -109,15 +111,15 @@ void fuzz_cdi(std::string_view input) {
       if (!request) wrong("a device of this name can't be asked for");
       const cdi::Resolution resolution = cdi::resolve(registry, {*request});
       check_device_file(resolution);
-      (void)cdi::image_edits(resolution, std::nullopt);
-    } catch (const InjectError&) {  // the host has no such thing: the next one
+      (void)device_files(resolution, std::nullopt);
+    } catch (const io::Failed&) {  // the host has no such thing: the next one
     }
   }
 }
 
 /// What is below `directory`: a line each, with whatever an injection may change.
 void list_tree(int directory, const std::string& path, std::string& out) {
-  std::vector<std::string> names = names_in(directory, path);
+  std::vector<std::string> names = io::names_in(directory, path);
   std::sort(names.begin(), names.end());
   for (const std::string& name : names) {
     struct stat status {};
@@ -125,7 +127,7 @@ void list_tree(int directory, const std::string& path, std::string& out) {
     out += path + '/' + name + ' ' + std::to_string(status.st_mode) + ' ' +
            std::to_string(S_ISDIR(status.st_mode) ? 0 : status.st_size) + '\n';
     if (!S_ISDIR(status.st_mode)) continue;
-    const Descriptor below(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC));
+    const io::Descriptor below(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC));
     list_tree(below.get(), path + '/' + name, out);
   }
 }
@@ -133,12 +135,13 @@ void list_tree(int directory, const std::string& path, std::string& out) {
 /// Removes all that is in `directory`.
 void empty(int directory) {
   (void)::fchmod(directory, 0755);
-  for (const std::string& name : names_in(directory, "")) {
+  for (const std::string& name : io::names_in(directory, "")) {
     if (::unlinkat(directory, name.c_str(), 0) == 0) continue;
-    const Descriptor below(::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const io::Descriptor below(
+        ::openat(directory, name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!below) {
       (void)::fchmodat(directory, name.c_str(), 0755, 0);
-      empty(Descriptor(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC)).get());
+      empty(io::Descriptor(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC)).get());
     } else {
       empty(below.get());
     }
@@ -198,7 +201,7 @@ void fuzz_journal(std::string_view input) {
     try {
       (void)Transaction::recover(image.tree());
       return true;
-    } catch (const InjectError&) {
+    } catch (const io::Failed&) {
       return false;
     }
   };
@@ -218,10 +221,11 @@ void fuzz_manifest(std::string_view input) {
   try {
     const Manifest manifest = read_manifest(image.tree());
     InjectionPlan plan = plan_removal(image.tree(), manifest);
-    InjectOptions options;
-    options.ldconfig = Ldconfig::leave_out;
-    (void)remove(image.tree(), manifest, std::move(plan), options);
-  } catch (const InjectError&) {
+    ch::InjectOptions options;
+    options.ldconfig = ch::Ldconfig::leave_out;
+    ch::InjectReport report;
+    remove(image.tree(), manifest, std::move(plan), options, report);
+  } catch (const io::Failed&) {
     if (image.listing() != before) wrong("a removal that failed has changed the image");
   }
   place().check();

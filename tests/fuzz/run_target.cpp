@@ -2,8 +2,7 @@
 //
 // All fuzz targets by name.
 
-#include "ch/image/error.hpp"
-#include "ch/inject/error.hpp"
+#include "ch/io/failed.hpp"
 #include "tests/fuzz/target.hpp"
 
 namespace fuzz {
@@ -14,8 +13,7 @@ void run_target(std::string_view name, std::string_view input) {
       if (name != target.name) continue;
       try {
         target.run(input);
-      } catch (const ch::images::UnpackError&) {
-      } catch (const ch::inject::InjectError&) {
+      } catch (const ch::io::Failed&) {
       }
       return;
     }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Test support: what the fuzz targets share. A target takes any bytes; an exception whose
-// message a tool prints (UnpackError, InjectError) is a good end; a crash, a leak, undefined
+// message a tool prints (ch::io::Failed) is a good end; a crash, a leak, undefined
 // behaviour, a hang, or a change outside of the target's own tree is a finding.
 #pragma once
 

@@ -98,7 +98,7 @@ TEST_CASE("the library extracts in a container, unless the process has other thr
   const Companion companion;  // fork() would copy whatever locks it holds
   const auto refusal = test::failure_of([&] { unpack("with_threads"); });
   REQUIRE(refusal);
-  CHECK(refusal->kind() == Failure::refused);
+  CHECK(refusal->reason() == ch::io::Reason::refused);
   CHECK(contains(refusal->cause(), "other threads"));
   CHECK_FALSE(fs::exists(dir / "with_threads"));
   options.containment = Containment::if_possible;

@@ -13,7 +13,7 @@ namespace {
 using namespace ch::images;
 using test::Tar;
 
-/// Everything an archive says: names, modes, content. Throws UnpackError.
+/// Everything an archive says: names, modes, content. Throws ch::io::Failed.
 std::string reading(const std::string& bytes) {
   Compression compression = Compression::none;
   BlockStream stream(decompress(std::make_unique<MemorySource>(bytes), compression));
@@ -174,7 +174,7 @@ TEST_CASE("a zstd window beyond the bound on memory is refused", "[image][pure]"
   const auto failure =
       test::failure_of([] { reading(std::string("\x28\xb5\x2f\xfd\x00\xa8", 6) + "xxxxxx"); });
   REQUIRE(failure);
-  CHECK(failure->kind() == Failure::unsupported);
+  CHECK(failure->reason() == ch::io::Reason::unsupported);
   CHECK(failure->remedy().find("--long") != std::string::npos);
 }
 

@@ -26,7 +26,7 @@ struct Fixture : test::ToolFixture {
   Fixture() : ToolFixture("/dev/shm") {}
   ~Fixture() { remove(); }
   void remove() const {
-    const ch::images::Descriptor at(open((dir / "at").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const ch::io::Descriptor at(open((dir / "at").c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     ch::images::remove_tree(at.get(), "image");
   }
 };

@@ -249,11 +249,11 @@ TEST_CASE("nor does --subids take away what a killed run has not kept", "[image]
 TEST_CASE("a process that could tell who uses an image, and hangs, is not waited for", "[image]") {
   const Fixture f;
   const ch::images::OutsideUsers outside(std::chrono::milliseconds(50));  // nobody serves it
-  const ch::images::Descriptor image(open(f.image.c_str(), O_RDONLY | O_DIRECTORY));
+  const ch::io::Descriptor image(open(f.image.c_str(), O_RDONLY | O_DIRECTORY));
   try {
     (void)outside.of(image.get());
     FAIL("it has been told");
-  } catch (const ch::images::UnpackError& e) {
+  } catch (const ch::io::Failed& e) {
     CHECK(e.code() == ETIMEDOUT);
   }
 }

@@ -21,7 +21,7 @@ TEST_CASE("a link to a directory is not opened as that directory", "[image][pure
   try {
     (void)open_directory(at.get(), "link");
     CHECK(false);
-  } catch (const UnpackError& e) {
+  } catch (const ch::io::Failed& e) {
     CHECK((e.code() == ENOTDIR || e.code() == ELOOP));
   }
 }

@@ -149,7 +149,7 @@ inline ch::images::UnpackOptions uncontained() {
   return options;
 }
 
-/// Unpacks bytes to `destination`. Throws UnpackError.
+/// Unpacks bytes to `destination`. Throws ch::io::Failed.
 inline ch::images::UnpackReport unpack_bytes(const std::string& bytes, const fs::path& destination,
                                              ch::images::UnpackOptions options = uncontained()) {
   options.sync = ch::images::Sync::none;
@@ -160,10 +160,10 @@ inline ch::images::UnpackReport unpack_bytes(const std::string& bytes, const fs:
 
 /// The failure of an attempt, or none.
 template <class Attempt>
-std::optional<ch::images::UnpackError> failure_of(Attempt&& attempt) {
+std::optional<ch::io::Failed> failure_of(Attempt&& attempt) {
   try {
     attempt();
-  } catch (const ch::images::UnpackError& e) {
+  } catch (const ch::io::Failed& e) {
     return e;
   }
   return std::nullopt;

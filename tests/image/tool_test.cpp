@@ -146,7 +146,7 @@ TEST_CASE("what chooses among images is refused where there is nothing to choose
       CAPTURE(option, what, ran.err);
       CHECK(ran.status == 64);
       CHECK(contains(ran.err, "this is the tar of a single file system"));
-      CHECK(contains(ran.err, "remedy: leave out --"));
+      CHECK(contains(ran.err, "remedy: leave out the choice"));
       CHECK(f.beside().empty());
     }
   test::Json config = test::config_for({small_tar().bytes()});

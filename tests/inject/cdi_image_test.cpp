@@ -90,7 +90,7 @@ TEST_CASE("--cdi on a host where nothing is described is one error with its reme
   CHECK(none.err == "ch-fromhost: error: no device is described in " + nowhere +
                         "\nch-fromhost: remedy: have the host described by the driver's tool, e.g. "
                         "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, or say where that "
-                        "is: --cdi-dirs\n");
+                        "is (--cdi-dirs)\n");
   fs::create_directory(nowhere);
   test::write_file(nowhere + "/bad.json", "{");
   const Ran bad = f({"--cdi-dirs", nowhere, "--cdi"});

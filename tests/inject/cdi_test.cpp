@@ -2,27 +2,27 @@
 //
 // Container Device Interface files: read, checked, found by precedence, and resolved.
 
-#include "ch/inject/cdi.hpp"
+#include "ch/devices/cdi.hpp"
 
 #include <catch2/catch.hpp>
 
 #include "tests/inject/cdi_specs.hpp"
 #include "tests/support/files.hpp"
 
-using namespace ch::inject;
-using namespace ch::inject::cdi;
+using namespace ch::injection;
+using namespace ch::cdi;
 using test::TempDir;
 using test::write_file;
 
 namespace {
 
-/// What the error of `attempt` says; "" if there is none. Anything but an InjectError escapes.
+/// What the error of `attempt` says; "" if there is none. Anything but a ch::io::Failed escapes.
 template <class Attempt>
 std::string error_of(Attempt attempt) {
   try {
     attempt();
     return {};
-  } catch (const InjectError& e) {
+  } catch (const ch::io::Failed& e) {
     return std::string(e.path()) + ": " + e.cause() + " | " + e.remedy();
   }
 }
@@ -34,7 +34,8 @@ bool has(const std::string& text, const std::string& part) {
 /// A file with one device "a/b=c" whose containerEdits are `edits`.
 std::string with_edits(const std::string& edits) {
   return R"({"cdiVersion": "0.6.0", "kind": "a.com/b", "devices": [{"name": "c",
-    "containerEdits": )" + edits + "}]}";
+    "containerEdits": )" +
+         edits + "}]}";
 }
 
 Resolution resolve_one(const std::string& directory, const std::string& request) {
@@ -81,8 +82,8 @@ TEST_CASE("YAML says the same as JSON", "[pure]") {
 TEST_CASE("names are what the specification allows", "[pure]") {
   for (const char* kind : {"nvidia.com/gpu", "a/b", "vendor-1.com/class_2", "Intel.com/GPU"})
     CHECK(is_kind(kind));
-  for (const char* kind : {"", "/", "a", "a/", "/b", "1a/b", "a/1b", "a./b", "a/b/c", "a b/c",
-                           "../b", "a/b-", "-a/b"})
+  for (const char* kind :
+       {"", "/", "a", "a/", "/b", "1a/b", "a/1b", "a./b", "a/b/c", "a b/c", "../b", "a/b-", "-a/b"})
     CHECK_FALSE(is_kind(kind));
   for (const char* name : {"0", "all", "GPU-4cf8", "0:1", "a.b_c"}) CHECK(is_device_name(name));
   for (const char* name : {"", "-0", "0-", "a b", "a/b", "a=b", ":"})
@@ -148,9 +149,8 @@ TEST_CASE("a damaged file is an error and nothing else, wherever the damage is",
   const std::string yaml = test::nvidia_yaml("/made");
   int refused = 0;
   const auto try_both = [&](const std::string& text, bool is_json) {
-    const std::string said = error_of([&] {
-      (void)(is_json ? spec_from_json_text(text) : spec_from_yaml_text(text));
-    });
+    const std::string said =
+        error_of([&] { (void)(is_json ? spec_from_json_text(text) : spec_from_yaml_text(text)); });
     refused += said.empty() ? 0 : 1;
     CHECK(said.find('\n') == std::string::npos);
   };
@@ -200,7 +200,7 @@ TEST_CASE("a file of as many devices and mounts as its size allows is read, and 
   for (int i = 0; i < 60000; ++i)
     spec.devices[0].edits.mounts.push_back({"/etc", "/m/" + std::to_string(i), "", false});
   spec.devices[0].edits.mounts.push_back({"/usr", "/m/0", "", false});
-  ch::inject::cdi::detail::Resolver resolver;
+  ch::cdi::detail::Resolver resolver;
   resolver.add({&spec, &spec.devices[0], {}});
   const auto binds = resolver.take().binds;
   CHECK(binds.size() == 60000);
@@ -210,12 +210,15 @@ TEST_CASE("a file of as many devices and mounts as its size allows is read, and 
 
 TEST_CASE("hooks are understood by what they are for", "[pure]") {
   HookWork work;
-  add_hook({"createContainer", "/usr/bin/nvidia-cdi-hook",
+  add_hook({"createContainer",
+            "/usr/bin/nvidia-cdi-hook",
             {"nvidia-cdi-hook", "create-symlinks", "--link", "a::/b", "--link=c::/d/e"}},
            work);
   CHECK(work.links == std::vector<Link>{{"a", "/b"}, {"c", "/d/e"}});
-  add_hook({"createContainer", "/x", {"nvidia-ctk", "hook", "update-ldcache", "--folder", "/lib",
-                                      "--ldconfig-path", "@/sbin/ldconfig"}},
+  add_hook({"createContainer",
+            "/x",
+            {"nvidia-ctk", "hook", "update-ldcache", "--folder", "/lib", "--ldconfig-path",
+             "@/sbin/ldconfig"}},
            work);
   CHECK(work.update_cache);
   CHECK(work.folders == std::vector<std::string>{"/lib"});
@@ -230,11 +233,11 @@ TEST_CASE("hooks are understood by what they are for", "[pure]") {
     INFO(link);
     CHECK_THROWS_AS(
         add_hook({"createContainer", "/x", {"x", "create-symlinks", "--link", link}}, work),
-        InjectError);
+        ch::io::Failed);
   }
   CHECK_THROWS_AS(
       add_hook({"createContainer", "/x", {"x", "update-ldcache", "--folder", "a"}}, work),
-      InjectError);
+      ch::io::Failed);
 }
 
 // ---- finding --------------------------------------------------------------------------
@@ -324,9 +327,8 @@ TEST_CASE("a file's own edits come once, before those of its devices", "[tool]")
     {"name": "0", "containerEdits": {"env": ["B=0"]}},
     {"name": "1", "containerEdits": {"env": ["B=1"]}}]})");
   const Registry registry({dir.path()});
-  const Resolution r =
-      resolve(registry, {*parse_request("a.com/b=1"), *parse_request("a.com/b=0"),
-                         *parse_request("a.com/b=1")});
+  const Resolution r = resolve(registry, {*parse_request("a.com/b=1"), *parse_request("a.com/b=0"),
+                                          *parse_request("a.com/b=1")});
   CHECK(r.environment == std::vector<std::string>{"A=all", "B=1", "B=0"});
   CHECK(r.devices == std::vector<std::string>{"a.com/b=1", "a.com/b=0"});
 }
@@ -338,18 +340,22 @@ TEST_CASE("what the container shows anyway is not bound, and must be there", "[t
     return resolve_one(dir.path(), "a.com/b=c");
   };
   CHECK(resolved(R"({"deviceNodes": [{"path": "/dev/null"}],
-    "mounts": [{"hostPath": "/sys/class", "containerPath": "/sys/class"}]})").binds.empty());
+    "mounts": [{"hostPath": "/sys/class", "containerPath": "/sys/class"}]})")
+            .binds.empty());
   const auto bound = resolved(R"({"deviceNodes": [{"path": "/dev/zero", "hostPath": "/dev/null"},
     {"path": "/made/null", "hostPath": "/dev/null"}],
     "mounts": [{"hostPath": "/etc", "containerPath": "/made/etc", "options": ["rbind", "ro"]},
-    {"hostPath": "/usr", "containerPath": "/made/etc", "options": ["rw"]}]})").binds;
+    {"hostPath": "/usr", "containerPath": "/made/etc", "options": ["rw"]}]})")
+                         .binds;
   REQUIRE(bound.size() == 3);
   CHECK(bound[0].container_path == "/dev/zero");
   CHECK(bound[1].container_path == "/made/null");
   CHECK_FALSE(bound[1].read_only);
   CHECK(bound[2].host_path == "/usr");  // the last of two at one place
 
-  const auto said = [&](const std::string& edits) { return error_of([&] { (void)resolved(edits); }); };
+  const auto said = [&](const std::string& edits) {
+    return error_of([&] { (void)resolved(edits); });
+  };
   CHECK(has(said(R"({"deviceNodes": [{"path": "/dev/made9"}]})"),
             "/dev/made9: this host has no such device (No such file or directory), though "));
   CHECK(has(said(R"({"deviceNodes": [{"path": "/dev/made9", "hostPath": "/dev/null"}]})"),

@@ -18,7 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// From here on this process is on a Cray, of the kind with Slingshot or of that before.
-void be_on_a_cray(ch::inject::Cray kind) {
+void be_on_a_cray(ch::injection::Cray kind) {
   const auto put = [](const char* path, const std::string& text) {
     const int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (write(fd, text.data(), text.size()) < 0) _exit(97);
@@ -33,7 +33,7 @@ void be_on_a_cray(ch::inject::Cray kind) {
   if (mount("tmpfs", "/etc/opt", "tmpfs", 0, nullptr) != 0) _exit(99);
   fs::create_directories("/etc/opt/cray/release");
   const char* release = "/etc/opt/cray/release/cle-release";
-  if (kind == ch::inject::Cray::slingshot)
+  if (kind == ch::injection::Cray::slingshot)
     fs::create_symlink("/etc/cray-release/cos", release);
   else
     test::write_file(release, "RELEASE=7.0.UP03\n");
@@ -44,7 +44,7 @@ struct OnCray : FromHost {
   fs::path fabric = image / "opt/ofi/lib";
   std::map<std::string, std::string> before;
 
-  explicit OnCray(ch::inject::Cray kind) {
+  explicit OnCray(ch::injection::Cray kind) {
     fs::create_directories(fabric);
     fs::copy_file(inject_fixture("image/libfabric.so.1.2.3"), fabric / "libfabric.so");
     before = test::everything(image);
@@ -75,7 +75,7 @@ TEST_CASE("on a Cray with Slingshot its libfabric comes with mount points and wh
   SKIP_UNLESS(has_etc_opt(), "this host has no /etc/opt");
   const std::string cray = inject_fixture("opt/cray/libfabric.so");
   for (const char* option : {"--cray-mpi-cxi", "--cray-cxi", "--path"}) {
-    OnCray f(ch::inject::Cray::slingshot);
+    OnCray f(ch::injection::Cray::slingshot);
     f.options.environment.push_back("CH_FROMHOST_OFI_CXI=" + cray);
     std::vector<std::string> words = {"-v", option};
     if (words[1] == "--path") words.push_back(cray);
@@ -100,7 +100,7 @@ TEST_CASE("on a Cray with Gemini or Aries a provider comes with their mount poin
   SKIP_UNLESS(has_etc_opt(), "this host has no /etc/opt");
   const std::string provider = inject_fixture("lib/libgnix-fi.so");
   for (const char* option : {"--cray-mpi-gni", "--cray-gni", "--path"}) {
-    OnCray f(ch::inject::Cray::ugni);
+    OnCray f(ch::injection::Cray::ugni);
     f.options.environment.push_back("CH_FROMHOST_OFI_GNI=" + provider);
     std::vector<std::string> words = {"-v", option};
     if (words[1] == "--path") words.push_back(provider);
@@ -126,7 +126,7 @@ TEST_CASE("on a Cray with Gemini or Aries a provider comes with their mount poin
 TEST_CASE("a provider's libraries are found where LD_LIBRARY_PATH of a Cray's modules says",
           "[inject][tool]") {
   SKIP_UNLESS(has_etc_opt(), "this host has no /etc/opt");
-  OnCray f(ch::inject::Cray::ugni);
+  OnCray f(ch::injection::Cray::ugni);
   const fs::path module = f.dir / "opt/cray/pe/lib64";
   fs::create_directories(module);
   for (const char* name : {"ugni", "alpslli"}) {
@@ -141,7 +141,7 @@ TEST_CASE("a provider's libraries are found where LD_LIBRARY_PATH of a Cray's mo
 
 TEST_CASE("a Cray's mount points come with a fabric only", "[inject][tool]") {
   SKIP_UNLESS(has_etc_opt(), "this host has no /etc/opt");
-  for (const auto kind : {ch::inject::Cray::slingshot, ch::inject::Cray::ugni}) {
+  for (const auto kind : {ch::injection::Cray::slingshot, ch::injection::Cray::ugni}) {
     const OnCray f(kind);
     const Ran ran = f({"-v", "-p", inject_fixture("lib/libcharlie_answer.so.1.0")});
     CAPTURE(ran.err);

@@ -74,9 +74,9 @@ TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
     CAPTURE(ran.err);
     CHECK(ran.status == 1);
     CHECK(contains(ran.err,
-                   "another ch-fromhost is still working on this image, after a wait of 5 "
-                   "seconds: " +
-                       f.image.string()));
+                   f.image.string() +
+                       ": another process still injects files into this image, after a wait of 5 "
+                       "seconds\n"));
     CHECK(contains(ran.err, "\nch-fromhost: remedy: "));
     CHECK(took > std::chrono::milliseconds(4900));
     CHECK(took < std::chrono::seconds(20));

@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <new>
 
-#include "ch/inject/in_parallel.hpp"
+#include "ch/io/in_parallel.hpp"
 
 namespace {
 std::atomic<long> before_failure = -1;  // allocations that succeed, then one fails; -1: all do
@@ -27,7 +27,7 @@ TEST_CASE("all is done where there is no memory for a thread", "[inject][pure]")
   for (long k = 0; k < 20; ++k) {
     std::atomic<int> done = 0;
     before_failure = k;
-    ch::inject::in_parallel(40, [&done](std::size_t) { ++done; });
+    ch::io::in_parallel(40, [&done](std::size_t) { ++done; });
     before_failure = -1;
     CHECK(done == 40);
   }

@@ -10,7 +10,7 @@
 #include "ch/inject/manifest.hpp"
 #include "ch/inject/sources.hpp"
 
-using namespace ch::inject;
+using namespace ch::injection;
 
 namespace {
 std::optional<ElfFile> elf(ElfFile::Type type, std::string soname = {}) {
@@ -90,8 +90,8 @@ TEST_CASE("a loader cache whose entries share one long name does not grow when i
   std::string cache = "glibc-ld.so.cache1.1" + number(entries) + number(50000);
   cache += std::string(20, '\0');
   for (std::uint32_t i = 0; i < entries; ++i)
-    cache += number(3) + number(48 + 24 * entries) + number(48 + 24 * entries) +
-             std::string(12, '\0');
+    cache +=
+        number(3) + number(48 + 24 * entries) + number(48 + 24 * entries) + std::string(12, '\0');
   cache += std::string(50000, 'x') + '\0';
   std::size_t size = 0;
   for (const auto& library : parse_loader_cache(cache))
@@ -132,13 +132,13 @@ TEST_CASE("a record that an image brings can not name a way out", "[inject][pure
   for (const char* name : {"..", ".", "", "a/b", "../../etc/passwd"}) {
     Journal j;
     j.changes.push_back({"/d", name, 1, false});
-    CHECK_THROWS_AS(journal_from_text(to_text(j)), InjectError);
+    CHECK_THROWS_AS(journal_from_text(to_text(j)), ch::io::Failed);
   }
   Manifest m;
   m.items.push_back({"/usr/bin/..", "", "", "", 0, 0, 0, 0});
-  CHECK_THROWS_AS(manifest_from_text(to_text(m)), InjectError);
-  CHECK_THROWS_AS(manifest_from_text("[]"), InjectError);
-  CHECK_THROWS_AS(manifest_from_text("{"), InjectError);
+  CHECK_THROWS_AS(manifest_from_text(to_text(m)), ch::io::Failed);
+  CHECK_THROWS_AS(manifest_from_text("[]"), ch::io::Failed);
+  CHECK_THROWS_AS(manifest_from_text("{"), ch::io::Failed);
 }
 
 TEST_CASE("a number in a journal or manifest that is no whole number, or too large, is refused",
@@ -157,10 +157,10 @@ TEST_CASE("a number in a journal or manifest that is no whole number, or too lar
   for (const char* bad : {"1.5", "1.84765e+19", "-1e300", "18446744073709551616", "\"1\"", "[]"}) {
     INFO(bad);
     for (const char* number : {"4711", "4712", "83"})
-      CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), number, bad)), InjectError);
+      CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), number, bad)), ch::io::Failed);
     for (const char* number : {"4711", "4713", "4714", "4715"})
-      CHECK_THROWS_AS(manifest_from_text(replaced(to_text(m), number, bad)), InjectError);
+      CHECK_THROWS_AS(manifest_from_text(replaced(to_text(m), number, bad)), ch::io::Failed);
   }
-  CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), "83", "4096")), InjectError);  // a mode
-  CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), "4712", "-1")), InjectError);
+  CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), "83", "4096")), ch::io::Failed);  // a mode
+  CHECK_THROWS_AS(journal_from_text(replaced(to_text(j), "4712", "-1")), ch::io::Failed);
 }

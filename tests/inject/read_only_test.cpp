@@ -52,10 +52,8 @@ TEST_CASE("an image that can't be written to is one error, and not said to be ch
     f.options.in_child = {};
     CAPTURE(words, ran.status, ran.err);
     CHECK(ran.status == 1);
-    CHECK(contains(ran.err,
-                   "ch-fromhost: error: can't write to the image (Read-only file "
-                   "system): " +
-                       f.image.string() + '\n'));
+    CHECK(contains(ran.err, "ch-fromhost: error: " + f.image.string() +
+                                ": can't write to the image (Read-only file system)\n"));
     CHECK(contains(ran.err, "\nch-fromhost: remedy: "));
     CHECK(contains(ran.err, "a file system that can be written"));
     CHECK_FALSE(contains(ran.err, "half changed"));

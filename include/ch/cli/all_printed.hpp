@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6, for tools that have a libc: has what they printed arrived? A full disk must not
+// Floor 6a, for tools that have a libc: has what they printed arrived? A full disk must not
 // look like success to a script. Source: man 3 fflush.
 #pragma once
 

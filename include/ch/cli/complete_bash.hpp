@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The completion of a tool for bash 4.3 and newer, on its own: the package
+// Floor 6a. The completion of a tool for bash 4.3 and newer, on its own: the package
 // bash-completion only has to load it. For programs that run at build time: allocates.
 // Source: man 1 bash, "Programmable Completion".
 #pragma once

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The completion of a tool for fish 3: one `complete` command for each option.
+// Floor 6a. The completion of a tool for fish 3: one `complete` command for each option.
 // For programs that run at build time: allocates.
 // Source: fish-complete.
 #pragma once

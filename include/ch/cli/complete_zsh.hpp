@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The completion of a tool for zsh: a function for a directory of $fpath, in
+// Floor 6a. The completion of a tool for zsh: a function for a directory of $fpath, in
 // terms of its _arguments. For programs that run at build time: allocates.
 // Source: zshcompsys, "_arguments"; zshcompwid.
 #pragma once

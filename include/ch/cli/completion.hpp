@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What the writers of completions (complete_bash.hpp, complete_zsh.hpp,
+// Floor 6a. What the writers of completions (complete_bash.hpp, complete_zsh.hpp,
 // complete_fish.hpp) know of a tool: its options, and what an argument or an operand can be.
 // For programs that run at build time: allocates.
 // Source: man 1 bash (Programmable Completion), zshcompsys, fish-complete.

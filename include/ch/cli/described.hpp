@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. All there is to say about an option, once: how it is spelled and shown, what its
+// Floor 6a. All there is to say about an option, once: how it is spelled and shown, what its
 // argument can be, and what it does to the values of a tool. From one array of these come the
 // table that parser and help work with, what is done for each row, and the completions; what
 // a program does not use of them is not in it. No heap, no libc.

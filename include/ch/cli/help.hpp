@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The help text of a tool, from its table of options: written piece by piece to
+// Floor 6a. The help text of a tool, from its table of options: written piece by piece to
 // a sink, in 80 columns, grouped.
 #pragma once
 

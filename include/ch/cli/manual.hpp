@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The manual page of a tool: a hand-written page in which the options come from
+// Floor 6a. The manual page of a tool: a hand-written page in which the options come from
 // the tool's table. For programs that run at build time: allocates.
 // Source: man 7 man, man-pages(7), groff_char(7).
 #pragma once

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Options as help, manual page and completion show them, and the parser that finds
+// Floor 6a. Options as help, manual page and completion show them, and the parser that finds
 // them in a command line. described.hpp adds what each of them does, in the same table.
 // GNU habits: --opt=value, --opt value, unambiguous prefixes, -vv, -fVALUE, options
 // between operands until "--". No heap, no libc: ch-run parses with it.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Where tools without libc print to: a descriptor, with a buffer, because each
+// Floor 6a. Where tools without libc print to: a descriptor, with a buffer, because each
 // write is a system call.
 #pragma once
 

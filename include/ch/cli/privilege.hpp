@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The first line of every tool's main: refuse to go on as a set-uid program.
+// Floor 6a. The first line of every tool's main: refuse to go on as a set-uid program.
 #pragma once
 
 #include "ch/cli/output.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6, for tools that have a libc, make something large and must not leave half of it:
+// Floor 6a, for tools that have a libc, make something large and must not leave half of it:
 // a signal asks them to stop, they clean up, and then die of it as if never asked.
 // Source: man 7 signal-safety; man 2 sigaction.
 #pragma once

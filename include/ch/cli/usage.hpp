@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The short usage message of a tool, from its table of options: letters without
+// Floor 6a. The short usage message of a tool, from its table of options: letters without
 // argument together, then every option by its long name, in 80 columns.
 #pragma once
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What was wrong with a command line, as a sentence. For tools with a heap.
+// Floor 6a. What was wrong with a command line, as a sentence. For tools with a heap.
 #pragma once
 
 #include <string>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Tar members from a stream, by libarchive, made strict: only the tar formats
+// Floor 6b. Tar members from a stream, by libarchive, made strict: only the tar formats
 // are switched on, a warning of the reader is an error (it skips damaged members with a
 // note), and the end mark of two zero blocks must be there (it takes any end for one).
 // Source: man 3 archive_read; POSIX pax, "ustar Interchange Format".
@@ -142,12 +142,12 @@ class ArchiveReader {
   void fill(Member& out) {
     const char* name = archive_entry_pathname(entry_);
     if (name == nullptr || *name == '\0')
-      throw UnpackError(Failure::damaged, {}, "a member has no name");
+      throw io::Failed(io::Reason::damaged, {}, "a member has no name");
     out.name = name;
     try {
       normalize_member_path(out.name, out.path);
       fill_kind(out);
-    } catch (UnpackError& e) {
+    } catch (io::Failed& e) {
       e.in_member(printable(out.name));
       throw;
     }
@@ -189,13 +189,13 @@ class ArchiveReader {
         const char* target = archive_entry_symlink(entry_);
         if (target != nullptr) out.target = target;
         if (out.target.empty())
-          throw UnpackError(Failure::damaged, {}, "a symbolic link without a target");
+          throw io::Failed(io::Reason::damaged, {}, "a symbolic link without a target");
         if (out.target.size() > max_path)
-          throw UnpackError(Failure::hostile, {}, "the link's target is longer than 4095 bytes");
+          throw io::Failed(io::Reason::hostile, {}, "the link's target is longer than 4095 bytes");
         return;
       }
       default:
-        throw UnpackError(Failure::unsupported, {}, "a member of a kind that no file system has");
+        throw io::Failed(io::Reason::unsupported, {}, "a member of a kind that no file system has");
     }
   }
   void fill_xattrs(Member& out) {
@@ -224,15 +224,15 @@ class ArchiveReader {
     if (failure_) std::rethrow_exception(failure_);
     const la_int64_t mark = archive_filter_bytes(a, 0) - archive_read_header_position(a);
     if (mark < 1024)
-      throw UnpackError(Failure::damaged, {}, "the archive ends without its end mark",
-                        "fetch the archive again; it was cut");
+      throw io::Failed(io::Reason::damaged, {}, "the archive ends without its end mark",
+                       "fetch the archive again; it was cut");
   }
   [[noreturn]] void fail_open() {
     if (failure_) std::rethrow_exception(failure_);
     if (archive_errno(handle_.get()) == ENOMEM) throw std::bad_alloc();
-    throw UnpackError(Failure::unsupported, {}, "this is not a tar archive, or it is empty",
-                      "ch-tar2dir takes tar archives (plain, gzip, bzip2, xz, lzma, zstd, lz4), "
-                      "docker archives and OCI layouts");
+    throw io::Failed(io::Reason::unsupported, {}, "this is not a tar archive, or it is empty",
+                     "ch-tar2dir takes tar archives (plain, gzip, bzip2, xz, lzma, zstd, lz4), "
+                     "docker archives and OCI layouts");
   }
   [[noreturn]] void fail(std::string_view where) {
     if (failure_) std::rethrow_exception(failure_);
@@ -241,8 +241,8 @@ class ArchiveReader {
     const char* text = archive_error_string(a);
     const std::string why = text != nullptr ? text : "unknown reason";
     if (archive_file_count(a) == 0 || why == "Unrecognized archive format") fail_open();
-    throw UnpackError(
-        Failure::damaged, {},
+    throw io::Failed(
+        io::Reason::damaged, {},
         "the archive is damaged or cut in a member's " + std::string(where) + ": " + why,
         "fetch the archive again");
   }

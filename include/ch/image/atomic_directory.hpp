@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A directory that appears under its name complete or not at all. It grows in
-// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. The name of
-// that folder is fixed, so two unpacks to one place meet there; a lock on it, which the
-// kernel drops when its holder dies, tells a running one from a leftover. Who would make the
-// same waits for it. An image that is replaced while containers use it is kept.
-// Source: man 2 renameat2, flock.
+// Floor 6b. A directory that appears under its name complete or not at all. It grows in
+// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. Two unpacks to one place
+// meet there; a lock on it, which the kernel drops when its holder dies, tells a running one from
+// a leftover. One that makes the same waits. An image in use is kept. man 2 renameat2, flock.
 #pragma once
 
 #include <sys/file.h>
@@ -38,9 +36,9 @@ class AtomicDirectory {
     there_ = look_under(parent_.get(), name_, destination_, replace);
     if (::mkdirat(holder_.get(), "image", 0700) != 0) {
       if (errno == EEXIST) throw_taken_over();
-      throw_errno("make directory in", holder_path_);
+      io::throw_errno("make directory in", holder_path_);
     }
-    tree_ = open_directory(holder_.get(), "image");
+    tree_ = io::open_directory(holder_.get(), "image");
   }
   ~AtomicDirectory() { discard(); }
   AtomicDirectory(const AtomicDirectory&) = delete;
@@ -59,18 +57,18 @@ class AtomicDirectory {
   /// report is told of that, and of what could not be removed. Throws, and then all is as before.
   void commit(UnpackReport& report, Sync sync) {
     if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
-      throw_errno("write to the disk below", parent_path_);
+      io::throw_errno("write to the disk below", parent_path_);
     if (is_taken_over()) throw_taken_over();
     const std::string& inner = report.stripped_directory;
     const std::string from = inner.empty() ? "image" : "image/" + inner;
-    const Identity ours = identity(holder_.get(), from);
+    const io::Identity ours = io::identity(holder_.get(), from);
     std::string old;
     if (there_.before == Before::nothing) {
       if (rename(from, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
-          throw UnpackError(Failure::refused, destination_,
-                            "someone else made this while we were unpacking");
-        throw_errno("rename to", destination_);
+          throw io::Failed(io::Reason::refused, destination_,
+                           "someone else made this while we were unpacking");
+        io::throw_errno("rename to", destination_);
       }
     } else {
       old = replace_with(from);
@@ -101,27 +99,28 @@ class AtomicDirectory {
   /// something into an empty one, it gets its place back. Returns the name in the holder of what
   /// came out.
   std::string replace_with(const std::string& from) {
-    if (identity(parent_.get(), name_) != there_.directory) throw changed_meanwhile(destination_);
-    const Identity ours = identity(holder_.get(), from);
+    if (io::identity(parent_.get(), name_) != there_.directory)
+      throw changed_meanwhile(destination_);
+    const io::Identity ours = io::identity(holder_.get(), from);
     if (rename(from, RENAME_EXCHANGE) == 0) {
       check(from, [&] {
-        return rename(from, RENAME_EXCHANGE) == 0 && identity(holder_.get(), from) == ours;
+        return rename(from, RENAME_EXCHANGE) == 0 && io::identity(holder_.get(), from) == ours;
       });
       return from;
     }
-    if (!lacks_flags(errno)) throw_errno("replace", destination_);
+    if (!lacks_flags(errno)) io::throw_errno("replace", destination_);
     // No exchange here (NFS, some of FUSE, a filter): there is a moment without an image. Who
     // dies in it leaves "old" and "new", which tells the next run to bring back the old one.
     if (::renameat(holder_.get(), from.c_str(), holder_.get(), "new") != 0)
-      throw_errno("replace", destination_);
+      io::throw_errno("replace", destination_);
     if (from == tree_at_) tree_at_ = "new";
     if (::renameat(parent_.get(), name_.c_str(), holder_.get(), "old") != 0)
-      throw_errno("replace", destination_);
+      io::throw_errno("replace", destination_);
     check("old", [&] { return rename("old", RENAME_NOREPLACE) == 0; });
     if (rename("new", RENAME_NOREPLACE) != 0) {
       const int why = errno;
       if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
-      throw_errno("replace", destination_, why);
+      io::throw_errno("replace", destination_, why);
     }
     return "old";
   }
@@ -141,9 +140,9 @@ class AtomicDirectory {
     throw changed_meanwhile(destination_);
   }
   [[nodiscard]] bool came_out(const std::string& name) const {
-    return identity(holder_.get(), name) == there_.directory &&
+    return io::identity(holder_.get(), name) == there_.directory &&
            (there_.before != Before::empty_directory ||
-            is_empty(open_directory(holder_.get(), name.c_str()).get()));
+            io::is_empty(io::open_directory(holder_.get(), name.c_str()).get()));
   }
   /// What is in the holder is not ours to remove.
   [[noreturn]] void leave_holder() {
@@ -159,7 +158,7 @@ class AtomicDirectory {
     std::vector<ImageUser> users;
     bool known = true;
     try {
-      const Descriptor image = open_directory(holder_.get(), old.c_str());
+      const io::Descriptor image = io::open_directory(holder_.get(), old.c_str());
       users = users_(image.get());
     } catch (const std::exception&) {
       known = false;
@@ -178,12 +177,11 @@ class AtomicDirectory {
     // The name keeps the next run from removing it.
     const bool named = ::renameat(holder_.get(), old.c_str(), holder_.get(), kept_name) == 0;
     holder_.reset();
-    throw UnpackError(Failure::system, destination_,
-                      "the new image is there, but the old one, which is used by " +
-                          text_of(users) + ", is still in " + holder_path_ + "/" +
-                          (named ? kept_name : old) +
-                          ", since it can't be renamed: " + std::strerror(why),
-                      "move it elsewhere before you unpack to this name again", why);
+    throw io::Failed(io::Reason::system, destination_,
+                     "the new image is there, but the old one, which is used by " + text_of(users) +
+                         ", is still in " + holder_path_ + "/" + (named ? kept_name : old) +
+                         ", since it can't be renamed: " + std::strerror(why),
+                     "move it elsewhere before you unpack to this name again", why);
   }
 
   int rename(const std::string& from, unsigned flags) const {
@@ -208,16 +206,16 @@ class AtomicDirectory {
     for (int tries = 0; tries < 100; ++tries) {
       const bool made = ::mkdirat(parent_.get(), holder_name_.c_str(), 0700) == 0;
       if (!made && errno != EEXIST) throw_no_holder();
-      Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
-                             O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      io::Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
+                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd && errno == ENOENT) continue;  // its owner finished just now
       EmptyAgain unmake{*this, made};
-      if (!fd) throw_errno("open directory", holder_path_);
+      if (!fd) io::throw_errno("open directory", holder_path_);
       struct stat ours {};
-      if (::fstat(fd.get(), &ours) != 0) throw_errno("look at", holder_path_);
+      if (::fstat(fd.get(), &ours) != 0) io::throw_errno("look at", holder_path_);
       if (ours.st_uid != ::geteuid())
-        throw UnpackError(Failure::refused, holder_path_,
-                          "this temporary directory belongs to another user");
+        throw io::Failed(io::Reason::refused, holder_path_,
+                         "this temporary directory belongs to another user");
       if (!made) (void)record_.find(fd.get());  // now: it may be gone once we have the lock
       bool waited = false;
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
@@ -225,9 +223,9 @@ class AtomicDirectory {
         if (waited)
           wait_for(fd.get(), siblings);
         else if (!made)  // no locks here (some network file systems): can't tell if it is alive
-          throw UnpackError(Failure::refused, holder_path_,
-                            "this is of another unpacking, which may still be running",
-                            "if it is not, remove this directory");
+          throw io::Failed(io::Reason::refused, holder_path_,
+                           "this is of another unpacking, which may still be running",
+                           "if it is not, remove this directory");
       }
       if (!is_named(fd.get())) {  // whose it was has ended, before our open, or while we waited
         unmake.armed = false;
@@ -242,24 +240,24 @@ class AtomicDirectory {
         return discard();
       }
       if (!made) check_left_over();
-      if (::fchmod(holder_.get(), 0700) != 0) throw_errno("set the mode of", holder_path_);
+      if (::fchmod(holder_.get(), 0700) != 0) io::throw_errno("set the mode of", holder_path_);
       record_.begin(holder_.get(), holder_path_, siblings.work);
       if (!made) clear_holder();
       return;
     }
-    throw UnpackError(Failure::refused, destination_, "others unpack to this name all the time");
+    throw io::Failed(io::Reason::refused, destination_, "others unpack to this name all the time");
   }
 
   [[noreturn]] void throw_no_holder() const {
     const int why = errno;
-    const std::string remedy = remedy_for(why);
-    throw UnpackError(Failure::system, parent_path_,
-                      std::string("can't make the image in this directory: ") + std::strerror(why),
-                      remedy.empty() ? remedy_for(EACCES) : remedy, why);
+    const std::string remedy = io::remedy_for(why);
+    throw io::Failed(io::Reason::system, parent_path_,
+                     std::string("can't make the image in this directory: ") + std::strerror(why),
+                     remedy.empty() ? io::remedy_for(EACCES) : remedy, why);
   }
 
   [[nodiscard]] bool is_named(int holder) const {
-    return identity(holder) == identity(parent_.get(), holder_name_);
+    return io::identity(holder) == io::identity(parent_.get(), holder_name_);
   }
 
   /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named.
@@ -273,17 +271,17 @@ class AtomicDirectory {
       // Between its lock and its record there is a moment.
       if (siblings.work.empty() || (state && state->work != siblings.work) ||
           (!state && std::chrono::steady_clock::now() - start > 10s))
-        throw UnpackError(
-            Failure::refused, destination_,
+        throw io::Failed(
+            io::Reason::refused, destination_,
             "another process is unpacking to this name right now" +
                 std::string(state ? ", from another archive or with other options" : ""),
             "wait for it to end");
       if (state && !std::exchange(told, true) && siblings.on_wait) siblings.on_wait();
       std::this_thread::sleep_for(pause);
       if (siblings.stop != nullptr && siblings.stop->load())
-        throw UnpackError(Failure::interrupted, {}, "interrupted");
+        throw io::Failed(io::Reason::interrupted, {}, "interrupted");
       if (::flock(holder, LOCK_EX | LOCK_NB) == 0 || !is_named(holder)) return;
-      if (errno != EWOULDBLOCK && errno != EINTR) throw_errno("lock", holder_path_);
+      if (errno != EWOULDBLOCK && errno != EINTR) io::throw_errno("lock", holder_path_);
     }
   }
   /// Has another run done our work, and does the name stand for what it has made?
@@ -291,7 +289,7 @@ class AtomicDirectory {
     if (!record_ || siblings.work.empty()) return false;
     auto state = record_.read();
     if (!state || state->work != siblings.work || !state->made ||
-        *state->made != identity(parent_.get(), name_).inode)
+        *state->made != io::identity(parent_.get(), name_).inode)
       return false;
     made_by_another_ = std::move(state->report);
     made_by_another_->made_by_another = true;
@@ -314,15 +312,16 @@ class AtomicDirectory {
   /// Undoes a replacement whose process died between its two renames.
   void bring_back() const {
     struct stat status {};
-    if (!status_of(holder_.get(), "old", status) || !status_of(holder_.get(), "new", status))
+    if (!io::status_of(holder_.get(), "old", status) ||
+        !io::status_of(holder_.get(), "new", status))
       return;
-    if (status_of(parent_.get(), name_.c_str(), status))
-      throw UnpackError(
-          Failure::refused, destination_,
+    if (io::status_of(parent_.get(), name_.c_str(), status))
+      throw io::Failed(
+          io::Reason::refused, destination_,
           "an image of this name was set aside by a run that died: " + holder_path_ + "/old",
           "move one of the two to another name");
     if (rename("old", RENAME_NOREPLACE) != 0)
-      throw_errno("bring back the image that a run that died has set aside in", holder_path_);
+      io::throw_errno("bring back the image that a run that died has set aside in", holder_path_);
   }
 
   /// Removes what a run that died has left. On failure all stays there. It may have a child that
@@ -330,23 +329,24 @@ class AtomicDirectory {
   void clear_holder() {
     for (int tries = 0;; ++tries) try {
         return remove_trees();
-      } catch (const UnpackError& e) {
+      } catch (const io::Failed& e) {
         if ((e.code() == ENOTEMPTY || e.code() == EEXIST) && tries < 100) {
           std::this_thread::sleep_for(std::chrono::milliseconds(10));
           continue;
         }
         holder_.reset();
         if (e.code() != EACCES && e.code() != EPERM) throw;
-        throw UnpackError(Failure::refused, holder_path_,
-                          "this is left from another run, and we may not remove it: " + e.cause(),
-                          "if that run was made with --subids, add it here; else remove this",
-                          e.code());
+        throw io::Failed(io::Reason::refused, holder_path_,
+                         "this is left from another run, and we may not remove it: " + e.cause(),
+                         "remove this; or unpack as that run did, if its files had several owners",
+                         e.code())
+            .by(Remedy::keep_owners);
       }
   }
 
   /// All but the record, which those who wait have open.
   void remove_trees() const {
-    for (const std::string& left : names_in(holder_.get()))
+    for (const std::string& left : io::names_in(holder_.get()))
       if (left != WorkRecord::file_name) remove_tree(holder_.get(), left);
   }
 
@@ -363,9 +363,9 @@ class AtomicDirectory {
   }
   [[noreturn]] void throw_taken_over() {
     holder_.reset();  // nothing in it is ours
-    throw UnpackError(Failure::refused, holder_path_,
-                      "another ch-tar2dir, which does not see our lock, has taken this over",
-                      "unpack to this name on one machine at a time");
+    throw io::Failed(io::Reason::refused, holder_path_,
+                     "another ch-tar2dir, which does not see our lock, has taken this over",
+                     "unpack to this name on one machine at a time");
   }
 
   /// Removes holder and content; on failure leaves the rest to the next run.
@@ -386,7 +386,7 @@ class AtomicDirectory {
   }
 
   std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
-  Descriptor parent_, holder_, tree_;
+  io::Descriptor parent_, holder_, tree_;
   UnderName there_;
   bool named_ = false;             // our tree has the name,
   const char* tree_at_ = "image";  // or else this one in the holder

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The parts of an image archive by name: manifests, configurations, layers. An
+// Floor 6b. The parts of an image archive by name: manifests, configurations, layers. An
 // archive that is an uncompressed file is only indexed, its parts are read in place; a
 // directory is read by descriptor. Names come from the archive's own documents, so they
 // select from what is there and never become a path to walk.
@@ -25,8 +25,8 @@ class Blobs {
   /// The same, or an error that says that the archive lacks a part.
   [[nodiscard]] const FileRange& at(const std::string& name) const {
     if (const FileRange* found = find(name)) return *found;
-    throw UnpackError(Failure::damaged, printable(name), "this part of the image is missing",
-                      "save or fetch the archive again");
+    throw io::Failed(io::Reason::damaged, io::printable(name), "this part of the image is missing",
+                     "save or fetch the archive again");
   }
 };
 
@@ -55,10 +55,10 @@ class TarBlobs final : public Blobs {
         archive_filter_bytes(a, 0) - archive_read_header_position(a) < 1024) {
       if (answer != ARCHIVE_EOF && archive_errno(a) == ENOMEM) throw std::bad_alloc();
       const char* why = answer == ARCHIVE_EOF ? "it has no end mark" : archive_error_string(a);
-      throw UnpackError(Failure::damaged, {},
-                        std::string("the archive is damaged or cut: ") +
-                            (why != nullptr ? why : "unknown reason"),
-                        "save or fetch the archive again");
+      throw io::Failed(io::Reason::damaged, {},
+                       std::string("the archive is damaged or cut: ") +
+                           (why != nullptr ? why : "unknown reason"),
+                       "save or fetch the archive again");
     }
     handle_.reset();
   }
@@ -91,8 +91,8 @@ class TarBlobs final : public Blobs {
     std::string path;
     try {
       path = normal_member_path(name);
-    } catch (UnpackError& e) {
-      e.in_member(printable(name));
+    } catch (io::Failed& e) {
+      e.in_member(io::printable(name));
       throw;
     }
     if (const char* target = archive_entry_hardlink(entry)) {
@@ -101,10 +101,10 @@ class TarBlobs final : public Blobs {
       // Old archives name a shared layer by "../ID/layer.tar": plain text arithmetic.
       const char* to = archive_entry_symlink(entry);
       std::string_view rest = to != nullptr ? to : "";
-      std::string above(parent_of(path));
+      std::string above(io::parent_of(path));
       while (rest.starts_with("../")) {
         rest.remove_prefix(3);
-        above = parent_of(above);
+        above = io::parent_of(above);
       }
       if (rest.find("..") == std::string_view::npos)
         links_[path] = normal_member_path(above + '/' + std::string(rest));
@@ -112,8 +112,9 @@ class TarBlobs final : public Blobs {
       const auto at = static_cast<std::uint64_t>(archive_filter_bytes(handle_.get(), 0));
       const auto size = static_cast<std::uint64_t>(archive_entry_size(entry));
       if (size > tar_.size || at > tar_.size - size)
-        throw UnpackError(Failure::damaged, printable(path), "the archive ends in this member",
-                          "save or fetch the archive again; it was cut");
+        throw io::Failed(io::Reason::damaged, io::printable(path),
+                         "the archive ends in this member",
+                         "save or fetch the archive again; it was cut");
       if (archive_entry_sparse_count(entry) == 0) blobs_[path] = {tar_.fd, tar_.offset + at, size};
     }
   }
@@ -156,11 +157,11 @@ class DirectoryBlobs final : public Blobs {
   /// Throws what man 2 openat says; EMFILE for a layout with more blobs than descriptors.
   explicit DirectoryBlobs(int directory) {
     for (const char* name : {"oci-layout", "index.json"}) open(directory, "", name);
-    const Descriptor blobs = try_open_beneath(directory, "blobs/sha256");
+    const io::Descriptor blobs = try_open_beneath(directory, "blobs/sha256");
     if (!blobs && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-      throw_errno("open directory", "blobs/sha256");
+      io::throw_errno("open directory", "blobs/sha256");
     if (!blobs) return;
-    for (const std::string& name : names_in(blobs.get()))
+    for (const std::string& name : io::names_in(blobs.get()))
       if (is_sha256_hex(name)) open(blobs.get(), "blobs/sha256/", name);
   }
 
@@ -178,16 +179,16 @@ class DirectoryBlobs final : public Blobs {
 
  private:
   void open(int directory, const std::string& prefix, const std::string& name) {
-    Descriptor fd(
+    io::Descriptor fd(
         ::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK));
     struct stat status {};
-    if (!fd && errno != ENOENT && errno != ELOOP && errno != ENXIO) throw_errno("open", name);
+    if (!fd && errno != ENOENT && errno != ELOOP && errno != ENXIO) io::throw_errno("open", name);
     if (!fd || ::fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode)) return;
     const FileRange range{fd.get(), 0, static_cast<std::uint64_t>(status.st_size)};
     open_.emplace(prefix + name, std::pair(std::move(fd), range));
   }
 
-  std::map<std::string, std::pair<Descriptor, FileRange>> open_;
+  std::map<std::string, std::pair<io::Descriptor, FileRange>> open_;
 };
 
 /// Does this member's name belong to an image archive rather than to a file system?

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A tar's bytes as blocks, which are shared, not copied: the parser looks at
+// Floor 6b. A tar's bytes as blocks, which are shared, not copied: the parser looks at
 // headers in them, writers write files straight from them, a hasher reads them, and the last
 // one out returns the block. Here they come from a thread that reads and decompresses ahead,
 // in mapped_blocks.hpp from the file's own pages. There is a fixed number of blocks, so
@@ -13,7 +13,7 @@
 #include <optional>
 
 #include "ch/image/byte_source.hpp"
-#include "ch/image/thread.hpp"
+#include "ch/io/thread.hpp"
 
 namespace ch::images {
 
@@ -29,7 +29,7 @@ struct Block {
 using SharedBlock = std::shared_ptr<const Block>;
 
 /// Purpose: a stream of bytes in blocks. next() answers none at the end, where all checks of
-/// the whole take place; throws UnpackError on damage. For one thread.
+/// the whole take place; throws io::Failed on damage. For one thread.
 class BlockSource {
  public:
   virtual ~BlockSource() = default;
@@ -143,7 +143,7 @@ class BlockHasher {
   }
   Channel<SharedBlock> blocks_;
   Sha256 sha_;
-  Thread thread_;
+  io::Thread thread_;
 };
 
 /// The check of a stream's digest, if one is expected.
@@ -162,9 +162,9 @@ class DigestCheck {
     if (!hasher) return;
     const Digest found = hasher->finish();
     if (found != expected_)
-      throw UnpackError(Failure::damaged, expected_.text(),
-                        "the uncompressed layer has another digest, " + found.text(),
-                        "fetch the archive again; it was damaged or altered");
+      throw io::Failed(io::Reason::damaged, expected_.text(),
+                       "the uncompressed layer has another digest, " + found.text(),
+                       "fetch the archive again; it was damaged or altered");
   }
 
  private:
@@ -225,7 +225,7 @@ class BlockStream final : public BlockSource {
   std::shared_ptr<BlockPool> pool_;
   Channel<SharedBlock> filled_;
   std::exception_ptr failure_;
-  Thread thread_;
+  io::Thread thread_;
 };
 
 }  // namespace ch::images

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Where bytes come from: a stretch of a file, or a pipe. Decoders are sources
+// Floor 6b. Where bytes come from: a stretch of a file, or a pipe. Decoders are sources
 // too, over another source, so a chain reads like a sentence:
 // FileRange -> Hashed -> Gzip. Pull only; nobody here knows who reads on.
 // Source: man 2 pread, poll.
@@ -22,7 +22,7 @@
 namespace ch::images {
 
 /// Purpose: a sequence of bytes, read once, front to back.
-/// Laws: read() answers 0 only at the end; throws UnpackError on damage or a failing read.
+/// Laws: read() answers 0 only at the end; throws io::Failed on damage or a failing read.
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
@@ -37,7 +37,7 @@ struct InputWatch {
 
   void check() const {
     if (stop != nullptr && stop->load(std::memory_order_relaxed))
-      throw UnpackError(Failure::interrupted, {}, "interrupted");
+      throw io::Failed(io::Reason::interrupted, {}, "interrupted");
   }
 };
 
@@ -61,7 +61,7 @@ class RangeSource final : public ByteSource {
     ssize_t n = 0;
     do n = ::pread(range_.fd, out.data(), want, static_cast<off_t>(range_.offset));
     while (n < 0 && errno == EINTR);
-    if (n < 0) throw_errno("read", "the archive");
+    if (n < 0) io::throw_errno("read", "the archive");
     if (n == 0) throw_archive_changed();
     range_.offset += static_cast<std::uint64_t>(n);
     range_.size -= static_cast<std::uint64_t>(n);
@@ -87,7 +87,7 @@ class PipeSource final : public ByteSource {
       if (::poll(&ready, 1, 100) <= 0) continue;
       const ssize_t n = ::read(fd_, out.data(), out.size());
       if (n < 0 && (errno == EINTR || errno == EAGAIN)) continue;
-      if (n < 0) throw_errno("read", "the archive");
+      if (n < 0) io::throw_errno("read", "the archive");
       watch_.bytes_read += static_cast<std::uint64_t>(n);
       return static_cast<std::size_t>(n);
     }
@@ -126,9 +126,9 @@ class CheckedSource final : public ByteSource {
     } else if (!std::exchange(checked_, true)) {
       const Digest found = sha_.finish();
       if (found != expected_)
-        throw UnpackError(Failure::damaged, expected_.text(),
-                          "the content has another digest, " + found.text(),
-                          "fetch the archive again; it was damaged or altered");
+        throw io::Failed(io::Reason::damaged, expected_.text(),
+                         "the content has another digest, " + found.text(),
+                         "fetch the archive again; it was damaged or altered");
     }
     return n;
   }

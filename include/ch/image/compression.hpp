@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Which compression a stream has, told by its first bytes and never by a name:
+// Floor 6b. Which compression a stream has, told by its first bytes and never by a name:
 // names lie, and layers have none. One layer of compression only; a compressed
 // compressed file is not an archive.
 // Source: RFC 1952, 8878; xz and lz4 frame format documents.

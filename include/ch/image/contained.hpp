@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Extraction in a container of our own: a function called in a copy of this process
+// Floor 6b. Extraction in a container of our own: a function called in a copy of this process
 // whose root directory is the new image and nothing else, without network, with the archive and
 // a pipe for the report. Whatever an archive makes a parser do, the copy has no name for any
 // file of the host. Where a host allows no user namespaces, the entry checks of the tree writer
@@ -29,7 +29,7 @@ class SharedWatch {
   SharedWatch() {
     void* memory = ::mmap(nullptr, sizeof(InputWatch), PROT_READ | PROT_WRITE,
                           MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) throw_errno("get memory", "");
+    if (memory == MAP_FAILED) io::throw_errno("get memory", "");
     watch_ = ::new (memory) InputWatch();
   }
   ~SharedWatch() { ::munmap(watch_, sizeof(InputWatch)); }
@@ -55,9 +55,9 @@ inline void send_answer(int fd, nlohmann::json& answer) {
   if (answer.contains("report")) {
     for (const nlohmann::json& note :
          std::exchange(answer["report"]["notes"], nlohmann::json::array()))
-      send_all(fd, dump_json({{"note", note}}) + '\n');
+      send_all(fd, io::dump_json({{"note", note}}) + '\n');
   }
-  send_all(fd, dump_json(answer) + '\n');
+  send_all(fd, io::dump_json(answer) + '\n');
 }
 
 /// What has come of such an answer, which may be of any length, line by line. The process
@@ -110,18 +110,18 @@ inline constexpr int memory_went_out = 3;
 inline nlohmann::json extract_and_answer(const Input& input, const UnpackOptions& options,
                                          InputWatch& watch) {
   try {
-    const Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root) throw_errno("open", "the new image");
+    const io::Descriptor root(::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    if (!root) io::throw_errno("open", "the new image");
     return {
         {"report",
          to_json(
              Extraction(input, root.get(), options, ModeRules{0}, watch, Reading::mapped).run())}};
-  } catch (const UnpackError& e) {
+  } catch (const io::Failed& e) {
     return {{"error", to_json(e)}};
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
-    return {{"error", to_json(UnpackError(Failure::system, {}, e.what()))}};
+    return {{"error", to_json(io::Failed(io::Reason::system, {}, e.what()))}};
   }
 }
 
@@ -168,8 +168,8 @@ inline Outcome<Called<void>> start_extraction(const Input& input, int tree,
 /// Does this process have one thread only? The child of fork() has a copy of every lock that
 /// others held at that moment, and nobody to release it.
 inline bool has_one_thread() {
-  const Descriptor tasks(::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  return !tasks || names_in(tasks.get()).size() == 1;
+  const io::Descriptor tasks(::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  return !tasks || io::names_in(tasks.get()).size() == 1;
 }
 
 /// An image, or why there is no container to make it in.
@@ -180,9 +180,9 @@ struct Extracted {
 
 /// Why a function could not be called, if that is no reason to do without a container. Throws.
 [[nodiscard]] inline Extracted not_called(const ch::Failure& failure) {
-  if (failure.code == Errno::enomem) throw out_of_memory();
+  if (failure.code == Errno::enomem) throw io::out_of_memory();
   if (failure.code == Errno::eperm) return {{}, failure.cause};
-  throw_errno(failure.attempted, failure.path, static_cast<int>(failure.code));
+  io::throw_errno(failure.attempted, failure.path, static_cast<int>(failure.code));
 }
 
 /// Why there was no container, from the failure of the call.
@@ -212,7 +212,7 @@ bool watch_extraction(Called<void>& called, AnswerReader& reader, const UnpackOp
 }
 
 /// Extracts `input` into the empty directory `tree`, in a container. `on_wait(watch)` is called
-/// ten times a second meanwhile, for a progress display. Throws UnpackError. Forks.
+/// ten times a second meanwhile, for a progress display. Throws io::Failed. Forks.
 template <class OnWait>
 Extracted extract_contained(const Input& input, int tree, const UnpackOptions& options,
                             OnWait&& on_wait) {
@@ -223,19 +223,19 @@ Extracted extract_contained(const Input& input, int tree, const UnpackOptions& o
   if (!called) return not_called(called.error());
   AnswerReader reader;
   const bool stopped = watch_extraction(*called, reader, options, [&] { on_wait(watch); });
-  if (stopped) throw UnpackError(Failure::interrupted, {}, "interrupted");
+  if (stopped) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
   const ExitStatus end = called->status().value_or(ExitStatus{});
   if (end == ExitStatus{archive_went_away}) throw_archive_changed();
-  if (end == ExitStatus{memory_went_out}) throw out_of_memory();
+  if (end == ExitStatus{memory_went_out}) throw io::out_of_memory();
   if (reader.too_long())
-    throw UnpackError(Failure::hostile, {}, "the process that extracts sent nonsense");
+    throw io::Failed(io::Reason::hostile, {}, "the process that extracts sent nonsense");
   const nlohmann::json& answer = reader.answer();
   if (!answer.is_object()) {
     const Outcome<void> done = called->get();
     if (!done && done.error().part == FailedPart::container)
       return {{}, why_unavailable(done.error())};
-    throw UnpackError(
-        Failure::system, {},
+    throw io::Failed(
+        io::Reason::system, {},
         "the process that extracts died" +
             (end.signal != 0 ? " of signal " + std::to_string(end.signal) : std::string()) +
             " without a report",
@@ -245,7 +245,7 @@ Extracted extract_contained(const Input& input, int tree, const UnpackOptions& o
   UnpackReport report = report_from_json(answer.at("report"));
   report.notes = std::move(reader.notes());
   if (report.stripped_directory.find('/') != std::string::npos)
-    throw UnpackError(Failure::system, {}, "the process that extracts sent nonsense");
+    throw io::Failed(io::Reason::system, {}, "the process that extracts sent nonsense");
   return {std::move(report), {}};
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A walk down into a directory tree and up again, however deep it is: the last few
+// Floor 6b. A walk down into a directory tree and up again, however deep it is: the last few
 // directories are held open, and above them ".." leads up, which must be where we came from.
 // A directory that somebody moves meanwhile takes us nowhere else.
 // Source: man 2 openat; man 7 path_resolution.
@@ -9,7 +9,7 @@
 #include <deque>
 #include <vector>
 
-#include "ch/image/identity.hpp"
+#include "ch/io/descriptor.hpp"
 
 namespace ch::images {
 
@@ -24,9 +24,9 @@ class Descent {
   [[nodiscard]] bool at_top() const noexcept { return held_.empty(); }
 
   /// Steps down into `directory`, which is in fd(). Throws what man 2 fstat says.
-  void enter(Descriptor directory) {
+  void enter(io::Descriptor directory) {
     if (held_.size() == at_once) {
-      above_.push_back(identity(held_.front().get()));
+      above_.push_back(io::identity(held_.front().get()));
       held_.pop_front();
     }
     held_.push_back(std::move(directory));
@@ -36,10 +36,10 @@ class Descent {
   template <class Name>
   void leave(Name&& name) {
     if (held_.size() == 1 && !above_.empty()) {
-      Descriptor up(::openat(held_.back().get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-      if (!up) throw_errno("open the directory above", name());
-      if (identity(up.get()) != above_.back())
-        throw UnpackError(Failure::system, name(), "somebody moved it meanwhile", {}, ESTALE);
+      io::Descriptor up(::openat(held_.back().get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+      if (!up) io::throw_errno("open the directory above", name());
+      if (io::identity(up.get()) != above_.back())
+        throw io::Failed(io::Reason::system, name(), "somebody moved it meanwhile", {}, ESTALE);
       above_.pop_back();
       held_.push_front(std::move(up));
     }
@@ -50,8 +50,8 @@ class Descent {
   static constexpr std::size_t at_once = 8;
 
   int top_;
-  std::vector<Identity> above_;  // of levels that are not held
-  std::deque<Descriptor> held_;
+  std::vector<io::Identity> above_;  // of levels that are not held
+  std::deque<io::Descriptor> held_;
 };
 
 }  // namespace ch::images

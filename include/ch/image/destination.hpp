@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Where an image is to be: its name, its parent, and the temporary directory beside it, in
+// Floor 6b. Where an image is to be: its name, its parent, and the temporary directory beside it, in
 // which it grows.
 // Source: image/atomic_directory.hpp.
 #pragma once
 
-#include "ch/image/descriptor.hpp"
+#include "ch/io/descriptor.hpp"
 #include "ch/image/member_path.hpp"
 
 namespace ch::images {
@@ -21,26 +21,27 @@ struct DestinationNames {
     name = slash == std::string::npos ? trimmed : trimmed.substr(slash + 1);
     parent = slash == std::string::npos ? "." : slash == 0 ? "/" : trimmed.substr(0, slash);
     if (name.empty() || name == "." || name == "..")
-      throw UnpackError(Failure::refused, destination,
-                        "this is not the name of a directory that can be made",
-                        "give the image's own name, such as ./image");
+      throw io::Failed(io::Reason::refused, destination,
+                       "this is not the name of a directory that can be made",
+                       "give the image's own name, such as ./image");
     holder = ".ch-tar2dir." + name;
     if (holder.size() > max_name)
-      throw UnpackError(Failure::refused, destination, "the name is too long",
-                        "choose one of at most " +
-                            std::to_string(max_name - holder.size() + name.size()) + " bytes");
+      throw io::Failed(io::Reason::refused, destination, "the name is too long",
+                       "choose one of at most " +
+                           std::to_string(max_name - holder.size() + name.size()) + " bytes");
   }
   /// Throws what man 2 open says.
-  [[nodiscard]] Descriptor open_parent() const {
-    Descriptor fd(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  [[nodiscard]] io::Descriptor open_parent() const {
+    io::Descriptor fd(::open(parent.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd && errno == ENOENT)
-      throw UnpackError(Failure::system, parent, "there is no such directory to make the image in",
-                        "make it: mkdir -p " + parent, ENOENT);
+      throw io::Failed(io::Reason::system, parent,
+                       "there is no such directory to make the image in",
+                       "make it: mkdir -p " + parent, ENOENT);
     if (!fd && errno == ENOTDIR)
-      throw UnpackError(Failure::system, parent,
-                        "this is not a directory, so no image can be made in it",
-                        "choose another place for the image", ENOTDIR);
-    if (!fd) throw_errno("open directory", parent);
+      throw io::Failed(io::Reason::system, parent,
+                       "this is not a directory, so no image can be made in it",
+                       "choose another place for the image", ENOTDIR);
+    if (!fd) io::throw_errno("open directory", parent);
     return fd;
   }
   [[nodiscard]] std::string holder_path() const { return parent + '/' + holder; }

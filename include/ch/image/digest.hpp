@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. SHA-256, the name by which container images call their parts. A digest string
+// Floor 6b. SHA-256, the name by which container images call their parts. A digest string
 // from a manifest becomes a file name, so only the exact form is taken: one with a slash
 // in it once read other people's files (CVE-2024-3727).
 // Source: OCI image specification, descriptor.md; FIPS 180-4.
@@ -14,7 +14,7 @@
 #include <string>
 #include <string_view>
 
-#include "ch/image/error.hpp"
+#include "ch/io/failed.hpp"
 
 namespace ch::images {
 
@@ -49,8 +49,8 @@ struct Digest {
   const std::string_view hex =
       text.substr(0, prefix.size()) == prefix ? text.substr(prefix.size()) : std::string_view{};
   if (!is_sha256_hex(hex))
-    throw UnpackError(Failure::hostile, std::string(text.substr(0, 100)),
-                      "this is not a digest of the form sha256:HEX");
+    throw io::Failed(io::Reason::hostile, std::string(text.substr(0, 100)),
+                     "this is not a digest of the form sha256:HEX");
   Digest digest;
   const auto nibble = [](char c) { return c <= '9' ? c - '0' : c - 'a' + 10; };
   for (std::size_t i = 0; i < digest.bytes.size(); ++i)

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The directories of the image under construction, by descriptor. A member's
+// Floor 6b. The directories of the image under construction, by descriptor. A member's
 // parent is looked up once and then held, so that no path is walked from the root again; but
 // no more of them than the limit on descriptors bears, however deep or wide the tree is.
 // Each step down is an openat that follows no link; where a link stands in the way, only
@@ -30,7 +30,7 @@ struct Place {
 /// Opens and makes directories below one root. For the parser's thread.
 class Directories {
  public:
-  Directories(Descriptor root, FileWriters& writers)
+  Directories(io::Descriptor root, FileWriters& writers)
       : writers_(writers), root_(hold(std::move(root))) {}
 
   [[nodiscard]] int root() const noexcept { return root_->fd.get(); }
@@ -39,8 +39,8 @@ class Directories {
   /// the time of the member that needed them.
   Place place(std::string_view path, const timespec& modified) {
     Place result;
-    result.name = base_of(path);
-    result.directory = open(parent_of(path), modified, result.reached);
+    result.name = io::base_of(path);
+    result.directory = open(io::parent_of(path), modified, result.reached);
     return result;
   }
   /// The directory at `path`, or none if there is nothing of the kind. Makes nothing.
@@ -49,14 +49,14 @@ class Directories {
     if (path.empty()) return root_;
     const auto opened = kernel::open_in_root(linux_, root_->fd.kernel_fd(), path.c_str(),
                                              kernel::o_rdonly | kernel::o_directory);
-    if (opened.ok()) return hold(Descriptor(static_cast<int>(opened.value())));
+    if (opened.ok()) return hold(io::Descriptor(static_cast<int>(opened.value())));
     if (opened.error() == kernel::Errno::enoent || opened.error() == kernel::Errno::enotdir ||
         opened.error() == kernel::Errno::eloop)
       return nullptr;
     // Without openat2 the resolver has its bounds; what has no links in it can be deeper.
     if (opened.error() == kernel::Errno::enametoolong)
-      if (Descriptor plain = try_open_beneath(root(), path)) return hold(std::move(plain));
-    throw_errno("open directory", path, static_cast<int>(opened.error()));
+      if (io::Descriptor plain = try_open_beneath(root(), path)) return hold(std::move(plain));
+    io::throw_errno("open directory", path, static_cast<int>(opened.error()));
   }
 
   /// Notes how the directory at `path` is to look.
@@ -92,10 +92,10 @@ class Directories {
     Descent at(root());
     looks_.walk(
         [&at](const std::string& name, const auto& path) {
-          Descriptor fd(
+          io::Descriptor fd(
               ::openat(at.fd(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
           if (!fd && errno != ENOENT && errno != ENOTDIR && errno != ELOOP)
-            throw_errno("open directory", path());
+            io::throw_errno("open directory", path());
           if (!fd) return false;
           at.enter(std::move(fd));
           return true;
@@ -112,12 +112,12 @@ class Directories {
     if (look.owner.user != Owner{}.user || look.owner.group != Owner{}.group)
       give_away(fd, "", look.owner, path());
     if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd, look.mode) != 0)
-      throw_errno("set the mode of", path());
+      io::throw_errno("set the mode of", path());
     const timespec times[2] = {look.modified, look.modified};
-    if (::futimens(fd, times) != 0) throw_errno("set the time of", path());
+    if (::futimens(fd, times) != 0) io::throw_errno("set the time of", path());
   }
 
-  SharedDirectory hold(Descriptor fd) {
+  SharedDirectory hold(io::Descriptor fd) {
     return std::make_shared<OpenDirectory>(std::move(fd), writers_.open_directories());
   }
   void let_go() {
@@ -138,7 +138,7 @@ class Directories {
     // From the deepest one on the way that we hold, down.
     SharedDirectory at = root_;
     std::size_t end = path.size();
-    for (; end != 0; end = parent_of(path.substr(0, end)).size())
+    for (; end != 0; end = io::parent_of(path.substr(0, end)).size())
       if (const auto known = known_.find(path.substr(0, end)); known != known_.end()) {
         at = known->second;
         break;
@@ -161,10 +161,10 @@ class Directories {
   /// From a directory to the one at `path` in it.
   SharedDirectory step(const OpenDirectory& above, std::string_view path, const timespec& modified,
                        Place::Reached& reached) {
-    const std::string name(base_of(path));
+    const std::string name(io::base_of(path));
     const int parent = above.fd.get();
     for (int tries = 0; tries < 4; ++tries) {
-      Descriptor fd(
+      io::Descriptor fd(
           ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (fd) return hold(std::move(fd));
       if (errno == ENOENT) {
@@ -172,25 +172,25 @@ class Directories {
         if (::mkdirat(parent, name.c_str(), 0755) == 0)
           announce(path, {0755, modified});
         else if (errno != EEXIST)
-          throw_errno("make directory", path);
+          io::throw_errno("make directory", path);
         continue;
       }
       struct stat status {};
-      if (errno != ENOTDIR && errno != ELOOP) throw_errno("open directory", path);
-      if (!status_of(parent, name.c_str(), status)) continue;
+      if (errno != ENOTDIR && errno != ELOOP) io::throw_errno("open directory", path);
+      if (!io::status_of(parent, name.c_str(), status)) continue;
       if (S_ISLNK(status.st_mode)) {
         reached = Place::Reached::through_link;
         if (SharedDirectory target = find(std::string(path))) return target;
-        throw UnpackError(Failure::hostile, printable(path),
-                          "a member lies below a link that leads to no directory in the image");
+        throw io::Failed(io::Reason::hostile, printable(path),
+                         "a member lies below a link that leads to no directory in the image");
       }
       if (S_ISDIR(status.st_mode)) continue;
       if (noted(path) || !lower_)
-        throw UnpackError(Failure::damaged, printable(path),
-                          "this is a file, and yet members lie in it");
-      if (::unlinkat(parent, name.c_str(), 0) != 0) throw_errno("replace", path);
+        throw io::Failed(io::Reason::damaged, printable(path),
+                         "this is a file, and yet members lie in it");
+      if (::unlinkat(parent, name.c_str(), 0) != 0) io::throw_errno("replace", path);
     }
-    throw UnpackError(Failure::system, printable(path), "another process changes the image");
+    throw io::Failed(io::Reason::system, printable(path), "another process changes the image");
   }
 
   /// So that a std::string_view finds a std::string.

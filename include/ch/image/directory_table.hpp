@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What the directories of the image are to look like once all their members are in
+// Floor 6b. What the directories of the image are to look like once all their members are in
 // place. An archive can have any number of directories with paths of 4095 bytes, so this is
 // a tree that has each name once: 48 bytes and the name for a directory. Nothing in it is
 // recursive, since a tree can be as deep as it is large.

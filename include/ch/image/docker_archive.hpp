@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Reads what "docker save" (and podman, skopeo, buildah) write: manifest.json
+// Floor 6b. Reads what "docker save" (and podman, skopeo, buildah) write: manifest.json
 // lists images with the names of a configuration and of layers, lowest first. Old ones
 // keep a layer in ID/layer.tar, new ones in blobs/sha256/HEX.
 // Source: Docker Image Specification v1.2, "Combined Image JSON + Filesystem Changeset".
@@ -12,7 +12,7 @@ namespace ch::images {
 
 /// A name that is "HEX.json" or "blobs/sha256/HEX" states the digest of its content.
 [[nodiscard]] inline std::optional<Digest> digest_in_name(std::string_view name) {
-  const std::string_view base = base_of(name);
+  const std::string_view base = io::base_of(name);
   if (!is_sha256_hex(base.substr(0, 64))) return std::nullopt;
   if (base.size() == 64 ? name.starts_with("blobs/sha256/") : base.substr(64) == ".json")
     return parse_digest("sha256:" + std::string(base.substr(0, 64)));
@@ -23,19 +23,19 @@ namespace ch::images {
 inline ImageManifest read_docker_archive(const Blobs& blobs, const std::string& asked,
                                          InputWatch& watch) {
   constexpr std::string_view document = "manifest.json";
-  const Document parsed = parse_json(
+  const io::Document parsed = parse_json(
       read_document(blobs.at(std::string(document)), document, std::nullopt, watch), document);
-  const Json& list = parsed;
+  const io::Json& list = parsed;
   if (!list.is_array() || list.empty()) throw_malformed(document, "a list of images");
 
-  const Json* chosen = nullptr;
+  const io::Json* chosen = nullptr;
   ImageManifest image;
   std::vector<std::string> names;
-  for (const Json& candidate : list) {
+  for (const io::Json& candidate : list) {
     std::vector<std::string> tags;
     if (candidate.is_object())
       if (const auto found = candidate.find("RepoTags"); found != candidate.end())
-        for (const Json& tag : *found)
+        for (const io::Json& tag : *found)
           if (tag.is_string()) tags.push_back(tag.get<std::string>());
     if (tags.empty()) tags.emplace_back();
     for (const std::string& tag : tags)
@@ -51,11 +51,11 @@ inline ImageManifest read_docker_archive(const Blobs& blobs, const std::string& 
   image.config_text = read_document(blobs.at(config), config, digest_in_name(config), watch);
   image.config = parse_json(image.config_text, config);
   const std::vector<Digest> ids = diff_ids(image.config, config);
-  const Json& layers = array_of(*chosen, "Layers", document);
+  const io::Json& layers = array_of(*chosen, "Layers", document);
   if (layers.size() != ids.size())
-    throw UnpackError(Failure::damaged, std::string(document),
-                      "it lists " + std::to_string(layers.size()) +
-                          " layers, but the configuration " + std::to_string(ids.size()));
+    throw io::Failed(io::Reason::damaged, std::string(document),
+                     "it lists " + std::to_string(layers.size()) +
+                         " layers, but the configuration " + std::to_string(ids.size()));
   for (std::size_t i = 0; i < ids.size(); ++i) {
     if (!layers[i].is_string()) throw_malformed(document, "names of layers");
     const std::string name = normal_member_path(layers[i].get_ref<const std::string&>());

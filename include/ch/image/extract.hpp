@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. From an open archive to a complete image in an open directory: tells what
+// Floor 6b. From an open archive to a complete image in an open directory: tells what
 // kind of archive it is, applies its layers, adds what ch-run needs. Knows no path of
 // the host, so it runs unchanged in a container that has none.
 // Source: docs/unpack.md.
@@ -32,13 +32,14 @@ namespace ch::images {
 [[nodiscard]] inline std::string enclosing_directory(int root) {
   std::string only;
   bool alone = true;
-  each_entry(root, [&](const dirent& entry) {
+  io::each_entry(root, [&](const dirent& entry) {
     alone = only.empty();
     only = entry.d_name;
     return alone;
   });
   struct stat status {};
-  if (!alone || only.empty() || !status_of(root, only.c_str(), status) || !S_ISDIR(status.st_mode))
+  if (!alone || only.empty() || !io::status_of(root, only.c_str(), status) ||
+      !S_ISDIR(status.st_mode))
     return {};
   for (const char* standard :
        {"bin", "boot", "ch",   "dev", "etc",  "home", "lib", "lib64", "media", "mnt", "nix",
@@ -50,7 +51,7 @@ namespace ch::images {
 /// What is unpacked: an open file or pipe, or the files of an OCI layout that is a
 /// directory.
 struct Input {
-  Descriptor stream;
+  io::Descriptor stream;
   std::optional<DirectoryBlobs> layout;
 };
 
@@ -60,16 +61,17 @@ struct Input {
   if (why == EACCES || why == EPERM) remedy = "ask its owner to let you read it";
   if (why == ENOENT || why == ENOTDIR) remedy = "check the name, and where you are: pwd";
   if (standard_input) remedy = "connect it to a file or a pipe, or name an archive";
-  if (why == EMFILE || why == ENFILE) remedy = remedy_for(why);
-  throw UnpackError(Failure::system, standard_input ? "standard input" : archive,
-                    std::string("can't open the archive: ") + std::strerror(why), std::move(remedy),
-                    why);
+  if (why == EMFILE || why == ENFILE) remedy = io::remedy_for(why);
+  throw io::Failed(io::Reason::system, standard_input ? "standard input" : archive,
+                   std::string("can't open the archive: ") + std::strerror(why), std::move(remedy),
+                   why);
 }
 
 /// Opens `archive`; "-" is standard input. Throws what man 2 open says.
 inline Input open_input(const std::string& archive) {
-  Input input{archive == "-" ? Descriptor(::fcntl(0, F_DUPFD_CLOEXEC, 3))
-                             : Descriptor(::open(archive.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)),
+  Input input{archive == "-"
+                  ? io::Descriptor(::fcntl(0, F_DUPFD_CLOEXEC, 3))
+                  : io::Descriptor(::open(archive.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)),
               {}};
   struct stat status {};
   if (!input.stream || ::fstat(input.stream.get(), &status) != 0) throw_not_opened(archive, errno);
@@ -101,14 +103,14 @@ class Extraction {
         root_(root),
         limits_(options, root) {}
 
-  /// All of it. Throws UnpackError; what is in the directory then is of no use.
+  /// All of it. Throws io::Failed; what is in the directory then is of no use.
   UnpackReport run() {
-    TreeWriter tree(open_directory(root_, "."), threads(), rules_, options_.special_bits,
+    TreeWriter tree(io::open_directory(root_, "."), threads(), rules_, options_.special_bits,
                     options_.owners);
     read_into(tree);
     if (report_.format == "tar") {
-      if (is_empty(root_))
-        throw UnpackError(Failure::unsupported, {}, "the archive has nothing in it to unpack");
+      if (io::is_empty(root_))
+        throw io::Failed(io::Reason::unsupported, {}, "the archive has nothing in it to unpack");
       report_.stripped_directory = enclosing_directory(root_);
     }
     complete(tree);
@@ -143,8 +145,8 @@ class Extraction {
   void from_layout_directory(Tree& tree) {
     const DirectoryBlobs& blobs = *input_.layout;
     if (blobs.find("oci-layout") == nullptr && blobs.find("index.json") == nullptr)
-      throw UnpackError(Failure::unsupported, {}, "this directory is not an OCI layout",
-                        "give an archive, or a directory with oci-layout, index.json and blobs");
+      throw io::Failed(io::Reason::unsupported, {}, "this directory is not an OCI layout",
+                       "give an archive, or a directory with oci-layout, index.json and blobs");
     report_.format = "OCI layout";
     from_image(tree, OciLayout(blobs, options_, watch_).read());
   }
@@ -153,7 +155,7 @@ class Extraction {
   void from_stream(Tree& tree) {
     const int fd = input_.stream.get();
     struct stat status {};
-    if (::fstat(fd, &status) != 0) throw_errno("look at", "the archive");
+    if (::fstat(fd, &status) != 0) io::throw_errno("look at", "the archive");
     const bool seekable = S_ISREG(status.st_mode);
     const FileRange whole{fd, 0, static_cast<std::uint64_t>(status.st_size)};
     std::unique_ptr<ByteSource> raw;
@@ -171,7 +173,7 @@ class Extraction {
     }
 
     // An image archive is read in the order of its manifest, which may stand last.
-    Descriptor spool;
+    io::Descriptor spool;
     FileRange tar = whole;
     if (!seekable || compression != Compression::none) tar = spooled(*source, spool);
     source.reset();
@@ -190,10 +192,10 @@ class Extraction {
       report_.format = "OCI layout";
       from_image(tree, OciLayout(blobs, options_, watch_).read());
     } else if (blobs.has("repositories") || blobs.has_digests()) {
-      throw UnpackError(Failure::unsupported, {},
-                        "parts of a container image, but neither manifest.json nor index.json "
-                        "(before Docker 1.10 there was none)",
-                        "load and save it with a newer Docker, Podman or skopeo");
+      throw io::Failed(io::Reason::unsupported, {},
+                       "parts of a container image, but neither manifest.json nor index.json "
+                       "(before Docker 1.10 there was none)",
+                       "load and save it with a newer Docker, Podman or skopeo");
     } else {
       from_plain_tar(tree, tar);
     }
@@ -208,12 +210,13 @@ class Extraction {
   }
 
   /// Of a tar there is nothing to choose; who chooses expects another archive.
-  static void refuse_choice(bool chosen, std::string option) {
+  static void refuse_choice(bool chosen, const std::string& what, Remedy kind) {
     if (chosen)
-      throw UnpackError(
-          Failure::usage, {},
-          "this is the tar of a single file system, in which " + option + " has nothing to choose",
-          "leave out " + option + ", or give the archive of images you meant");
+      throw io::Failed(
+          io::Reason::usage, {},
+          "this is the tar of a single file system, in which there is no " + what + " to choose",
+          "leave out the choice, or give the archive of images you meant")
+          .by(kind);
   }
 
   /// The name of the first member that has one, in normal form; "" if there is none.
@@ -233,11 +236,13 @@ class Extraction {
   }
 
   /// Copies the stream to a nameless file beside the image.
-  FileRange spooled(ByteSource& source, Descriptor& spool) {
-    spool = Descriptor(::openat(root_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  FileRange spooled(ByteSource& source, io::Descriptor& spool) {
+    spool = io::Descriptor(::openat(root_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
     if (!spool) {  // file systems without O_TMPFILE: make it and take its name away
-      spool = Descriptor(::openat(root_, ".spool", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-      if (!spool || ::unlinkat(root_, ".spool", 0) != 0) throw_errno("make", "a temporary file");
+      spool =
+          io::Descriptor(::openat(root_, ".spool", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+      if (!spool || ::unlinkat(root_, ".spool", 0) != 0)
+        io::throw_errno("make", "a temporary file");
     }
     std::vector<char> buffer(1024 * 1024);
     std::uint64_t size = 0;
@@ -258,8 +263,8 @@ class Extraction {
   void from_plain_tar(Tree& tree, BlockSource& stream) {
     report_.format = "tar";
     ArchiveReader reader(stream, options_.xattrs);
-    refuse_choice(!options_.image_name.empty(), "--image");
-    refuse_choice(!options_.platform.architecture.empty(), "--platform");
+    refuse_choice(!options_.image_name.empty(), "image", Remedy::choose_image);
+    refuse_choice(!options_.platform.architecture.empty(), "platform", Remedy::choose_platform);
     LayerApplier<Tree>(tree, limits_, report_, watch_).apply(reader, Whiteouts::ordinary_files);
     stream.finish();
   }
@@ -277,7 +282,7 @@ class Extraction {
     for (const Layer& layer : image.layers) {
       try {
         apply(tree, layer);
-      } catch (UnpackError& e) {
+      } catch (io::Failed& e) {
         e.in_member("layer " + printable(layer.name));
         throw;
       }
@@ -313,9 +318,9 @@ class Extraction {
   void complete(TreeWriter& tree) {
     const std::string& inner = report_.stripped_directory;
     tree.default_root({0755, {}, true});
-    const Descriptor image = open_directory(root_, inner.empty() ? "." : inner.c_str());
+    const io::Descriptor image = io::open_directory(root_, inner.empty() ? "." : inner.c_str());
     empty_dev(image.get());
-    MadePaths made;
+    io::MadePaths made;
     for (const std::string& odd : make_mount_points(image.get(), made))
       report_.notes.push_back(odd + " in the image is nothing that ch-run can mount on");
     if (!config_text_.empty()) {
@@ -323,13 +328,13 @@ class Extraction {
       write_ch_file(image.get(), "environment", environment_, made);
       write_ch_file(image.get(), "process", process_, made);
     }
-    const Json mark = {{"unpacked_by", "ch-tar2dir"},
-                       {"format", report_.format},
-                       {"image", report_.image_name},
-                       {"layers", report_.layers},
-                       {"owners", options_.owners == Owners::mine ? "one" : "several"}};
+    const io::Json mark = {{"unpacked_by", "ch-tar2dir"},
+                           {"format", report_.format},
+                           {"image", report_.image_name},
+                           {"layers", report_.layers},
+                           {"owners", options_.owners == Owners::mine ? "one" : "several"}};
     write_ch_file(image.get(), "unpacked.json",
-                  mark.dump(2, ' ', false, Json::error_handler_t::replace) + '\n', made);
+                  mark.dump(2, ' ', false, io::Json::error_handler_t::replace) + '\n', made);
     date_made(image.get(), made);
     tree.finish();
   }

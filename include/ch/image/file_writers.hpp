@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Threads that create files and write their content, while the parser goes on
+// Floor 6b. Threads that create files and write their content, while the parser goes on
 // through the archive. A small file is one job of four system calls: openat, write,
 // futimens, close. Of a large one every piece is a job, so that several threads write
 // it. Order between jobs is undefined; whoever needs one calls drain() in between.
@@ -17,14 +17,14 @@ namespace ch::images {
 /// A directory of the image, kept open while anyone still writes into it. Counted.
 class OpenDirectory {
  public:
-  OpenDirectory(Descriptor directory, std::atomic<unsigned>& count)
+  OpenDirectory(io::Descriptor directory, std::atomic<unsigned>& count)
       : fd(std::move(directory)), count_(count) {
     ++count_;
   }
   ~OpenDirectory() { --count_; }
   OpenDirectory(const OpenDirectory&) = delete;
   OpenDirectory& operator=(const OpenDirectory&) = delete;
-  const Descriptor fd;
+  const io::Descriptor fd;
 
  private:
   std::atomic<unsigned>& count_;
@@ -64,33 +64,34 @@ inline void give_away(int directory, const char* name, const Owner& to, std::str
   if (to.user == nobody && to.group == nobody) return;
   if (::fchownat(directory, name, to.user, to.group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0)
     return;
-  if (errno != EINVAL) throw_errno("set the owner of", path);
-  throw UnpackError(Failure::refused, printable(path),
-                    "its owner " + std::to_string(to.user) + ':' + std::to_string(to.group) +
-                        " is not one of your subordinate ids",
-                    "ask the administrator for more (/etc/subuid, /etc/subgid), or leave out "
-                    "--subids: then all files are yours");
+  if (errno != EINVAL) io::throw_errno("set the owner of", path);
+  throw io::Failed(io::Reason::refused, printable(path),
+                   "its owner " + std::to_string(to.user) + ':' + std::to_string(to.group) +
+                       " is not one of your subordinate ids",
+                   "ask the administrator for more (/etc/subuid, /etc/subgid), or let all files be "
+                   "yours")
+      .by(Remedy::do_without_ids);
 }
 
 /// Gives the open file or directory these attributes. Throws what man 2 setxattr says.
 inline void set_attributes(int fd, const ExtendedAttributes& attributes, std::string_view path) {
   for (const auto& [name, value] : attributes)
     if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0)
-      throw_errno("set attribute " + name + " of", path);
+      io::throw_errno("set attribute " + name + " of", path);
 }
 
 /// Takes the user.* attributes away. Throws what man 2 listxattr and removexattr say.
 inline void remove_user_attributes(int fd, std::string_view path) {
   const ssize_t room = ::flistxattr(fd, nullptr, 0);
-  if (room < 0) throw_errno("list the attributes of", path);
+  if (room < 0) io::throw_errno("list the attributes of", path);
   std::string names(static_cast<std::size_t>(room), '\0');
   const ssize_t size = ::flistxattr(fd, names.data(), names.size());
-  if (size < 0) throw_errno("list the attributes of", path);
+  if (size < 0) io::throw_errno("list the attributes of", path);
   names.resize(static_cast<std::size_t>(size));
   for (const char *name = names.data(), *end = name + size; name < end;
        name += std::strlen(name) + 1)
     if (std::string_view(name).starts_with("user.") && ::fremovexattr(fd, name) != 0)
-      throw_errno(std::string("remove attribute ") + name + " of", path);
+      io::throw_errno(std::string("remove attribute ") + name + " of", path);
 }
 
 class FileWriters {
@@ -113,7 +114,7 @@ class FileWriters {
       ended_ = true;
     }
     changed_.notify_all();
-    for (Thread& thread : threads_) thread.join();
+    for (io::Thread& thread : threads_) thread.join();
   }
   FileWriters(const FileWriters&) = delete;
   FileWriters& operator=(const FileWriters&) = delete;
@@ -194,7 +195,7 @@ class FileWriters {
     }
   }
   void perform(Job& job);
-  Descriptor create(const NewFile& file);
+  io::Descriptor create(const NewFile& file);
   void complete(int fd, const NewFile& file) const;
 
   ModeRules rules_;
@@ -210,7 +211,7 @@ class FileWriters {
   bool ended_ = false, abandoned_ = false;
   std::exception_ptr failure_;
   std::atomic<bool> failed_ = false;
-  std::vector<Thread> threads_;
+  std::vector<io::Thread> threads_;
 };
 
 /// A large file while it is written; complete when the parser and every job let it go.
@@ -228,7 +229,7 @@ class FileWriters::Large {
   void release() {
     if (users_.fetch_sub(1) == 1) {
       writers_.complete(fd_.get(), file_);
-      close_written(fd_, file_.path);
+      io::close_written(fd_, file_.path);
       file_.directory.reset();
     }
   }
@@ -240,7 +241,7 @@ class FileWriters::Large {
  private:
   FileWriters& writers_;
   NewFile file_;
-  Descriptor fd_;
+  io::Descriptor fd_;
   std::atomic<int> users_{1};
 };
 
@@ -261,25 +262,25 @@ inline void FileWriters::perform(Job& job) {
     job.large->release();
     return;
   }
-  Descriptor fd = create(job.file);
+  io::Descriptor fd = create(job.file);
   for (const Piece& piece : job.pieces)
     write_all(fd.get(), piece.bytes.data(), piece.bytes.size(), piece.offset, job.file.path);
   complete(fd.get(), job.file);
-  close_written(fd, job.file.path);
+  io::close_written(fd, job.file.path);
 }
 
 /// A new file; what was there under its name goes. Never opens an existing one: writing
 /// through a hard link would change a file of another name.
-inline Descriptor FileWriters::create(const NewFile& file) {
+inline io::Descriptor FileWriters::create(const NewFile& file) {
   const char* name = file.name();
   const int directory = file.directory->fd.get();
   for (int tries = 0;; ++tries) {
-    Descriptor fd(::openat(directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
-                           file.mode & 07777));
+    io::Descriptor fd(::openat(
+        directory, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, file.mode & 07777));
     if (fd) return fd;
-    if (errno != EEXIST || tries == 3) throw_errno("make file", file.path);
+    if (errno != EEXIST || tries == 3) io::throw_errno("make file", file.path);
     if (::unlinkat(directory, name, 0) == 0) continue;
-    if (errno != EISDIR) throw_errno("replace", file.path);
+    if (errno != EISDIR) io::throw_errno("replace", file.path);
     remove_tree(directory, name);
     const std::lock_guard lock(mutex_);
     replaced_.push_back(file.path);
@@ -290,13 +291,13 @@ inline Descriptor FileWriters::create(const NewFile& file) {
 /// changes the time.
 inline void FileWriters::complete(int fd, const NewFile& file) const {
   if (file.sparse && ::ftruncate(fd, static_cast<off_t>(file.size)) != 0)
-    throw_errno("extend", file.path);
+    io::throw_errno("extend", file.path);
   set_attributes(fd, file.xattrs, file.path);
   give_away(fd, "", file.owner, file.path);  // which clears set-uid bits: before the mode
   if (rules_.needs_chmod(file.mode) && ::fchmod(fd, file.mode & 07777) != 0)
-    throw_errno("set the mode of", file.path);
+    io::throw_errno("set the mode of", file.path);
   const timespec times[2] = {file.modified, file.modified};
-  if (::futimens(fd, times) != 0) throw_errno("set the time of", file.path);
+  if (::futimens(fd, times) != 0) io::throw_errno("set the time of", file.path);
 }
 
 }  // namespace ch::images

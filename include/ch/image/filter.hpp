@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Decompresses bzip2, lzma and lz4 by one named filter of libarchive, over its
+// Floor 6b. Decompresses bzip2, lzma and lz4 by one named filter of libarchive, over its
 // "raw" format, which hands the bytes on as they are. Named, because "all" would also start
 // outside programs. And decompress(), the one place that knows all compressions.
 // Source: man 3 archive_read_filter, archive_read_data.
@@ -71,16 +71,16 @@ class FilterSource final : public ByteSource {
     }
     // WARN here means: by an outside program. That we never want.
     if (answer != ARCHIVE_OK)
-      throw UnpackError(Failure::unsupported, {},
-                        "this build of libarchive can't read " + std::string(name_of(compression_)),
-                        "decompress the archive first");
+      throw io::Failed(io::Reason::unsupported, {},
+                       "this build of libarchive can't read " + std::string(name_of(compression_)),
+                       "decompress the archive first");
     archive_entry* entry = nullptr;
     if (archive_read_open(a, this, nullptr, &FilterSource::supply, nullptr) != ARCHIVE_OK) fail();
     const int first = archive_read_next_header(a, &entry);
     if (first != ARCHIVE_OK && first != ARCHIVE_EOF) fail();
     if (archive_filter_count(a) < 2)  // it did not believe the magic that we saw
-      throw UnpackError(
-          Failure::damaged, {},
+      throw io::Failed(
+          io::Reason::damaged, {},
           "the " + std::string(name_of(compression_)) + " stream is damaged at its beginning");
   }
   static la_ssize_t supply(archive* a, void* self, const void** data) noexcept {
@@ -98,10 +98,10 @@ class FilterSource final : public ByteSource {
     if (failure_) std::rethrow_exception(failure_);
     if (archive_errno(handle_.get()) == ENOMEM) throw std::bad_alloc();
     const char* why = archive_error_string(handle_.get());
-    throw UnpackError(Failure::damaged, {},
-                      "the " + std::string(name_of(compression_)) +
-                          " stream is damaged or cut: " + (why != nullptr ? why : "unknown reason"),
-                      "fetch the archive again");
+    throw io::Failed(io::Reason::damaged, {},
+                     "the " + std::string(name_of(compression_)) +
+                         " stream is damaged or cut: " + (why != nullptr ? why : "unknown reason"),
+                     "fetch the archive again");
   }
 
   std::unique_ptr<ByteSource> from_;

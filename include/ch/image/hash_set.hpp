@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A set of hashes, for "have we had this name?": eight bytes each in one array,
+// Floor 6b. A set of hashes, for "have we had this name?": eight bytes each in one array,
 // not a node of the heap for each, since an archive can have millions of names. Two names
 // with one hash count as one; what may then go wrong is for the user to say.
 // Source: Knuth, The Art of Computer Programming, volume 3, 6.4 (linear probing).

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What docker archives and OCI layouts come down to: a configuration and a list
+// Floor 6b. What docker archives and OCI layouts come down to: a configuration and a list
 // of layers, each with what is known about its digests. And how their documents are
 // read: bounded, digest first, and never as two kinds of document at once.
 // Source: OCI image specification, config.md, descriptor.md, manifest.md.
@@ -9,7 +9,7 @@
 #include <optional>
 
 #include "ch/image/blobs.hpp"
-#include "ch/image/document.hpp"
+#include "ch/io/json.hpp"
 
 namespace ch::images {
 
@@ -25,7 +25,7 @@ struct Layer {
 struct ImageManifest {
   std::string name;         // NAME:TAG or what the archive calls it; may be empty
   std::string config_text;  // the configuration, byte by byte
-  Document config;
+  io::Document config;
   std::vector<Layer> layers;
 };
 
@@ -35,7 +35,7 @@ inline constexpr std::uint64_t max_document = 16 * 1024 * 1024;
 inline std::string read_document(const FileRange& range, std::string_view name,
                                  const std::optional<Digest>& digest, InputWatch& watch) {
   if (range.size > max_document)
-    throw UnpackError(Failure::limit, std::string(name), "a description of more than 16 MiB");
+    throw io::Failed(io::Reason::limit, std::string(name), "a description of more than 16 MiB");
   std::string text(static_cast<std::size_t>(range.size), '\0');
   RangeSource source(range, watch);
   for (std::size_t have = 0; have < text.size();)
@@ -45,60 +45,62 @@ inline std::string read_document(const FileRange& range, std::string_view name,
     sha.add(text);
     const Digest found = sha.finish();
     if (found != *digest)
-      throw UnpackError(Failure::damaged, std::string(name),
-                        "the content has another digest, " + found.text(),
-                        "fetch the archive again; it was damaged or altered");
+      throw io::Failed(io::Reason::damaged, std::string(name),
+                       "the content has another digest, " + found.text(),
+                       "fetch the archive again; it was damaged or altered");
   }
   return text;
 }
 
 /// Parses JSON. Throws damaged, naming the document.
-inline Document parse_json(const std::string& text, std::string_view name) {
-  Document document;
+inline io::Document parse_json(const std::string& text, std::string_view name) {
+  io::Document document;
   if (!document.parse(text))
-    throw UnpackError(Failure::damaged, std::string(name),
-                      "this is not valid JSON, or has more than " +
-                          std::to_string(Document::most_levels) + " levels",
-                      "save or fetch the archive again");
+    throw io::Failed(io::Reason::damaged, std::string(name),
+                     "this is not valid JSON, or has more than " +
+                         std::to_string(io::Document::most_levels) + " levels",
+                     "save or fetch the archive again");
   return document;
 }
 
 [[noreturn]] inline void throw_malformed(std::string_view name, std::string_view what) {
-  throw UnpackError(Failure::damaged, std::string(name),
-                    "this description of an image lacks " + std::string(what) +
-                        ", or has something else in its place");
+  throw io::Failed(io::Reason::damaged, std::string(name),
+                   "this description of an image lacks " + std::string(what) +
+                       ", or has something else in its place");
 }
 
 /// The member `key` of an object, of the type that `is` tests; else throws.
 template <class Is>
-const Json& member_of(const Json& object, const char* key, Is is, std::string_view document) {
+const io::Json& member_of(const io::Json& object, const char* key, Is is,
+                          std::string_view document) {
   if (object.is_object())
     if (const auto found = object.find(key); found != object.end() && is(*found)) return *found;
   throw_malformed(document, std::string("\"") + key + "\"");
 }
-inline const Json& array_of(const Json& object, const char* key, std::string_view document) {
+inline const io::Json& array_of(const io::Json& object, const char* key,
+                                std::string_view document) {
   return member_of(
-      object, key, [](const Json& j) { return j.is_array(); }, document);
+      object, key, [](const io::Json& j) { return j.is_array(); }, document);
 }
-inline const std::string& string_of(const Json& object, const char* key,
+inline const std::string& string_of(const io::Json& object, const char* key,
                                     std::string_view document) {
   return member_of(
-             object, key, [](const Json& j) { return j.is_string(); }, document)
+             object, key, [](const io::Json& j) { return j.is_string(); }, document)
       .get_ref<const std::string&>();
 }
 /// The same if it is there, else "".
-inline std::string optional_string(const Json& object, const char* key) {
+inline std::string optional_string(const io::Json& object, const char* key) {
   if (!object.is_object()) return {};
   const auto found = object.find(key);
   return found != object.end() && found->is_string() ? found->get<std::string>() : std::string{};
 }
 
 /// The digests of the uncompressed layers, lowest first.
-inline std::vector<Digest> diff_ids(const Json& config, std::string_view document) {
-  const Json& rootfs = member_of(
-      config, "rootfs", [](const Json& j) { return j.is_object(); }, document);
+inline std::vector<Digest> diff_ids(const io::Json& config, std::string_view document) {
+  const io::Json& rootfs = member_of(
+      config, "rootfs", [](const io::Json& j) { return j.is_object(); }, document);
   std::vector<Digest> ids;
-  for (const Json& id : array_of(rootfs, "diff_ids", document)) {
+  for (const io::Json& id : array_of(rootfs, "diff_ids", document)) {
     if (!id.is_string()) throw_malformed(document, "digests as text");
     ids.push_back(parse_digest(id.get_ref<const std::string&>()));
   }
@@ -106,23 +108,24 @@ inline std::vector<Digest> diff_ids(const Json& config, std::string_view documen
 }
 
 /// An index without platforms, and a docker archive, leave it to the configuration to say.
-inline void require_architecture(const Json& config, const std::string& wanted) {
+inline void require_architecture(const io::Json& config, const std::string& wanted) {
   const std::string has = optional_string(config, "architecture");
   if (!has.empty() && has != wanted)
-    throw UnpackError(Failure::unsupported, {},
-                      "the image is for " + printable(has) + ", not for " + wanted,
-                      "if you want it: --platform linux/" + printable(has));
+    throw io::Failed(io::Reason::unsupported, {},
+                     "the image is for " + printable(has) + ", not for " + wanted,
+                     "if you want it, choose the platform linux/" + printable(has))
+        .by(Remedy::choose_platform);
 }
 
 /// The configuration's environment as ch-run reads it: one NAME=VALUE per line, with
 /// single quotes protected by another pair. What can't be written so goes to `dropped`.
-inline std::string environment_text(const Json& config, std::vector<std::string>& dropped) {
+inline std::string environment_text(const io::Json& config, std::vector<std::string>& dropped) {
   std::string text;
   const auto inner = config.is_object() ? config.find("config") : config.end();
   if (!config.is_object() || inner == config.end() || !inner->is_object()) return text;
   const auto env = inner->find("Env");
   if (env == inner->end() || !env->is_array()) return text;
-  for (const Json& item : *env) {
+  for (const io::Json& item : *env) {
     if (!item.is_string()) continue;
     const auto& line = item.get_ref<const std::string&>();
     const std::size_t equals = line.find('=');
@@ -142,11 +145,11 @@ inline std::string environment_text(const Json& config, std::vector<std::string>
 
 /// What to run and where, as ch-run reads it from /ch/process: records "key=value", each
 /// ended by a NUL.
-inline std::string process_records(const Json& config) {
+inline std::string process_records(const io::Json& config) {
   std::string text;
   const auto inner = config.is_object() ? config.find("config") : config.end();
   if (!config.is_object() || inner == config.end() || !inner->is_object()) return text;
-  const auto record = [&text](const char* key, const Json& value) {
+  const auto record = [&text](const char* key, const io::Json& value) {
     if (!value.is_string()) return;
     const auto& word = value.get_ref<const std::string&>();
     if (word.find('\0') != std::string::npos) return;
@@ -156,7 +159,7 @@ inline std::string process_records(const Json& config) {
     record("directory", directory);
   for (const auto& [field, key] : {std::pair("Entrypoint", "entrypoint"), std::pair("Cmd", "cmd")})
     if (const auto words = inner->find(field); words != inner->end() && words->is_array())
-      for (const Json& word : *words) record(key, word);
+      for (const io::Json& word : *words) record(key, word);
   return text;
 }
 
@@ -166,11 +169,12 @@ inline std::string process_records(const Json& config) {
   std::string list;
   for (const std::string& name : names)
     list += (list.empty() ? "" : ", ") + (name.empty() ? "(no name)" : printable(name));
-  throw UnpackError(Failure::unsupported, {},
-                    asked.empty()
-                        ? "the archive has " + std::to_string(names.size()) + " images: " + list
-                        : "the archive has no image " + asked + "; it has: " + list,
-                    "choose one: --image NAME:TAG");
+  throw io::Failed(io::Reason::unsupported, {},
+                   asked.empty()
+                       ? "the archive has " + std::to_string(names.size()) + " images: " + list
+                       : "the archive has no image " + asked + "; it has: " + list,
+                   "choose one by its name")
+      .by(Remedy::choose_image);
 }
 
 /// Is `name` what a user means by `asked`? The tag may be left out for "latest", and so

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Who uses an image at this moment: processes in containers that have it as their
+// Floor 6b. Who uses an image at this moment: processes in containers that have it as their
 // root, below an overlay, or mounted elsewhere. Only processes of this machine are seen, and of
 // those only what the caller may look into: its own, and for root all.
 // Source: man 5 proc_pid_root, proc_pid_mountinfo; kernel documentation, overlayfs.rst, "Inode
@@ -29,8 +29,8 @@ namespace detail {
 class ImageLooks {
  public:
   explicit ImageLooks(int image) {
-    if (::fstat(image, &directory_) != 0) throw_errno("look at", "the image");
-    has_file_ = status_of(image, file, file_status_) && S_ISREG(file_status_.st_mode);
+    if (::fstat(image, &directory_) != 0) io::throw_errno("look at", "the image");
+    has_file_ = io::status_of(image, file, file_status_) && S_ISREG(file_status_.st_mode);
   }
   /// Has the process of this directory of /proc it as its root, or below its root?
   [[nodiscard]] bool is_root_of(const std::string& process) const {
@@ -106,13 +106,13 @@ class ImageLooks {
 /// at is left out, and without /proc all is. Throws what man 2 fstat says. Allocates.
 [[nodiscard]] inline std::vector<ImageUser> users_of(int image) {
   std::vector<ImageUser> users;
-  const Descriptor proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const io::Descriptor proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return users;
   const detail::ImageLooks looks(image);
   // Where it is mounted is asked once for each mount namespace, and not for ours, in which
   // bind mounts of images are no use of them.
   std::map<std::string, bool> mounted{{detail::link_text("/proc/self/ns/mnt"), false}};
-  for (const std::string& name : names_in(proc.get())) {
+  for (const std::string& name : io::names_in(proc.get())) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
     const std::string process = "/proc/" + name;
     bool uses = looks.is_root_of(process);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Applies one tar to the tree: a plain root file system, or a layer with the
+// Floor 6b. Applies one tar to the tree: a plain root file system, or a layer with the
 // whiteouts of the OCI image specification (".wh.NAME" hides NAME of lower layers,
 // ".wh..wh..opq" all of the directory), wherever in the layer they stand.
 // Source: OCI image specification, layer.md; docs/unpack.md for odd cases.
@@ -37,7 +37,7 @@ class LayerApplier {
         if (whiteouts == Whiteouts::oci && took_away(member.path)) continue;
         put(member, reader);
       }
-    } catch (UnpackError& e) {
+    } catch (io::Failed& e) {
       std::string where = printable(member.name);
       if (!layer.empty()) where += (where.empty() ? "(first) in layer " : " in layer ") + layer;
       if (!where.empty()) e.in_member(where);
@@ -64,7 +64,7 @@ class LayerApplier {
         return tree_.fifo(m);
       case MemberKind::device:
         // Those of /dev no one misses: ch-run shows the host's there.
-        if (!m.path.starts_with("dev/") && parent_of(m.path).find("/dev") == std::string::npos)
+        if (!m.path.starts_with("dev/") && io::parent_of(m.path).find("/dev") == std::string::npos)
           ++report_.devices_skipped;
         return;
       case MemberKind::file:
@@ -82,8 +82,8 @@ class LayerApplier {
     });
     report_.content_bytes += total;
     if (!m.sparse && total != m.size)
-      throw UnpackError(Failure::damaged, {}, "the content is shorter than announced",
-                        "fetch the archive again; it was cut");
+      throw io::Failed(io::Reason::damaged, {}, "the content is shorter than announced",
+                       "fetch the archive again; it was cut");
   }
 
   /// Acts on a whiteout; false for an ordinary name.

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. How much an archive may unpack to. A few kilobytes can claim petabytes, so
+// Floor 6b. How much an archive may unpack to. A few kilobytes can claim petabytes, so
 // there is always a bound: by default what the destination's file system has free when
 // we start, so that a bomb fails on a number and not on a full disk.
 // Source: man 3 statvfs.
@@ -8,8 +8,8 @@
 
 #include <sys/statvfs.h>
 
-#include "ch/image/error.hpp"
 #include "ch/image/options.hpp"
+#include "ch/io/failed.hpp"
 
 namespace ch::images {
 
@@ -30,10 +30,11 @@ class Limits {
 
   void member() {
     if (++files_ > max_files_)
-      throw UnpackError(Failure::limit, {},
-                        "the archive has more than " + std::to_string(max_files_) + " members",
-                        "if you trust it, allow more: --max-files N (default: what the "
-                        "destination's file system has room for)");
+      throw io::Failed(
+          io::Reason::limit, {},
+          "the archive has more than " + std::to_string(max_files_) + " members",
+          "if you trust it, allow more than the destination's file system has room for")
+          .by(Remedy::allow_more_files);
   }
   /// Before writing `bytes` more. `announced` bytes are checked but not counted.
   void content(std::uint64_t bytes) {
@@ -42,10 +43,10 @@ class Limits {
   }
   void announced(std::uint64_t bytes) const {
     if (bytes > max_size_ - size_)
-      throw UnpackError(Failure::limit, {},
-                        "the archive unpacks to more than " + std::to_string(max_size_) + " bytes",
-                        "if you trust it, allow more: --max-size BYTES (default: what the "
-                        "destination's file system has free)");
+      throw io::Failed(io::Reason::limit, {},
+                       "the archive unpacks to more than " + std::to_string(max_size_) + " bytes",
+                       "if you trust it, allow more than the destination's file system has free")
+          .by(Remedy::allow_more_bytes);
   }
 
  private:

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Takes away what lower layers have in a directory and leaves what the current layer
+// Floor 6b. Takes away what lower layers have in a directory and leaves what the current layer
 // has, at any depth. Holds the names of the directories that stay and are yet to be looked
 // into, never those of all that goes.
 // Source: OCI image specification, layer.md, "Whiteouts".
@@ -18,12 +18,12 @@ class LowerRemoval {
   /// What is at `path`, as `name` of the directory `parent`.
   void remove(int parent, const std::string& name, const std::string& path) {
     struct stat status {};
-    if (!status_of(parent, name.c_str(), status)) return;
+    if (!io::status_of(parent, name.c_str(), status)) return;
     if (!directories_.noted(path)) {
       remove_tree(parent, name);
       directories_.forget(path);
     } else if (S_ISDIR(status.st_mode)) {
-      remove_in(open_directory(parent, name.c_str()).get(), path);
+      remove_in(io::open_directory(parent, name.c_str()).get(), path);
     }
   }
   /// What is in `directory`, which is at `path`.
@@ -40,7 +40,7 @@ class LowerRemoval {
       }
       const std::string name = std::move(levels.back().left.back());
       levels.back().left.pop_back();
-      at.enter(open_directory(at.fd(), name.c_str()));
+      at.enter(io::open_directory(at.fd(), name.c_str()));
       add(name);
       levels.push_back({path_.size(), scan(at.fd())});
     }
@@ -63,7 +63,7 @@ class LowerRemoval {
     for (bool removed = true; removed;) {
       removed = false;
       left.clear();
-      each_entry(directory, [&](const dirent& entry) {
+      io::each_entry(directory, [&](const dirent& entry) {
         path_.resize(size);
         add(entry.d_name);
         struct stat status {};
@@ -71,7 +71,7 @@ class LowerRemoval {
           remove_tree(directory, entry.d_name);
           directories_.forget(path_);
           removed = true;
-        } else if (status_of(directory, entry.d_name, status) && S_ISDIR(status.st_mode)) {
+        } else if (io::status_of(directory, entry.d_name, status) && S_ISDIR(status.st_mode)) {
           left.emplace_back(entry.d_name);
         }
         return true;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The bytes of an uncompressed archive, straight from the pages that the kernel
+// Floor 6b. The bytes of an uncompressed archive, straight from the pages that the kernel
 // has of it: no copy and no thread in between, a quarter less work than reading. The price:
 // a file that becomes shorter, or a disk that fails, is a signal (SIGBUS) and no errno. So
 // this is for a process that others watch (contained.hpp).
@@ -45,7 +45,7 @@ class MappedBlocks final : public BlockSource {
     if (at == MAP_FAILED) {
       const int why = errno;
       room_->give_back();
-      throw_errno("map", "the archive", why);
+      io::throw_errno("map", "the archive", why);
     }
     SharedBlock block(new Block{nullptr, {static_cast<const char*>(at) + extra, size}},
                       [at, length = size + extra, room = room_](const Block* b) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Takes the place of the tree writer where nothing is to be written: reads all
+// Floor 6b. Takes the place of the tree writer where nothing is to be written: reads all
 // content, so that every check of the reader takes place, and tells of each member.
 #pragma once
 

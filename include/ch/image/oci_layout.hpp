@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Reads an OCI image layout: index.json leads by digests, perhaps over further
+// Floor 6b. Reads an OCI image layout: index.json leads by digests, perhaps over further
 // indexes (one per platform), to a manifest, and that to configuration and layers. Every
 // document and layer is checked against size and digest of whoever refers to it.
 // Source: OCI image specification, image-layout.md, image-index.md, manifest.md.
@@ -61,9 +61,9 @@ class OciLayout {
     const std::string name = "oci-layout";
     const FileRange* file = blobs_.find(name);
     if (file == nullptr) return;
-    const Document layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
+    const io::Document layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
     if (!string_of(layout, "imageLayoutVersion", name).starts_with("1."))
-      throw UnpackError(Failure::unsupported, name, "a version of the layout that is not 1");
+      throw io::Failed(io::Reason::unsupported, name, "a version of the layout that is not 1");
   }
   struct Found {
     Digest digest;
@@ -74,7 +74,7 @@ class OciLayout {
   static constexpr int max_depth = 8;
   static constexpr std::size_t max_manifests = 10000;
 
-  static std::string media_type(const Json& j) { return optional_string(j, "mediaType"); }
+  static std::string media_type(const io::Json& j) { return optional_string(j, "mediaType"); }
 
   std::string fetch(const Digest& digest, std::uint64_t size) {
     return read_document(sized(digest, size), digest.text(), digest, watch_);
@@ -82,25 +82,26 @@ class OciLayout {
   const FileRange& sized(const Digest& digest, std::uint64_t size) {
     const FileRange& blob = blobs_.at("blobs/sha256/" + digest.hex());
     if (blob.size != size)
-      throw UnpackError(Failure::damaged, digest.text(),
-                        "this has " + std::to_string(blob.size) + " bytes, but should have " +
-                            std::to_string(size));
+      throw io::Failed(io::Reason::damaged, digest.text(),
+                       "this has " + std::to_string(blob.size) + " bytes, but should have " +
+                           std::to_string(size));
     return blob;
   }
-  static std::pair<Digest, std::uint64_t> reference(const Json& descriptor,
+  static std::pair<Digest, std::uint64_t> reference(const io::Json& descriptor,
                                                     std::string_view document) {
-    const Json& size = member_of(
-        descriptor, "size", [](const Json& j) { return j.is_number_unsigned(); }, document);
+    const io::Json& size = member_of(
+        descriptor, "size", [](const io::Json& j) { return j.is_number_unsigned(); }, document);
     return {parse_digest(string_of(descriptor, "digest", document)), size.get<std::uint64_t>()};
   }
 
   /// Gathers all manifests below an index. A name given to an index is that of all in it.
-  void collect(const Json& index, const std::string& document, const std::string& name, int depth) {
+  void collect(const io::Json& index, const std::string& document, const std::string& name,
+               int depth) {
     if (depth > max_depth || found_.size() > max_manifests)
-      throw UnpackError(Failure::hostile, document, "indexes are nested too deeply");
+      throw io::Failed(io::Reason::hostile, document, "indexes are nested too deeply");
     if (index.is_object() && index.contains("layers"))
-      throw UnpackError(Failure::hostile, document, "this is an index and a manifest at once");
-    for (const Json& entry : array_of(index, "manifests", document)) {
+      throw io::Failed(io::Reason::hostile, document, "this is an index and a manifest at once");
+    for (const io::Json& entry : array_of(index, "manifests", document)) {
       const auto [digest, size] = reference(entry, document);
       std::string own = name;
       if (const auto notes = entry.find("annotations"); notes != entry.end()) {
@@ -116,8 +117,8 @@ class OciLayout {
       } else if (type == "application/vnd.oci.image.manifest.v1+json" ||
                  type == "application/vnd.docker.distribution.manifest.v2+json") {
         const auto p = entry.find("platform");
-        const Json none;
-        const Json& platform = p != entry.end() ? *p : none;
+        const io::Json none;
+        const io::Json& platform = p != entry.end() ? *p : none;
         found_.push_back({digest, size, own, optional_string(platform, "os"),
                           optional_string(platform, "architecture"),
                           optional_string(platform, "variant")});
@@ -139,37 +140,38 @@ class OciLayout {
       list += printable(f->os) + '/' + printable(f->architecture);
       if (!f->variant.empty()) (list += '/') += printable(f->variant);
     }
-    throw UnpackError(
-        Failure::unsupported, {},
+    throw io::Failed(
+        io::Reason::unsupported, {},
         "there is no image for " + wanted_.os + "/" + wanted_.architecture + "; there is: " + list,
-        "choose one: --platform OS/ARCHITECTURE");
+        "choose one of these")
+        .by(Remedy::choose_platform);
   }
 
   ImageManifest manifest(const Found& found) {
     const std::string document = found.digest.text();
-    const Document parsed = parse_json(fetch(found.digest, found.size), document);
-    const Json& json = parsed;
+    const io::Document parsed = parse_json(fetch(found.digest, found.size), document);
+    const io::Json& json = parsed;
     if (json.is_object() && json.contains("manifests"))
-      throw UnpackError(Failure::hostile, document, "this is an index and a manifest at once");
+      throw io::Failed(io::Reason::hostile, document, "this is an index and a manifest at once");
     ImageManifest image;
     image.name = found.name;
-    const Json& config = member_of(
-        json, "config", [](const Json& j) { return j.is_object(); }, document);
+    const io::Json& config = member_of(
+        json, "config", [](const io::Json& j) { return j.is_object(); }, document);
     const auto [config_digest, config_size] = reference(config, document);
     image.config_text = fetch(config_digest, config_size);
     image.config = parse_json(image.config_text, config_digest.text());
     require_architecture(image.config, wanted_.architecture);
     const std::vector<Digest> ids = diff_ids(image.config, config_digest.text());
-    const Json& layers = array_of(json, "layers", document);
+    const io::Json& layers = array_of(json, "layers", document);
     if (layers.size() != ids.size())
-      throw UnpackError(Failure::damaged, document,
-                        "it lists " + std::to_string(layers.size()) +
-                            " layers, but the configuration " + std::to_string(ids.size()));
+      throw io::Failed(io::Reason::damaged, document,
+                       "it lists " + std::to_string(layers.size()) +
+                           " layers, but the configuration " + std::to_string(ids.size()));
     for (std::size_t i = 0; i < ids.size(); ++i) {
       const std::string type = media_type(layers[i]);
       if (type.find(".tar") == std::string::npos || type.ends_with("+encrypted"))
-        throw UnpackError(Failure::unsupported, document,
-                          "a layer of the kind " + printable(type) + ", which is not a tar");
+        throw io::Failed(io::Reason::unsupported, document,
+                         "a layer of the kind " + printable(type) + ", which is not a tar");
       const auto [digest, size] = reference(layers[i], document);
       image.layers.push_back({sized(digest, size), digest.text(), digest, ids[i]});
     }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What a caller may choose about unpacking, and what it is told afterwards.
+// Floor 6b. What a caller may choose about unpacking, and what it is told afterwards.
 #pragma once
 
 #include <sys/types.h>

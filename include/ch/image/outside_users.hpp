@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Who uses an image, asked from inside a user namespace: there the kernel lets nobody
+// Floor 6b. Who uses an image, asked from inside a user namespace: there the kernel lets nobody
 // look into processes outside. So the process that has stayed outside answers.
 // Source: man 2 ptrace, "Ptrace access mode checking"; man 7 unix, SCM_RIGHTS.
 #pragma once
@@ -23,9 +23,9 @@ class OutsideUsers {
       : patience_(patience) {
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-      throw_errno("make", "a pair of sockets");
-    inside_ = Descriptor(ends[0]);
-    outside_ = Descriptor(ends[1]);
+      io::throw_errno("make", "a pair of sockets");
+    inside_ = io::Descriptor(ends[0]);
+    outside_ = io::Descriptor(ends[1]);
   }
 
   /// What the function needs, and what becomes readable outside when it asks.
@@ -41,11 +41,11 @@ class OutsideUsers {
       char buffer[4096];
       pollfd ready{inside_.get(), POLLIN, 0};
       const int comes = ::poll(&ready, 1, static_cast<int>(patience_.count()));
-      if (comes == 0) throw_errno("learn", "who uses the image", ETIMEDOUT);
+      if (comes == 0) io::throw_errno("learn", "who uses the image", ETIMEDOUT);
       if (comes < 0) continue;
       const ssize_t n = ::read(inside_.get(), buffer, sizeof buffer);
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) throw_errno("learn", "who uses the image", n == 0 ? EPIPE : errno);
+      if (n <= 0) io::throw_errno("learn", "who uses the image", n == 0 ? EPIPE : errno);
       text.append(buffer, static_cast<std::size_t>(n));
     }
     std::vector<ImageUser> users;
@@ -64,11 +64,11 @@ class OutsideUsers {
     if (first == nullptr) return false;
     int fd = -1;
     std::memcpy(&fd, CMSG_DATA(first), sizeof fd);
-    const Descriptor image(fd);
+    const io::Descriptor image(fd);
     nlohmann::json users = nlohmann::json::array();
     for (const ImageUser& user : users_of(image.get()))
       users.push_back({{"pid", user.pid}, {"command", user.command}});
-    const std::string text = dump_json(users) + '\n';
+    const std::string text = io::dump_json(users) + '\n';
     for (std::string_view rest = text; !rest.empty();) {
       const ssize_t sent = ::send(outside_.get(), rest.data(), rest.size(), MSG_NOSIGNAL);
       if (sent < 0 && errno == EINTR) continue;
@@ -103,11 +103,11 @@ class OutsideUsers {
     ssize_t n = 0;
     while ((n = ::sendmsg(inside_.get(), &message.header, MSG_NOSIGNAL)) < 0 && errno == EINTR) {
     }
-    if (n < 0) throw_errno("ask", "who uses the image");
+    if (n < 0) io::throw_errno("ask", "who uses the image");
   }
 
   std::chrono::milliseconds patience_;
-  Descriptor inside_, outside_;
+  io::Descriptor inside_, outside_;
 };
 
 }  // namespace ch::images

@@ -1,58 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Deletes a directory tree without ever following a link or leaving its file
+// Floor 6b. Deletes a directory tree without ever following a link or leaving its file
 // system. Directories that refuse are made writable first, since images have read-only
 // ones. However deep the tree is, a handful of descriptors, no recursion and no path longer
 // than one name: a tree that can't be held open can be deleted all the same.
-// Source: man 2 unlinkat, openat; man 3 fdopendir.
+// Source: man 2 unlinkat, openat.
 #pragma once
 
-#include <dirent.h>
-
-#include <memory>
-
 #include "ch/image/descent.hpp"
+#include "ch/io/directory.hpp"
 
 namespace ch::images {
-
-/// Calls `visit(const dirent&)` for each entry of the directory `fd` but "." and "..", until
-/// it returns false. Throws what man 3 readdir says: a list cut by an error must not pass
-/// for the whole.
-template <class Visit>
-void each_entry(int fd, Visit&& visit) {
-  struct Close {
-    void operator()(DIR* stream) const noexcept { ::closedir(stream); }
-  };
-  Descriptor copy(::openat(fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!copy) throw_errno("read directory", ".");
-  const std::unique_ptr<DIR, Close> stream(::fdopendir(copy.get()));
-  if (!stream) throw_errno("read directory", ".");
-  (void)copy.release();
-  for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(stream.get());
-    if (entry == nullptr && errno != 0) throw_errno("read directory", ".");
-    if (entry == nullptr) return;
-    const std::string_view name = entry->d_name;
-    if (name != "." && name != ".." && !visit(*entry)) return;
-  }
-}
-
-/// Names in the directory `fd`, without "." and "..".
-inline std::vector<std::string> names_in(int fd) {
-  std::vector<std::string> names;
-  each_entry(fd, [&names](const dirent& entry) {
-    names.emplace_back(entry.d_name);
-    return true;
-  });
-  return names;
-}
-
-[[nodiscard]] inline bool is_empty(int fd) {
-  bool empty = true;
-  each_entry(fd, [&empty](const dirent&) { return empty = false; });
-  return empty;
-}
 
 namespace detail {
 
@@ -62,7 +20,7 @@ class TreeRemoval {
   TreeRemoval(int parent, const std::string& name) : at_(parent) {
     struct stat top {};
     if (::fstatat(parent, name.c_str(), &top, AT_SYMLINK_NOFOLLOW) != 0)
-      throw_errno("look at", name);
+      io::throw_errno("look at", name);
     device_ = top.st_dev;
     enter(name);
   }
@@ -93,9 +51,9 @@ class TreeRemoval {
 
   void enter(const std::string& child) {
     const int above = at_.fd();
-    Descriptor fd(open(above, child));
+    io::Descriptor fd(open(above, child));
     if (!fd && errno == EACCES) {  // it is ours but closed: open it up, by descriptor
-      const Descriptor path(
+      const io::Descriptor path(
           ::openat(above, child.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       const std::string again = "/proc/self/fd/" + std::to_string(path.get());
       if (path && ::chmod(again.c_str(), 0700) == 0) fd = open(above, child);
@@ -109,14 +67,14 @@ class TreeRemoval {
     at_.enter(std::move(fd));
     levels_.push_back({child, {}});
   }
-  static Descriptor open(int above, const std::string& name) {
-    return Descriptor(
+  static io::Descriptor open(int above, const std::string& name) {
+    return io::Descriptor(
         ::openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
   /// Deletes what is no directory, and notes directories, as many as fit.
   void scan(Level& level) {
     level.all = true;
-    each_entry(at_.fd(), [&](const dirent& entry) {
+    io::each_entry(at_.fd(), [&](const dirent& entry) {
       if (entry.d_type != DT_DIR && removed(entry.d_name)) return true;
       if (level.left.size() >= few && noted_ >= many) {
         level.all = false;
@@ -133,7 +91,8 @@ class TreeRemoval {
     const int why = errno;
     struct stat status {};
     if (why == EISDIR) return false;
-    if (why == EPERM && status_of(at_.fd(), name, status) && S_ISDIR(status.st_mode)) return false;
+    if (why == EPERM && io::status_of(at_.fd(), name, status) && S_ISDIR(status.st_mode))
+      return false;
     fail("remove", name, why);
   }
   /// From an empty directory to the one above, and takes the former away.
@@ -158,7 +117,7 @@ class TreeRemoval {
     return path + name;
   }
   [[noreturn]] void fail(std::string_view attempt, const std::string& name, int why = errno) const {
-    throw_errno(attempt, path_of(name), why);
+    io::throw_errno(attempt, path_of(name), why);
   }
 
   dev_t device_ = 0;
@@ -175,10 +134,10 @@ class TreeRemoval {
 inline void remove_tree(int parent, const std::string& name) {
   if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return;
   const int why = errno;
-  if (why != EISDIR && why != EPERM && why != EACCES) throw_errno("remove", name);
+  if (why != EISDIR && why != EPERM && why != EACCES) io::throw_errno("remove", name);
   struct stat top {};
-  if (!status_of(parent, name.c_str(), top)) return;
-  if (!S_ISDIR(top.st_mode)) throw_errno("remove", name, why);
+  if (!io::status_of(parent, name.c_str(), top)) return;
+  if (!S_ISDIR(top.st_mode)) io::throw_errno("remove", name, why);
   detail::TreeRemoval(parent, name).run();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Renaming without replacing, and exchanging two names, where the kernel and the file
+// Floor 6b. Renaming without replacing, and exchanging two names, where the kernel and the file
 // system can; the former also where they can't (NFS, some of FUSE, filters of containers).
 // Source: man 2 renameat2.
 #pragma once
@@ -25,7 +25,7 @@ inline int rename_with(int from_directory, const char* from, int to_directory, c
   // directory.
   if (flags != RENAME_NOREPLACE || !lacks_flags(errno)) return -1;
   struct stat status {};
-  if (status_of(to_directory, to, status)) {
+  if (io::status_of(to_directory, to, status)) {
     errno = EEXIST;
     return -1;
   }

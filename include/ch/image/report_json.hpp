@@ -1,21 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Reports and errors as JSON: for --json, and to hand them from the process that
+// Floor 6b. Reports and errors as JSON: for --json, and to hand them from the process that
 // extracts to the one that asked for it. What comes back from there is data of a process
 // that has read a stranger's archive, so it is read with care.
 #pragma once
 
-#include <nlohmann/json.hpp>
-
-#include "ch/image/error.hpp"
 #include "ch/image/options.hpp"
+#include "ch/io/failed.hpp"
+#include "ch/io/json.hpp"
 
 namespace ch::images {
-
-/// `text` with every byte that is not UTF-8 replaced, so that JSON can hold it.
-inline std::string dump_json(const nlohmann::json& json, int indent = -1) {
-  return json.dump(indent, ' ', false, nlohmann::json::error_handler_t::replace);
-}
 
 inline nlohmann::json to_json(const UnpackReport& r) {
   return {{"format", r.format},
@@ -59,17 +53,20 @@ inline UnpackReport report_from_json(const nlohmann::json& j) {
   return r;
 }
 
-inline nlohmann::json to_json(const UnpackError& e) {
-  return {{"kind", static_cast<int>(e.kind())},
+inline nlohmann::json to_json(const io::Failed& e) {
+  return {{"kind", static_cast<int>(e.reason())},
           {"path", e.path()},
           {"cause", e.cause()},
           {"remedy", e.remedy()},
+          {"remedy_kind", static_cast<int>(e.kind())},
+          {"code", e.code()},
           {"member", e.member()}};
 }
 
-inline UnpackError error_from_json(const nlohmann::json& j) {
-  UnpackError error(static_cast<Failure>(j.at("kind").get<int>()), j.at("path"), j.at("cause"),
-                    j.at("remedy"));
+inline io::Failed error_from_json(const nlohmann::json& j) {
+  auto error = io::Failed(static_cast<io::Reason>(j.at("kind").get<int>()), j.at("path"),
+                          j.at("cause"), j.at("remedy"), j.at("code"))
+                   .by(static_cast<Remedy>(j.at("remedy_kind").get<int>()));
   error.in_member(j.at("member").get<std::string>());
   return error;
 }

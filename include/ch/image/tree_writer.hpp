@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Puts archive members into the image's tree, one layer after the other. Files
+// Floor 6b. Puts archive members into the image's tree, one layer after the other. Files
 // go to FileWriters and may still be on their way; everything else is done at once, in
 // order. A name that comes a second time in a layer waits for the first, so the result
 // does not depend on threads. Later members replace earlier ones, never through them.
@@ -16,7 +16,7 @@ class TreeWriter {
   /// Up to this size a file is held whole before a thread writes it.
   static constexpr std::uint64_t small_file = 1024 * 1024;
 
-  TreeWriter(Descriptor root, unsigned threads, ModeRules rules, SpecialBits special,
+  TreeWriter(io::Descriptor root, unsigned threads, ModeRules rules, SpecialBits special,
              Owners owners = Owners::mine)
       : rules_(rules),
         special_(special),
@@ -41,17 +41,17 @@ class TreeWriter {
       Place at = take_place(m);
       if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0) {
         struct stat status {};
-        if (errno != EEXIST) throw_errno("make directory", m.path);
-        if (!status_of(at.directory->fd.get(), at.name.c_str(), status) ||
+        if (errno != EEXIST) io::throw_errno("make directory", m.path);
+        if (!io::status_of(at.directory->fd.get(), at.name.c_str(), status) ||
             !S_ISDIR(status.st_mode)) {
           clear(at, m.path);
           if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0)
-            throw_errno("make directory", m.path);
+            io::throw_errno("make directory", m.path);
         }
         look.needs_chmod = true;
       }
       if (!m.xattrs.empty() || (look.needs_chmod && attributes_given_))
-        replace_attributes(open_directory(at.directory->fd.get(), at.name.c_str()).get(), m);
+        replace_attributes(io::open_directory(at.directory->fd.get(), at.name.c_str()).get(), m);
     }
     directories_.announce(m.path, look);
   }
@@ -60,10 +60,10 @@ class TreeWriter {
     const Place at = take_place(m);
     const int directory = at.directory->fd.get();
     if (::symlinkat(m.target.c_str(), directory, at.name.c_str()) != 0) {
-      if (errno != EEXIST) throw_errno("make link", m.path);
+      if (errno != EEXIST) io::throw_errno("make link", m.path);
       clear(at, m.path);
       if (::symlinkat(m.target.c_str(), directory, at.name.c_str()) != 0)
-        throw_errno("make link", m.path);
+        io::throw_errno("make link", m.path);
     }
     give_away(directory, at.name.c_str(), owner_of(m), m.path);
     set_time(directory, at.name, m);
@@ -74,13 +74,13 @@ class TreeWriter {
     const int directory = at.directory->fd.get();
     const mode_t mode = m.mode & 0777;
     if (::mkfifoat(directory, at.name.c_str(), mode) != 0) {
-      if (errno != EEXIST) throw_errno("make fifo", m.path);
+      if (errno != EEXIST) io::throw_errno("make fifo", m.path);
       clear(at, m.path);
-      if (::mkfifoat(directory, at.name.c_str(), mode) != 0) throw_errno("make fifo", m.path);
+      if (::mkfifoat(directory, at.name.c_str(), mode) != 0) io::throw_errno("make fifo", m.path);
     }
     give_away(directory, at.name.c_str(), owner_of(m), m.path);
     if (rules_.needs_chmod(mode) && ::fchmodat(directory, at.name.c_str(), mode, 0) != 0)
-      throw_errno("set the mode of", m.path);
+      io::throw_errno("set the mode of", m.path);
     set_time(directory, at.name, m);
   }
 
@@ -135,8 +135,8 @@ class TreeWriter {
   /// Takes away what lower layers have at `path`; what this layer has stays.
   void whiteout(const std::string& path) {
     settle();
-    if (const SharedDirectory parent = directories_.find(std::string(parent_of(path))))
-      LowerRemoval(directories_).remove(parent->fd.get(), std::string(base_of(path)), path);
+    if (const SharedDirectory parent = directories_.find(std::string(io::parent_of(path))))
+      LowerRemoval(directories_).remove(parent->fd.get(), std::string(io::base_of(path)), path);
   }
   /// Takes away all that lower layers have in the directory `path`.
   void opaque(const std::string& path) {
@@ -174,14 +174,14 @@ class TreeWriter {
   [[nodiscard]] Owner owner_of(const Member& m) const {
     if (owners_ == Owners::mine) return {};
     if (!m.owner_is_valid)
-      throw UnpackError(Failure::damaged, printable(m.path), "its owner is not a valid id");
+      throw io::Failed(io::Reason::damaged, printable(m.path), "its owner is not a valid id");
     return m.owner;
   }
   /// Where `m` goes. If this layer has the name already, everything before is finished
   /// first, so that the last one wins.
   Place take_place(const Member& m) {
     if (m.path.empty())
-      throw UnpackError(Failure::hostile, {}, "the root of the image is not a directory here");
+      throw io::Failed(io::Reason::hostile, {}, "the root of the image is not a directory here");
     Place at = directories_.place(m.path, m.modified);
     if (!directories_.note(m.path) || at.reached == Place::Reached::through_link) settle();
     return at;
@@ -199,7 +199,7 @@ class TreeWriter {
   static void set_time(int directory, const std::string& name, const Member& m) {
     const timespec times[2] = {m.modified, m.modified};
     if (::utimensat(directory, name.c_str(), times, AT_SYMLINK_NOFOLLOW) != 0)
-      throw_errno("set the time of", m.path);
+      io::throw_errno("set the time of", m.path);
   }
   /// Pieces in libarchive's own buffer are copied, since the next call overwrites them.
   static Piece owned(Piece piece) {
@@ -212,8 +212,8 @@ class TreeWriter {
     return piece;
   }
   [[noreturn]] static void throw_no_target(const Member& m) {
-    UnpackError error(Failure::damaged, printable(m.target),
-                      "a hard link to this, which is not in the image");
+    io::Failed error(io::Reason::damaged, printable(m.target),
+                     "a hard link to this, which is not in the image");
     error.in_member(printable(m.name));
     throw error;
   }
@@ -222,26 +222,26 @@ class TreeWriter {
     m.name = link.member;
     m.path = link.path;
     m.target = link.target;
-    const SharedDirectory from = directories_.find(std::string(parent_of(link.target)));
+    const SharedDirectory from = directories_.find(std::string(io::parent_of(link.target)));
     if (!from || link.target.empty()) throw_no_target(m);
     const Place to = directories_.place(link.path, link.modified);
-    const std::string name(base_of(link.target));
+    const std::string name(io::base_of(link.target));
     const int from_fd = from->fd.get();
     const int to_fd = to.directory->fd.get();
     struct stat target {};
     if (::linkat(from_fd, name.c_str(), to_fd, to.name.c_str(), 0) == 0) return;
     const int why = errno;
-    if (!status_of(from_fd, name.c_str(), target)) throw_no_target(m);
+    if (!io::status_of(from_fd, name.c_str(), target)) throw_no_target(m);
     if (S_ISDIR(target.st_mode))
-      throw UnpackError(Failure::hostile, printable(link.path), "a hard link to a directory");
-    if (why != EEXIST) throw_errno("make hard link", link.path, why);
+      throw io::Failed(io::Reason::hostile, printable(link.path), "a hard link to a directory");
+    if (why != EEXIST) io::throw_errno("make hard link", link.path, why);
     struct stat there {};
-    if (status_of(to_fd, to.name.c_str(), there) && there.st_dev == target.st_dev &&
+    if (io::status_of(to_fd, to.name.c_str(), there) && there.st_dev == target.st_dev &&
         there.st_ino == target.st_ino)
       return;  // the same file under another name: removing it would lose it
     clear(to, link.path);
     if (::linkat(from_fd, name.c_str(), to_fd, to.name.c_str(), 0) != 0)
-      throw_errno("make hard link", link.path);
+      io::throw_errno("make hard link", link.path);
   }
   ModeRules rules_;
   SpecialBits special_;

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What is under the name that an image is to get, and whether it may be replaced.
+// Floor 6b. What is under the name that an image is to get, and whether it may be replaced.
 // Source: docs/unpack.md, "What counts as what".
 #pragma once
 
-#include "ch/image/identity.hpp"
 #include "ch/image/image_mark.hpp"
 #include "ch/image/options.hpp"
 #include "ch/image/remove_tree.hpp"
+#include "ch/io/descriptor.hpp"
 
 namespace ch::images {
 
@@ -15,12 +15,12 @@ enum class Before { nothing, empty_directory, image };
 
 struct UnderName {
   Before before = Before::nothing;
-  Identity directory{};  // which one it is, if any
+  io::Identity directory{};  // which one it is, if any
 };
 
-[[nodiscard]] inline UnpackError changed_meanwhile(const std::string& destination,
-                                                   std::string remedy = {}) {
-  return {Failure::refused, destination,
+[[nodiscard]] inline io::Failed changed_meanwhile(const std::string& destination,
+                                                  std::string remedy = {}) {
+  return {io::Reason::refused, destination,
           "someone else changed what is there while we were unpacking", std::move(remedy)};
 }
 
@@ -28,26 +28,29 @@ namespace detail {
 
 /// Of something that is there. Opens it as `there`.
 [[nodiscard]] inline Before what_is(int parent, const std::string& name, const struct stat& status,
-                                    Descriptor& there, const std::string& destination,
+                                    io::Descriptor& there, const std::string& destination,
                                     Replace replace) {
   const auto refuse = [&](std::string cause) {
-    return UnpackError(Failure::refused, destination, std::move(cause),
-                       "choose another name, or remove what is there yourself");
+    return io::Failed(io::Reason::refused, destination, std::move(cause),
+                      "choose another name, or remove what is there yourself");
   };
   if (!S_ISDIR(status.st_mode))
     throw refuse(S_ISLNK(status.st_mode) ? "this is a link, and links are not replaced"
                                          : "this exists and is not a directory");
   if (status.st_uid != ::geteuid() && ::geteuid() != 0)
     throw refuse("this exists and belongs to another user");
-  there = open_directory(parent, name.c_str());
-  if (is_empty(there.get())) return Before::empty_directory;
+  there = io::open_directory(parent, name.c_str());
+  if (io::is_empty(there.get())) return Before::empty_directory;
   if (has_several_owners(there.get()) && ::geteuid() != 0)
-    throw UnpackError(Failure::refused, destination,
-                      "this image has files of several owners, which you can't remove like this",
-                      "replace it with --subids, as it was made, or choose another name");
+    throw io::Failed(io::Reason::refused, destination,
+                     "this image has files of several owners, which you can't remove like this",
+                     "choose another name, or replace it as it was made")
+        .by(Remedy::keep_owners);
   if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
-  throw UnpackError(Failure::refused, destination, "this exists but does not appear to be an image",
-                    "choose another name, or replace it with --force");
+  throw io::Failed(io::Reason::refused, destination,
+                   "this exists but does not appear to be an image",
+                   "choose another name, or replace it all the same")
+      .by(Remedy::replace_anything);
 }
 
 }  // namespace detail
@@ -62,17 +65,18 @@ namespace detail {
                                           const std::string& destination, Replace replace) {
   for (int tries = 0; tries < 100; ++tries) {
     struct stat status {};
-    if (!status_of(parent, name.c_str(), status)) return {};
-    const Identity seen{status.st_dev, status.st_ino};
-    Descriptor there;
+    if (!io::status_of(parent, name.c_str(), status)) return {};
+    const io::Identity seen{status.st_dev, status.st_ino};
+    io::Descriptor there;
     try {
       const Before before = detail::what_is(parent, name, status, there, destination, replace);
-      if (identity(there.get()) == seen && identity(parent, name) == seen) return {before, seen};
-    } catch (const UnpackError& e) {
-      if (identity(parent, name) != seen) continue;
-      if (e.kind() != Failure::system) throw;
-      throw UnpackError(
-          e.kind(), destination,
+      if (io::identity(there.get()) == seen && io::identity(parent, name) == seen)
+        return {before, seen};
+    } catch (const io::Failed& e) {
+      if (io::identity(parent, name) != seen) continue;
+      if (e.reason() != io::Reason::system) throw;
+      throw io::Failed(
+          e.reason(), destination,
           "can't tell whether this is an image: " +
               (e.path() == name || e.path() == "." ? "" : e.path() + ": ") + e.cause(),
           e.code() == EACCES ? "choose another name, or remove what is there yourself" : e.remedy(),

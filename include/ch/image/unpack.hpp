@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The whole of ch-tar2dir as a function: an archive becomes an image directory,
+// Floor 6b. The whole of ch-tar2dir as a function: an archive becomes an image directory,
 // complete or not at all.
 // Source: docs/unpack.md.
 #pragma once
@@ -15,7 +15,7 @@ namespace ch::images {
 /// while the container works, for a progress display.
 ///
 /// Effect: `destination` is the image; one that was there is gone. On failure nothing has
-/// changed. Throws UnpackError: refused where a container is required and can't be had, since
+/// changed. Throws io::Failed: refused where a container is required and can't be had, since
 /// the host allows none, or this process has other threads, next to which it can't fork. Where
 /// one is only wanted, a note in the report says so instead. Starts threads or a child, and
 /// leaves neither. If another run has made the same image while `destination` waited for it, its
@@ -29,8 +29,9 @@ UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOpti
   if (options.containment != Containment::none) {
     made = detail::extract_contained(input, destination.tree(), options, on_wait);
     if (!made.report && options.containment == Containment::required)
-      throw UnpackError(Failure::refused, {}, "can't extract in a container: " + made.unavailable,
-                        "ch-run --check says more; --contain=auto goes on without");
+      throw io::Failed(io::Reason::refused, {}, "can't extract in a container: " + made.unavailable,
+                       "see what hinders containers on this host, or go on without")
+          .by(Remedy::leave_out_container);
   }
   if (!made.report) {
     InputWatch watch;

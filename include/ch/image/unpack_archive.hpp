@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The whole of ch-tar2dir as a function: from the name of an archive to an image. And
+// Floor 6b. The whole of ch-tar2dir as a function: from the name of an archive to an image. And
 // the definition of ch::unpack (ch/image.hpp), which is the same with a Failure for an exception.
 // Source: docs/unpack.md.
 #pragma once
@@ -25,7 +25,7 @@ namespace detail {
 inline Input open_or_tidy(const std::string& archive, const std::string& destination,
                           const UnpackOptions& options) try {
   return open_input(archive);
-} catch (const UnpackError&) {
+} catch (const io::Failed&) {
   try {
     struct stat status {};
     const std::string left = DestinationNames(destination).holder_path();
@@ -39,8 +39,8 @@ inline Input open_or_tidy(const std::string& archive, const std::string& destina
 inline void refuse_of_another(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0 && status.st_uid != ::geteuid() && ::geteuid() != 0)
-    throw UnpackError(Failure::refused, path, "this exists and belongs to another user",
-                      "choose another name, or remove what is there yourself");
+    throw io::Failed(io::Reason::refused, path, "this exists and belongs to another user",
+                     "choose another name, or remove what is there yourself");
 }
 
 /// Calls on_end when it goes.
@@ -64,13 +64,6 @@ inline UnpackReport unpack_opened(Input& input, const std::string& destination,
     if (events.on_progress) events.on_progress(watch.bytes_read, total);
   };
   return unpack(input, directory, options, show);
-}
-
-[[nodiscard]] inline ch::Failure failure_of(const UnpackError& e, const std::string& archive) {
-  ch::Failure failure = ch::detail::failed_call(e.code(), "unpack", archive);
-  failure.cause = e.what();
-  failure.remedy = e.remedy();
-  return failure;
 }
 
 }  // namespace detail
@@ -98,10 +91,10 @@ CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(const std::filesystem::path& a
                                                   const UnpackOptions& options) {
   try {
     return images::unpack_archive(archive.native(), directory.native(), options);
-  } catch (const images::UnpackError& e) {
-    return images::detail::failure_of(e, archive.native());
+  } catch (const io::Failed& e) {
+    return e.failure("unpack", archive.native());
   } catch (const std::bad_alloc&) {
-    return images::detail::failure_of(images::out_of_memory(), archive.native());
+    return io::out_of_memory().failure("unpack", archive.native());
   } catch (const std::exception& e) {
     Failure failure = detail::failed_call(0, "unpack", archive.native());
     failure.cause = e.what();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What ch/image.hpp declares: ch::unpack, and what it takes and returns, which needs
+// Floor 6b. What ch/image.hpp declares: ch::unpack, and what it takes and returns, which needs
 // the standard library only. The definition is in unpack_archive.hpp.
 // Source: docs/unpack.md.
 #pragma once
@@ -12,7 +12,7 @@
 
 /// With CHARLIE_IMAGE_COMPILED a compiled library has the definitions.
 #if defined(CHARLIE_IMAGE_COMPILED)
-#define CHARLIE_IMAGE_INLINE
+#define CHARLIE_IMAGE_INLINE [[gnu::visibility("default")]]
 #else
 #define CHARLIE_IMAGE_INLINE inline
 #endif

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Unpacking with the owners that the archive names: all of it is done by a function
+// Floor 6b. Unpacking with the owners that the archive names: all of it is done by a function
 // that is called in a user namespace with the caller's subordinate ids, since only there may files
 // be given to others, and those of an image that is replaced be removed. This process stays as
 // it is, and outside, where it can see who uses an image.
@@ -44,33 +44,33 @@ std::string unpack_in_copy(const UnpackOptions& options, const OutsideUsers& out
   UnpackOptions inside = options;
   inside.stop = &stop_in_copy;
   try {
-    return dump_json(
+    return io::dump_json(
         whole_report(unpack(inside, UsersOf([&](int image) { return outside.of(image); }))));
-  } catch (const UnpackError& e) {
-    return dump_json({{"error", to_json(e)}});
+  } catch (const io::Failed& e) {
+    return io::dump_json({{"error", to_json(e)}});
   } catch (const std::bad_alloc&) {
-    return dump_json({{"error", to_json(out_of_memory())}});
+    return io::dump_json({{"error", to_json(io::out_of_memory())}});
   }
 }
 
 /// Throws why there are no such ids, or no such namespace.
 [[noreturn]] inline void throw_no_owners(const ch::Failure& failure) {
   const int code = static_cast<int>(failure.code);
-  throw UnpackError(Failure::refused, failure.path,
-                    failure.cause.empty()
-                        ? "can't " + failure.attempted + ": " + std::strerror(code)
-                        : failure.cause,
-                    failure.remedy, code);
+  throw io::Failed(io::Reason::refused, failure.path,
+                   failure.cause.empty() ? "can't " + failure.attempted + ": " + std::strerror(code)
+                                         : failure.cause,
+                   failure.remedy, code)
+      .by(failure.kind);
 }
 
 /// Calls `unpack(options, users)` with the ids that the archive's owners are made of. Throws
-/// UnpackError: refused where nobody gave such ids, or this process has other threads.
+/// io::Failed: refused where nobody gave such ids, or this process has other threads.
 template <class Unpack>
 UnpackReport with_owners(const Input& input, const UnpackOptions& options, const Unpack& unpack) {
   if (!has_one_thread())
-    throw UnpackError(Failure::refused, {},
-                      "a process with other threads can't keep the owners of files",
-                      "unpack before threads are started, or let all files be yours");
+    throw io::Failed(io::Reason::refused, {},
+                     "a process with other threads can't keep the owners of files",
+                     "unpack before threads are started, or let all files be yours");
   const OutsideUsers outside;
   CallOptions how;
   how.descriptors = descriptors_of(input);
@@ -91,7 +91,7 @@ UnpackReport with_owners(const Input& input, const UnpackOptions& options, const
   const Outcome<std::string> told = called->get();
   if (!told && told.error().part == FailedPart::container) throw_no_owners(told.error());
   if (!told)
-    throw UnpackError(Failure::system, {}, "the process that unpacks: " + told.error().cause);
+    throw io::Failed(io::Reason::system, {}, "the process that unpacks: " + told.error().cause);
   const auto answer = nlohmann::json::parse(*told);
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
   return whole_report(answer);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The names by which a layer takes away what lower layers have: ".wh.NAME" hides
+// Floor 6b. The names by which a layer takes away what lower layers have: ".wh.NAME" hides
 // NAME, ".wh..wh..opq" all of its directory. They are marks, never files of an image, and
 // what could be taken for more than a mark is refused.
 // Source: OCI image specification, layer.md, "Whiteouts".
@@ -26,16 +26,16 @@ struct Whiteout {
 [[nodiscard]] inline Whiteout parse_whiteout(std::string_view path) {
   constexpr std::string_view prefix = ".wh.";
   if (path.find(prefix) == std::string_view::npos) return {};
-  const std::string_view parent = parent_of(path);
+  const std::string_view parent = io::parent_of(path);
   if (parent.starts_with(prefix) || parent.find("/.wh.") != std::string_view::npos)
-    throw UnpackError(Failure::hostile, {}, "a member lies below a whiteout");
-  const std::string_view name = base_of(path);
+    throw io::Failed(io::Reason::hostile, {}, "a member lies below a whiteout");
+  const std::string_view name = io::base_of(path);
   if (!name.starts_with(prefix)) return {};
   const std::string_view hidden = name.substr(prefix.size());
   if (hidden == ".wh..opq") return {Whiteout::Kind::opaque, std::string(parent)};
   if (hidden.starts_with(prefix)) return {Whiteout::Kind::note, {}};
   if (hidden.empty() || hidden == "." || hidden == "..")
-    throw UnpackError(Failure::hostile, {}, "a whiteout of no file");
+    throw io::Failed(io::Reason::hostile, {}, "a whiteout of no file");
   std::string at(parent);
   if (!at.empty()) at += '/';
   return {Whiteout::Kind::hides, at.append(hidden)};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Which archive, unpacked how, as a text: two runs for which it is the same make the
+// Floor 6b. Which archive, unpacked how, as a text: two runs for which it is the same make the
 // same image, so one of them is enough. An archive is known by inode, size and both times, of
 // which the kernel lets nobody set the second; nothing of it is read. The device is left out:
 // machines that share a file system number it differently.
@@ -18,7 +18,7 @@ namespace ch::images {
   nlohmann::json files = nlohmann::json::array();
   const auto add = [&files](int fd) {
     struct stat s {};
-    if (::fstat(fd, &s) != 0) throw_errno("look at", "the archive");
+    if (::fstat(fd, &s) != 0) io::throw_errno("look at", "the archive");
     files.push_back({s.st_ino, s.st_size, s.st_mtim.tv_sec, s.st_mtim.tv_nsec, s.st_ctim.tv_sec,
                      s.st_ctim.tv_nsec});
     return S_ISREG(s.st_mode);
@@ -39,7 +39,7 @@ namespace ch::images {
       {"containment", static_cast<int>(options.containment)},
       {"max_size", options.max_size},
       {"max_files", options.max_files}};
-  return dump_json({{"files", files}, {"how", how}});
+  return io::dump_json({{"files", files}, {"how", how}});
 }
 
 }  // namespace ch::images

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What is being unpacked in a temporary directory, in a file there: so another run to
+// Floor 6b. What is being unpacked in a temporary directory, in a file there: so another run to
 // the same place learns whether the same image would come of it, and whether it is done. Lines
 // of JSON, appended; the last whole one counts, so that death while writing does no harm. Who
 // has the file open can read it after its name is gone.
@@ -37,8 +37,8 @@ class WorkRecord {
   /// Opens that of the directory `holder` to read it. False while there is none.
   bool find(int holder) {
     if (!file_)
-      file_ =
-          Descriptor(::openat(holder, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+      file_ = io::Descriptor(
+          ::openat(holder, file_name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     return static_cast<bool>(file_);
   }
   explicit operator bool() const noexcept { return static_cast<bool>(file_); }
@@ -46,10 +46,10 @@ class WorkRecord {
   void begin(int holder, const std::string& holder_path, const std::string& work) {
     work_ = work;
     path_ = holder_path + "/" + file_name;
-    file_ = Descriptor(::openat(holder, file_name,
-                                O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC,
-                                0600));
-    if (!file_) throw_errno("make", path_);
+    file_ = io::Descriptor(
+        ::openat(holder, file_name,
+                 O_RDWR | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600));
+    if (!file_) io::throw_errno("make", path_);
     append({{"work", work_}});
   }
   /// Notes that the work is done: who waits for it need not do it again.
@@ -86,16 +86,16 @@ class WorkRecord {
  private:
   void append(const nlohmann::json& json) {
     // The line begins with an end of line, since one that a dead run began may have none.
-    const std::string line = '\n' + dump_json(json) + '\n';
+    const std::string line = '\n' + io::dump_json(json) + '\n';
     for (std::string_view rest = line; !rest.empty();) {
       const ssize_t n = ::write(file_.get(), rest.data(), rest.size());
       if (n < 0 && errno == EINTR) continue;
-      if (n <= 0) throw_errno("write", path_, n == 0 ? ENOSPC : errno);
+      if (n <= 0) io::throw_errno("write", path_, n == 0 ? ENOSPC : errno);
       rest.remove_prefix(static_cast<std::size_t>(n));
     }
   }
 
-  Descriptor file_;
+  io::Descriptor file_;
   std::string work_, path_;
 };
 

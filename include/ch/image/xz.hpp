@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Decompresses xz with as many threads as there are cores, where the stream has
+// Floor 6b. Decompresses xz with as many threads as there are cores, where the stream has
 // blocks that know their sizes (`xz -T` writes such); else with one. Memory is bounded:
 // threads are given up first, and a stream that needs more even for one is refused.
 // Source: lzma/container.h, lzma_stream_decoder_mt; the .xz file format, 2.2.
@@ -55,20 +55,20 @@ class XzSource final : public ByteSource {
       case LZMA_MEM_ERROR:
         throw std::bad_alloc();
       case LZMA_MEMLIMIT_ERROR:
-        throw UnpackError(Failure::unsupported, {},
-                          "the xz stream needs more than 160 MiB of memory",
-                          "compress it again with a smaller dictionary, or decompress it first");
+        throw io::Failed(io::Reason::unsupported, {},
+                         "the xz stream needs more than 160 MiB of memory",
+                         "compress it again with a smaller dictionary, or decompress it first");
       case LZMA_OPTIONS_ERROR:
       case LZMA_UNSUPPORTED_CHECK:
-        throw UnpackError(Failure::unsupported, {},
-                          "the xz stream uses a filter or check that this liblzma does not know",
-                          "decompress the archive first");
+        throw io::Failed(io::Reason::unsupported, {},
+                         "the xz stream uses a filter or check that this liblzma does not know",
+                         "decompress the archive first");
       case LZMA_BUF_ERROR:
-        throw UnpackError(Failure::damaged, {}, "the xz stream ends too early",
-                          "fetch the archive again; it was cut");
+        throw io::Failed(io::Reason::damaged, {}, "the xz stream ends too early",
+                         "fetch the archive again; it was cut");
       default:
-        throw UnpackError(Failure::damaged, {}, "the xz stream is damaged",
-                          "fetch the archive again");
+        throw io::Failed(io::Reason::damaged, {}, "the xz stream is damaged",
+                         "fetch the archive again");
     }
   }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Decompresses zstd straight into the caller's buffer. Frames may follow each
+// Floor 6b. Decompresses zstd straight into the caller's buffer. Frames may follow each
 // other, also skippable ones; anything else after a frame is damage. A frame's checksum,
 // if it has one, is compared by the library.
 // Source: RFC 8878; zstd.h, "Streaming decompression".
@@ -30,8 +30,8 @@ class ZstdSource final : public ByteSource {
       full_ = in_frame_ && to.pos == to.size;  // it may hold more for want of room
     }
     if (to.pos == 0 && in_frame_)
-      throw UnpackError(Failure::damaged, {}, "the zstd stream ends too early",
-                        "fetch the archive again; it was cut");
+      throw io::Failed(io::Reason::damaged, {}, "the zstd stream ends too early",
+                       "fetch the archive again; it was cut");
     return to.pos;
   }
 
@@ -47,12 +47,12 @@ class ZstdSource final : public ByteSource {
     if (ZSTD_getErrorCode(answer) == ZSTD_error_memory_allocation) throw std::bad_alloc();
     const std::string why = ZSTD_getErrorName(answer);
     if (why.find("too much memory") != std::string::npos)
-      throw UnpackError(Failure::unsupported, {},
-                        "the zstd stream was made with a window of more than 128 MiB",
-                        "compress it again without --long, or decompress it first: zstd -d "
-                        "--long=31");
-    throw UnpackError(Failure::damaged, {}, "the zstd stream is damaged: " + why,
-                      "fetch the archive again");
+      throw io::Failed(io::Reason::unsupported, {},
+                       "the zstd stream was made with a window of more than 128 MiB",
+                       "compress it again without --long, or decompress it first: zstd -d "
+                       "--long=31");
+    throw io::Failed(io::Reason::damaged, {}, "the zstd stream is damaged: " + why,
+                     "fetch the archive again");
   }
 
   std::unique_ptr<ByteSource> from_;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What kind of file one is, which decides where it goes. What it *is* comes
+// Floor 6c. What kind of file one is, which decides where it goes. What it *is* comes
 // first (its ELF header, soname, exported symbols, a #! line); only where that says
 // nothing does its path decide, by the rules of Charliecloud's ch-fromhost.
 // Source: ch-fromhost's manual page; man 7 fi_provider, "Loadable providers".
@@ -8,7 +8,7 @@
 
 #include "ch/inject/elf_file.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 enum class Kind {
   other,            // no destination of its own
@@ -98,4 +98,4 @@ namespace detail {
   return decide(v.by_path, v.path_rule);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What an ELF file says about itself: program or library, for which machine,
+// Floor 6c. What an ELF file says about itself: program or library, for which machine,
 // its soname, what it needs and in which versions. Read with libelf; nothing is ever run
 // to find out (ldd runs the file's own loader, and files may come from elsewhere).
 // Source: man 5 elf; the generic ABI, "Dynamic Linking"; LSB, "Symbol Versioning".
@@ -18,9 +18,9 @@
 #include <string>
 #include <vector>
 
-#include "ch/inject/error.hpp"
+#include "ch/io/failed.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// "This file needs `version` of `file`", e.g. GLIBC_2.36 of libc.so.6.
 struct NeededVersion {
@@ -176,7 +176,7 @@ class ElfReader {
   /// file has.
   template <class T>
   T* check(T* found) const {
-    if (found == nullptr && errno != 0 && errno != EINVAL) throw_errno("read", path_);
+    if (found == nullptr && errno != 0 && errno != EINVAL) io::throw_errno("read", path_);
     return found;
   }
   [[nodiscard]] Elf_Data* data_of(Elf_Scn* s) const {
@@ -281,10 +281,10 @@ class ElfReader {
 }  // namespace detail
 
 /// Reads the file open at `fd`, called `path`; none if it is no ELF file. Damaged parts count as
-/// absent. Throws InjectError where the system could not read it.
+/// absent. Throws io::Failed where the system could not read it.
 [[nodiscard]] inline std::optional<ElfFile> read_elf(int fd, std::string_view path) {
   [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
   return detail::ElfReader(fd, path).read();
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

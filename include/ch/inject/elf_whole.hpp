@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Whether a shared object is whole, as far as its own tables tell: what a loader maps
+// Floor 6c. Whether a shared object is whole, as far as its own tables tell: what a loader maps
 // and follows must lie within the file. An ELF file has no checksum, so what is wrong inside a
 // whole one is not seen. Source: man 5 elf; the generic ABI, "Program Loading" and "Dynamic
 // Linking".
@@ -8,10 +8,10 @@
 
 #include <bit>
 
-#include "ch/inject/descriptor.hpp"
 #include "ch/inject/elf_file.hpp"
+#include "ch/io/descriptor.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// What is wrong with a shared object, for people ("it is cut off: ..."), or nothing; and the
 /// name by which its dynamic section says it wants to be found.
@@ -34,7 +34,7 @@ class WholenessCheck {
     if (out_.problem.empty()) out_.problem = dynamic_problem();
     if (out_.problem.empty()) out_.problem = section_problem();
     // libelf calls damaged what the system could not read; EINVAL is an offset that no file has.
-    if (!out_.problem.empty() && errno != 0 && errno != EINVAL) throw_errno("read", path_);
+    if (!out_.problem.empty() && errno != 0 && errno != EINVAL) io::throw_errno("read", path_);
     return std::move(out_);
   }
 
@@ -202,11 +202,11 @@ class WholenessCheck {
 
 }  // namespace detail
 
-/// Looks at the file open at `fd`, called `path`. Throws InjectError where it can't be read.
-[[nodiscard]] inline Wholeness check_whole(const Descriptor& fd, std::string_view path) {
+/// Looks at the file open at `fd`, called `path`. Throws io::Failed where it can't be read.
+[[nodiscard]] inline Wholeness check_whole(const io::Descriptor& fd, std::string_view path) {
   [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
-  const struct stat status = status_of(fd, path);
+  const struct stat status = io::status_of(fd, path);
   return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size), path)();
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

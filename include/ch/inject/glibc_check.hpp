@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Will what gets injected run in this image? Every versioned symbol that it needs
+// Floor 6c. Will what gets injected run in this image? Every versioned symbol that it needs
 // (GLIBC_2.36, GLIBCXX_3.4.30, ...) must be in the library that will serve it, in the
 // image or injected along. Found out before anything is copied, since the loader's own
 // message comes at run time, on a thousand nodes.
@@ -9,7 +9,7 @@
 
 #include "ch/inject/image_libraries.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// An ELF file on its way into the image.
 struct Incoming {
@@ -38,7 +38,7 @@ namespace detail {
 
 }  // namespace detail
 
-/// Throws InjectError, naming file and version, for the first file that can't work.
+/// Throws io::Failed, naming file and version, for the first file that can't work.
 /// Libraries that are nowhere at all are reported to `missing(Incoming, soname)`: they may
 /// be bound into the container when it runs.
 template <class Missing>
@@ -47,13 +47,13 @@ void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries&
   std::multimap<std::string_view, const ElfFile*> along;  // by soname, and by file name
   for (const Incoming& i : incoming) {
     along.emplace(i.elf.soname, &i.elf);
-    along.emplace(base_of(i.path), &i.elf);
+    along.emplace(io::base_of(i.path), &i.elf);
   }
   const auto provider = [&](std::string_view soname, const Incoming& user) -> const ElfFile* {
     for (auto [at, end] = along.equal_range(soname); at != end; ++at)
       if (at->second->same_machine(user.elf)) return at->second;
     const FoundLibrary* found =
-        image.find(std::string(soname), user.elf, {std::string(parent_of(user.path))});
+        image.find(std::string(soname), user.elf, {std::string(io::parent_of(user.path))});
     return found != nullptr ? &found->elf : nullptr;
   };
   for (const Incoming& i : incoming) {
@@ -66,9 +66,9 @@ void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries&
       const std::string kind = image.libc() == Libc::musl
                                    ? "the image has musl, not glibc"
                                    : "the image has no glibc for " + machine_name(i.elf);
-      throw InjectError(printable(i.source), kind + ", which this file needs (" + soname + ")",
-                        "use an image of a distribution with glibc, or inject programs that "
-                        "are linked statically");
+      throw io::Failed(io::printable(i.source), kind + ", which this file needs (" + soname + ")",
+                       "use an image of a distribution with glibc, or inject programs that "
+                       "are linked statically");
     }
     // Of several versions that are missing, the newest says which image would do.
     auto needs = i.elf.needed_versions;
@@ -82,8 +82,8 @@ void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries&
       if (need.file != file) elf = provider(file = need.file, i);
       if (elf == nullptr || ranges::contains(elf->defined_versions, need.version)) continue;
       const std::string newest = detail::newest_like(*elf, need.version);
-      throw InjectError(
-          printable(i.source),
+      throw io::Failed(
+          io::printable(i.source),
           "the image's " + need.file + " is too old: this file needs " + need.version +
               (newest.empty() ? std::string() : ", and " + newest + " is the newest it has"),
           "use an image of a newer distribution, or a build of the file for an older one");
@@ -91,4 +91,4 @@ void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries&
   }
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Where an image keeps its shared libraries, and which it has: from its own
+// Floor 6c. Where an image keeps its shared libraries, and which it has: from its own
 // ld.so.cache and ld.so.conf, read here rather than by running a program of the image.
 // The host is just another tree to this. Source: man 8 ldconfig, ld.so; musl's manual,
 // "Environment and file paths".
@@ -15,8 +15,9 @@
 #include "ch/inject/elf_file.hpp"
 #include "ch/inject/image_tree.hpp"
 #include "ch/inject/loader_cache.hpp"
+#include "ch/io/directory.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Which directories of the host libfabric's libraries come from; written by us.
 inline constexpr const char* fabric_configuration = "/etc/ld.so.conf.d/ch-ofi.conf";
@@ -73,8 +74,9 @@ class ImageLibraries {
   /// Where libraries are injected. Throws where the image has no directory for them.
   [[nodiscard]] const std::string& first_directory() const {
     if (directories_.empty())
-      throw InjectError(printable(tree_.path()), "the image has no directory for shared libraries",
-                        "give one with --dest");
+      throw io::Failed(io::printable(tree_.path()),
+                       "the image has no directory for shared libraries", "say where they go")
+          .by(Remedy::choose_place);
     return directories_.front();
   }
 
@@ -97,7 +99,7 @@ class ImageLibraries {
     auto known = seen_.find(path);
     if (known == seen_.end()) {
       std::optional<FoundLibrary> found;
-      if (const Descriptor fd = tree_.try_open_file(path))
+      if (const io::Descriptor fd = tree_.try_open_file(path))
         if (auto elf = read_elf(fd.get(), path)) found = FoundLibrary{path, std::move(*elf)};
       known = seen_.emplace(path, std::move(found)).first;
     }
@@ -114,9 +116,9 @@ class ImageLibraries {
   /// The names in `directory` that match `pattern`, sorted as glob(3) does.
   [[nodiscard]] std::vector<std::string> matching(const std::string& directory,
                                                   const std::string& pattern) const {
-    const Descriptor fd = tree_.try_open_directory(directory);
+    const io::Descriptor fd = tree_.try_open_directory(directory);
     if (!fd) return {};
-    return names_in(fd.get(), directory) |
+    return io::names_in(fd.get(), directory) |
            ranges::actions::remove_if([&pattern](const std::string& name) {
              return ::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) != 0;
            }) |
@@ -133,9 +135,9 @@ class ImageLibraries {
       }
       for (const std::string& word : configuration_lines(line.substr(8))) {
         const std::string pattern =
-            word[0] == '/' ? word : std::string(parent_of(path)) + '/' + word;
-        const std::string directory(parent_of(pattern));
-        for (const std::string& name : matching(directory, std::string(base_of(pattern))))
+            word[0] == '/' ? word : std::string(io::parent_of(path)) + '/' + word;
+        const std::string directory(io::parent_of(pattern));
+        for (const std::string& name : matching(directory, std::string(io::base_of(pattern))))
           if (!std::string_view(fabric_configuration).ends_with('/' + name))
             read_configuration(directory + '/' + name, depth + 1);
       }
@@ -171,4 +173,4 @@ class ImageLibraries {
   mutable std::map<std::string, std::optional<FoundLibrary>> seen_;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,35 +1,20 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Injecting host files into an image, and taking them out again: the plan becomes
+// Floor 6c. Injecting host files into an image, and taking them out again: the plan becomes
 // a transaction, ldconfig runs, the record is written, and only then it is decided. While
 // files are copied, ldconfig's container is made; while ldconfig runs, the record is.
-//
-// Example: examples of use are apps/ch-fromhost/main.cpp and tests/inject/.
 // Source: ch-fromhost's manual page.
 #pragma once
 
 #include <new>
 
-#include "ch/inject/image_lock.hpp"
+#include "ch/inject/interface.hpp"
 #include "ch/inject/ldconfig.hpp"
 #include "ch/inject/manifest.hpp"
 #include "ch/inject/planner.hpp"
 #include "ch/inject/transaction.hpp"
 
-namespace ch::inject {
-
-enum class Ldconfig { run, leave_out };
-
-struct InjectOptions {
-  Ldconfig ldconfig = Ldconfig::run;
-  const std::atomic<bool>* stop = nullptr;  // becomes true: undo everything and end
-};
-
-struct InjectReport {
-  bool changed = false;  // false: the image had everything
-  bool has_run_ldconfig = false;
-  std::vector<std::string> warnings;
-};
+namespace ch::injection {
 
 namespace detail {
 
@@ -63,7 +48,7 @@ inline std::vector<std::string> finish_guarded(LdconfigRun& ldconfig, const Imag
   (void)ldconfig.finish(stop);
   const std::string notes = notes_path(tree);
   transaction.put_back(notes);
-  const std::string above(parent_of(notes));
+  const std::string above(io::parent_of(notes));
   return transaction.made(above) ? std::vector{above} : std::vector<std::string>{};
 }
 
@@ -73,10 +58,10 @@ template <class Work>
 void all_or_nothing(Transaction& transaction, const Work& work) {
   try {
     return work();
-  } catch (const InjectError& e) {
+  } catch (const io::Failed& e) {
     transaction.roll_back(e);
   } catch (const std::bad_alloc&) {
-    transaction.roll_back(InjectError({}, "out of memory", "raise the limit: ulimit -v", ENOMEM));
+    transaction.roll_back(io::out_of_memory());
   }
 }
 
@@ -84,13 +69,12 @@ void all_or_nothing(Transaction& transaction, const Work& work) {
 
 /// Carries out `plan` on top of what `before` records. All or nothing: when this throws, the
 /// image is as it was. The image must be locked and recovered (ImageLock,
-/// Transaction::recover). Forks (ldconfig): for a process with one thread.
-inline InjectReport inject(const ImageTree& tree, const Manifest& before, InjectionPlan plan,
-                           const InjectOptions& options) {
-  InjectReport report;
+/// Transaction::recover). Forks (ldconfig).
+inline void inject(const ImageTree& tree, const Manifest& before, InjectionPlan plan,
+                   const InjectOptions& options, InjectReport& report) {
+  report.has_run_ldconfig = false;
   const bool needed = plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
-  if (plan.does_nothing() && (!needed || detail::cache_is_complete(tree, plan.expected)))
-    return report;
+  if (plan.does_nothing() && (!needed || detail::cache_is_complete(tree, plan.expected))) return;
   const std::size_t count = plan.entries.size();
   const std::string own = tree.locate(own_directory);
   plan.entries.push_back({own, manifest_name, action::Text{}, "the record of this injection"});
@@ -136,14 +120,14 @@ inline InjectReport inject(const ImageTree& tree, const Manifest& before, Inject
     std::vector<std::string> unneeded_directories;
     if (ldconfig) {
       unneeded_directories = detail::finish_guarded(*ldconfig, tree, transaction, options.stop);
-      report.warnings = check_cache(tree, plan.expected);
+      for (std::string& w : check_cache(tree, plan.expected))
+        report.warnings.push_back(std::move(w));
       report.has_run_ldconfig = true;
     }
     for (std::string& w : transaction.commit(keep, {}, unneeded_directories))
       report.warnings.push_back(std::move(w));
     report.changed = true;
   });
-  return report;
 }
 
 /// Where the original with this number is kept.
@@ -156,16 +140,17 @@ inline InjectReport inject(const ImageTree& tree, const Manifest& before, Inject
 [[nodiscard]] inline InjectionPlan plan_removal(const ImageTree& tree, const Manifest& manifest) {
   InjectionPlan plan;
   for (const InjectedItem& item : manifest.items | ranges::views::reverse) {
-    const std::string directory(parent_of(item.path));
+    const std::string directory(io::parent_of(item.path));
     if (!is_unchanged(tree, item)) {
       std::string text =
-          printable(item.path) + " was changed since it was injected; it is left as it is";
+          io::printable(item.path) + " was changed since it was injected; it is left as it is";
       if (item.original != 0)
-        text += ", and what it replaced is kept as " + printable(kept_path(tree, item.original));
+        text +=
+            ", and what it replaced is kept as " + io::printable(kept_path(tree, item.original));
       plan.warnings.push_back(std::move(text));
       continue;
     }
-    Entry e{directory, std::string(base_of(item.path)), action::Erase{}, "it was injected"};
+    Entry e{directory, std::string(io::base_of(item.path)), action::Erase{}, "it was injected"};
     if (item.original != 0) {
       e.action = action::Restore{item.original};
       e.reason = "as it was before the injection";
@@ -177,13 +162,13 @@ inline InjectReport inject(const ImageTree& tree, const Manifest& before, Inject
 }
 
 /// Takes out everything that `manifest` records. All or nothing, like inject().
-inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, InjectionPlan plan,
-                           const InjectOptions& options) {
-  InjectReport report;
-  if (manifest.items.empty()) return report;
+inline void remove(const ImageTree& tree, const Manifest& manifest, InjectionPlan plan,
+                   const InjectOptions& options, InjectReport& report) {
+  report.has_run_ldconfig = false;
+  if (manifest.items.empty()) return;
   if (manifest.has_run_ldconfig && !manifest.had_loader_cache)
     if (const std::string cache = detail::cache_path(tree); tree.try_open_file(cache))
-      plan.entries.push_back({std::string(parent_of(cache)), std::string(base_of(cache)),
+      plan.entries.push_back({std::string(io::parent_of(cache)), std::string(io::base_of(cache)),
                               action::Erase{}, "the image had none"});
   plan.entries.push_back({tree.locate(own_directory), manifest_name, action::Erase{},
                           "nothing is injected any longer"});
@@ -206,12 +191,10 @@ inline InjectReport remove(const ImageTree& tree, const Manifest& manifest, Inje
       if (item.original != 0 &&
           ranges::any_of(plan.entries, [&item](const Entry& e) { return e.path() == item.path; }))
         unneeded.push_back(item.original);
-    report.warnings = plan.warnings;
     for (std::string& w : transaction.commit({}, unneeded, directories))
       report.warnings.push_back(std::move(w));
     report.changed = true;
   });
-  return report;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What an injection is going to do, as a plain value: which entries of which
+// Floor 6c. What an injection is going to do, as a plain value: which entries of which
 // directories of the image become what, and why. It can be printed (--dry-run), compared
 // in a test, and is carried out by a Transaction.
 #pragma once
@@ -10,9 +10,9 @@
 #include <variant>
 #include <vector>
 
-#include "ch/inject/descriptor.hpp"
+#include "ch/inject/file_identity.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 namespace action {
 struct Copy {  // a file of the host: the very one that was looked at
@@ -69,27 +69,27 @@ void print(const InjectionPlan& plan, Sink&& sink) {
   struct Describe {
     const Entry& e;
     [[nodiscard]] std::string place() const {
-      return printable(e.directory.empty() ? "/" : e.directory);
+      return io::printable(e.directory.empty() ? "/" : e.directory);
     }
     std::string operator()(const action::Copy& a) const {
-      const std::string source = printable(a.source);
+      const std::string source = io::printable(a.source);
       const bool renamed = a.source.substr(a.source.rfind('/') + 1) != e.name;
-      return source + " -> " + (renamed ? printable(e.path()) : place());
+      return source + " -> " + (renamed ? io::printable(e.path()) : place());
     }
     std::string operator()(const action::Link& a) const {
-      return "ln -s " + printable(a.target) + ' ' + printable(e.path());
+      return "ln -s " + io::printable(a.target) + ' ' + io::printable(e.path());
     }
-    std::string operator()(const action::Text&) const { return "write " + printable(e.path()); }
+    std::string operator()(const action::Text&) const { return "write " + io::printable(e.path()); }
     std::string operator()(const action::Restore&) const {
-      return "restore " + printable(e.path());
+      return "restore " + io::printable(e.path());
     }
-    std::string operator()(const action::Erase&) const { return "rm " + printable(e.path()); }
+    std::string operator()(const action::Erase&) const { return "rm " + io::printable(e.path()); }
   };
   for (const NewDirectory& d : plan.directories)
-    sink("mkdir " + printable(d.path) + " (" + d.reason + ")");
+    sink("mkdir " + io::printable(d.path) + " (" + d.reason + ")");
   for (const Entry& e : plan.entries)
     sink(std::visit(Describe{e}, e.action) + " (" + e.reason + ")");
-  for (const std::string& path : plan.unchanged) sink(printable(path) + " is there already");
+  for (const std::string& path : plan.unchanged) sink(io::printable(path) + " is there already");
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

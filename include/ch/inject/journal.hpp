@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The journal of an injection: everything needed to undo it, or, once it is
+// Floor 6c. The journal of an injection: everything needed to undo it, or, once it is
 // decided, to clear away what it kept. Written to the image before the first change, and
 // gone at the end; one that is found belongs to a run that was killed.
 #pragma once
@@ -13,7 +13,7 @@
 
 #include "ch/inject/image_tree.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 inline constexpr const char* own_directory = "/ch";
 inline constexpr const char* journal_name = ".ch-fromhost.journal";
@@ -99,7 +99,7 @@ struct Journal {
 }
 
 /// A whole number of a document, at most `most`. JSON also has fractions and numbers of any
-/// size, and to convert those is undefined. Throws InjectError.
+/// size, and to convert those is undefined. Throws io::Failed.
 template <std::integral T>
 [[nodiscard]] T whole_number(const nlohmann::json& json, T most = std::numeric_limits<T>::max()) {
   if (json.is_number_unsigned()) {
@@ -109,10 +109,10 @@ template <std::integral T>
     const auto value = json.get<std::int64_t>();
     if (std::in_range<T>(value)) return static_cast<T>(value);
   }
-  throw InjectError({}, "a number in it is not whole, or out of range");
+  throw io::Failed({}, "a number in it is not whole, or out of range");
 }
 
-/// Throws InjectError if `text` is no journal of ours: an image may bring anything.
+/// Throws io::Failed if `text` is no journal of ours: an image may bring anything.
 [[nodiscard]] inline Journal journal_from_text(const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
@@ -130,8 +130,8 @@ template <std::integral T>
                            whole_number<std::uint64_t>(c.at("number")), c.at("existed")});
       if (c.contains("restores"))
         j.changes.back().restores = whole_number<std::uint64_t>(c.at("restores"));
-      if (!is_plain_name(j.changes.back().name))
-        throw InjectError({}, "a name in it is empty, or a path");
+      if (!io::is_plain_name(j.changes.back().name))
+        throw io::Failed({}, "a name in it is empty, or a path");
     }
     for (const auto& o : json.at("opened"))
       j.opened.push_back(
@@ -140,12 +140,12 @@ template <std::integral T>
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
-    throw InjectError(std::string(own_directory) + '/' + journal_name,
-                      "can't read the journal of an injection that was killed",
-                      std::string("unpack the image again, or remove the file if the image is "
-                                  "good; it says: ") +
-                          e.what());
+    throw io::Failed(std::string(own_directory) + '/' + journal_name,
+                     "can't read the journal of an injection that was killed",
+                     std::string("unpack the image again, or remove the file if the image is "
+                                 "good; it says: ") +
+                         e.what());
   }
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

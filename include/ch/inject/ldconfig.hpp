@@ -1,105 +1,59 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Runs the image's own ldconfig, so that its loader finds what was injected. In a
+// Floor 6c. Runs the image's own ldconfig, so that its loader finds what was injected. In a
 // container that holds the image, writable, and nothing else: no /dev, no /proc, no network,
 // no other process; as root inside. The program is the image's, and thus a stranger's.
 // Links between libraries are not its business here (-X): those that we want we make.
-// Source: man 8 ldconfig; launch.hpp.
+// Source: man 8 ldconfig; hosted/call.hpp.
 #pragma once
 
 #include <poll.h>
-#include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
-#include <sys/wait.h>
 
 #include <atomic>
-#include <memory>
+#include <chrono>
+#include <csignal>
 
-#include "ch/inject/file_copy.hpp"
 #include "ch/inject/image_libraries.hpp"
 #include "ch/inject/injection_plan.hpp"
+#include "ch/io/file.hpp"
 #include "ch/kernel/seccomp.hpp"
-#include "ch/launch.hpp"
-#include "ch/policies/mount/image_root.hpp"
-#include "ch/show/explain.hpp"
+#include "ch/run.hpp"
 
-namespace ch::inject {
-
-/// Writable, root inside, and no way out.
-using LdconfigBox = Container<NamespaceSet<ns::user, ns::mount, ns::pid, ns::net, ns::ipc>,
-                              Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
+namespace ch::injection {
 
 /// The image's ldconfig, or none.
 [[nodiscard]] inline std::optional<std::string> find_ldconfig(const ImageTree& tree) {
   for (const char* path : {"/sbin/ldconfig", "/usr/sbin/ldconfig", "/usr/bin/ldconfig"})
-    if (const Descriptor fd = tree.try_open_file(path))
-      if ((status_of(fd, path).st_mode & 0111) != 0) return path;
+    if (const io::Descriptor fd = tree.try_open_file(path))
+      if ((io::status_of(fd, path).st_mode & 0111) != 0) return path;
   return std::nullopt;
 }
 
-/// Throws InjectError, before anything is changed, where there is no ldconfig.
+/// Throws io::Failed, before anything is changed, where there is no ldconfig.
 inline void require_ldconfig(const ImageTree& tree, Libc libc) {
   if (find_ldconfig(tree)) return;
   const bool musl = libc == Libc::musl;
-  throw InjectError(printable(tree.path()),
-                    musl ? "the image has musl, which knows no ldconfig; shared libraries of a "
-                           "host with glibc are of no use to it"
-                         : "the image has no ldconfig, and so no list of shared libraries that "
-                           "could be brought up to date",
-                    musl ? "use an image with glibc; or, for a library built for musl, "
-                           "--no-ldconfig (its loader looks into directories itself)"
-                         : "--no-ldconfig goes on without; set LD_LIBRARY_PATH in the container");
+  throw io::Failed(io::printable(tree.path()),
+                   musl ? "the image has musl, which knows no ldconfig; shared libraries of a "
+                          "host with glibc are of no use to it"
+                        : "the image has no ldconfig, and so no list of shared libraries that "
+                          "could be brought up to date",
+                   musl
+                       ? "use an image with glibc; or, for a library built for musl, go on without "
+                         "(its loader looks into directories itself)"
+                       : "go on without, and set LD_LIBRARY_PATH in the container")
+      .by(Remedy::leave_out_ldconfig);
 }
 
 namespace detail {
 
-/// The image is the working directory while this lives, so that a child of ours finds it as
-/// ".". By its path it might find another one there by then; and a descriptor of ours leads
-/// to a mount of this namespace, not of the child's.
-class Visit {
- public:
-  explicit Visit(const ImageTree& tree) : back_(::open(".", O_PATH | O_DIRECTORY | O_CLOEXEC)) {
-    if (!back_ || ::fchdir(tree.root().get()) != 0) throw_errno("go to image", tree.path());
-  }
-  Visit(const Visit&) = delete;
-  Visit& operator=(const Visit&) = delete;
-  ~Visit() { (void)!::fchdir(back_.get()); }
-
- private:
-  Descriptor back_;
-};
-
-/// What the process that becomes ldconfig needs, prepared before it exists.
-struct LdconfigStart {
-  const Plan& plan;
-  const Execution& execution;
-  const char* program;
-  int output;  // becomes its standard output and error
-  int go;      // socket: a byte comes when it is time, the end when our process is gone
-};
-
-/// A process can be born into these only. The others it makes itself: a network takes a
-/// while, in which we have other things to do.
-inline constexpr std::uint64_t born_into = kernel::clone_newuser | kernel::clone_newpid;
-
-/// Makes the container around this process.
-inline Result<void> enter_container(kernel::Linux& linux_kernel, const Plan& plan,
-                                    const Execution& execution) noexcept {
-  const auto rest = static_cast<std::uint64_t>(LdconfigBox::namespace_set::flags()) & ~born_into;
-  if (const auto done = kernel::unshare(linux_kernel, rest); !done.ok()) {
-    Error error = lift(done).error();
-    error.step = static_cast<StepIndex>(0);
-    return failure(error);
-  }
-  return execute(linux_kernel, plan, execution, Descriptors::close_at_exec, 1);
-}
-
 /// ldconfig waits for the disk, twice, and on many file systems for all that we have just
 /// copied. An injection promises nothing for a power failure; so these calls succeed at once.
-inline void dont_wait_for_disk(kernel::Linux& linux_kernel) noexcept {
+inline void dont_wait_for_disk() noexcept {
 #if defined(__x86_64__)
   constexpr std::uint32_t machine = kernel::audit_arch_x86_64;
 #elif defined(__aarch64__)
@@ -116,58 +70,39 @@ inline void dont_wait_for_disk(kernel::Linux& linux_kernel) noexcept {
       {kernel::bpf_ret_k, 0, 0, kernel::seccomp_ret_errno},
       {kernel::bpf_ret_k, 0, 0, kernel::seccomp_ret_allow},
   };
-  (void)kernel::install_filter(linux_kernel, filter);  // without it, it only takes longer
+  kernel::Linux k;
+  (void)kernel::install_filter(k, filter);  // without it, it only takes longer
 }
 
-/// Becomes the container, and when it is told to, ldconfig. Its life ends with ours: nobody
-/// else would undo what it does.
-[[noreturn]] inline void become_ldconfig(const LdconfigStart& start) noexcept {
-  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
-  ::dup2(null, 0);
-  ::dup2(start.output, 1);
-  ::dup2(start.output, 2);
-  kernel::Linux linux_kernel;
-  if (const Result<void> done = enter_container(linux_kernel, start.plan, start.execution); !done) {
-    TextBuffer<2048> message;
-    write_message(message, "ch-fromhost", done.error(), start.plan, probe_limits(linux_kernel));
-    const std::string_view text = message.view();
-    (void)!::write(2, text.data(), text.size());
-    ::_exit(126);
-  }
-  dont_wait_for_disk(linux_kernel);
-  ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+/// In the container, in a process of its own: waits until a byte comes on standard input, then
+/// runs ldconfig to its end. Returns why that failed, or nothing.
+///
+/// Nobody but our caller undoes what ldconfig does, so that may not outlive him. To be killed with
+/// him would leave it running; so we see by the other end of the socket that he is gone.
+inline std::string run_when_told(const std::string& program) {
+  (void)::prctl(PR_SET_PDEATHSIG, 0);
+  (void)std::signal(SIGXFSZ, SIG_DFL);
+  dont_wait_for_disk();
   char byte = 0;
   ssize_t told = 0;
-  while ((told = ::read(start.go, &byte, 1)) < 0 && errno == EINTR) {
+  while ((told = ::read(0, &byte, 1)) < 0 && errno == EINTR) {
   }
-  if (told != 1) ::_exit(126);
-  char name[] = "ldconfig";
-  char no_links[] = "-X";
-  char path[] = "PATH=/usr/sbin:/usr/bin:/sbin:/bin";
-  char locale[] = "LC_ALL=C";
-  char* argv[] = {name, no_links, nullptr};
-  char* envp[] = {path, locale, nullptr};
-  for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGXFSZ}) (void)::signal(signal, SIG_DFL);
-  ::execve(start.program, argv, envp);
-  const std::string_view text = "it can't be executed; is its #! line or its loader missing?";
-  (void)!::write(2, text.data(), text.size());
-  ::_exit(126);
-}
-
-/// Waits for the end of `child`. A signal of the terminal does not reach the first process
-/// of a pid namespace, so we kill it when we are asked to stop.
-inline int wait_for(pid_t child, const std::atomic<bool>* stop) {
-  const Descriptor handle(static_cast<int>(::syscall(SYS_pidfd_open, child, 0)));
-  while (handle && stop != nullptr) {
-    pollfd ended{handle.get(), POLLIN, 0};
-    if (::poll(&ended, 1, 100) > 0) break;
-    if (stop->load()) ::kill(child, SIGKILL);
+  if (told != 1) return "it was not started";
+  auto child = spawn(compose(NamespaceSet<ns::pid>{}, KeepIds{}), {program, "-X"},
+                     {.in = Stream::text(""),  // there is no /dev/null here
+                      .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
+                      .inherit = Inherit::nothing});
+  if (!child)
+    return "it can't be executed (" + io::errno_text(static_cast<int>(child.error().code)) +
+           "); is its #! line or its loader missing?";
+  pollfd either[] = {{child->pidfd(), POLLIN, 0}, {0, 0, 0}};
+  while (child->pidfd() >= 0 && ::poll(either, 2, -1) < 0 && errno == EINTR) {
   }
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (stop != nullptr && stop->load()) throw InjectError({}, "interrupted", {}, EINTR);
-  return status;
+  if (either[0].revents == 0 && either[1].revents != 0) return "it was stopped";
+  const Outcome<ExitStatus> end = child->wait();
+  if (!end) return "nobody knows how it ended";
+  if (end->signal != 0) return "it was killed";
+  return end->code == 0 ? "" : "it exited with " + std::to_string(end->code);
 }
 
 }  // namespace detail
@@ -176,63 +111,33 @@ inline int wait_for(pid_t child, const std::atomic<bool>* stop) {
 /// caller does something else.
 class LdconfigRun {
  public:
-  /// Throws InjectError where there can be no container. Forks: for a process with one thread.
+  /// Throws where no process can be started. Forks.
   explicit LdconfigRun(const ImageTree& tree) : tree_(tree) {
     const auto path = find_ldconfig(tree);
-    if (!path) throw InjectError(printable(tree.path()), "the image has no ldconfig");
-    output_ = Descriptor(::memfd_create("ldconfig", MFD_CLOEXEC));
-    if (!output_) throw_errno("make a buffer for what ldconfig prints", {});
+    if (!path) throw io::Failed(io::printable(tree.path()), "the image has no ldconfig");
+    output_ = io::Descriptor(::memfd_create("ldconfig", MFD_CLOEXEC));
+    if (!output_) io::throw_errno("make a buffer for what ldconfig prints", {});
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-      throw_errno("make a socket to start ldconfig by", {});
-    const Descriptor theirs(ends[0]);
-    go_ = Descriptor(ends[1]);
-
-    kernel::Linux linux_kernel;
-    // Not on the stack, which may be as small as that.
-    const auto arena = std::make_unique<ArenaOf<std::size_t{64} * 1024>>();
-    LdconfigBox box;
-    box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath(".");
-    const Result<Plan> plan = box.plan(probe(linux_kernel), *arena);
-    const Result<Execution> execution =
-        plan ? prepare(*plan, *arena) : Result<Execution>(failure(plan.error()));
-    if (!execution)
-      throw InjectError(printable(tree.path()),
-                        "can't plan a container for ldconfig (" +
-                            errno_text(static_cast<int>(execution.error().code)) + ")",
-                        "--no-ldconfig goes on without it");
-    // As fork, but in new namespaces from the start.
-    const unsigned long flags = detail::born_into | SIGCHLD;
-    const detail::LdconfigStart start{*plan, *execution, path->c_str(), output_.get(),
-                                      theirs.get()};
-    std::optional<detail::Visit> visit(std::in_place, tree);
-    const long child = ::syscall(SYS_clone, flags, nullptr, nullptr, nullptr, nullptr);
-    const int why_not = errno;
-    if (child == 0) {
-      go_.reset();
-      detail::become_ldconfig(start);
-    }
-    visit.reset();
-    if (child < 0) {
-      const Error error{static_cast<Errno>(why_not), kernel::Call::clone,
-                        static_cast<StepIndex>(0)};
-      const Explanation why = explain(error, *plan, probe_limits(linux_kernel));
-      throw InjectError(printable(tree.path()),
-                        "can't make a container for ldconfig (" +
-                            errno_text(static_cast<int>(error.code)) + ")" +
-                            (why.cause.empty() ? "" : ": " + std::string(why.cause)),
-                        std::string(why.remedy));
-    }
-    child_ = static_cast<pid_t>(child);
+      io::throw_errno("make a socket to start ldconfig by", {});
+    const io::Descriptor theirs(ends[0]);
+    go_ = io::Descriptor(ends[1]);
+    // The policy itself: an image() would also bring the image's environment.
+    const auto box = compose(also<ns::net, ns::ipc>, as_root,
+                             ImageRoot<>{HostPath(tree.path().c_str()), Access::read_write,
+                                         tree.root().kernel_fd(), FoundBy::descriptor});
+    // With the image's descriptor goes the lock on it, which thus ends when this has ended.
+    auto called = spawn_call(box, [program = *path] { return detail::run_when_told(program); },
+                             {.in = Stream::descriptor(theirs.get()),
+                              .out = Stream::descriptor(output_.get()),
+                              .err = Stream::descriptor(output_.get()),
+                              .descriptors = std::vector<int>{tree.root().get()}});
+    if (!called) throw_no_container(called.error());
+    called_.emplace(std::move(*called));
   }
   LdconfigRun(const LdconfigRun&) = delete;
   LdconfigRun& operator=(const LdconfigRun&) = delete;
-  ~LdconfigRun() {
-    if (child_ == 0) return;
-    ::kill(child_, SIGKILL);
-    while (::waitpid(child_, nullptr, 0) < 0 && errno == EINTR) {
-    }
-  }
+  ~LdconfigRun() { end(); }
 
   /// Lets ldconfig run. Where that can't be said, the process that waits for it ends, which
   /// finish() sees.
@@ -240,27 +145,51 @@ class LdconfigRun {
     if (::send(go_.get(), "", 1, MSG_NOSIGNAL) != 1) go_.reset();
   }
 
-  /// Waits for its end; answers what it printed, mostly complaints that mean nothing ("Can't
-  /// stat ..."). Throws InjectError where it could not run or failed, or when `stop` becomes
-  /// true. Once, after start().
+  /// Waits for its end; returns what it printed, mostly complaints that mean nothing ("Can't
+  /// stat ..."). Throws where it could not run or failed, or when `stop` becomes true. Once,
+  /// after start().
   std::string finish(const std::atomic<bool>* stop = nullptr) {
-    const int status = detail::wait_for(std::exchange(child_, 0), stop);
-    if (::lseek(output_.get(), 0, SEEK_SET) != 0) throw_errno("read what ldconfig printed", {});
-    std::string said = read_all(output_.get(), "ldconfig's output");
-    if (WIFEXITED(status) && WEXITSTATUS(status) == 0) return said;
+    constexpr std::chrono::milliseconds between_looks{100};
+    while (!called_->wait_for(between_looks))
+      if (stop != nullptr && stop->load()) break;
+    if (stop != nullptr && stop->load()) {
+      end();
+      throw io::interrupted();
+    }
+    const Outcome<std::string> problem = called_->get();
+    if (::lseek(output_.get(), 0, SEEK_SET) != 0) io::throw_errno("read what ldconfig printed", {});
+    std::string said = io::read_all(output_.get(), "ldconfig's output");
+    if (problem && problem->empty()) return said;
+    if (!problem && problem.error().part == FailedPart::container)
+      throw_no_container(problem.error());
     while (said.ends_with('\n')) said.pop_back();
-    const std::string how =
-        WIFEXITED(status) && WEXITSTATUS(status) != 126
-            ? "ldconfig error: it exited with " + std::to_string(WEXITSTATUS(status))
-            : "ldconfig error: it could not run, or was killed";
-    throw InjectError(printable(tree_.path()), how + (said.empty() ? "" : "; it said: " + said),
-                      "look at the image's /etc/ld.so.conf; --no-ldconfig goes on without it");
+    throw io::Failed(io::printable(tree_.path()),
+                     "ldconfig error: " + (problem ? *problem : problem.error().cause) +
+                         (said.empty() ? "" : "; it said: " + said),
+                     "look at the image's /etc/ld.so.conf, or go on without ldconfig")
+        .by(Remedy::leave_out_ldconfig);
   }
 
  private:
+  /// Returns when ldconfig can't change the image any more.
+  void end() {
+    go_.reset();
+    if (called_) (void)called_->get();
+    called_.reset();
+  }
+  [[noreturn]] void throw_no_container(const Failure& why) const {
+    std::string cause = "can't make a container for ldconfig: can't " + why.attempted;
+    if (!why.path.empty()) cause += ' ' + io::printable(why.path);
+    if (why.code != Errno::none) cause += ": " + io::errno_text(static_cast<int>(why.code));
+    if (!why.cause.empty()) cause += "; " + why.cause;
+    throw io::Failed(io::printable(tree_.path()), std::move(cause),
+                     why.remedy.empty() ? "go on without ldconfig" : why.remedy)
+        .by(Remedy::leave_out_ldconfig);
+  }
+
   const ImageTree& tree_;
-  Descriptor output_, go_;
-  pid_t child_ = 0;
+  io::Descriptor output_, go_;
+  std::optional<Called<std::string>> called_;
 };
 
 namespace detail {
@@ -269,10 +198,11 @@ namespace detail {
 /// is a link, the same? Mostly the first is a link beside the second.
 inline bool leads_to(const ImageTree& tree, const std::string& found, const std::string& expected) {
   if (found == expected) return true;
-  const std::string directory(parent_of(found));
-  if (directory == parent_of(expected))
-    if (const Descriptor& held = tree.held_directory(directory))
-      if (link_target(held.get(), std::string(base_of(found))) == base_of(expected)) return true;
+  const std::string directory(io::parent_of(found));
+  if (directory == io::parent_of(expected))
+    if (const io::Descriptor& held = tree.held_directory(directory))
+      if (io::link_target(held.get(), std::string(io::base_of(found))) == io::base_of(expected))
+        return true;
   return tree.locate(found) == expected;
 }
 
@@ -290,17 +220,17 @@ inline std::vector<std::string> check_cache(const ImageTree& tree,
         ranges::views::filter([&e](const CachedLibrary& c) { return c.soname == e.soname; }) |
         ranges::to<std::vector>();
     if (entries.empty())
-      throw InjectError(
-          printable(e.path),
-          "ldconfig ran, but the image's list of libraries has no " + printable(e.soname),
+      throw io::Failed(
+          io::printable(e.path),
+          "ldconfig ran, but the image's list of libraries has no " + io::printable(e.soname),
           "check the image's /etc/ld.so.conf: is the directory in it?");
     if (ranges::none_of(entries, [&](const CachedLibrary& c) {
           return detail::leads_to(tree, c.path, e.path);
         }))
-      warnings.push_back(printable(e.soname) + " is found at " + printable(entries[0].path) +
-                         ", not at " + printable(e.path));
+      warnings.push_back(io::printable(e.soname) + " is found at " +
+                         io::printable(entries[0].path) + ", not at " + io::printable(e.path));
   }
   return warnings;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What is special about libfabric: where the image has it, which libraries of
+// Floor 6c. What is special about libfabric: where the image has it, which libraries of
 // the host come along with a replacement, which directories a provider wants to be bound,
 // and the mount points that Cray's software expects.
 // Source: ch-fromhost's manual page; man 7 fi_provider; man 8 ld.so ("$ORIGIN").
@@ -10,18 +10,18 @@
 
 #include "ch/inject/image_libraries.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 namespace detail {
 
 /// Paths of libfabric.so* below `directory`, links not followed.
 inline void walk_for_fabric(const ImageTree& tree, const std::string& directory, int depth,
                             std::vector<std::string>& found) {
-  const Descriptor fd = tree.try_open_directory(directory);
+  const io::Descriptor fd = tree.try_open_directory(directory);
   if (!fd || depth > 32) return;
-  for (const std::string& name : names_in(fd.get(), directory)) {
+  for (const std::string& name : io::names_in(fd.get(), directory)) {
     struct stat status {};
-    if (!status_of(fd.get(), name, status)) continue;
+    if (!io::status_of(fd.get(), name, status)) continue;
     if (S_ISDIR(status.st_mode))
       walk_for_fabric(tree, directory + '/' + name, depth + 1, found);
     else if (name.starts_with("libfabric.so") && !directory.starts_with("/ch/"))
@@ -41,13 +41,13 @@ inline void walk_for_fabric(const ImageTree& tree, const std::string& directory,
                ranges::views::transform([](const CachedLibrary& l) { return l.path; }) |
                ranges::to<std::vector>();
   for (const std::string& directory : libraries.directories())
-    if (const Descriptor fd = tree.try_open_directory(directory))
-      for (const std::string& name : names_in(fd.get(), directory))
+    if (const io::Descriptor fd = tree.try_open_directory(directory))
+      for (const std::string& name : io::names_in(fd.get(), directory))
         if (name.starts_with("libfabric.so")) paths.push_back(directory + '/' + name);
   if (paths.empty()) detail::walk_for_fabric(tree, "", 0, paths);
   std::vector<std::string> directories;
   for (const std::string& path : paths) {
-    std::string place = tree.locate(std::string(parent_of(path)));
+    std::string place = tree.locate(std::string(io::parent_of(path)));
     if (!ranges::contains(directories, place)) directories.push_back(std::move(place));
   }
   return directories;
@@ -77,7 +77,7 @@ struct Dependency {
   std::vector<std::pair<std::string, const ElfFile*>> todo = {{path, &elf}};
   for (std::size_t i = 0; i < todo.size(); ++i) {
     const auto [user_path, user] = todo[i];
-    const std::string origin(parent_of(user_path));
+    const std::string origin(io::parent_of(user_path));
     auto before = from_variable;
     for (std::string part : user->run_path) {
       for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
@@ -129,4 +129,15 @@ enum class Cray { none, slingshot, ugni };
          });
 }
 
-}  // namespace ch::inject
+/// What about the host and its environment matters to a plan.
+struct HostSettings {
+  Cray cray = Cray::none;
+  bool has_fi_provider = false;       // FI_PROVIDER is set
+  bool has_fi_provider_path = false;  // FI_PROVIDER_PATH is set
+};
+[[nodiscard]] inline HostSettings settings_of_host() {
+  return {cray_of_host(), std::getenv("FI_PROVIDER") != nullptr,
+          std::getenv("FI_PROVIDER_PATH") != nullptr};
+}
+
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Reading etc/ld.so.cache, the list by which glibc's loader finds libraries,
+// Floor 6c. Reading etc/ld.so.cache, the list by which glibc's loader finds libraries,
 // as ldconfig writes it since glibc 2.2 (behind an older list, or alone).
 // Source: man 8 ldconfig, ld.so; glibc's <dl-cache.h> for the layout.
 #pragma once
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ch::inject {
+namespace ch::injection {
 
 struct CachedLibrary {
   std::string soname, path;
@@ -49,4 +49,4 @@ struct CachedLibrary {
   return found;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

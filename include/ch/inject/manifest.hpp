@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The record of what was injected into an image, ch/injected.json: enough to
+// Floor 6c. The record of what was injected into an image, ch/injected.json: enough to
 // list it, to take it out again, and to see that a second run has nothing to do. Paths in
 // it are encoded as in journal.hpp.
 #pragma once
@@ -11,7 +11,7 @@
 #include "ch/inject/injection_plan.hpp"
 #include "ch/inject/journal.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// One thing that was injected. Size and time tell whether it still is what we put there.
 struct InjectedItem {
@@ -39,7 +39,7 @@ struct Manifest {
 
 [[nodiscard]] inline std::string to_text(const Manifest& m) {
   nlohmann::ordered_json json;
-  json["comment"] = "What ch-fromhost injected; ch-fromhost --remove takes it out again";
+  json["comment"] = "What was injected into this image, by which it can be taken out again";
   json["version"] = 1;
   json["has_run_ldconfig"] = m.has_run_ldconfig;
   json["had_loader_cache"] = m.had_loader_cache;
@@ -61,11 +61,11 @@ struct Manifest {
   return json.dump(1) + '\n';
 }
 
-/// Throws InjectError if `text` is no manifest: an image may bring anything by that name.
+/// Throws io::Failed if `text` is no manifest: an image may bring anything by that name.
 [[nodiscard]] inline Manifest manifest_from_text(const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
-    if (json.at("version") != 1) throw InjectError({}, "its version is not 1");
+    if (json.at("version") != 1) throw io::Failed({}, "its version is not 1");
     Manifest m;
     m.has_run_ldconfig = json.at("has_run_ldconfig");
     m.had_loader_cache = json.at("had_loader_cache");
@@ -78,8 +78,8 @@ struct Manifest {
                         decoded_at("reason"),    number_at("size"),    number_at("seconds"),
                         number_at("nanoseconds")};
       if (i.contains("original")) item.original = whole_number<std::uint64_t>(i.at("original"));
-      if (!item.path.starts_with('/') || !is_plain_name(base_of(item.path)))
-        throw InjectError({}, "a path in it is not absolute, or has no name at its end");
+      if (!item.path.starts_with('/') || !io::is_plain_name(io::base_of(item.path)))
+        throw io::Failed({}, "a path in it is not absolute, or has no name at its end");
       m.items.push_back(std::move(item));
     }
     for (const auto& d : json.at("directories"))
@@ -88,9 +88,9 @@ struct Manifest {
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
-    throw InjectError(std::string(own_directory) + '/' + manifest_name,
-                      "can't read the record of what was injected",
-                      std::string("unpack the image again; the record says: ") + e.what());
+    throw io::Failed(std::string(own_directory) + '/' + manifest_name,
+                     "can't read the record of what was injected",
+                     std::string("unpack the image again; the record says: ") + e.what());
   }
 }
 
@@ -101,10 +101,10 @@ struct Manifest {
 
 /// Notes in `item` what is at its path now.
 inline void describe_present(const ImageTree& tree, InjectedItem& item) {
-  const Descriptor& at = tree.held_directory(std::string(parent_of(item.path)));
-  const std::string name(base_of(item.path));
+  const io::Descriptor& at = tree.held_directory(std::string(io::parent_of(item.path)));
+  const std::string name(io::base_of(item.path));
   struct stat status {};
-  if (!at || !status_of(at.get(), name, status)) return;
+  if (!at || !io::status_of(at.get(), name, status)) return;
   item.size = status.st_size;
   if (S_ISLNK(status.st_mode)) return;  // its target tells everything
   item.seconds = status.st_mtim.tv_sec;
@@ -113,13 +113,13 @@ inline void describe_present(const ImageTree& tree, InjectedItem& item) {
 
 /// Is at `item`'s path still what was injected?
 [[nodiscard]] inline bool is_unchanged(const ImageTree& tree, const InjectedItem& item) {
-  const Descriptor& at = tree.held_directory(std::string(parent_of(item.path)));
-  const std::string name(base_of(item.path));
+  const io::Descriptor& at = tree.held_directory(std::string(io::parent_of(item.path)));
+  const std::string name(io::base_of(item.path));
   struct stat status {};
-  if (!at || !status_of(at.get(), name, status)) return false;
-  if (!item.target.empty()) return link_target(at.get(), name) == item.target;
+  if (!at || !io::status_of(at.get(), name, status)) return false;
+  if (!item.target.empty()) return io::link_target(at.get(), name) == item.target;
   return S_ISREG(status.st_mode) && status.st_size == item.size &&
          status.st_mtim.tv_sec == item.seconds && status.st_mtim.tv_nsec == item.nanoseconds;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Setting an original aside, and putting it back. A name among what is kept means
+// Floor 6c. Setting an original aside, and putting it back. A name among what is kept means
 // that all of the original is there: it comes about by a hard link or a rename, or by the
 // rename of a copy that was finished first, and never holds a part of a file, whatever fails.
 // Source: man 2 linkat, renameat, fsync, fgetxattr, fchown.
@@ -10,7 +10,7 @@
 
 #include "ch/inject/file_copy.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// A name in a held directory.
 struct Place {
@@ -28,11 +28,11 @@ inline void copy_attributes(int from, int to, std::string_view path) {
   for (;;) {
     const ssize_t size = ::flistxattr(from, nullptr, 0);
     if (size == 0 || (size < 0 && errno == EOPNOTSUPP)) return;
-    if (size < 0) throw_errno("read the attributes of", path);
+    if (size < 0) io::throw_errno("read the attributes of", path);
     names.resize(static_cast<std::size_t>(size));
     const ssize_t got = ::flistxattr(from, names.data(), names.size());
     if (got < 0 && errno == ERANGE) continue;  // they have become more
-    if (got < 0) throw_errno("read the attributes of", path);
+    if (got < 0) io::throw_errno("read the attributes of", path);
     names.resize(static_cast<std::size_t>(got));
     break;
   }
@@ -42,11 +42,11 @@ inline void copy_attributes(int from, int to, std::string_view path) {
     value.resize(std::size_t{64} * 1024);  // XATTR_SIZE_MAX
     const ssize_t size = ::fgetxattr(from, name, value.data(), value.size());
     if (size < 0 && (errno == ENODATA || errno == EPERM || errno == EACCES)) continue;
-    if (size < 0) throw_errno("read the attributes of", path);
+    if (size < 0) io::throw_errno("read the attributes of", path);
     const std::string_view kind = name;
     if (::fsetxattr(to, name, value.data(), static_cast<std::size_t>(size), 0) != 0 &&
         (kind.starts_with("user.") || kind.starts_with("system.posix_acl_")))
-      throw_errno("set the attributes of", path);
+      io::throw_errno("set the attributes of", path);
   }
 }
 
@@ -54,36 +54,36 @@ inline void copy_attributes(int from, int to, std::string_view path) {
 /// and becomes `to`, in place of what was there, when it is whole and on the disk.
 inline void copy_original(const Place& from, const Place& to, const std::string& staged,
                           std::string_view path) {
-  remove_name(to.directory, staged, path);
-  if (const std::string target = link_target(from.directory, from.name); !target.empty()) {
-    make_link(target, to.directory, staged, path);
+  io::remove_name(to.directory, staged, path);
+  if (const std::string target = io::link_target(from.directory, from.name); !target.empty()) {
+    io::make_link(target, to.directory, staged, path);
   } else {
-    const Descriptor file(::openat(from.directory, from.name.c_str(),
-                                   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!file) throw_errno("read", path);
-    const struct stat status = status_of(file, path);
+    const io::Descriptor file(::openat(from.directory, from.name.c_str(),
+                                       O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+    if (!file) io::throw_errno("read", path);
+    const struct stat status = io::status_of(file, path);
     if (!S_ISREG(status.st_mode))
-      throw InjectError(printable(path), "this is not a regular file, and so can't be set aside",
-                        "remove it from the image first");
-    Descriptor copy = create_file(to.directory, staged, path);
+      throw io::Failed(io::printable(path), "this is not a regular file, and so can't be set aside",
+                       "remove it from the image first");
+    io::Descriptor copy = io::create_file(to.directory, staged, path);
     copy_bytes(file.get(), copy.get(), path);
-    const struct stat made = status_of(copy, path);
+    const struct stat made = io::status_of(copy, path);
     if (made.st_size != status.st_size)
-      throw InjectError(printable(path), "this file changes while it is read",
-                        "wait until nothing writes to it any more");
+      throw io::Failed(io::printable(path), "this file changes while it is read",
+                       "wait until nothing writes to it any more");
     if ((made.st_uid != status.st_uid || made.st_gid != status.st_gid) &&
         ::fchown(copy.get(), status.st_uid, status.st_gid) != 0)
-      throw_errno("keep the owner of", path);
+      io::throw_errno("keep the owner of", path);
     copy_attributes(file.get(), copy.get(), path);
-    if (::fchmod(copy.get(), status.st_mode & 07777) != 0) throw_errno("set the mode of", path);
+    if (::fchmod(copy.get(), status.st_mode & 07777) != 0) io::throw_errno("set the mode of", path);
     const timespec times[2] = {status.st_atim, status.st_mtim};
-    if (::futimens(copy.get(), times) != 0) throw_errno("set the time of", path);
+    if (::futimens(copy.get(), times) != 0) io::throw_errno("set the time of", path);
     // EINVAL: a file system where there is nothing to wait for.
-    if (::fsync(copy.get()) != 0 && errno != EINVAL) throw_errno("write", path);
-    close_written(std::move(copy), path);
+    if (::fsync(copy.get()) != 0 && errno != EINVAL) io::throw_errno("write", path);
+    io::close_written(copy, path);
   }
   if (::renameat(to.directory, staged.c_str(), to.directory, to.name.c_str()) != 0)
-    throw_errno("keep", path);
+    io::throw_errno("keep", path);
 }
 
 /// Moves `from` to `to`, in place of what is there; by a copy, called `staged` until it is
@@ -91,10 +91,10 @@ inline void copy_original(const Place& from, const Place& to, const std::string&
 inline void move_original(const Place& from, const Place& to, const std::string& staged,
                           std::string_view path) {
   if (::renameat(from.directory, from.name.c_str(), to.directory, to.name.c_str()) != 0) {
-    if (errno != EXDEV) throw_errno("put back", path);
+    if (errno != EXDEV) io::throw_errno("put back", path);
     copy_original(from, to, staged, path);
   }
-  remove_name(from.directory, from.name, path);  // rename leaves it if both were one file
+  io::remove_name(from.directory, from.name, path);  // rename leaves it if both were one file
 }
 
 /// Is the original that was set aside as `kept` still, or again, at `place`, as another file?
@@ -103,18 +103,19 @@ inline void move_original(const Place& from, const Place& to, const std::string&
                                            std::string_view path) {
   struct stat a {
   }, b{};
-  if (!status_of(place.directory, place.name, a) || !status_of(kept.directory, kept.name, b) ||
-      !S_ISREG(a.st_mode) || a.st_mode != b.st_mode || a.st_uid != b.st_uid ||
-      a.st_gid != b.st_gid || a.st_size != b.st_size || a.st_mtim.tv_sec != b.st_mtim.tv_sec ||
+  if (!io::status_of(place.directory, place.name, a) ||
+      !io::status_of(kept.directory, kept.name, b) || !S_ISREG(a.st_mode) ||
+      a.st_mode != b.st_mode || a.st_uid != b.st_uid || a.st_gid != b.st_gid ||
+      a.st_size != b.st_size || a.st_mtim.tv_sec != b.st_mtim.tv_sec ||
       a.st_mtim.tv_nsec != b.st_mtim.tv_nsec)
     return false;
   if (a.st_dev == b.st_dev && a.st_ino == b.st_ino) return true;
   const auto open = [](const Place& p) {
-    return Descriptor(
+    return io::Descriptor(
         ::openat(p.directory, p.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   };
-  const Descriptor one = open(place);
-  const Descriptor other = open(kept);
+  const io::Descriptor one = open(place);
+  const io::Descriptor other = open(kept);
   return one && other && same_bytes(one.get(), other.get(), path);
 }
 
@@ -127,11 +128,11 @@ inline void keep_original(const Place& from, const Place& to, std::string_view p
     if (::linkat(from.directory, from.name.c_str(), to.directory, to.name.c_str(), 0) == 0) return;
     const bool can_be_moved = errno == EPERM || errno == EOPNOTSUPP || errno == ENOSYS ||
                               errno == EMLINK || errno == EXDEV || errno == EACCES;
-    if (!can_be_moved) throw_errno("keep the original of", path);
+    if (!can_be_moved) io::throw_errno("keep the original of", path);
     if (::renameat(from.directory, from.name.c_str(), to.directory, to.name.c_str()) == 0) return;
-    if (errno != EXDEV) throw_errno("keep the original of", path);
+    if (errno != EXDEV) io::throw_errno("keep the original of", path);
   }
   copy_original(from, to, unfinished(to.name), path);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

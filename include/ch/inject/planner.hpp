@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. From requests to a plan: each file is looked at and given a place, libraries
+// Floor 6c. From requests to a plan: each file is looked at and given a place, libraries
 // get the links that their sonames ask for, libfabric brings what it needs, and what the
 // image has already is left out. Nothing is changed. Errors come before any copying.
 // Source: ch-fromhost's manual page.
@@ -13,18 +13,7 @@
 #include "ch/inject/shadowing.hpp"
 #include "ch/inject/sources.hpp"
 
-namespace ch::inject {
-
-/// What about the host and its environment matters to a plan.
-struct HostSettings {
-  Cray cray = Cray::none;
-  bool has_fi_provider = false;       // FI_PROVIDER is set
-  bool has_fi_provider_path = false;  // FI_PROVIDER_PATH is set
-};
-[[nodiscard]] inline HostSettings settings_of_host() {
-  return {cray_of_host(), std::getenv("FI_PROVIDER") != nullptr,
-          std::getenv("FI_PROVIDER_PATH") != nullptr};
-}
+namespace ch::injection {
 
 class Planner {
  public:
@@ -39,11 +28,12 @@ class Planner {
     if (!fabric_) {
       const auto found = fabric_directories(tree_, image_);
       if (found.empty())
-        throw InjectError(printable(tree_.path()), "libfabric.so not found in the image",
-                          "install libfabric in the image, or give a place with --dest");
+        throw io::Failed(io::printable(tree_.path()), "libfabric.so not found in the image",
+                         "install libfabric in the image, or say where this goes")
+            .by(Remedy::choose_place);
       if (found.size() > 1)
         plan_.warnings.push_back("the image has several libfabric.so; taking the one in " +
-                                 printable(found.front()));
+                                 io::printable(found.front()));
       fabric_ = found.front();
     }
     return *fabric_;
@@ -51,15 +41,15 @@ class Planner {
 
   /// Plans one file. Throws where it can't be read or has no destination.
   void add(const Request& request) {
-    const Descriptor file(::open(request.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!file) refuse(request, errno_text(errno), "check the path; what is listed must exist");
-    const struct stat status = status_of(file, request.path);
+    const io::Descriptor file(::open(request.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!file) refuse(request, io::errno_text(errno), "check the path; what is listed must exist");
+    const struct stat status = io::status_of(file, request.path);
     if (!S_ISREG(status.st_mode))
       refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file",
              "name the files in it");
     char first[64] = {};
     const ssize_t n = ::pread(file.get(), first, sizeof first, 0);
-    if (n < 0) refuse(request, errno_text(errno), "check that it can be read");
+    if (n < 0) refuse(request, io::errno_text(errno), "check that it can be read");
     std::optional<ElfFile> elf;
     if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
       elf = read_elf(file.get(), request.path);
@@ -67,20 +57,20 @@ class Planner {
     const Verdict verdict = classify(request.path, elf, {first, static_cast<std::size_t>(n)},
                                      (status.st_mode & 0111) != 0);
     if (verdict.rules_differ())
-      plan_.notes.push_back(printable(request.path) + " is taken for a " + name_of(verdict.kind) +
-                            ": " + verdict.rule + " (" + verdict.path_rule + ", which says " +
-                            name_of(verdict.by_path) + ")");
+      plan_.notes.push_back(io::printable(request.path) + " is taken for a " +
+                            name_of(verdict.kind) + ": " + verdict.rule + " (" + verdict.path_rule +
+                            ", which says " + name_of(verdict.by_path) + ")");
     const std::string directory = destination(request, verdict);
     if (elf && belongs_to_image(request, *elf, directory)) return;
     check_can_replace(file, request.path, elf, directory, image_, before_);
-    std::string reason = request.destination ? "--dest" : "inferred: " + verdict.rule;
-    if (!request.origin.empty() && request.origin != "--path")
-      reason += "; from " + printable(request.origin);
+    std::string reason = request.destination ? "as asked for" : "inferred: " + verdict.rule;
+    if (!request.origin.empty()) reason += "; from " + io::printable(request.origin);
     if (!place(request, identity_of(status), directory, std::move(reason))) return;
     if (verdict.kind != Kind::other && verdict.kind != Kind::executable)
       plan_.needs_ldconfig = true;
     if (!elf) return;
-    incoming_.push_back({request.path, directory + '/' + std::string(base_of(request.path)), *elf});
+    incoming_.push_back(
+        {request.path, directory + '/' + std::string(io::base_of(request.path)), *elf});
     if (request.destination) return;
     if (verdict.kind == Kind::fabric) add_replacement(request, *elf);
     if (verdict.kind == Kind::fabric_provider) add_provider(request, *elf);
@@ -89,8 +79,8 @@ class Planner {
   /// Plans the link `path` to `target`. If that names something that is injected, too, the
   /// link leads there, wherever that goes; a bare name stays beside it.
   void add_link(const std::string& path, const std::string& target, const std::string& reason) {
-    links_.push_back(
-        {std::string(parent_of(path)), std::string(base_of(path)), action::Link{target}, reason});
+    links_.push_back({std::string(io::parent_of(path)), std::string(io::base_of(path)),
+                      action::Link{target}, reason});
   }
 
   /// The plan, complete. The planner is used up.
@@ -106,7 +96,7 @@ class Planner {
         tree_, incoming_, image_, [this](const Incoming& i) { return is_found(i); },
         [&replaced](const std::string& path) { return replaced.contains(path); }, plan_.warnings);
     check_versions(incoming_, image_, [this](const Incoming& i, const std::string& soname) {
-      plan_.warnings.push_back(printable(i.source) + " needs " + printable(soname) +
+      plan_.warnings.push_back(io::printable(i.source) + " needs " + io::printable(soname) +
                                ", which neither the image nor this injection has");
     });
     add_soname_links();
@@ -122,10 +112,10 @@ class Planner {
 
  private:
   [[noreturn]] static void refuse(const Request& r, const std::string& why, std::string remedy) {
-    const bool listed = !r.origin.empty() && r.origin != "--path";
-    throw InjectError(
-        printable(r.path),
-        "cannot inject (" + why + (listed ? "; from " + printable(r.origin) : "") + ")",
+    const bool listed = !r.origin.empty();
+    throw io::Failed(
+        io::printable(r.path),
+        "cannot inject (" + why + (listed ? "; from " + io::printable(r.origin) : "") + ")",
         std::move(remedy));
   }
 
@@ -135,31 +125,31 @@ class Planner {
 
   /// Does the loader look where `incoming` goes, or at a file that it replaces?
   [[nodiscard]] bool is_found(const Incoming& incoming) const {
-    const std::string directory(parent_of(incoming.path));
+    const std::string directory(io::parent_of(incoming.path));
     if (ranges::contains(image_.directories(), directory)) return true;
-    const Descriptor& at = tree_.held_directory(directory);
+    const io::Descriptor& at = tree_.held_directory(directory);
     const auto name =
-        incoming.elf.soname.empty() ? std::string(base_of(incoming.path)) : incoming.elf.soname;
+        incoming.elf.soname.empty() ? std::string(io::base_of(incoming.path)) : incoming.elf.soname;
     struct stat status {};
-    return at && is_plain_name(name) && status_of(at.get(), name, status);
+    return at && io::is_plain_name(name) && io::status_of(at.get(), name, status);
   }
 
   /// Is this a part of the C library, which an image has of its own? Of a list it is left out,
   /// as ldd lists it for every program; who names it alone has to know.
   bool belongs_to_image(const Request& request, const ElfFile& elf, const std::string& directory) {
-    const std::string name(base_of(request.path));
+    const std::string name(io::base_of(request.path));
     const std::string soname = elf.soname.empty() ? name : elf.soname;
     if (elf.type != ElfFile::Type::library || !is_part_of_libc(soname) ||
         !is_found({request.path, directory + '/' + name, elf}) ||
         image_.find(soname, elf) == nullptr)
       return false;
-    if (request.origin == "--path")
-      throw InjectError(printable(request.path),
-                        "cannot inject (the image has its own " + printable(soname) +
-                            ", and none of its programs would start with another)",
-                        "leave it out: what is injected runs with the image's C library; or use "
-                        "an image whose C library is new enough");
-    left_out_.push_back(printable(soname));
+    if (request.origin.empty())
+      throw io::Failed(io::printable(request.path),
+                       "cannot inject (the image has its own " + io::printable(soname) +
+                           ", and none of its programs would start with another)",
+                       "leave it out: what is injected runs with the image's C library; or use "
+                       "an image whose C library is new enough");
+    left_out_.push_back(io::printable(soname));
     return true;
   }
 
@@ -167,11 +157,12 @@ class Planner {
     if (request.destination) {
       const std::string& wanted = *request.destination;
       if (!wanted.starts_with('/'))
-        throw InjectError(printable(wanted), "not an absolute path",
-                          "--dest takes a directory as seen in the image, such as /usr/local/bin");
+        throw io::Failed(io::printable(wanted), "not an absolute path",
+                         "a place is a directory as seen in the image, such as /usr/local/bin")
+            .by(Remedy::choose_place);
       if (!tree_.has_directory(wanted))
-        throw InjectError(printable(tree_.path() + wanted), "not a directory",
-                          "make it first, or choose one that the image has");
+        throw io::Failed(io::printable(tree_.path() + wanted), "not a directory",
+                         "make it first, or choose one that the image has");
       return tree_.locate(wanted);
     }
     switch (verdict.kind) {
@@ -184,17 +175,20 @@ class Planner {
         return fabric_directory();
       case Kind::fabric_provider:
         if (settings_.has_fi_provider_path)
-          throw InjectError(printable(request.path), "FI_PROVIDER_PATH set; missing --dest",
-                            "libfabric looks for providers there only: give --dest with that "
-                            "directory of the image, or unset the variable");
+          throw io::Failed(io::printable(request.path),
+                           "FI_PROVIDER_PATH is set, and no place is given",
+                           "libfabric looks for providers there only: give that directory of the "
+                           "image as the place, or unset the variable")
+              .by(Remedy::choose_place);
         uses_fabric_ = true;
         return needed_directory(fabric_directory() + "/libfabric", "for providers of libfabric");
       default:
         if (!request.otherwise.empty())
           return needed_directory(request.otherwise, "for files of a device");
-        throw InjectError(printable(request.path),
-                          "no destination for this file, which is neither a program nor a library",
-                          "say where it goes: --dest DIR before it");
+        throw io::Failed(io::printable(request.path),
+                         "no destination for this file, which is neither a program nor a library",
+                         "say where it goes")
+            .by(Remedy::choose_place);
     }
   }
 
@@ -202,7 +196,7 @@ class Planner {
   std::string needed_directory(const std::string& path, const std::string& reason) {
     std::string place = tree_.locate(path);
     std::vector<NewDirectory> missing;
-    for (std::string p = place; !p.empty() && !tree_.has_directory(p); p = parent_of(p))
+    for (std::string p = place; !p.empty() && !tree_.has_directory(p); p = io::parent_of(p))
       if (!ranges::contains(plan_.directories, p, &NewDirectory::path))
         missing.push_back({p, reason});
     plan_.directories.insert(plan_.directories.end(), missing.rbegin(), missing.rend());
@@ -212,16 +206,17 @@ class Planner {
   /// False if this very file goes there already.
   bool place(const Request& request, const FileIdentity& identity, const std::string& directory,
              std::string reason) {
-    Entry entry{directory, std::string(base_of(request.path)), action::Copy{request.path, identity},
-                std::move(reason)};
+    Entry entry{directory, std::string(io::base_of(request.path)),
+                action::Copy{request.path, identity}, std::move(reason)};
     for (const Entry& other : plan_.entries) {
       if (other.directory != entry.directory || other.name != entry.name) continue;
       const auto& copy = std::get<action::Copy>(other.action);
       if (copy.identity == identity) return false;
-      throw InjectError(printable(request.path),
-                        "this and " + printable(copy.source) + " would both become " +
-                            printable(entry.path()) + " in the image",
-                        "inject one of them, or send them to different places with --dest");
+      throw io::Failed(io::printable(request.path),
+                       "this and " + io::printable(copy.source) + " would both become " +
+                           io::printable(entry.path()) + " in the image",
+                       "inject one of them, or send them to different places")
+          .by(Remedy::choose_place);
     }
     plan_.entries.push_back(std::move(entry));
     return true;
@@ -239,30 +234,30 @@ class Planner {
   [[nodiscard]] bool image_has(const std::string& soname, const ElfFile& like) const {
     const FoundLibrary* found = image_.find(soname, like);
     if (found == nullptr) return false;
-    const std::string directory = tree_.locate(std::string(parent_of(found->path)));
-    return before_.find(directory + '/' + std::string(base_of(found->path))) == nullptr;
+    const std::string directory = tree_.locate(std::string(io::parent_of(found->path)));
+    return before_.find(directory + '/' + std::string(io::base_of(found->path))) == nullptr;
   }
 
   /// The host's libfabric takes the image's place, with the libraries that the image lacks.
   void add_replacement(const Request& request, const ElfFile& elf) {
     for (const Dependency& d : host_dependencies(request.path, elf, host())) {
       if (image_has(d.soname, elf) || ranges::contains(plan_.entries, d.soname, &Entry::name)) {
-        plan_.notes.push_back("skipping " + printable(d.soname) + ", which the image has");
+        plan_.notes.push_back("skipping " + io::printable(d.soname) + ", which the image has");
         continue;
       }
       if (d.path.empty()) continue;  // the version check will tell
-      loader_directories_.emplace_back(parent_of(d.path));
-      const Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-      if (!file) throw_errno("read", d.path);
+      loader_directories_.emplace_back(io::parent_of(d.path));
+      const io::Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+      if (!file) io::throw_errno("read", d.path);
       auto library = read_elf(file.get(), d.path);
       if (library && library->is_cut) refuse_endless({d.path, {}, {}});
       const std::string directory = image_.first_directory();
       check_can_replace(file, d.path, library, directory, image_, before_);
-      if (place({d.path, {}, {}}, identity_of(status_of(file, d.path)), directory,
-                "needed by " + printable(request.path)) &&
+      if (place({d.path, {}, {}}, identity_of(io::status_of(file, d.path)), directory,
+                "needed by " + io::printable(request.path)) &&
           library)
         incoming_.push_back(
-            {d.path, directory + '/' + std::string(base_of(d.path)), std::move(*library)});
+            {d.path, directory + '/' + std::string(io::base_of(d.path)), std::move(*library)});
     }
   }
 
@@ -270,17 +265,17 @@ class Planner {
   void add_provider(const Request& request, const ElfFile& elf) {
     for (const Dependency& d : host_dependencies(request.path, elf, host()))
       if (!d.path.empty() && !image_has(d.soname, elf))
-        loader_directories_.emplace_back(parent_of(d.path));
+        loader_directories_.emplace_back(io::parent_of(d.path));
   }
 
   /// A library is looked up by its soname; ldconfig would make these links, too, but not
   /// remember them.
   void add_soname_links() {
     for (const Incoming& i : incoming_) {
-      const std::string directory(parent_of(i.path));
-      const std::string name(base_of(i.path));
+      const std::string directory(io::parent_of(i.path));
+      const std::string name(io::base_of(i.path));
       const bool searched = ranges::contains(image_.directories(), directory);
-      if (i.elf.soname.empty() || !is_plain_name(i.elf.soname)) continue;
+      if (i.elf.soname.empty() || !io::is_plain_name(i.elf.soname)) continue;
       if (!searched && !(fabric_ && directory == *fabric_)) continue;
       // ldconfig passes over other names.
       if (searched && i.elf.soname.starts_with("lib") &&
@@ -291,7 +286,7 @@ class Planner {
       });
       if (!taken)
         plan_.entries.push_back(
-            {directory, i.elf.soname, action::Link{name}, "soname of " + printable(name)});
+            {directory, i.elf.soname, action::Link{name}, "soname of " + io::printable(name)});
     }
   }
 
@@ -299,7 +294,8 @@ class Planner {
     for (Entry link : links_) {
       auto& target = std::get<action::Link>(link.action).target;
       const bool bare = target.find('/') == std::string::npos;
-      const auto there = ranges::find(plan_.entries, std::string(base_of(target)), &Entry::name);
+      const auto there =
+          ranges::find(plan_.entries, std::string(io::base_of(target)), &Entry::name);
       if (there != plan_.entries.end() && !bare) target = there->path();
       link.directory = there != plan_.entries.end() && bare
                            ? there->directory
@@ -327,8 +323,8 @@ class Planner {
     write_line("/etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf");
     const auto lines = directories | ranges::views::join('\n') | ranges::to<std::string>();
     const std::string place = tree_.locate(fabric_configuration);
-    plan_.entries.push_back({needed_directory(std::string(parent_of(place)), "for the loader"),
-                             std::string(base_of(place)), action::Text{lines + '\n'},
+    plan_.entries.push_back({needed_directory(std::string(io::parent_of(place)), "for the loader"),
+                             std::string(io::base_of(place)), action::Text{lines + '\n'},
                              "directories of libfabric's host libraries"});
     plan_.needs_ldconfig = true;
   }
@@ -338,29 +334,29 @@ class Planner {
     const std::string text = tree_.read(path).value_or("");
     if (ranges::contains(configuration_lines(text), line)) return;
     const std::string place = tree_.locate(path);
-    plan_.entries.push_back({needed_directory(std::string(parent_of(place)), "for the loader"),
-                             std::string(base_of(place)), action::Text{line + '\n' + text},
+    plan_.entries.push_back({needed_directory(std::string(io::parent_of(place)), "for the loader"),
+                             std::string(io::base_of(place)), action::Text{line + '\n' + text},
                              "so that ch-ofi.conf is read"});
   }
 
   /// Is in the image already what `e` would put there?
   [[nodiscard]] bool is_there(const Entry& e) const {
-    const Descriptor& at = tree_.held_directory(e.directory);
+    const io::Descriptor& at = tree_.held_directory(e.directory);
     struct stat status {};
-    if (!at || !status_of(at.get(), e.name, status)) return false;
+    if (!at || !io::status_of(at.get(), e.name, status)) return false;
     if (const auto* link = std::get_if<action::Link>(&e.action))
-      return link_target(at.get(), e.name) == link->target;
+      return io::link_target(at.get(), e.name) == link->target;
     if (!S_ISREG(status.st_mode)) return false;
     if (const auto* text = std::get_if<action::Text>(&e.action)) {
       if (status.st_size != static_cast<off_t>(text->content.size())) return false;
-      const Descriptor there = open_there(at, e);
-      return there && read_all(there.get(), e.path()) == text->content;
+      const io::Descriptor there = open_there(at, e);
+      return there && io::read_all(there.get(), e.path()) == text->content;
     }
     const auto* copy = std::get_if<action::Copy>(&e.action);
     if (copy == nullptr) return false;
-    const Descriptor source(::open(copy->source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!source) throw_errno("read", copy->source);
-    const struct stat wanted = status_of(source, copy->source);
+    const io::Descriptor source(::open(copy->source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!source) io::throw_errno("read", copy->source);
+    const struct stat wanted = io::status_of(source, copy->source);
     if (identity_of(wanted) != copy->identity) return false;  // copying will say so
     if (wanted.st_size != status.st_size || (status.st_mode & 07777) != copied_mode(wanted.st_mode))
       return false;
@@ -369,15 +365,15 @@ class Planner {
     if (item != nullptr && item->source == copy->source && is_unchanged(tree_, *item) &&
         same_time(wanted.st_mtim, status.st_mtim))
       return true;
-    const Descriptor there = open_there(at, e);
+    const io::Descriptor there = open_there(at, e);
     return there && same_bytes(source.get(), there.get(), copy->source);
   }
 
   /// What is at `e`'s place in the image; none if it may not be read, and so has to be replaced.
-  [[nodiscard]] static Descriptor open_there(const Descriptor& at, const Entry& e) {
-    Descriptor there(
+  [[nodiscard]] static io::Descriptor open_there(const io::Descriptor& at, const Entry& e) {
+    io::Descriptor there(
         ::openat(at.get(), e.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!there && errno != EACCES) throw_errno("read", e.path());
+    if (!there && errno != EACCES) io::throw_errno("read", e.path());
     return there;
   }
 
@@ -396,4 +392,4 @@ class Planner {
   InjectionPlan plan_;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What becomes of the image's own programs when a library from outside takes the place
+// Floor 6c. What becomes of the image's own programs when a library from outside takes the place
 // of one that they use. The C library and its parts never do: they belong together, to the last
 // byte. Any other must have every version of symbols that something in the image asks for.
 // Source: LSB, "Symbol Versioning"; man 7 libc; man 8 ld.so.
@@ -11,9 +11,9 @@
 
 #include "ch/inject/elf_whole.hpp"
 #include "ch/inject/glibc_check.hpp"
-#include "ch/inject/in_parallel.hpp"
+#include "ch/io/in_parallel.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// Is `soname` a part of the C library, which works with the others of the same build only?
 [[nodiscard]] inline bool is_part_of_libc(std::string_view soname) {
@@ -35,11 +35,11 @@ inline constexpr std::size_t most_looked_at = 50000;  // files of an image
 /// Files below `directory` that could be programs or libraries, links not followed.
 inline void programs_below(const ImageTree& tree, const std::string& directory, int depth,
                            std::set<std::string>& found) {
-  const Descriptor fd = tree.try_open_directory(directory);
+  const io::Descriptor fd = tree.try_open_directory(directory);
   if (!fd) return;
-  for (const std::string& name : names_in(fd.get(), directory)) {
+  for (const std::string& name : io::names_in(fd.get(), directory)) {
     struct stat status {};
-    if (found.size() >= most_looked_at || !status_of(fd.get(), name, status)) continue;
+    if (found.size() >= most_looked_at || !io::status_of(fd.get(), name, status)) continue;
     if (S_ISDIR(status.st_mode) && depth > 0)
       programs_below(tree, directory + '/' + name, depth - 1, found);
     if (S_ISREG(status.st_mode) &&
@@ -83,10 +83,10 @@ struct Unfit {
             "take the library of a host like the image's, or an image like this host's"};
   if (!whole.problem.empty()) return {whole.problem, anew};
   if (!own.elf.soname.empty() && whole.soname != own.elf.soname && whole.soname != name)
-    return {
-        (whole.soname.empty() ? "it has no soname" : "its soname is " + printable(whole.soname)) +
-            ", and that of the image's " + printable(own.elf.soname),
-        "inject a library of that soname"};
+    return {(whole.soname.empty() ? "it has no soname"
+                                  : "its soname is " + io::printable(whole.soname)) +
+                ", and that of the image's " + io::printable(own.elf.soname),
+            "inject a library of that soname"};
   return {};
 }
 
@@ -99,31 +99,32 @@ struct Shadow {
 
 }  // namespace detail
 
-/// Throws InjectError where the file open at `file`, injected into `directory`, would take the
+/// Throws io::Failed where the file open at `file`, injected into `directory`, would take the
 /// place of a library of the image without being one that could be loaded instead: that would end
 /// every program that needs it. By its own name, or by the link that its soname becomes.
 /// What `earlier`, a manifest, has is of an earlier injection, and goes.
 template <class Record>
-void check_can_replace(const Descriptor& file, const std::string& source,
+void check_can_replace(const io::Descriptor& file, const std::string& source,
                        const std::optional<ElfFile>& elf, const std::string& directory,
                        const ImageLibraries& image, const Record& earlier) {
   const Wholeness whole = elf ? check_whole(file, source) : Wholeness{};
-  std::set<std::string> names = {std::string(base_of(source))};
+  std::set<std::string> names = {std::string(io::base_of(source))};
   for (const std::string& soname : {elf ? elf->soname : std::string(), whole.soname})
-    if (is_plain_name(soname)) names.insert(soname);
+    if (io::is_plain_name(soname)) names.insert(soname);
   for (const std::string& name : names) {
     const FoundLibrary* own = detail::shadowed(image, directory, name, elf);
     if (own == nullptr || earlier.find(own->path) != nullptr) continue;
     const detail::Unfit unfit = detail::why_not_instead_of(*own, name, elf, whole);
     if (!unfit.why.empty())
-      throw InjectError(printable(source),
-                        "cannot inject (it would take the place of the image's " +
-                            printable(own->path) + ", but " + unfit.why + ')',
-                        unfit.remedy + "; or put it where no loader looks, with --dest");
+      throw io::Failed(io::printable(source),
+                       "cannot inject (it would take the place of the image's " +
+                           io::printable(own->path) + ", but " + unfit.why + ')',
+                       unfit.remedy + "; or put it where no loader looks")
+          .by(Remedy::choose_place);
   }
 }
 
-/// Throws InjectError for the first file of the image that could not run any more. `searched`
+/// Throws io::Failed for the first file of the image that could not run any more. `searched`
 /// tells whether the loader will find an incoming file by its soname; `replaced`, whether a path
 /// of the image is itself about to be replaced. Looks into the image's files only where a
 /// library would lose something.
@@ -134,7 +135,8 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
   std::vector<detail::Shadow> shadows;
   for (const Incoming& i : incoming) {
     if (i.elf.type != ElfFile::Type::library || !searched(i)) continue;
-    const std::string soname = i.elf.soname.empty() ? std::string(base_of(i.path)) : i.elf.soname;
+    const std::string soname =
+        i.elf.soname.empty() ? std::string(io::base_of(i.path)) : i.elf.soname;
     const FoundLibrary* own = image.find(soname, i.elf);
     if (own == nullptr) continue;
     auto lost = own->elf.defined_versions;
@@ -156,9 +158,9 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
   const std::vector<std::string> paths(found.begin(), found.end());
   std::vector<std::string> problems(paths.size());
   std::vector<const detail::Shadow*> causes(paths.size());
-  in_parallel(paths.size(), [&](std::size_t k) {
+  io::in_parallel(paths.size(), [&](std::size_t k) {
     if (replaced(paths[k])) return;
-    const Descriptor fd = tree.try_open_file(paths[k]);
+    const io::Descriptor fd = tree.try_open_file(paths[k]);
     const auto user = fd ? read_elf(fd.get(), paths[k]) : std::nullopt;
     if (!user) return;
     for (const detail::Shadow& shadow : shadows) {
@@ -166,7 +168,7 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
       const bool has_another = ranges::any_of(user->run_path, [&](std::string directory) {
         for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
           if (const auto at = directory.find(word); at != std::string::npos)
-            directory.replace(at, word.size(), parent_of(paths[k]));
+            directory.replace(at, word.size(), io::parent_of(paths[k]));
         const std::string path = directory + '/' + shadow.soname;
         return path.starts_with('/') && !replaced(path) && tree.try_open_file(path);
       });
@@ -181,13 +183,14 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
   });
   for (std::size_t k = 0; k < paths.size(); ++k)
     if (causes[k] != nullptr)
-      throw InjectError(
-          printable(causes[k]->incoming->source),
-          "this would take the place of the image's " + printable(causes[k]->soname) + ", but " +
-              printable(paths[k]) + " of the image needs " + printable(problems[k]) +
-              " of that, which this file has not",
-          "inject a build that has it; or put this one elsewhere with --dest, and let "
-          "LD_LIBRARY_PATH lead there what is to use it");
+      throw io::Failed(
+          io::printable(causes[k]->incoming->source),
+          "this would take the place of the image's " + io::printable(causes[k]->soname) +
+              ", but " + io::printable(paths[k]) + " of the image needs " +
+              io::printable(problems[k]) + " of that, which this file has not",
+          "inject a build that has it; or put this one elsewhere, and let LD_LIBRARY_PATH "
+          "lead there what is to use it")
+          .by(Remedy::choose_place);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

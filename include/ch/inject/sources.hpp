@@ -1,29 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Where the list of files to inject comes from: the output of a command, a
+// Floor 6c. Where the list of files to inject comes from: the output of a command, a
 // file, one path, NVIDIA's tool, or what Cray's administrators put in the environment.
 // A list has a file per line; if it has NUL bytes, those separate instead, so that every
 // path can be told, newlines and all. Source: ch-fromhost's manual page.
 #pragma once
 
-#include <fcntl.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
-
 #include <cstdlib>
 #include <optional>
 #include <range/v3/all.hpp>
 
-#include "ch/inject/descriptor.hpp"
+#include "ch/io/descriptor.hpp"
+#include "ch/run.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 /// One file that is wanted in the image.
 struct Request {
   std::string path;                        // on the host
-  std::optional<std::string> destination;  // directory in the image, from --dest
-  std::string origin;                      // "--path", "--file LIST", ...
+  std::optional<std::string> destination;  // directory in the image; none: by its kind
+  std::string origin{};                    // what lists it, for people; empty: named by itself
   std::string otherwise{};                 // directory for what is no program or library, made
                                            // if missing; empty: there is none
 };
@@ -46,59 +42,50 @@ struct Request {
          ranges::to<std::vector>();
 }
 
+/// How a program ended, to follow "it".
+[[nodiscard]] inline std::string end_of(const ExitStatus& end) {
+  return end.signal != 0 ? std::string("was killed: ") + ::strsignal(end.signal)
+                         : "failed with status " + std::to_string(end.code);
+}
+
 /// What a command has printed, or why that does not count: "it failed with status 3".
 struct CommandOutput {
   std::string text, problem;
 };
 
-/// What `words` prints when it is run, to its end with 0. Its errors go where ours go.
+/// What `words` prints when it is run, to its end with 0. Its input and errors are ours.
 [[nodiscard]] inline CommandOutput output_of(std::vector<std::string> words) {
   if (words.empty()) return {{}, "it is empty"};
-  int ends[2];
-  if (::pipe2(ends, O_CLOEXEC) != 0) throw_errno("make a pipe to", words[0]);
-  Descriptor out(ends[0]);
-  Descriptor in(ends[1]);
-  std::vector<char*> argv = words | ranges::views::transform([](auto& w) { return w.data(); }) |
-                            ranges::to<std::vector<char*>>();
-  argv.push_back(nullptr);
-  posix_spawn_file_actions_t actions;
-  ::posix_spawn_file_actions_init(&actions);
-  ::posix_spawn_file_actions_adddup2(&actions, in.get(), 1);
-  pid_t child = 0;
-  const int failed = ::posix_spawnp(&child, argv[0], &actions, nullptr, argv.data(), environ);
-  ::posix_spawn_file_actions_destroy(&actions);
-  if (failed != 0) return {{}, "it can't be started: " + errno_text(failed)};
-  in.reset();
-  std::string text;
-  std::exception_ptr problem;
-  try {
-    text = read_all(out.get(), words[0]);
-  } catch (...) {
-    problem = std::current_exception();
+  const std::string name = words[0];
+  auto child = spawn(host, Command(std::move(words)), {.out = Stream::pipe()});
+  if (!child) {
+    const Failure& why = child.error();
+    return {{},
+            "it can't be started: " +
+                (why.code == Errno::none ? why.cause : io::errno_text(static_cast<int>(why.code)))};
   }
-  out.reset();
-  int status = 0;
-  while (::waitpid(child, &status, 0) < 0 && errno == EINTR) {
-  }
-  if (problem) std::rethrow_exception(problem);
-  if (status != 0) return {{}, "it " + end_of(status)};
+  std::string text = io::read_all(child->out(), name);
+  const Outcome<ExitStatus> end = child->wait();
+  if (!end) return {{}, "nobody knows how it ended: " + end.error().cause};
+  if (*end != ExitStatus{}) return {{}, "it " + end_of(*end)};
   return {std::move(text), {}};
 }
 
 [[nodiscard]] inline std::vector<std::string> paths_from_command(const std::string& command) {
   const CommandOutput output = output_of(words_of(command));
   if (!output.problem.empty())
-    throw InjectError(printable(command), "command failed (" + output.problem + ")",
-                      "run it by hand; it is split at blanks and started without a shell");
+    throw io::Failed(io::printable(command), "command failed (" + output.problem + ")",
+                     "run it by hand; it is split at blanks and started without a shell");
   return paths_in_list(output.text);
 }
 
 [[nodiscard]] inline std::vector<std::string> paths_from_file(const std::string& path) {
-  const Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const io::Descriptor fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   if (!fd)
-    throw InjectError(printable(path), "can't read the list of files (" + errno_text(errno) + ")",
-                      "give a list of files to inject, one per line", errno);
-  return paths_in_list(read_all(fd.get(), path));
+    throw io::Failed(io::printable(path),
+                     "can't read the list of files (" + io::errno_text(errno) + ")",
+                     "give a list of files to inject, one per line", errno);
+  return paths_in_list(io::read_all(fd.get(), path));
 }
 
 /// What NVIDIA recommends: programs and libraries of the driver that this host runs.
@@ -106,7 +93,7 @@ struct CommandOutput {
   const CommandOutput output =
       output_of({"nvidia-container-cli", "list", "--binaries", "--libraries"});
   if (!output.problem.empty())
-    throw InjectError(
+    throw io::Failed(
         {}, "nvidia-container-cli failed (" + output.problem + "); does this host have GPUs?",
         "run this on a node with a GPU and NVIDIA's libnvidia-container tools: "
         "nvidia-container-cli list --binaries --libraries");
@@ -117,9 +104,9 @@ struct CommandOutput {
 [[nodiscard]] inline std::string path_from_variable(const char* variable) {
   const char* value = std::getenv(variable);
   if (value == nullptr || *value == '\0')
-    throw InjectError({}, std::string(variable) + " is not set",
-                      "set it to the path of the host's library, or load the module that does");
+    throw io::Failed({}, std::string(variable) + " is not set",
+                     "set it to the path of the host's library, or load the module that does");
   return value;
 }
 
-}  // namespace ch::inject
+}  // namespace ch::injection

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Changing an image all or nothing. What is new is staged next to where it goes,
+// Floor 6c. Changing an image all or nothing. What is new is staged next to where it goes,
 // what it replaces is set aside in ch/injected.d; then names are exchanged one by one.
 // Until commit() has decided, everything can be undone: by us when something fails, by the
 // next run when we were killed. The power may fail all the same: only copies of originals are
@@ -12,13 +12,13 @@
 #include <memory>
 #include <new>
 
-#include "ch/inject/in_parallel.hpp"
 #include "ch/inject/injection_plan.hpp"
 #include "ch/inject/journal.hpp"
 #include "ch/inject/undo.hpp"
+#include "ch/io/in_parallel.hpp"
 #include "ch/types/text.hpp"
 
-namespace ch::inject {
+namespace ch::injection {
 
 class Transaction {
  public:
@@ -37,21 +37,22 @@ class Transaction {
   }
 
   /// Undoes everything because of `why`, and throws that; with what is left behind, if anything.
-  [[noreturn]] void roll_back(const InjectError& why) {
+  [[noreturn]] void roll_back(const io::Failed& why) {
     if (std::exchange(state_, State::idle) != State::changing) throw why;
     std::string left;
     try {
-      for (const std::string& path : undo::all(tree_, journal_)) left += ' ' + printable(path);
+      for (const std::string& path : undo::all(tree_, journal_)) left += ' ' + io::printable(path);
     } catch (const std::exception& e) {
-      throw InjectError(why.path(),
-                        why.cause() + "; nor can it be undone now (" + cause_of(e) + ")",
-                        "the image is half changed: once the cause is gone, ch-fromhost --remove "
-                        "first brings back what was",
-                        why.code());
+      throw io::Failed(
+          why.path(), why.cause() + "; nor can it be undone now (" + cause_of(e) + ")",
+          "the image is half changed: once the cause is gone, to take out what was injected "
+          "first brings back what was",
+          why.code())
+          .by(Remedy::take_out);
     }
     if (left.empty()) throw why;
-    throw InjectError(why.path(), why.cause() + "; empty directories are left:" + left,
-                      why.remedy(), why.code());
+    throw io::Failed(why.path(), why.cause() + "; empty directories are left:" + left, why.remedy(),
+                     why.code());
   }
 
   /// Undoes, or completes, what a killed run left. True if there was anything.
@@ -73,25 +74,25 @@ class Transaction {
   /// fails.
   void begin(const InjectionPlan& plan, const std::vector<std::string>& guarded) {
     std::uint64_t next = 1;
-    if (const Descriptor kept = tree_.try_open_directory(kept_))
-      for (const std::string& name : names_in(kept.get(), kept_))
+    if (const io::Descriptor kept = tree_.try_open_directory(kept_))
+      for (const std::string& name : io::names_in(kept.get(), kept_))
         if (std::uint64_t n = 0; parse_number(name, ~std::uint64_t{0} >> 1, n))
           next = std::max(next, n + 1);
     const auto note = [&](const std::string& directory, const std::string& name,
                           std::uint64_t restores = 0) {
       journal_.changes.push_back({directory, name, next++, false, restores});
       struct stat kept {};
-      if (restores != 0 && !status_of(this->directory(kept_), std::to_string(restores), kept))
-        throw InjectError(printable(directory + '/' + name),
-                          "the file that was here before is gone from " + printable(kept_),
-                          "unpack the image again");
-      const Descriptor& at = tree_.held_directory(directory);
+      if (restores != 0 && !io::status_of(this->directory(kept_), std::to_string(restores), kept))
+        throw io::Failed(io::printable(directory + '/' + name),
+                         "the file that was here before is gone from " + io::printable(kept_),
+                         "unpack the image again");
+      const io::Descriptor& at = tree_.held_directory(directory);
       struct stat status {};
-      if (!at || !status_of(at.get(), name, status)) return;
+      if (!at || !io::status_of(at.get(), name, status)) return;
       if (S_ISDIR(status.st_mode))
-        throw InjectError(printable(directory + '/' + name),
-                          "the image has a directory where a file is to go",
-                          "choose another place with --dest");
+        throw io::Failed(io::printable(directory + '/' + name),
+                         "the image has a directory where a file is to go", "choose another place")
+            .by(Remedy::choose_place);
       journal_.changes.back().existed = true;
     };
     for (const Entry& e : plan.entries) {
@@ -99,7 +100,7 @@ class Transaction {
       note(e.directory, e.name, back != nullptr ? back->original : 0);
     }
     for (const std::string& path : guarded)
-      note(std::string(parent_of(path)), std::string(base_of(path)));
+      note(std::string(io::parent_of(path)), std::string(io::base_of(path)));
     guards_from_ = plan.entries.size();
 
     for (const char* name : {own_.c_str(), kept_.c_str()})
@@ -108,7 +109,7 @@ class Transaction {
     for (const NewDirectory& d : plan.directories) journal_.directories.push_back(d.path);
     const std::size_t made = journal_.directories.size();
     for (const std::string& path : guarded)
-      if (const std::string above(parent_of(path)); !tree_.has_directory(above))
+      if (const std::string above(io::parent_of(path)); !tree_.has_directory(above))
         journal_.directories.push_back(above);  // somebody else may make it
     note_closed_directories();
 
@@ -133,7 +134,7 @@ class Transaction {
       else if (new_link(plan.entries[i], c) == nullptr)
         std::visit(Stage{*this, c, directory(c.directory)}, plan.entries[i].action);
     }
-    in_parallel(copies.size(), [&](std::size_t k) {
+    io::in_parallel(copies.size(), [&](std::size_t k) {
       check_stop();
       const auto [i, at] = copies[k];
       std::visit(Stage{*this, journal_.changes[i], at}, plan.entries[i].action);
@@ -145,14 +146,14 @@ class Transaction {
       const int at = directory(c.directory);
       if (c.existed) keep(c, Keep::shared);
       if (const auto* link = new_link(plan.entries[i], c))
-        make_link(link->target, at, c.name, path);
+        io::make_link(link->target, at, c.name, path);
       else if (std::holds_alternative<action::Erase>(plan.entries[i].action))
-        remove_name(at, c.name, path);
+        io::remove_name(at, c.name, path);
       else if (const auto* back = std::get_if<action::Restore>(&plan.entries[i].action))
         move_original({directory(kept_), std::to_string(back->original)}, {at, c.name},
                       c.staged_name(), path);
       else if (::renameat(at, c.staged_name().c_str(), at, c.name.c_str()) != 0)
-        throw_errno("replace", path);
+        io::throw_errno("replace", path);
     }
   }
 
@@ -188,16 +189,16 @@ class Transaction {
     try {
       for (const std::string& path : undo::clear(tree_, decided))
         if (path == own_)
-          warnings.push_back(printable(path) + " is left, empty; it can be removed by hand");
+          warnings.push_back(io::printable(path) + " is left, empty; it can be removed by hand");
         else if (path == passing)
-          warnings.push_back(printable(path) + " is left, empty" + next_time + "it");
+          warnings.push_back(io::printable(path) + " is left, empty" + next_time + "it");
         else
-          warnings.push_back(printable(path) + " is left, empty, and " + printable(own_) + '/' +
-                             journal_name + ", which says so" + next_time + "both");
+          warnings.push_back(io::printable(path) + " is left, empty, and " + io::printable(own_) +
+                             '/' + journal_name + ", which says so" + next_time + "both");
     } catch (const std::exception& e) {
       warnings.push_back("what is no longer needed is left in " +
-                         printable(is_there(passing) ? passing : own_) + " (" + cause_of(e) + ')' +
-                         next_time + "it");
+                         io::printable(is_there(passing) ? passing : own_) + " (" + cause_of(e) +
+                         ')' + next_time + "it");
     }
     return warnings;
   }
@@ -211,19 +212,19 @@ class Transaction {
     int at;
     [[nodiscard]] std::string path() const { return c.directory + '/' + c.name; }
     void operator()(const action::Copy& a) const {
-      const Descriptor from(::open(a.source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-      if (!from) throw_errno("read", a.source);
-      if (identity_of(status_of(from, a.source)) != a.identity)
-        throw InjectError(printable(a.source),
-                          "this is no longer the file that was looked at a moment ago",
-                          "wait until nothing changes it; check who may write to its directory");
+      const io::Descriptor from(::open(a.source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+      if (!from) io::throw_errno("read", a.source);
+      if (identity_of(io::status_of(from, a.source)) != a.identity)
+        throw io::Failed(io::printable(a.source),
+                         "this is no longer the file that was looked at a moment ago",
+                         "wait until nothing changes it; check who may write to its directory");
       copy_file(from, at, c.staged_name(), path());
     }
     void operator()(const action::Link& a) const {
-      make_link(a.target, at, c.staged_name(), path());
+      io::make_link(a.target, at, c.staged_name(), path());
     }
     void operator()(const action::Text& a) const {
-      write_file(a.content, at, c.staged_name(), 0644, path());
+      io::write_file(a.content, at, c.staged_name(), 0644, path());
     }
     void operator()(const action::Restore&) const {}
     void operator()(const action::Erase&) const {}
@@ -239,16 +240,16 @@ class Transaction {
   [[nodiscard]] bool is_there(const std::string& directory) const {
     try {
       return tree_.has_directory(directory);
-    } catch (const InjectError&) {
+    } catch (const io::Failed&) {
       return false;
     }
   }
   void check_stop() const {
-    if (stop_ != nullptr && stop_->load()) throw InjectError({}, "interrupted", {}, EINTR);
+    if (stop_ != nullptr && stop_->load()) throw io::interrupted();
   }
   [[nodiscard]] int directory(const std::string& path) const {
-    const Descriptor& held = tree_.held_directory(path);
-    if (!held) throw_errno("open directory of the image", path, ENOENT);
+    const io::Descriptor& held = tree_.held_directory(path);
+    if (!held) io::throw_errno("open directory of the image", path, ENOENT);
     return held.get();
   }
   void keep(const Journal::Change& c, Keep how) {
@@ -256,53 +257,49 @@ class Transaction {
                   c.directory + '/' + c.name, how);
   }
   void make_directory(const std::string& path) {
-    const int above = directory(std::string(parent_of(path)));
-    const std::string name(base_of(path));
+    const int above = directory(std::string(io::parent_of(path)));
+    const std::string name(io::base_of(path));
     if (::mkdirat(above, name.c_str(), 0755) != 0 && errno != EEXIST)
-      throw_errno("make directory", path);
-    if (!tree_.has_directory(path)) throw_errno("make directory", path, ENOTDIR);
+      io::throw_errno("make directory", path);
+    if (!tree_.has_directory(path)) io::throw_errno("make directory", path, ENOTDIR);
   }
 
   /// Our own directories that we may not write to: packages like theirs read-only.
   void note_closed_directories() {
-    std::vector<std::string> touched = {own_, kept_, std::string(parent_of(own_))};
+    std::vector<std::string> touched = {own_, kept_, std::string(io::parent_of(own_))};
     for (const Journal::Change& c : journal_.changes) touched.push_back(c.directory);
-    for (const std::string& made : journal_.directories) touched.emplace_back(parent_of(made));
+    for (const std::string& made : journal_.directories) touched.emplace_back(io::parent_of(made));
     std::sort(touched.begin(), touched.end());
     touched.erase(std::unique(touched.begin(), touched.end()), touched.end());
     for (const std::string& path : touched) {
-      const Descriptor fd = tree_.try_open_directory(path);
+      const io::Descriptor fd = tree_.try_open_directory(path);
       if (!fd) continue;
-      const struct stat status = status_of(fd, path);
+      const struct stat status = io::status_of(fd, path);
       if ((status.st_mode & 0300) != 0300 && status.st_uid == ::geteuid() && ::geteuid() != 0)
         journal_.opened.push_back({path, status.st_mode & 07777});
     }
   }
   void open_up(const Journal::Opened& o) {
-    if (::fchmod(directory(o.path), o.mode | 0700) != 0) throw_errno("make writable", o.path);
+    if (::fchmod(directory(o.path), o.mode | 0700) != 0) io::throw_errno("make writable", o.path);
   }
 
   void write_journal(const Journal& journal) const { write_journal(journal, own_); }
   void write_journal(const Journal& journal, const std::string& into) const {
-    const int own = directory(into);
-    const std::string staged = std::string(journal_name) + ".new";
-    const std::string path = into + '/' + journal_name;
-    remove_name(own, staged, path);
-    write_file(to_text(journal), own, staged, 0600, path);
-    if (::renameat(own, staged.c_str(), own, journal_name) != 0) throw_errno("write", path);
+    io::replace_file(to_text(journal), directory(into), journal_name, 0600,
+                     into + '/' + journal_name);
   }
 
   /// Shows whether the image can be changed at all.
   void first_change() {
     try {
       for (const Journal::Opened& o : journal_.opened)
-        if (o.path == parent_of(own_) || o.path == own_) open_up(o);
+        if (o.path == io::parent_of(own_) || o.path == own_) open_up(o);
       begin_journal();
-    } catch (const InjectError& e) {
+    } catch (const io::Failed& e) {
       if (e.code() != EROFS && e.code() != EACCES && e.code() != EPERM) throw;
-      throw InjectError(printable(tree_.path()),
-                        "can't write to the image (" + errno_text(e.code()) + ")", e.remedy(),
-                        e.code());
+      throw io::Failed(io::printable(tree_.path()),
+                       "can't write to the image (" + io::errno_text(e.code()) + ")", e.remedy(),
+                       e.code());
     }
   }
 
@@ -311,10 +308,10 @@ class Transaction {
     const std::string passing = undo::passing_name(own_);
     make_directory(passing);
     write_journal(journal_, passing);
-    const int above = directory(std::string(parent_of(own_)));
-    const std::string name(base_of(own_));
-    if (::renameat(above, base_of(passing).data(), above, name.c_str()) != 0)
-      throw_errno("make directory", own_);
+    const int above = directory(std::string(io::parent_of(own_)));
+    const std::string name(io::base_of(own_));
+    if (::renameat(above, io::base_of(passing).data(), above, name.c_str()) != 0)
+      io::throw_errno("make directory", own_);
   }
 
   const ImageTree& tree_;
@@ -325,4 +322,4 @@ class Transaction {
   std::size_t guards_from_ = 0;
 };
 
-}  // namespace ch::inject
+}  // namespace ch::injection

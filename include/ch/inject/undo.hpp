@@ -1,56 +1,57 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Undoing a change of an image from its journal, or clearing up after one that was
+// Floor 6c. Undoing a change of an image from its journal, or clearing up after one that was
 // decided. Needs no space on a disk that is full, and can be killed and begun again at any
 // point. Source: man 2 renameat, unlinkat.
 #pragma once
 
 #include "ch/inject/journal.hpp"
 #include "ch/inject/originals.hpp"
+#include "ch/io/directory.hpp"
 
-namespace ch::inject::undo {
+namespace ch::injection::undo {
 
 /// What our own directory is called as long as it must not exist: before there is a journal
 /// in it, and when that is about to go. Whoever finds it so removes it.
 inline std::string passing_name(const std::string& own) {
-  return std::string(parent_of(own)) + "/.ch-fromhost.new";
+  return std::string(io::parent_of(own)) + "/.ch-fromhost.new";
 }
 inline bool remove_directory(const ImageTree& tree, const std::string& path) {
-  const Descriptor above = tree.try_open_directory(std::string(parent_of(path)));
-  return !above || is_removed(above.get(), std::string(base_of(path)), AT_REMOVEDIR);
+  const io::Descriptor above = tree.try_open_directory(std::string(io::parent_of(path)));
+  return !above || io::is_removed(above.get(), std::string(io::base_of(path)), AT_REMOVEDIR);
 }
 inline void remove_passing(const ImageTree& tree, const std::string& passing) {
-  if (const Descriptor fd = tree.try_open_directory(passing)) {
-    remove_name(fd.get(), std::string(journal_name) + ".new", passing);
-    remove_name(fd.get(), journal_name, passing);
+  if (const io::Descriptor fd = tree.try_open_directory(passing)) {
+    io::remove_name(fd.get(), std::string(journal_name) + ".new", passing);
+    io::remove_name(fd.get(), journal_name, passing);
   }
-  if (!remove_directory(tree, passing)) throw_errno("remove", passing);
+  if (!remove_directory(tree, passing)) io::throw_errno("remove", passing);
 }
 
 /// Brings back what was at one name.
 inline void change(const ImageTree& tree, const Journal::Change& c) {
-  const Descriptor at = tree.try_open_directory(c.directory);
+  const io::Descriptor at = tree.try_open_directory(c.directory);
   if (!at) return;
   const std::string path = c.directory + '/' + c.name;
   const Place here{at.get(), c.name};
-  remove_name(at.get(), c.staged_name(), path);
+  io::remove_name(at.get(), c.staged_name(), path);
   const std::string kept_path = tree.locate(own_directory) + '/' + kept_name;
-  const Descriptor kept = tree.try_open_directory(kept_path);
+  const io::Descriptor kept = tree.try_open_directory(kept_path);
   const Place original{kept.get(), std::to_string(c.number)};
   struct stat status {};
   if (kept) {
-    remove_name(kept.get(), unfinished(original.name), path);
+    io::remove_name(kept.get(), unfinished(original.name), path);
     const std::string earlier = std::to_string(c.restores);
-    if (c.restores != 0 && !status_of(kept.get(), earlier, status))  // it has moved back here
+    if (c.restores != 0 && !io::status_of(kept.get(), earlier, status))  // it has moved back here
       move_original(here, {kept.get(), earlier}, unfinished(earlier), path);
   }
   if (!c.existed) {
-    remove_name(at.get(), c.name, path);
+    io::remove_name(at.get(), c.name, path);
     return;
   }
-  if (!kept || !status_of(kept.get(), original.name, status)) return;  // not yet touched
+  if (!kept || !io::status_of(kept.get(), original.name, status)) return;  // not yet touched
   if (is_same_original(here, original, path))
-    remove_name(kept.get(), original.name, path);
+    io::remove_name(kept.get(), original.name, path);
   else
     move_original(original, here, c.staged_name(), path);
 }
@@ -60,19 +61,20 @@ inline void change(const ImageTree& tree, const Journal::Change& c) {
 inline void end_journal(const ImageTree& tree, const std::string& own, bool goes,
                         std::vector<std::string>& left) {
   const std::string passing = passing_name(own);
-  const Descriptor fd = tree.try_open_directory(own);
+  const io::Descriptor fd = tree.try_open_directory(own);
   if (!fd) {  // no more than that has begun
     if (tree.has_directory(passing)) remove_passing(tree, passing);
     return;
   }
-  remove_name(fd.get(), std::string(journal_name) + ".new", own);
-  const auto names = names_in(fd.get(), own);
-  const Descriptor above = tree.try_open_directory(std::string(parent_of(own)));
+  io::remove_name(fd.get(), std::string(journal_name) + ".new", own);
+  const auto names = io::names_in(fd.get(), own);
+  const io::Descriptor above = tree.try_open_directory(std::string(io::parent_of(own)));
   goes = goes && above && (names.empty() || names == std::vector<std::string>{journal_name});
-  const bool passes = goes && ::renameat(above.get(), std::string(base_of(own)).c_str(),
-                                         above.get(), std::string(base_of(passing)).c_str()) == 0;
+  const bool passes =
+      goes && ::renameat(above.get(), std::string(io::base_of(own)).c_str(), above.get(),
+                         std::string(io::base_of(passing)).c_str()) == 0;
   const std::string& empty = passes ? passing : own;
-  remove_name(fd.get(), journal_name, empty);
+  io::remove_name(fd.get(), journal_name, empty);
   if (goes && !remove_directory(tree, empty)) left.push_back(empty);
 }
 
@@ -89,13 +91,14 @@ inline std::vector<std::string> finish(const ImageTree& tree, const Journal& jou
       left.push_back(*d);
   for (const Journal::Opened& o : journal.opened)
     if (o.path != own)
-      if (const Descriptor fd = tree.try_open_directory(o.path))
-        if (o.path != parent_of(own)) (void)::fchmod(fd.get(), o.mode);
+      if (const io::Descriptor fd = tree.try_open_directory(o.path))
+        if (o.path != io::parent_of(own)) (void)::fchmod(fd.get(), o.mode);
   const bool goes = std::find(directories.begin(), directories.end(), own) != directories.end();
   if (!journal.decided || left.empty()) end_journal(tree, own, goes, left);
   for (const Journal::Opened& o : journal.opened)
-    if (o.path == own || o.path == parent_of(own))
-      if (const Descriptor fd = tree.try_open_directory(o.path)) (void)::fchmod(fd.get(), o.mode);
+    if (o.path == own || o.path == io::parent_of(own))
+      if (const io::Descriptor fd = tree.try_open_directory(o.path))
+        (void)::fchmod(fd.get(), o.mode);
   return left;
 }
 
@@ -108,8 +111,9 @@ inline std::vector<std::string> all(const ImageTree& tree, const Journal& journa
 /// Clears away what a decided injection no longer needs. Answers as all().
 inline std::vector<std::string> clear(const ImageTree& tree, const Journal& journal) {
   const std::string path = tree.locate(own_directory) + '/' + kept_name;
-  if (const Descriptor kept = tree.try_open_directory(path))
-    for (const std::uint64_t n : journal.unneeded) remove_name(kept.get(), std::to_string(n), path);
+  if (const io::Descriptor kept = tree.try_open_directory(path))
+    for (const std::uint64_t n : journal.unneeded)
+      io::remove_name(kept.get(), std::to_string(n), path);
   return finish(tree, journal, journal.unneeded_directories);
 }
 
@@ -122,15 +126,15 @@ inline bool recover(const ImageTree& tree) {
   if (text) {
     const Journal journal = journal_from_text(*text);
     for (const Journal::Opened& o : journal.opened)
-      if (const Descriptor fd = tree.try_open_directory(o.path))
+      if (const io::Descriptor fd = tree.try_open_directory(o.path))
         (void)::fchmod(fd.get(), o.mode | 0700);
     (void)(journal.decided ? clear(tree, journal) : all(tree, journal));
-  } else if (const Descriptor fd = tree.try_open_directory(own)) {
+  } else if (const io::Descriptor fd = tree.try_open_directory(own)) {
     // Killed while it wrote the first one: nothing else was changed yet.
-    remove_name(fd.get(), std::string(journal_name) + ".new", own);
+    io::remove_name(fd.get(), std::string(journal_name) + ".new", own);
   }
   (void)remove_directory(tree, own + '/' + kept_name);  // empty, if that failed at the end
   return text.has_value();
 }
 
-}  // namespace ch::inject::undo
+}  // namespace ch::injection::undo

@@ -26,7 +26,22 @@ enum class Remedy : std::uint8_t {
   count_peers,
   change_uid,
   change_tag,
+  // Ids.
   do_without_ids,
+  // Unpacking.
+  allow_more_files,
+  allow_more_bytes,
+  keep_owners,  // replace an image with files of several owners as it was made
+  choose_image,
+  choose_platform,
+  leave_out_container,
+  replace_anything,
+  // Injecting.
+  choose_place,
+  leave_out_ldconfig,
+  take_out,
+  choose_device,
+  name_descriptions,
 };
 
 /// Why, and what to do about it, in the library's words; both empty where we know no more than

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. YAML as JSON: what nvidia-ctk writes by default. Plain words that look like
+// Floor 6b. YAML as JSON: what nvidia-ctk writes by default. Plain words that look like
 // numbers, true, false or null are that; what is in quotes is text. Aliases are followed,
 // up to a limit on what they grow to.
 // Source: YAML 1.2, chapter 10.3 (core schema); yaml-cpp.
@@ -10,9 +10,9 @@
 
 #include <charconv>
 
-#include "ch/inject/cdi_parse.hpp"
+#include "ch/devices/cdi_parse.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::cdi {
 
 namespace detail {
 
@@ -44,14 +44,14 @@ inline Json scalar_of(const YAML::Node& node) {
 }
 
 inline Json json_of(const YAML::Node& node, YamlBudget& budget) {
-  if (budget.values-- == 0) throw InjectError({}, "there is too much in this file");
-  if (budget.depth > 32) throw InjectError({}, "the lists in this file are nested too deep");
+  if (budget.values-- == 0) throw io::Failed({}, "there is too much in this file");
+  if (budget.depth > 32) throw io::Failed({}, "the lists in this file are nested too deep");
   ++budget.depth;
   Json json;
   if (node.IsMap()) {
     json = Json::object();
     for (const auto& entry : node) {
-      if (!entry.first.IsScalar()) throw InjectError({}, "a name in this file is not a word");
+      if (!entry.first.IsScalar()) throw io::Failed({}, "a name in this file is not a word");
       json[entry.first.Scalar()] = json_of(entry.second, budget);
     }
   } else if (node.IsSequence()) {
@@ -66,16 +66,16 @@ inline Json json_of(const YAML::Node& node, YamlBudget& budget) {
 
 }  // namespace detail
 
-/// The text of a YAML file as a Spec. Throws InjectError as spec_from_json does.
+/// The text of a YAML file as a Spec. Throws io::Failed as spec_from_json does.
 [[nodiscard]] inline Spec spec_from_yaml_text(const std::string& text) {
   detail::Json json;
   try {
     detail::YamlBudget budget;
     json = detail::json_of(YAML::Load(text), budget);
   } catch (const YAML::Exception& e) {
-    throw InjectError({}, "this is not YAML, from line " + std::to_string(e.mark.line + 1) + " on");
+    throw io::Failed({}, "this is not YAML, from line " + std::to_string(e.mark.line + 1) + " on");
   }
   return spec_from_json(json);
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::cdi

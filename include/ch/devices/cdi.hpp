@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. Devices of the Container Device Interface as options of ch-run: the lines of a
+// Floor 6b. Devices of the Container Device Interface as options of ch-run: the lines of a
 // file for its --device-file. The image stays as it is.
 //
 //     const Registry registry(usual_directories);
@@ -12,9 +12,9 @@
 // man: docs/cdi.md, ch-run(1).
 #pragma once
 
-#include "ch/inject/cdi_loader_cache.hpp"
+#include "ch/devices/cdi_loader_cache.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::cdi {
 
 namespace detail {
 
@@ -53,4 +53,4 @@ inline std::string escaped(std::string_view text) {
   return text;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::cdi

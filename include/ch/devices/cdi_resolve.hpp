@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. From devices asked for to what a container of ours has to get: binds, links and
+// Floor 6b. From devices asked for to what a container of ours has to get: binds, links and
 // variables. Looks whether the host has what the files promise; changes nothing.
 // Source: SPEC.md of cncf-tags/container-device-interface, "containerEdits".
 #pragma once
@@ -11,10 +11,10 @@
 
 #include <set>
 
-#include "ch/inject/cdi_hooks.hpp"
-#include "ch/inject/cdi_registry.hpp"
+#include "ch/devices/cdi_hooks.hpp"
+#include "ch/devices/cdi_registry.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::cdi {
 
 struct Resolution {
   std::vector<std::string> devices;  // KIND=NAME, as resolved
@@ -68,22 +68,22 @@ class Resolver {
     for (const Hook& hook : edits.hooks) {
       try {
         add_hook(hook, result_.hooks);
-      } catch (const InjectError& e) {
-        throw InjectError(printable(spec.file), e.cause(), "correct the file");
+      } catch (const io::Failed& e) {
+        throw io::Failed(io::printable(spec.file), e.cause(), "correct the file");
       }
     }
     for (const std::uint32_t group : edits.groups) add_group(group);
     for (const std::string& field : edits.unknown)
-      warn("the field " + printable(field) + " of " + printable(spec.file) +
+      warn("the field " + io::printable(field) + " of " + io::printable(spec.file) +
            " is not known here, and left out");
   }
 
   void add(const DeviceNode& node, const Spec& spec) {
     struct stat status {};
     if (::stat(node.host_path.c_str(), &status) != 0)
-      throw InjectError(printable(node.host_path),
-                        "this host has no such device (" + errno_text(errno) + "), though " +
-                            printable(spec.file) + " says so",
+      throw io::Failed(io::printable(node.host_path),
+                        "this host has no such device (" + io::errno_text(errno) + "), though " +
+                            io::printable(spec.file) + " says so",
                         stale);
     const bool is_device = S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);
     const auto differs = [](const std::optional<std::int64_t>& wanted, unsigned is) {
@@ -91,13 +91,13 @@ class Resolver {
     };
     if (is_device && (differs(node.major, major(status.st_rdev)) ||
                       differs(node.minor, minor(status.st_rdev))))
-      warn(printable(node.host_path) + " has other numbers than " + printable(spec.file) +
+      warn(io::printable(node.host_path) + " has other numbers than " + io::printable(spec.file) +
            " says; that file seems to be of before a restart");
     if (node.host_path == node.path && is_shown_anyway(node.path)) return;
     if (is_shown_anyway(node.path) && ::stat(node.path.c_str(), &status) != 0)
-      throw InjectError(printable(node.path),
+      throw io::Failed(io::printable(node.path),
                         "the container shows the host's /dev, and that has no such name, which " +
-                            printable(spec.file) + " wants for " + printable(node.host_path),
+                            io::printable(spec.file) + " wants for " + io::printable(node.host_path),
                         "have a link or node of that name made on the host");
     result_.binds.push_back({node.host_path, node.path, {}, false});
   }
@@ -105,15 +105,15 @@ class Resolver {
   void add(const Mount& mount, const Spec& spec) {
     if (!mount.type.empty() && mount.type != "bind" && mount.type != "rbind" &&
         mount.type != "none") {
-      warn("the " + printable(mount.type) + " file system on " + printable(mount.container_path) +
-           " that " + printable(spec.file) + " asks for is left out: only binds are made");
+      warn("the " + io::printable(mount.type) + " file system on " + io::printable(mount.container_path) +
+           " that " + io::printable(spec.file) + " asks for is left out: only binds are made");
       return;
     }
     struct stat status {};
     if (::stat(mount.host_path.c_str(), &status) != 0)
-      throw InjectError(printable(mount.host_path),
-                        "this host has no such file (" + errno_text(errno) + "), though " +
-                            printable(spec.file) + " says so",
+      throw io::Failed(io::printable(mount.host_path),
+                        "this host has no such file (" + io::errno_text(errno) + "), though " +
+                            io::printable(spec.file) + " says so",
                         stale);
     if (mount.host_path == mount.container_path && is_shown_anyway(mount.host_path)) return;
     result_.binds.push_back(mount);
@@ -125,7 +125,7 @@ class Resolver {
     for (const char c : name)
       odd = odd || static_cast<unsigned char>(c) <= ' ' || c == '\'' || c == '\x7f';
     if (odd)
-      warn("the variable " + printable(name) + " of " + printable(spec.file) +
+      warn("the variable " + io::printable(name) + " of " + io::printable(spec.file) +
            " has a line break or an odd name, and is left out");
     else
       result_.environment.push_back(variable);
@@ -152,7 +152,7 @@ class Resolver {
 
 }  // namespace detail
 
-/// What the devices of `requests` need, in their order. Throws InjectError: a device is not
+/// What the devices of `requests` need, in their order. Throws io::Failed: a device is not
 /// described, or the host lacks what its description names.
 [[nodiscard]] inline Resolution resolve(const Registry& registry,
                                         const std::vector<DeviceRequest>& requests) {
@@ -168,4 +168,4 @@ class Resolver {
   return result;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::cdi

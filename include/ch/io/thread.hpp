@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A thread with a stack of a size that we choose. The usual one is what "ulimit -s"
+// Floor 6a. A thread with a stack of a size that we choose. The usual one is what "ulimit -s"
 // says: under a limit on memory, eight mebibytes for each thread are most of it, and where
 // the stack is limited to a few kibibytes, a thread dies without a word.
 // Source: man 3 pthread_attr_setstacksize.
@@ -12,9 +12,9 @@
 #include <memory>
 #include <utility>
 
-#include "ch/image/error.hpp"
+#include "ch/io/failed.hpp"
 
-namespace ch::images {
+namespace ch::io {
 
 /// Runs a function, which throws nothing, until its end. Join before it is destroyed, or the
 /// destructor waits. Not copyable.
@@ -34,10 +34,10 @@ class Thread {
       ::pthread_attr_destroy(&attributes);
     }
     if (why != 0)
-      throw UnpackError(Failure::system, {},
-                        "can't start a thread: the limit on memory (ulimit -v) or on processes "
-                        "(ulimit -u) is reached",
-                        "raise these limits", why);
+      throw Failed(std::string(),
+                   "can't start a thread: the limit on memory (ulimit -v) or on processes "
+                   "(ulimit -u) is reached",
+                   "raise these limits", why);
     (void)owned.release();
     runs_ = true;
   }
@@ -61,4 +61,4 @@ class Thread {
   bool runs_ = false;
 };
 
-}  // namespace ch::images
+}  // namespace ch::io

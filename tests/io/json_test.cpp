@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The JSON documents of archives: read as nlohmann::json reads them, up to a number of levels.
+// The JSON documents of strangers: read as nlohmann::json reads them, up to a number of levels.
 
-#include "ch/image/document.hpp"
+#include "ch/io/json.hpp"
 
 #include "tests/support/require.hpp"
 
 namespace {
 
-using ch::images::Document;
-using ch::images::Json;
+using ch::io::Document;
+using ch::io::Json;
 
 bool parses(const std::string& text) { return Document().parse(text); }
 

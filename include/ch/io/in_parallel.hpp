@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The same work for many things, on all cores: copying files is what an injection
-// takes longest for, and each is its own. Source: man 7 pthreads.
+// Floor 6a. The same work for many things, on all cores. Source: man 7 pthreads.
 #pragma once
 
 #include <algorithm>
@@ -10,7 +9,9 @@
 #include <thread>
 #include <vector>
 
-namespace ch::inject {
+#include "ch/io/thread.hpp"
+
+namespace ch::io {
 
 /// Calls `work(i)` for each i below `count`, in any order, and returns when all are done. After
 /// an exception no further one is begun, and the first is thrown here. Few things are not worth
@@ -32,14 +33,14 @@ void in_parallel(std::size_t count, const Work& work) {
     }
   };
   const std::size_t cores = std::min(std::thread::hardware_concurrency(), 8U);  // 0: who knows
-  std::vector<std::thread> helpers;
+  std::vector<Thread> helpers;
   try {
     while (helpers.size() + 1 < std::min(cores, count / worth_a_thread)) helpers.emplace_back(run);
   } catch (const std::exception&) {  // no thread or no memory for one: as many as there are, then
   }
   run();
-  for (std::thread& helper : helpers) helper.join();
+  for (Thread& helper : helpers) helper.join();
   if (problem) std::rethrow_exception(problem);
 }
 
-}  // namespace ch::inject
+}  // namespace ch::io

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A progress bar for people: share of the input read, rate, time left. Only on
+// Floor 6a. A progress bar for people: share of the input read, rate, time left. Only on
 // a terminal; a log file wants none.
 #pragma once
 
@@ -11,7 +11,7 @@
 #include <cstdio>
 #include <string>
 
-namespace ch::images {
+namespace ch::io {
 
 /// The text of a bar: `done` of `total` bytes (0: unknown) after `seconds`.
 [[nodiscard]] inline std::string progress_text(std::uint64_t done, std::uint64_t total,
@@ -61,4 +61,4 @@ class ProgressBar {
   std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
 };
 
-}  // namespace ch::images
+}  // namespace ch::io

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A Container Device Interface file, from text to values. Every field is checked
+// Floor 6b. A Container Device Interface file, from text to values. Every field is checked
 // for its type before it is used; the first that is wrong is named, with its place in the
 // file, and nothing of that file counts. Fields that are not known are remembered.
 // Source: SPEC.md of cncf-tags/container-device-interface; RFC 8259.
@@ -9,10 +9,11 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "ch/inject/cdi_spec.hpp"
-#include "ch/inject/error.hpp"
+#include "ch/devices/cdi_spec.hpp"
+#include "ch/io/failed.hpp"
+#include "ch/io/text.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::cdi {
 
 /// Larger files are refused: the largest real ones, of nodes with 16 GPUs, have 100 KiB.
 inline constexpr std::size_t largest_spec = std::size_t{4} << 20;
@@ -27,7 +28,7 @@ class Field {
   Field(const Json& json, std::string place) : json_(&json), place_(std::move(place)) {}
 
   [[noreturn]] void refuse(const std::string& why) const {
-    throw InjectError({}, (place_.empty() ? "the file" : place_) + ": " + why);
+    throw io::Failed({}, (place_.empty() ? "the file" : place_) + ": " + why);
   }
   [[nodiscard]] std::optional<Field> find(const char* name) const {
     if (!json_->is_object()) refuse("an object is expected, this is " + type());
@@ -163,12 +164,12 @@ inline void check_version(const Field& field) {
   const auto dot = text.find('.');
   const std::string_view major = std::string_view(text).substr(0, dot);
   if (dot == std::string::npos || (major != "0" && major != "1"))
-    field.refuse("version \"" + printable(text) + "\" is not known here (0.3.0 to 1.x are)");
+    field.refuse("version \"" + io::printable(text) + "\" is not known here (0.3.0 to 1.x are)");
 }
 
 }  // namespace detail
 
-/// A parsed file as a Spec. Throws InjectError, without a path, naming the field at fault.
+/// A parsed file as a Spec. Throws io::Failed, without a path, naming the field at fault.
 [[nodiscard]] inline Spec spec_from_json(const nlohmann::json& json) {
   const detail::Field file(json, "");
   Spec spec;
@@ -190,18 +191,18 @@ inline void check_version(const Field& field) {
   return spec;
 }
 
-/// The text of a JSON file as a Spec. Throws InjectError as above; never anything of the
+/// The text of a JSON file as a Spec. Throws io::Failed as above; never anything of the
 /// parser's, whatever the text.
 [[nodiscard]] inline Spec spec_from_json_text(std::string_view text) {
   detail::Json json;
   try {
     json = detail::Json::parse(text.begin(), text.end());
   } catch (const detail::Json::parse_error& e) {
-    throw InjectError({}, "this is not JSON, from byte " + std::to_string(e.byte) + " on");
+    throw io::Failed({}, "this is not JSON, from byte " + std::to_string(e.byte) + " on");
   } catch (const detail::Json::exception&) {  // a number beyond all range
-    throw InjectError({}, "this is JSON with numbers that nothing can hold");
+    throw io::Failed({}, "this is JSON with numbers that nothing can hold");
   }
   return spec_from_json(json);
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::cdi

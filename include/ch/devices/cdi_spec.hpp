@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. What a Container Device Interface file says, as plain values: the devices of
+// Floor 6b. What a Container Device Interface file says, as plain values: the devices of
 // one kind, such as nvidia.com/gpu, and what a container needs to have each of them.
 // Source: SPEC.md of cncf-tags/container-device-interface, versions 0.3.0 to 1.1.0.
 #pragma once
@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-namespace ch::inject::cdi {
+namespace ch::cdi {
 
 /// A device file. `path` is in the container, `host_path` on the host.
 struct DeviceNode {
@@ -104,4 +104,4 @@ struct DeviceRequest {
   return request;
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::cdi

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. A JSON document of an archive, whose size is its author's choice. nlohmann::json takes
+// Floor 6a. A JSON document of a stranger, whose size is its author's choice. nlohmann::json takes
 // memory to free an array or an object, and where there is none it ends the process; so here it
 // is taken apart without any. That recurses, so the number of levels is bounded.
 // Source: RFC 8259, section 9: "An implementation may set limits on the maximum depth".
@@ -12,9 +12,14 @@
 #include <utility>
 #include <vector>
 
-namespace ch::images {
+namespace ch::io {
 
 using Json = nlohmann::json;
+
+/// As text; every byte that is not UTF-8 is replaced, so that JSON can hold it.
+inline std::string dump_json(const Json& json, int indent = -1) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
 
 class Document {
  public:
@@ -106,4 +111,4 @@ class Document {
   Json json_;
 };
 
-}  // namespace ch::images
+}  // namespace ch::io

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. The hooks that drivers' tools write into Container Device Interface files. They
+// Floor 6b. The hooks that drivers' tools write into Container Device Interface files. They
 // name programs of the host, to be run as root in a half-made container; we run none of
 // them, but know what those of the NVIDIA Container Toolkit are for, and do that.
 // Source: nvidia-cdi-hook(1) of the toolkit, 1.12 (nvidia-ctk hook) to 1.18.
@@ -8,9 +8,9 @@
 
 #include <algorithm>
 
-#include "ch/inject/cdi_parse.hpp"
+#include "ch/devices/cdi_parse.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::cdi {
 
 /// A symbolic link in the container.
 struct Link {
@@ -47,7 +47,7 @@ inline bool is_inner_path(std::string_view path) {
          (std::string("/") + std::string(path) + "/").find("/../") == std::string::npos;
 }
 
-/// "TARGET::PATH". Throws InjectError.
+/// "TARGET::PATH". Throws io::Failed.
 inline Link link_of(const std::string& text) {
   const auto colons = text.find("::");
   Link link{text.substr(0, colons), colons == text.npos ? "" : text.substr(colons + 2)};
@@ -55,7 +55,7 @@ inline Link link_of(const std::string& text) {
                                                 std::string_view::npos;
   if (link.target.empty() || link.target.find('\n') != text.npos || link.target.size() > 4095 ||
       odd_end || !is_inner_path(link.path))
-    throw InjectError({}, "a hook asks for the link \"" + printable(text.substr(0, 200)) +
+    throw io::Failed({}, "a hook asks for the link \"" + io::printable(text.substr(0, 200)) +
                               "\", where TARGET::PATH is expected, PATH from the root and without "
                               "\"..\"");
   return link;
@@ -63,7 +63,7 @@ inline Link link_of(const std::string& text) {
 
 }  // namespace detail
 
-/// Adds what `hook` is for to `work`. Throws InjectError for arguments without sense.
+/// Adds what `hook` is for to `work`. Throws io::Failed for arguments without sense.
 inline void add_hook(const Hook& hook, HookWork& work) {
   constexpr std::string_view known[] = {"create-symlinks",
                                         "update-ldcache",
@@ -83,7 +83,7 @@ inline void add_hook(const Hook& hook, HookWork& work) {
   } else if (what == "update-ldcache" || what == "create-soname-symlinks") {
     for (const std::string& folder : detail::values_of(hook, "--folder")) {
       if (!detail::is_inner_path(folder) || folder.find(':') != folder.npos)
-        throw InjectError({}, "a hook names the folder \"" + printable(folder) +
+        throw io::Failed({}, "a hook names the folder \"" + io::printable(folder) +
                                   "\", where a path from the root is expected");
       work.folders.push_back(folder);
     }
@@ -98,7 +98,7 @@ inline void add_hook(const Hook& hook, HookWork& work) {
   }
   std::string text = hook.name + " " + hook.path;
   for (std::size_t i = 1; i < hook.arguments.size(); ++i) text += " " + hook.arguments[i];
-  work.unknown.push_back(printable(text.substr(0, 200)));
+  work.unknown.push_back(io::printable(text.substr(0, 200)));
 }
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::cdi

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6. All Container Device Interface files of a host, and finding devices in them. A
+// Floor 6b. All Container Device Interface files of a host, and finding devices in them. A
 // later directory has precedence over an earlier one; two files of one directory that
 // describe the same device make that device, and only that, unusable.
 // Source: SPEC.md of cncf-tags/container-device-interface, "Kubernetes and container
@@ -11,10 +11,10 @@
 #include <map>
 #include <memory>
 
-#include "ch/inject/cdi_yaml.hpp"
-#include "ch/inject/descriptor.hpp"
+#include "ch/devices/cdi_yaml.hpp"
+#include "ch/io/directory.hpp"
 
-namespace ch::inject::cdi {
+namespace ch::cdi {
 
 inline const std::vector<std::string> usual_directories = {"/etc/cdi", "/var/run/cdi"};
 
@@ -47,7 +47,7 @@ class Registry {
   }
 
   /// The devices that `request` asks for, in the order of their names: one, or all of the
-  /// kind if it says "all" and none is called that. Throws InjectError.
+  /// kind if it says "all" and none is called that. Throws io::Failed.
   [[nodiscard]] std::vector<Found> find(const DeviceRequest& request) const {
     std::vector<Found> found;
     if (const auto it = devices_.find(request.text()); it != devices_.end()) {
@@ -59,15 +59,16 @@ class Registry {
     if (found.empty()) throw missing(request);
     for (const Found& device : found)
       if (!device.conflict.empty())
-        throw InjectError(device.name(),
-                          "two files of one directory describe this device: " +
-                              printable(device.conflict) + " and " + printable(device.spec->file),
-                          "remove one of them, or what they have in common");
+        throw io::Failed(
+            device.name(),
+            "two files of one directory describe this device: " + io::printable(device.conflict) +
+                " and " + io::printable(device.spec->file),
+            "remove one of them, or what they have in common");
     return found;
   }
 
   /// The error for one who wants whatever there is, where there is nothing.
-  [[nodiscard]] InjectError nothing_described() const {
+  [[nodiscard]] io::Failed nothing_described() const {
     return nothing({}, "no device is described");
   }
 
@@ -79,15 +80,16 @@ class Registry {
 
  private:
   void read_directory(const std::string& directory) {
-    const Descriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const io::Descriptor fd(::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!fd) {
-      if (errno != ENOENT) problems_.push_back(printable(directory) + ": " + errno_text(errno));
+      if (errno != ENOENT)
+        problems_.push_back(io::printable(directory) + ": " + io::errno_text(errno));
       return;
     }
     std::vector<std::string> names;
     try {
-      names = names_in(fd.get(), directory);
-    } catch (const InjectError& e) {
+      names = io::names_in(fd.get(), directory);
+    } catch (const io::Failed& e) {
       problems_.emplace_back(e.what());
     }
     std::sort(names.begin(), names.end());
@@ -100,8 +102,8 @@ class Registry {
         spec->file = file;
         add(*spec, here);
         specs_.push_back(std::move(spec));
-      } catch (const InjectError& e) {
-        problems_.push_back(printable(file) + ": " + e.cause());
+      } catch (const io::Failed& e) {
+        problems_.push_back(io::printable(file) + ": " + e.cause());
       }
     }
     for (auto& [name, device] : here) devices_[name] = device;
@@ -115,35 +117,40 @@ class Registry {
   }
 
   static Spec read_spec(int directory, const std::string& name) {
-    const Descriptor fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!fd) throw InjectError({}, "can't open it (" + errno_text(errno) + ")");
-    if (!S_ISREG(status_of(fd, name).st_mode)) throw InjectError({}, "this is not a regular file");
-    const std::string text = read_all(fd.get(), name, largest_spec);
+    const io::Descriptor fd(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+    if (!fd) throw io::Failed({}, "can't open it (" + io::errno_text(errno) + ")");
+    if (!S_ISREG(io::status_of(fd, name).st_mode))
+      throw io::Failed({}, "this is not a regular file");
+    const std::string text = io::read_all(fd.get(), name, largest_spec);
     return name.ends_with(".json") ? spec_from_json_text(text) : spec_from_yaml_text(text);
   }
 
-  [[nodiscard]] InjectError missing(const DeviceRequest& request) const {
+  [[nodiscard]] io::Failed missing(const DeviceRequest& request) const {
     std::string others;
     for (const auto& [name, device] : devices_)
       if (device.spec->kind == request.kind || others.size() < 200)
         others += (others.empty() ? "" : ", ") + name;
     if (others.empty()) return nothing(request.text(), "no such device is described");
-    return {request.text(),
-            "no such device is described in " + places() + "; there is " + others + problem_list(),
-            "choose one of these (ch-device --list)"};
+    return io::Failed(request.text(),
+                      "no such device is described in " + places() + "; there is " + others +
+                          problem_list(),
+                      "choose one of these")
+        .by(Remedy::choose_device);
   }
 
-  [[nodiscard]] InjectError nothing(std::string subject, const std::string& cause) const {
-    return {std::move(subject), cause + " in " + places() + problem_list(),
-            problems_.empty()
-                ? "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
-                  "--output=/etc/cdi/nvidia.yaml, or say where that is: --cdi-dirs"
-                : "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"};
+  [[nodiscard]] io::Failed nothing(std::string subject, const std::string& cause) const {
+    if (!problems_.empty())
+      return {std::move(subject), cause + " in " + places() + problem_list(),
+              "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"};
+    return io::Failed(std::move(subject), cause + " in " + places(),
+                      "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
+                      "--output=/etc/cdi/nvidia.yaml, or say where that is")
+        .by(Remedy::name_descriptions);
   }
   [[nodiscard]] std::string places() const {
     std::string text;
     for (const std::string& directory : directories_)
-      text += (text.empty() ? "" : ", ") + printable(directory);
+      text += (text.empty() ? "" : ", ") + io::printable(directory);
     return text;
   }
   [[nodiscard]] std::string problem_list() const {
@@ -158,4 +165,4 @@ class Registry {
   std::vector<std::string> problems_;
 };
 
-}  // namespace ch::inject::cdi
+}  // namespace ch::cdi

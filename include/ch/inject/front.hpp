@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6c. The definitions of what inject/interface.hpp declares: an image is locked, what a
+// killed call left is undone, sources become a plan, and that is carried out. Here exceptions
+// become failures.
+#pragma once
+
+#include "ch/inject/device_files.hpp"
+#include "ch/inject/image_lock.hpp"
+#include "ch/inject/inject.hpp"
+#include "ch/inject/interface.hpp"
+
+namespace ch {
+
+namespace injection {
+
+/// What `work` returns; what it throws, as a failure to `attempted` on `image`.
+template <class Work>
+[[nodiscard]] auto outcome_of(const char* attempted, const std::filesystem::path& image,
+                              const Work& work) -> Outcome<decltype(work())> {
+  try {
+    return work();
+  } catch (const io::Failed& e) {
+    return e.failure(attempted, io::printable(image.native()));
+  } catch (const std::bad_alloc&) {
+    return io::out_of_memory().failure(attempted, io::printable(image.native()));
+  } catch (const std::exception& e) {
+    return io::Failed(std::string(), e.what()).failure(attempted, io::printable(image.native()));
+  }
+}
+
+/// The files of a device, with links and warnings.
+[[nodiscard]] inline DeviceFiles files_of_device(const FileSource& source,
+                                                 const InjectOptions& options) {
+  const cdi::Registry registry(options.device_directories.empty() ? cdi::usual_directories
+                                                                  : options.device_directories);
+  const auto resolution = cdi::resolve(registry, requested_devices(registry, source.value()));
+  return device_files(resolution, source.destination());
+}
+
+/// The files of one source that is no device.
+[[nodiscard]] inline std::vector<Request> requests_of(const FileSource& source) {
+  std::vector<std::string> paths;
+  std::string origin;
+  switch (source.kind()) {
+    case FileSource::Kind::command:
+      paths = paths_from_command(source.value());
+      origin = source.value();
+      break;
+    case FileSource::Kind::list:
+      paths = paths_from_file(source.value());
+      origin = source.value();
+      break;
+    case FileSource::Kind::nvidia:
+      paths = paths_from_nvidia();
+      origin = "nvidia-container-cli";
+      break;
+    case FileSource::Kind::cray_cxi:
+      origin = "CH_FROMHOST_OFI_CXI";
+      paths = {path_from_variable(origin.c_str())};
+      break;
+    case FileSource::Kind::cray_gni:
+      origin = "CH_FROMHOST_OFI_GNI";
+      paths = {path_from_variable(origin.c_str())};
+      break;
+    default:
+      paths = {source.value()};
+  }
+  std::vector<Request> requests;
+  requests.reserve(paths.size());
+  for (std::string& path : paths)
+    requests.push_back({std::move(path), source.destination(), origin});
+  return requests;
+}
+
+/// All files of `sources`.
+[[nodiscard]] inline DeviceFiles files_of(const std::vector<FileSource>& sources,
+                                          const InjectOptions& options) {
+  DeviceFiles all;
+  const auto append = [](auto& to, auto&& from) {
+    to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
+  };
+  for (const FileSource& source : sources) {
+    if (source.kind() != FileSource::Kind::device) {
+      append(all.requests, requests_of(source));
+      continue;
+    }
+    DeviceFiles device = files_of_device(source, options);
+    append(all.requests, std::move(device.requests));
+    append(all.links, std::move(device.links));
+    append(all.warnings, std::move(device.warnings));
+  }
+  if (all.requests.empty())
+    throw io::Failed(std::string(), "empty file list",
+                     "see what the file or command lists; it must be a path a line");
+  return all;
+}
+
+/// Notes `plan` in the report and tells of it.
+inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectReport& report) {
+  for (std::string& warning : plan.warnings) report.warnings.push_back(std::move(warning));
+  plan.warnings.clear();
+  report.notes = plan.notes;
+  print(plan, [&report](std::string text) { report.plan.push_back(std::move(text)); });
+  report.has_run_ldconfig = plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
+  if (options.on_plan) options.on_plan(report);
+}
+
+[[nodiscard]] inline InjectReport inject(const std::filesystem::path& image,
+                                         const std::vector<FileSource>& sources,
+                                         const InjectOptions& options) {
+  InjectReport report;
+  const ImageTree tree(image.native());
+  DeviceFiles files = files_of(sources, options);
+  report.warnings = std::move(files.warnings);
+  std::optional<ImageLock> lock;
+  if (options.carry == Carry::out) {
+    lock.emplace(tree, options.stop);
+    report.recovered = Transaction::recover(tree);
+  }
+  const Manifest before = read_manifest(tree);
+  Planner planner(tree, before);
+  for (const Request& request : files.requests) planner.add(request);
+  for (const cdi::Link& link : files.links) planner.add_link(link.path, link.target, "the device");
+  InjectionPlan plan = planner.finish();
+  announce(plan, options, report);
+  if (report.has_run_ldconfig) require_ldconfig(tree, planner.libraries().libc());
+  if (options.carry == Carry::out) inject(tree, before, std::move(plan), options, report);
+  return report;
+}
+
+[[nodiscard]] inline InjectReport take_out(const std::filesystem::path& image,
+                                           const InjectOptions& options) {
+  InjectReport report;
+  const ImageTree tree(image.native());
+  std::optional<ImageLock> lock;
+  if (options.carry == Carry::out) {
+    lock.emplace(tree, options.stop);
+    report.recovered = Transaction::recover(tree);
+  }
+  const Manifest manifest = read_manifest(tree);
+  InjectionPlan plan = plan_removal(tree, manifest);
+  announce(plan, options, report);
+  if (options.carry == Carry::out) remove(tree, manifest, std::move(plan), options, report);
+  return report;
+}
+
+[[nodiscard]] inline std::vector<InjectedFile> injected(const std::filesystem::path& image) {
+  const ImageTree tree(image.native());
+  std::vector<InjectedFile> files;
+  for (const InjectedItem& item : read_manifest(tree).items)
+    files.push_back({io::printable(item.path), io::printable(item.source),
+                     io::printable(item.target), io::printable(item.reason), item.original != 0,
+                     !is_unchanged(tree, item)});
+  return files;
+}
+
+}  // namespace injection
+
+CHARLIE_INJECT_INLINE Outcome<InjectReport> inject(const std::filesystem::path& image,
+                                                   const std::vector<FileSource>& files,
+                                                   const InjectOptions& options) {
+  return injection::outcome_of("inject files into the image", image,
+                               [&] { return injection::inject(image, files, options); });
+}
+
+CHARLIE_INJECT_INLINE Outcome<InjectReport> take_out(const std::filesystem::path& image,
+                                                     const InjectOptions& options) {
+  return injection::outcome_of("take what was injected out of the image", image,
+                               [&] { return injection::take_out(image, options); });
+}
+
+CHARLIE_INJECT_INLINE Outcome<std::vector<InjectedFile>> injected(
+    const std::filesystem::path& image) {
+  return injection::outcome_of("list what was injected into the image", image,
+                               [&] { return injection::injected(image); });
+}
+
+}  // namespace ch

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 6a. The one exception of floor 6. It ends everything from deep inside a reader or a
+// transaction, and carries a Failure: the public functions return that, the tools print it.
+// Source for errno texts: man 3 errno.
+#pragma once
+
+#include <sys/resource.h>
+
+#include <cerrno>
+#include <concepts>
+#include <cstring>
+#include <exception>
+#include <string>
+#include <string_view>
+#include <utility>
+
+#include "ch/hosted/failure.hpp"
+
+namespace ch::io {
+
+/// Why something failed, for callers that act on it.
+enum class Reason : std::uint8_t {
+  system,       // the kernel refused a call
+  refused,      // we will not do this to what is there
+  damaged,      // the input is cut or altered
+  unsupported,  // the input is well-formed, but not what we take
+  hostile,      // the input asks for something no honest one asks for
+  limit,        // larger than allowed
+  interrupted,  // asked to stop
+  usage,        // what was asked for does not go with this input
+};
+
+/// Copyable, as exceptions must be. Says "FILE: member MEMBER: PATH: CAUSE", as far as known.
+class Failed : public std::exception {
+ public:
+  /// Without an errno, it is refused.
+  Failed(std::string path, std::string cause, std::string remedy = {}, int code = 0)
+      : reason_(code == EINTR ? Reason::interrupted
+                : code != 0   ? Reason::system
+                              : Reason::refused) {
+    failure_.code = static_cast<Errno>(code);
+    failure_.path = std::move(path);
+    failure_.cause = std::move(cause);
+    failure_.remedy = std::move(remedy);
+    compose();
+  }
+  Failed(std::same_as<Reason> auto reason, std::string path, std::string cause,
+         std::string remedy = {}, int code = 0)
+      : Failed(std::move(path), std::move(cause), std::move(remedy), code) {
+    reason_ = reason;
+  }
+  /// What a call from above the front has explained already.
+  explicit Failed(Failure failure) : reason_(Reason::system), failure_(std::move(failure)) {
+    compose();
+  }
+
+  [[nodiscard]] const char* what() const noexcept override { return text_.c_str(); }
+  [[nodiscard]] Reason reason() const noexcept { return reason_; }
+  [[nodiscard]] int code() const noexcept { return static_cast<int>(failure_.code); }
+  [[nodiscard]] const std::string& path() const noexcept { return failure_.path; }
+  [[nodiscard]] const std::string& cause() const noexcept { return failure_.cause; }
+  [[nodiscard]] const std::string& remedy() const noexcept { return failure_.remedy; }
+  [[nodiscard]] Remedy kind() const noexcept { return failure_.kind; }
+  [[nodiscard]] const std::string& member() const noexcept { return member_; }
+
+  /// Its remedy is one that a front end may have an option for.
+  [[nodiscard]] Failed by(Remedy kind) && {
+    failure_.kind = kind;
+    return std::move(*this);
+  }
+  /// Names the file, if nobody did yet.
+  void in_file(std::string_view name) {
+    if (file_.empty()) file_ = name;
+    compose();
+  }
+  /// Names the member of the file, if nobody did yet.
+  void in_member(std::string_view name) {
+    if (member_.empty()) member_ = name;
+    compose();
+  }
+  /// For a public function to return: "can't ATTEMPTED PATH", and this as the cause.
+  [[nodiscard]] Failure failure(std::string attempted, std::string path) const {
+    Failure told = failure_;
+    told.attempted = std::move(attempted);
+    told.cause = text_;
+    told.path = std::move(path);
+    return told;
+  }
+
+ private:
+  void compose() {
+    text_.clear();
+    if (!file_.empty()) text_ += file_ + ": ";
+    if (!member_.empty() && member_ != path()) text_ += "member " + member_ + ": ";
+    if (!path().empty() && path() != file_) text_ += path() + ": ";
+    text_ += cause();
+  }
+
+  Reason reason_;
+  Failure failure_;
+  std::string file_, member_, text_;
+};
+
+[[nodiscard]] inline std::string errno_text(int code) {
+  char buffer[128];
+  return ::strerror_r(code, buffer, sizeof buffer);
+}
+
+/// What a person can do about `code`, or nothing.
+[[nodiscard]] inline std::string remedy_for(int code) {
+  switch (code) {
+    case ENOSPC:
+      return "free some space or inodes there (df, df -i), or use another file system";
+    case EDQUOT:
+      return "your quota there is used up (quota -s); free some of it, or use another file system";
+    case EFBIG:
+      return "raise the limit on the size of files: ulimit -f unlimited";
+    case EROFS:
+      return "use a file system that can be written; an image can be copied there";
+    case EACCES:
+    case EPERM:
+      return "use files that you may read, and a directory that you may write";
+    case EMFILE:
+    case ENFILE:
+      return "allow more open files (ulimit -n 64), or close those that are inherited";
+    case ENOMEM:
+      return "raise the limit on memory (ulimit -v, or that of the batch job), or use a machine "
+             "with more";
+    case EXDEV:
+      return "another file system is mounted inside there; unmount it first";
+    default:
+      return {};
+  }
+}
+
+/// What std::bad_alloc means to a person. Source: man 2 getrlimit, RLIMIT_AS.
+[[nodiscard]] inline Failed out_of_memory() {
+  std::string cause = "out of memory";
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
+    cause += ": ulimit -v allows " + std::to_string(limit.rlim_cur / 1024) + " KiB";
+  return {std::string(), std::move(cause), remedy_for(ENOMEM), ENOMEM};
+}
+
+[[nodiscard]] inline Failed interrupted() {
+  return {Reason::interrupted, std::string(), "interrupted", {}, EINTR};
+}
+
+/// Throws what errno says about an attempt ("make directory") on `path`.
+[[noreturn]] inline void throw_errno(std::string_view attempt, std::string_view path,
+                                     int code = errno) {
+  std::string cause = "can't ";
+  cause.append(attempt).append(": ").append(errno_text(code));
+  throw Failed(Reason::system, std::string(path), std::move(cause), remedy_for(code), code);
+}
+
+}  // namespace ch::io
