@@ -76,10 +76,10 @@ struct CopyOrders {
     unsigned first = 3;
     for (const int fd : *orders.only) {
       const auto number = static_cast<unsigned>(fd);
-      if (number > first) (void)close_between(k, first, number - 1, 0);
+      if (number > first) CHARLIE_TRY(close_between(k, first, number - 1, 0));
       first = std::max(first, number + 1);
     }
-    (void)close_between(k, first, ~0U, 0);
+    CHARLIE_TRY(close_between(k, first, ~0U, 0));
   }
   CHARLIE_TRY(enter_copy(k, plan, orders));
   // A directory of the host would be the way back to it.

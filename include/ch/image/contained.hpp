@@ -23,22 +23,24 @@ namespace ch::images {
 
 namespace detail {
 
-/// An InputWatch that parent and child share.
-class SharedWatch {
+/// An object that this process shares with copies of it.
+template <class T>
+class Shared {
  public:
-  SharedWatch() {
-    void* memory = ::mmap(nullptr, sizeof(InputWatch), PROT_READ | PROT_WRITE,
-                          MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  /// Throws what man 2 mmap says.
+  Shared() {
+    void* memory =
+        ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     if (memory == MAP_FAILED) io::throw_errno("get memory", "");
-    watch_ = ::new (memory) InputWatch();
+    object_ = ::new (memory) T();
   }
-  ~SharedWatch() { ::munmap(watch_, sizeof(InputWatch)); }
-  SharedWatch(const SharedWatch&) = delete;
-  SharedWatch& operator=(const SharedWatch&) = delete;
-  [[nodiscard]] InputWatch& get() noexcept { return *watch_; }
+  ~Shared() { ::munmap(object_, sizeof(T)); }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+  [[nodiscard]] T& get() noexcept { return *object_; }
 
  private:
-  InputWatch* watch_;
+  T* object_;
 };
 
 inline void send_all(int fd, std::string_view text) noexcept {
@@ -217,7 +219,7 @@ template <class OnWait>
 Extracted extract_contained(const Input& input, int tree, const UnpackOptions& options,
                             OnWait&& on_wait) {
   if (!has_one_thread()) return {{}, "this process has other threads"};
-  SharedWatch shared;
+  Shared<InputWatch> shared;
   InputWatch& watch = shared.get();
   Outcome<Called<void>> called = start_extraction(input, tree, options, watch);
   if (!called) return not_called(called.error());

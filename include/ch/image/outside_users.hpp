@@ -54,9 +54,32 @@ class OutsideUsers {
     return users;
   }
 
-  /// Outside: answers one question. False when nobody can ask any more, or be answered. Throws
-  /// what users_of() does.
-  bool answer() const {
+  /// Outside: answers one question; one that it can't, it answers by hanging up.
+  void answer() {
+    try {
+      if (tell_users()) return;
+    } catch (const std::exception&) {
+    }
+    outside_.reset();
+  }
+
+ private:
+  /// A message of one byte that can carry a descriptor.
+  struct Message {
+    Message() {
+      header.msg_iov = &part;
+      header.msg_iovlen = 1;
+      header.msg_control = control;
+      header.msg_controllen = sizeof control;
+    }
+    char byte = 'x';
+    iovec part{&byte, 1};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr header{};
+  };
+
+  /// False when nobody can ask any more, or be told. Throws what users_of() does.
+  [[nodiscard]] bool tell_users() const {
     Message message;
     const ssize_t n = ::recvmsg(outside_.get(), &message.header, MSG_CMSG_CLOEXEC);
     if (n < 0 && errno == EINTR) return true;
@@ -77,21 +100,6 @@ class OutsideUsers {
     }
     return true;
   }
-
- private:
-  /// A message of one byte that can carry a descriptor.
-  struct Message {
-    Message() {
-      header.msg_iov = &part;
-      header.msg_iovlen = 1;
-      header.msg_control = control;
-      header.msg_controllen = sizeof control;
-    }
-    char byte = 'x';
-    iovec part{&byte, 1};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    msghdr header{};
-  };
 
   void ask(int fd) const {
     Message message;

@@ -31,21 +31,16 @@ namespace ch::images::detail {
   return report;
 }
 
-/// Set by SIGTERM in the copy of this process that unpacks.
-inline std::atomic<bool> stop_in_copy{false};
-
 /// The called function. `unpack(options, users)` does the work.
 template <class Unpack>
 std::string unpack_in_copy(const UnpackOptions& options, const OutsideUsers& outside,
                            const Unpack& unpack) {
   struct sigaction action {};
-  action.sa_handler = [](int) { stop_in_copy = true; };  // interrupts reading, too
+  action.sa_handler = [](int) {};  // interrupts reading
   (void)::sigaction(SIGTERM, &action, nullptr);
-  UnpackOptions inside = options;
-  inside.stop = &stop_in_copy;
   try {
     return io::dump_json(
-        whole_report(unpack(inside, UsersOf([&](int image) { return outside.of(image); }))));
+        whole_report(unpack(options, UsersOf([&](int image) { return outside.of(image); }))));
   } catch (const io::Failed& e) {
     return io::dump_json({{"error", to_json(e)}});
   } catch (const std::bad_alloc&) {
@@ -63,6 +58,21 @@ std::string unpack_in_copy(const UnpackOptions& options, const OutsideUsers& out
       .by(failure.kind);
 }
 
+/// Answers the questions of `called` until its end, and passes on options.stop.
+inline void serve_until_end(Called<std::string>& called, OutsideUsers& outside,
+                            const UnpackOptions& options, std::atomic<bool>& stop) {
+  for (int tenths = 0;;) {
+    pollfd ready[] = {{called.result_fd(), POLLIN, 0}, {outside.outside(), POLLIN, 0}};
+    const int events = ::poll(ready, 2, 100);
+    if (events > 0 && ready[1].revents != 0) outside.answer();
+    if (called.wait_for({})) return;
+    if (options.stop == nullptr || !options.stop->load()) continue;
+    stop = true;
+    // It may be about to read, so once will not always do.
+    if (events == 0 && tenths++ % 10 == 0) called.kill(SIGTERM);
+  }
+}
+
 /// Calls `unpack(options, users)` with the ids that the archive's owners are made of. Throws
 /// io::Failed: refused where nobody gave such ids, or this process has other threads.
 template <class Unpack>
@@ -71,24 +81,20 @@ UnpackReport with_owners(const Input& input, const UnpackOptions& options, const
     throw io::Failed(io::Reason::refused, {},
                      "a process with other threads can't keep the owners of files",
                      "unpack before threads are started, or let all files be yours");
-  const OutsideUsers outside;
+  OutsideUsers outside;
   CallOptions how;
   how.descriptors = descriptors_of(input);
   how.descriptors->push_back(outside.inside());
+  Shared<std::atomic<bool>> stop;
+  UnpackOptions inside = options;
+  inside.stop = &stop.get();
   auto called = spawn_call(
       compose(NamespaceSet<ns::user>{}, subordinate_ids()),
-      [&] { return unpack_in_copy(options, outside, unpack); }, how);
+      [&] { return unpack_in_copy(inside, outside, unpack); }, how);
   if (!called) throw_no_owners(called.error());
-  bool stopped = false;
-  for (;;) {
-    pollfd ready[] = {{called->result_fd(), POLLIN, 0}, {outside.outside(), POLLIN, 0}};
-    const bool asked = ::poll(ready, 2, 100) > 0 && (ready[1].revents & POLLIN) != 0;
-    if (asked) (void)outside.answer();
-    if (called->wait_for({})) break;
-    if (options.stop != nullptr && options.stop->load() && !std::exchange(stopped, true))
-      called->kill(SIGTERM);
-  }
+  serve_until_end(*called, outside, options, stop.get());
   const Outcome<std::string> told = called->get();
+  if (!told && stop.get()) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
   if (!told && told.error().part == FailedPart::container) throw_no_owners(told.error());
   if (!told)
     throw io::Failed(io::Reason::system, {}, "the process that unpacks: " + told.error().cause);
