@@ -14,7 +14,7 @@ int launch_in(const char* const* argv, ch::Arena& arena) noexcept {
   const ch::Program program{argv[0], argv, argv, "/bin"};
   if (const auto ended = ch::run(k, container, program, arena)) return ended->code;
   if (const auto plan = container.plan(ch::probe(k), program, arena))
-    return ch::execute(k, *plan) ? 0 : 1;
+    return ch::execute(k, *plan, arena) ? 0 : 1;
   return ch::enter(k, container, arena) ? 0 : 1;
 }
 
