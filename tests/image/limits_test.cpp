@@ -103,7 +103,7 @@ TEST_CASE(
 TEST_CASE("removing a tree holds few descriptors and follows nobody who moves its directories",
           "[image][tool]") {
   const TempDir dir;
-  const ch::images::Descriptor at(open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const ch::io::Descriptor at(open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   make_deep(dir / "deep", 3000, 0);
   for (int i = 0; i < 3000; ++i)
     fs::create_directories(dir / ("deep/wide" + std::to_string(i) + "/x"));

@@ -135,8 +135,8 @@ inline const std::vector<std::string>& all_filters() {
 }
 
 /// A nameless file with these bytes.
-inline ch::images::Descriptor memory_file(const std::string& bytes) {
-  ch::images::Descriptor fd(memfd_create("test", MFD_CLOEXEC));
+inline ch::io::Descriptor memory_file(const std::string& bytes) {
+  ch::io::Descriptor fd(memfd_create("test", MFD_CLOEXEC));
   REQUIRE(fd);
   ch::images::write_all(fd.get(), bytes.data(), bytes.size(), 0, "memory file");
   return fd;
