@@ -147,7 +147,7 @@ class Worker {
     if (point.loses_content && point.call.number == SYS_close && found.traced.hit &&
         judged.verdict == Verdict::unaffected)
       judged.wrong += "  said to be done, though the end of writing a file has failed\n";
-    if (judged.wrong.empty()) judged.wrong = recovery_problem(scenario_, before_, good_);
+    if (judged.wrong.empty()) judged.wrong = recovery_problem(scenario_, before_, good_, found);
     if (!judged.wrong.empty())
       say(name_of(point.call) + ", " + faults::name_of(point.fault), judged.wrong, &found);
   }

@@ -172,13 +172,17 @@ inline bool is_warned_of(const std::string& text, const std::string& path) {
   return false;
 }
 
+/// ch-run's status where the container stood, and so what was made for it stays as for any run.
+inline constexpr int command_failed = 49;
+
 /// What a run left, but for what it warns that it has left besides `wanted`.
 inline State without_warned(const Scenario& s, const State& wanted, const Outcome& found) {
   State state = found.state;
   if (!s.may_stay.empty())
     std::erase_if(state, [&](const auto& item) {
       return item.first.starts_with(s.may_stay + '/') && !wanted.contains(item.first) &&
-             is_warned_of(found.err[0], item.first.substr(s.may_stay.size()));
+             (found.statuses[0] == command_failed ||
+              is_warned_of(found.err[0], item.first.substr(s.may_stay.size())));
     });
   return state;
 }
@@ -238,8 +242,10 @@ inline Judged judge(const Scenario& s, const State& before, const Outcome& good,
   return judged;
 }
 
-/// Whether the next run, that nothing disturbs, does it all; and whether it can be undone.
-inline std::string recovery_problem(const Scenario& s, const State& before, const Outcome& good) {
+/// Whether the next run, that nothing disturbs, does it all after `found`; and whether it can be
+/// undone.
+inline std::string recovery_problem(const Scenario& s, const State& before, const Outcome& good,
+                                    const Outcome& found) {
   const Outcome next = perform(s, unwatched());
   std::string wrong;
   for (std::size_t i = 0; i < s.commands.size(); ++i) {
@@ -250,7 +256,11 @@ inline std::string recovery_problem(const Scenario& s, const State& before, cons
   }
   if (next.state != good.state)
     wrong += "  after the next run:\n" + difference(good.state, next.state);
-  for (const auto& name : next.leftovers) wrong += "  the next run leaves " + name + '\n';
+  for (const auto& name : next.leftovers) {
+    // An image that may be in use is kept by that name for good, and the user told.
+    const bool kept = name.ends_with(".old") && found.err[0].find(name) != std::string::npos;
+    if (!kept) wrong += "  the next run leaves " + name + '\n';
+  }
   if (s.undo.empty()) return wrong;
   const Outcome undone = run_commands({s.undo}, s.environment, unwatched());
   if (undone.statuses[0] != 0) wrong += "  can't be undone: " + undone.err[0];

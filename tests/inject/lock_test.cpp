@@ -158,13 +158,13 @@ TEST_CASE("an image that is replaced while its lock is waited for is left alone"
   const FromHost f;
   const int fd = locked(f.image);
   const fs::path was = f.image.string() + ".was";
+  const auto at_first = test::everything(f.image, true);
   std::thread other([&] {
     std::this_thread::sleep_for(std::chrono::milliseconds(1000));
     fs::rename(f.image, was);
     fs::copy(was, f.image, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     close(fd);
   });
-  const auto at_first = test::everything(f.image, true);
   const Ran ran = f({"-p", inject_fixture("bin/charlie_ask")});
   other.join();
   CAPTURE(ran.err);
