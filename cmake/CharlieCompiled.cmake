@@ -26,14 +26,14 @@ endfunction()
 
 function(charlie_add_compiled part)
   string(TOUPPER ${part} name)
-  add_library(charlie_${part}_objects OBJECT ${PROJECT_SOURCE_DIR}/src/${part}.cpp)
-  set_target_properties(charlie_${part}_objects PROPERTIES
+  add_library(charlie_${part}_compiled OBJECT ${PROJECT_SOURCE_DIR}/src/${part}.cpp)
+  set_target_properties(charlie_${part}_compiled PROPERTIES
     POSITION_INDEPENDENT_CODE ON CXX_VISIBILITY_PRESET hidden VISIBILITY_INLINES_HIDDEN ON)
-  target_compile_definitions(charlie_${part}_objects PRIVATE CHARLIE_${name}_COMPILED)
-  target_link_libraries(charlie_${part}_objects PRIVATE charlie_${part}_headers charlie_flags)
+  target_compile_definitions(charlie_${part}_compiled PRIVATE CHARLIE_${name}_COMPILED)
+  target_link_libraries(charlie_${part}_compiled PRIVATE charlie_${part}_headers charlie_flags)
 
-  add_library(charlie_${part} STATIC $<TARGET_OBJECTS:charlie_${part}_objects>)
-  add_library(charlie_${part}_shared SHARED $<TARGET_OBJECTS:charlie_${part}_objects>)
+  add_library(charlie_${part} STATIC $<TARGET_OBJECTS:charlie_${part}_compiled>)
+  add_library(charlie_${part}_shared SHARED $<TARGET_OBJECTS:charlie_${part}_compiled>)
   foreach(library IN ITEMS charlie_${part} charlie_${part}_shared)
     target_link_libraries(${library}
       PRIVATE $<BUILD_INTERFACE:charlie_flags> ${charlie_${part}_libraries} INTERFACE charlie_core)
