@@ -9,7 +9,6 @@
 #include "tests/inject/cdi_specs.hpp"
 #include "tests/support/files.hpp"
 
-using namespace ch::injection;
 using namespace ch::cdi;
 using test::TempDir;
 using test::write_file;

@@ -26,6 +26,7 @@ struct Fault {
   bool lasts = false;                  // the calls after it fail, too, as on a full disk
   std::function<void()> meddle{};      // instead of all that: done while the call waits
   std::function<void()> in_child{};    // before the tool is executed
+  bool own = false;                    // count only in the process of the tool itself
 };
 
 struct Faulty {
@@ -54,7 +55,10 @@ inline Faulty run_with_fault(const std::vector<std::string>& argv, const Fault& 
   tracing.patience = std::chrono::minutes(2);
   if (fault.in_programs)
     tracing.programs.insert(tracing.programs.end(), {"ldconfig", "ldconfig.real"});
+  pid_t tool = 0;
   tracing.at_call = [&](const Call& call) {
+    if (tool == 0) tool = call.pid;
+    if (fault.own && call.pid != tool) return Interference{};
     counting = counting || call.number == fault.from;
     if (!counting || !fault.concerns(call.number)) return Interference{};
     const int at = result.calls++;
