@@ -17,7 +17,9 @@ function(charlie_freestanding_flags target)
   target_compile_options(${target} PRIVATE
     -Oz -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-stack-protector
     -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-pie -ffunction-sections
-    -fdata-sections -U_FORTIFY_SOURCE
+    -fdata-sections -U_FORTIFY_SOURCE -fno-jump-tables
+    # Short loops are smaller than calls of memset.
+    $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>
     $<$<CXX_COMPILER_ID:Clang>:-fno-builtin-bcmp>  # which memcmp would become
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection=none>)
 endfunction()
@@ -54,13 +56,12 @@ function(charlie_add_freestanding_tool name)
     -nostdlib -static $<$<CXX_COMPILER_ID:GNU>:-no-pie>
     LINKER:--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro
     $<$<CONFIG:Release>:LINKER:--strip-all>)
-  # By itself, since memcpy's own loop must not be compiled into a call of memcpy.
+  # By itself, since memcpy's own loop must not be compiled into a call of memcpy: -fno-builtin.
   if(NOT TARGET charlie_start)
     add_library(charlie_start OBJECT ${charlie_freestanding_dir}/start.cpp)
     target_link_libraries(charlie_start PRIVATE charlie_core charlie_warnings)
     charlie_freestanding_flags(charlie_start)
-    target_compile_options(charlie_start PRIVATE ${charlie_return_flags} -fno-builtin
-      $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>)
+    target_compile_options(charlie_start PRIVATE ${charlie_return_flags} -fno-builtin)
   endif()
   target_sources(${name} PRIVATE $<TARGET_OBJECTS:charlie_start>)
 endfunction()

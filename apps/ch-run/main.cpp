@@ -123,6 +123,10 @@ bool called_as(const char* word, std::string_view name) noexcept {
 
 }  // namespace
 
+// The one function that the start has to find, where the compiler takes this file for all there is.
+#if defined(__GNUC__) && !defined(__clang__)
+[[gnu::externally_visible]]
+#endif
 int ch_main(int argc, char** argv, char** envp);
 int ch_main(int argc, char** argv, char** envp) {
   const bool checks = argc > 0 && called_as(argv[0], "ch-checkns");

@@ -58,7 +58,12 @@ void add_words(std::vector<std::string>& words, const Map& map) {
     words.push_back(std::to_string(range.count));
   };
   add(map.range);
-  for (const auto& range : map.more) add(range);
+  std::string_view rest(map.more);
+  while (!rest.empty()) {
+    const std::string_view word = head(rest, rest.find_first_of(" ,"));
+    if (!word.empty()) words.emplace_back(word);
+    rest = tail(rest, word.size() + 1);
+  }
 }
 
 /// Starts a program of the host and waits for it.

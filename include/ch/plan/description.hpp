@@ -23,12 +23,6 @@ struct Content {
   friend constexpr bool operator==(Content, Content) noexcept = default;
 };
 
-/// How many ids there are, beyond the one that has been named.
-struct Count {
-  std::uint32_t ids = 0;
-  friend constexpr bool operator==(Count, Count) noexcept = default;
-};
-
 struct Nanoseconds {
   std::uint64_t count = 0;
   friend constexpr bool operator==(Nanoseconds, Nanoseconds) noexcept = default;
@@ -60,12 +54,10 @@ struct List {
 };
 using Numbers = List<int>;
 using Instructions = List<kernel::BpfInstruction>;
-using MoreIds = List<IdLine>;
 
 /// What a field holds: a kind for each way to show one.
-using FieldValue =
-    std::variant<std::string_view, Content, std::uint64_t, Count, Nanoseconds, NamespaceFlags,
-                 Access, IfMissing, Words, Numbers, Instructions, MoreIds>;
+using FieldValue = std::variant<std::string_view, Content, std::uint64_t, Nanoseconds,
+                                NamespaceFlags, Access, IfMissing, Words, Numbers, Instructions>;
 
 /// Whom a field means something to. A descriptor's number is not shown to others, nor compared
 /// with theirs.
@@ -137,25 +129,35 @@ namespace step {
 [[nodiscard]] constexpr Description describe(const DenySetgroups&) noexcept {
   return {"deny-setgroups", "deny setgroups", {}};
 }
+/// `sentences`: of one id, of a range, of more than one range.
 template <class Map>
-[[nodiscard]] constexpr Description describe_map(const char* name, const char* sentence,
+[[nodiscard]] constexpr Description describe_map(const char* name, const char* const* sentences,
                                                  const Map& map) noexcept {
   const auto& [range, more, writer] = map;
   const auto& [inside, outside, count] = range;
-  Description description{name,
-                          sentence,
-                          {{"inside", static_cast<std::uint64_t>(inside)},
-                           {"outside", static_cast<std::uint64_t>(outside)},
-                           {"count", Count{count}},
-                           {"writer", static_cast<std::uint64_t>(writer), Audience::this_process}}};
-  if (!more.empty()) description.fields[description.size++] = {"more", MoreIds{more}};
-  return description;
+  return {name,
+          sentences[!more.empty() ? 2
+                    : count != 1  ? 1
+                                  : 0],
+          {{"inside", static_cast<std::uint64_t>(inside)},
+           {"outside", static_cast<std::uint64_t>(outside)},
+           {"count", std::uint64_t{count}},
+           {"more", more.view()},
+           {"writer", static_cast<std::uint64_t>(writer), Audience::this_process}}};
 }
 [[nodiscard]] constexpr Description describe(const MapUsers& s) noexcept {
-  return describe_map("map-users", "map uid {inside} inside to {outside} outside{count}{more}", s);
+  constexpr const char* sentences[] = {
+      "map uid {inside} inside to {outside} outside",
+      "map uids (inside outside count): {inside} {outside} {count}",
+      "map uids (inside outside count): {inside} {outside} {count}, {more}"};
+  return describe_map("map-users", sentences, s);
 }
 [[nodiscard]] constexpr Description describe(const MapGroups& s) noexcept {
-  return describe_map("map-groups", "map gid {inside} inside to {outside} outside{count}{more}", s);
+  constexpr const char* sentences[] = {
+      "map gid {inside} inside to {outside} outside",
+      "map gids (inside outside count): {inside} {outside} {count}",
+      "map gids (inside outside count): {inside} {outside} {count}, {more}"};
+  return describe_map("map-groups", sentences, s);
 }
 [[nodiscard]] constexpr Description describe(const MakePrivate&) noexcept {
   return {"make-private", "cut all mounts off from the host's", {}};

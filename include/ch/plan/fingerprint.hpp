@@ -38,7 +38,6 @@ struct MixValue {
   }
   constexpr void operator()(Content content) const noexcept { (*this)(content.bytes); }
   constexpr void operator()(std::uint64_t number) const noexcept { mix(hash, number); }
-  constexpr void operator()(Count count) const noexcept { mix(hash, std::uint64_t{count.ids}); }
   constexpr void operator()(Nanoseconds time) const noexcept { mix(hash, time.count); }
   constexpr void operator()(NamespaceFlags flags) const noexcept {
     mix(hash, static_cast<std::uint64_t>(flags));
@@ -55,11 +54,6 @@ struct MixValue {
   }
   constexpr void operator()(Numbers numbers) const noexcept {
     for (const int number : numbers.all) mix(hash, static_cast<std::uint64_t>(number));
-  }
-  constexpr void operator()(MoreIds ids) const noexcept {
-    for (const IdLine& line : ids.all)
-      for (const std::uint32_t number : {line.inside, line.outside, line.count})
-        mix(hash, std::uint64_t{number});
   }
   constexpr void operator()(Instructions program) const noexcept {
     for (const kernel::BpfInstruction& i : program.all)

@@ -69,15 +69,15 @@ struct DenySetgroups {};
 
 /// The lines of uid_map and of gid_map: what ids we have inside. Written once, ever. More than one
 /// id has to be written by a process outside, with privilege (newuidmap); `writer` is a socket to
-/// whoever has that done.
+/// whoever has that done. `more`: the ranges after the first, "INSIDE OUTSIDE COUNT, ...".
 struct MapUsers {
   IdRange<Uid> range{};
-  std::span<const IdLine> more{};
+  ZString more{};
   Fd writer = Fd::none;
 };
 struct MapGroups {
   IdRange<Gid> range{};
-  std::span<const IdLine> more{};
+  ZString more{};
   Fd writer = Fd::none;
 };
 

@@ -82,7 +82,6 @@ struct JsonValue {
   void operator()(std::string_view text) const { json.string(text); }
   void operator()(Content content) const { json.string(content.bytes); }
   void operator()(std::uint64_t number) const { json.number(number); }
-  void operator()(Count count) const { json.number(count.ids); }
   void operator()(Nanoseconds time) const { json.number(time.count / 1'000'000); }
   void operator()(Access a) const {
     json.string(a == Access::read_only ? "read-only" : "read-write");
@@ -97,19 +96,6 @@ struct JsonValue {
     for (std::size_t i = 0; i < numbers.all.size(); ++i) {
       if (i > 0) json.raw(", ");
       json.number(static_cast<std::uint64_t>(numbers.all[i]));
-    }
-    json.raw("]");
-  }
-  void operator()(MoreIds ids) const {  // lines as in uid_map
-    json.raw("[");
-    for (std::size_t i = 0; i < ids.all.size(); ++i) {
-      json.raw(i > 0 ? ", [" : "[");
-      json.number(ids.all[i].inside);
-      json.raw(", ");
-      json.number(ids.all[i].outside);
-      json.raw(", ");
-      json.number(ids.all[i].count);
-      json.raw("]");
     }
     json.raw("]");
   }

@@ -29,9 +29,6 @@ struct ValueText {
   void operator()(std::string_view text) const noexcept { out << text; }
   void operator()(Content content) const noexcept { out << std::uint64_t{content.bytes.size()}; }
   void operator()(std::uint64_t number) const noexcept { out << number; }
-  void operator()(Count count) const noexcept {
-    if (count.ids != 1) out << ", and " << count.ids - 1 << " more";
-  }
   void operator()(Nanoseconds time) const noexcept { out << time.count / 1'000'000 << " ms"; }
   void operator()(NamespaceFlags flags) const noexcept { write_namespaces(out, flags); }
   void operator()(Access access) const noexcept {
@@ -48,12 +45,6 @@ struct ValueText {
     for (const int number : numbers.all) {
       out << (first ? " except " : ", ") << number;
       first = false;
-    }
-  }
-  void operator()(MoreIds ids) const noexcept {
-    for (const IdLine& line : ids.all) {
-      out << "; " << line.inside << " inside to " << line.outside << " outside";
-      (*this)(Count{line.count});
     }
   }
   void operator()(Instructions program) const noexcept { out << std::uint64_t{program.all.size()}; }

@@ -29,9 +29,6 @@ struct IdRange {
   friend constexpr bool operator==(const IdRange&, const IdRange&) noexcept = default;
 };
 
-/// The same with plain numbers, where users and groups are treated alike.
-using IdLine = IdRange<std::uint32_t>;
-
 /// A set of namespace kinds, as the CLONE_NEW* bits of clone(2).
 enum class NamespaceFlags : std::uint64_t { none = 0 };
 constexpr NamespaceFlags operator|(NamespaceFlags a, NamespaceFlags b) noexcept {

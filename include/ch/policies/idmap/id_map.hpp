@@ -95,18 +95,22 @@ struct MappedIds {
   }
   void contribute(PlanBuilder& b, const HostFacts& f) const noexcept {
     if (users.empty() || groups.empty()) return detail::map_one(b, f, uid(f), gid(f));
-    b.add(step::MapUsers{users[0], lines(b, users.subspan(1))});
-    b.add(step::MapGroups{groups[0], lines(b, groups.subspan(1))});
+    b.add(step::MapUsers{users[0], text(b, users.subspan(1))});
+    b.add(step::MapGroups{groups[0], text(b, groups.subspan(1))});
   }
 
  private:
   template <class Id>
-  static std::span<const IdLine> lines(PlanBuilder& b, std::span<const IdRange<Id>> all) noexcept {
-    const std::span<IdLine> copy = b.memory<IdLine>(all.size());
-    for (std::size_t i = 0; i < copy.size(); ++i)
-      copy[i] = {static_cast<std::uint32_t>(all[i].inside),
-                 static_cast<std::uint32_t>(all[i].outside), all[i].count};
-    return copy;
+  static ZString text(PlanBuilder& b, std::span<const IdRange<Id>> all) noexcept {
+    constexpr std::size_t longest = sizeof "4294967295 4294967295 4294967295, ";
+    const std::span<char> memory = b.memory<char>(all.size() * longest + 1);
+    if (memory.empty()) return {};
+    TextWriter out(memory.data(), memory.size());
+    for (std::size_t i = 0; i < all.size(); ++i)
+      out << (i > 0 ? ", " : "") << static_cast<std::uint32_t>(all[i].inside) << ' '
+          << static_cast<std::uint32_t>(all[i].outside) << ' ' << all[i].count;
+    memory[out.view().size()] = '\0';
+    return memory.data();
   }
 };
 
