@@ -11,6 +11,7 @@ macro(charlie_find_inject_dependencies missing)
   find_package(nlohmann_json CONFIG QUIET)
   find_package(yaml-cpp CONFIG QUIET)
   find_package(Threads QUIET)
+  find_package(Boost QUIET)  # Boost.Hana, of the hosted front
   # The target has a namespace since yaml-cpp 0.8.
   if(TARGET yaml-cpp AND NOT TARGET yaml-cpp::yaml-cpp)
     add_library(yaml-cpp::yaml-cpp INTERFACE IMPORTED)
@@ -18,7 +19,7 @@ macro(charlie_find_inject_dependencies missing)
   endif()
   set(${missing} "")
   set(charlie_inject_libraries LibElf::LibElf range-v3::range-v3 nlohmann_json::nlohmann_json
-    yaml-cpp::yaml-cpp Threads::Threads)
+    yaml-cpp::yaml-cpp Threads::Threads Boost::headers)
   foreach(charlie_library IN LISTS charlie_inject_libraries)
     if(NOT TARGET ${charlie_library})
       string(REGEX REPLACE "::.*" "" charlie_library "${charlie_library}")

@@ -117,24 +117,13 @@ std::string keep_cache(const Options& o, const cdi::LoaderCache& cache, Unfinish
   return whole ? whole.get() : o.cache_file;
 }
 
-/// What we have inherited, or made to be inherited: a shell's <(...) is such a file.
-std::vector<int> inherited_descriptors() {
-  std::vector<int> all;
-  std::error_code none;  // without /proc there is none to keep
-  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd", none)) {
-    const int fd = std::atoi(entry.path().filename().c_str());
-    const int flags = fd > 2 ? ::fcntl(fd, F_GETFD) : -1;
-    if (flags != -1 && (flags & FD_CLOEXEC) == 0) all.push_back(fd);
-  }
-  return all;
-}
-
 /// Becomes ch-run: the same command line, and the devices.
 [[noreturn]] void become_ch_run(const Options& o, const std::string& text) {
   std::vector<std::string> words(o.command_line.begin(), o.command_line.end());
   words.insert(words.begin() + 1, "--device-file=" + in_memory("devices", text));
   words[0] = o.run;
-  const ch::Failure failure = ch::exec(ch::host, words, {.descriptors = inherited_descriptors()});
+  const ch::Failure failure =
+      ch::exec(ch::host, words, {.descriptors = io::inherited_descriptors()});
   io::throw_errno("start", o.run, static_cast<int>(failure.code));
 }
 

@@ -104,7 +104,10 @@ struct Container {
   [[nodiscard]] Result<Plan> plan(const HostFacts& facts, const Program& program,
                                   Arena& arena) const noexcept {
     PlanBuilder builder = describe(facts, arena);
-    if (!program.filter.empty()) builder.add(step::InstallFilter{program.filter});
+    if (!program.filter.empty()) {
+      if constexpr (starts_on_host) builder.add(step::ForbidNewPrivileges{});
+      builder.add(step::InstallFilter{program.filter});
+    }
     for (const step::Redirect& stream : program.streams) builder.add(stream);
     builder.add(step::CloseDescriptors{detail::ascending(builder, program.keep_descriptors)});
     builder.add(step::Execute{program.name, program.argv, program.envp, program.search_path});

@@ -127,13 +127,21 @@ inline constexpr std::size_t child_stack_size = 96 * 1024;
   return joins != nullptr && takes_child(joins->flags);
 }
 
+/// Does only a child come to the namespaces of `plan`?
+[[nodiscard]] inline bool only_child_enters(const Plan& plan) noexcept {
+  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  return takes_init(plan) || (creates != nullptr && takes_child(creates->flags));
+}
+
 /// Starts the program of `plan` as the child of an init, which is our child: a copy of us
 /// (fork), since it stays. It tells its error by a pipe that closes when the program has
 /// started; the pointers in that are good here too, as errors name only what a plan names.
-/// `outside()` is called meanwhile in this process.
+/// `outside()` is called meanwhile in this process; what that uses is `outsides`, and closed in the
+/// init.
 template <kernel::Kernel K, class Outside>
 [[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, const Execution& execution,
-                                                Fd* pidfd, Outside outside) noexcept {
+                                                Fd* pidfd, Outside outside,
+                                                Fd outsides = Fd::none) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};
   if (const auto piped = kernel::pipe(k, ends); !piped.ok()) return failure(lift(piped).error());
@@ -143,6 +151,7 @@ template <kernel::Kernel K, class Outside>
       kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags), pidfd);
   if (init.ok() && init.value() == Pid::none) {
     reset_handlers(k);
+    if (outsides != Fd::none) (void)kernel::close(k, outsides);
     signals.expect_children(k);
     const auto program = start_inside(k, plan, execution, creates == nullptr ? 0 : 1, signals);
     if (!program) {
@@ -299,11 +308,13 @@ template <kernel::Kernel K, class... Policies>
 template <kernel::Kernel K>
 [[nodiscard]] Result<ExitStatus> call_in_child(K& k, int (*function)(void*),
                                                void* argument) noexcept {
-  auto child = kernel::fork(k, 0);
+  const auto child = kernel::fork(k, 0);
   if (child.ok() && child.value() == Pid::none) kernel::exit_group(k, function(argument));
   int status = 0;
-  if (child.ok()) child = kernel::wait4(k, child.value(), status);
   if (!child.ok()) return failure(lift(child).error());
+  auto ended = kernel::wait4(k, child.value(), status);
+  while (ended.error() == Errno::eintr) ended = kernel::wait4(k, child.value(), status);
+  if (!ended.ok()) return failure(lift(ended).error());
   return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
 }
 

@@ -171,7 +171,7 @@ TEST_CASE("with --subids, too, a container keeps the image that is replaced", "[
   const auto job = f.job({}, "job", f.image);
   const Ran ran = f.unpack(f.image, {"--subids"});
   CAPTURE(ran.err);
-  SKIP_UNLESS(!contains(ran.err, "no subordinate ids") && !contains(ran.err, "newuidmap or"),
+  SKIP_UNLESS(!contains(ran.err, "no subordinate ids") && !contains(ran.err, "newuidmap: "),
               "no subordinate ids here");
   CHECK(ran.status == 0);
   CHECK(contains(ran.err, "in use by " + named(*job)));
@@ -238,7 +238,7 @@ TEST_CASE("nor does --subids take away what a killed run has not kept", "[image]
   fs::rename(f.image, holder + "/image");
   const Ran ran = f.unpack(f.image, {"--subids"});
   CAPTURE(ran.err);
-  SKIP_UNLESS(!contains(ran.err, "no subordinate ids") && !contains(ran.err, "newuidmap or"),
+  SKIP_UNLESS(!contains(ran.err, "no subordinate ids") && !contains(ran.err, "newuidmap: "),
               "no subordinate ids here");
   CHECK(ran.status == 1);
   CHECK(contains(ran.err, holder + "/kept: this image was in use when it was replaced"));

@@ -8,7 +8,8 @@
 #include "ch/inject/undo.hpp"
 #include "tests/support/files.hpp"
 
-using namespace ch::inject;
+using namespace ch::injection;
+using namespace ch::io;
 namespace fs = std::filesystem;
 
 TEST_CASE("a name that was changed twice gets back what was there at first", "[inject][pure]") {

@@ -107,8 +107,8 @@ TEST_CASE("a file says the same of itself without its section table", "[inject][
       continue;
     test::write_file(dir / "bare", without_sections(bytes));
     const auto elf = [](const std::string& file) {
-      const ch::inject::Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
-      return *ch::inject::read_elf(fd.get(), file);
+      const ch::io::Descriptor fd(open(file.c_str(), O_RDONLY | O_CLOEXEC));
+      return *ch::injection::read_elf(fd.get(), file);
     };
     const auto whole = elf(path), bare = elf(dir / "bare");
     CAPTURE(path);

@@ -31,8 +31,9 @@ class Catalogue {
   Catalogue() {
     const auto flags = [](std::uint64_t bits) { return static_cast<NamespaceFlags>(bits); };
     using namespace step;
-    add(CreateNamespaces{flags(kernel::clone_newuser)},
-        CreateNamespaces{flags(kernel::clone_newns)});
+    const CreateNamespaces create{flags(kernel::clone_newuser), Fd{5}};
+    add(create, with(create, &CreateNamespaces::flags, flags(kernel::clone_newns)),
+        with(create, &CreateNamespaces::enter, Fd{6}));
     const JoinNamespaces join{Pid{4}, flags(kernel::clone_newuser), Fd{5}};
     add(join, with(join, &JoinNamespaces::pid, Pid{6}),
         with(join, &JoinNamespaces::flags, flags(kernel::clone_newns)),
@@ -46,15 +47,22 @@ class Catalogue {
     add(AdmitPeers{meet}, AdmitPeers{met[0]}, AdmitPeers{met[1]}, AdmitPeers{met[2]},
         AdmitPeers{met[3]});
     add(DenySetgroups{});
-    add(MapUsers{{Uid{1}, Uid{2}, 3}}, MapUsers{{Uid{4}, Uid{2}, 3}}, MapUsers{{Uid{1}, Uid{4}, 3}},
-        MapUsers{{Uid{1}, Uid{2}, 4}});
-    add(MapGroups{{Gid{1}, Gid{2}, 3}}, MapGroups{{Gid{4}, Gid{2}, 3}},
-        MapGroups{{Gid{1}, Gid{4}, 3}}, MapGroups{{Gid{1}, Gid{2}, 4}});
+    const MapUsers users{{Uid{1}, Uid{2}, 3}, text("4 5 6"), Fd{7}};
+    add(users, with(users, &MapUsers::range, {Uid{4}, Uid{2}, 3}),
+        with(users, &MapUsers::range, {Uid{1}, Uid{4}, 3}),
+        with(users, &MapUsers::range, {Uid{1}, Uid{2}, 4}),
+        with(users, &MapUsers::more, text("4 5 7")), with(users, &MapUsers::writer, Fd{8}));
+    const MapGroups groups{{Gid{1}, Gid{2}, 3}, text("4 5 6"), Fd{7}};
+    add(groups, with(groups, &MapGroups::range, {Gid{4}, Gid{2}, 3}),
+        with(groups, &MapGroups::range, {Gid{1}, Gid{4}, 3}),
+        with(groups, &MapGroups::range, {Gid{1}, Gid{2}, 4}),
+        with(groups, &MapGroups::more, text("4 5 7")), with(groups, &MapGroups::writer, Fd{8}));
     add(MakePrivate{});
     const OpenImage image{HostPath(text("/image")), Access::read_only, Fd{3}};
     add(image, with(image, &OpenImage::image, HostPath(text("/another"))),
         with(image, &OpenImage::access, Access::read_write),
-        with(image, &OpenImage::directory, Fd{4}));
+        with(image, &OpenImage::directory, Fd{4}),
+        with(image, &OpenImage::by, FoundBy::descriptor));
     add(MakeScratch{text("64m")}, MakeScratch{text("65m")});
     const Overlay layer{OverlayKind::directory, HostPath(text("/layer"))};
     add(layer, with(layer, &Overlay::kind, OverlayKind::scratch),
@@ -101,7 +109,7 @@ class Catalogue {
 
  private:
   template <class S, class T>
-  static S with(S step, T S::*member, T value) {
+  static S with(S step, T S::*member, std::type_identity_t<T> value) {
     step.*member = value;
     return step;
   }

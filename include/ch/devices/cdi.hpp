@@ -44,8 +44,7 @@ inline std::string escaped(std::string_view text) {
   for (const Link& link : cache.links) links[link.path] = link.target;
   for (const auto& [path, target] : links)
     text += "symlink=" + detail::escaped(target) + ":" + detail::escaped(path) + "\n";
-  if (!cache.bytes.empty())
-    text += "copy=" + detail::escaped(cache_path) + ":/etc/ld.so.cache\n";
+  if (!cache.bytes.empty()) text += "copy=" + detail::escaped(cache_path) + ":/etc/ld.so.cache\n";
   for (const std::string& variable : resolution.environment) {
     const auto value = variable.find('=') + 1;
     text += "set-env=" + variable.substr(0, value) + "'" + variable.substr(value) + "'\n";

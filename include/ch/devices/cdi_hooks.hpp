@@ -51,13 +51,13 @@ inline bool is_inner_path(std::string_view path) {
 inline Link link_of(const std::string& text) {
   const auto colons = text.find("::");
   Link link{text.substr(0, colons), colons == text.npos ? "" : text.substr(colons + 2)};
-  const bool odd_end = link.path.empty() || std::string_view("/. \t\r").find(link.path.back()) !=
-                                                std::string_view::npos;
+  const bool odd_end = link.path.empty() ||
+                       std::string_view("/. \t\r").find(link.path.back()) != std::string_view::npos;
   if (link.target.empty() || link.target.find('\n') != text.npos || link.target.size() > 4095 ||
       odd_end || !is_inner_path(link.path))
     throw io::Failed({}, "a hook asks for the link \"" + io::printable(text.substr(0, 200)) +
-                              "\", where TARGET::PATH is expected, PATH from the root and without "
-                              "\"..\"");
+                             "\", where TARGET::PATH is expected, PATH from the root and without "
+                             "\"..\"");
   return link;
 }
 
@@ -65,12 +65,9 @@ inline Link link_of(const std::string& text) {
 
 /// Adds what `hook` is for to `work`. Throws io::Failed for arguments without sense.
 inline void add_hook(const Hook& hook, HookWork& work) {
-  constexpr std::string_view known[] = {"create-symlinks",
-                                        "update-ldcache",
-                                        "create-soname-symlinks",
-                                        "enable-cuda-compat",
-                                        "chmod",
-                                        "disable-device-node-modification"};
+  constexpr std::string_view known[] = {
+      "create-symlinks",    "update-ldcache", "create-soname-symlinks",
+      "enable-cuda-compat", "chmod",          "disable-device-node-modification"};
   const auto command =
       std::find_if(hook.arguments.begin(), hook.arguments.end(), [&](const std::string& word) {
         return std::find(std::begin(known), std::end(known), word) != std::end(known);
@@ -84,7 +81,7 @@ inline void add_hook(const Hook& hook, HookWork& work) {
     for (const std::string& folder : detail::values_of(hook, "--folder")) {
       if (!detail::is_inner_path(folder) || folder.find(':') != folder.npos)
         throw io::Failed({}, "a hook names the folder \"" + io::printable(folder) +
-                                  "\", where a path from the root is expected");
+                                 "\", where a path from the root is expected");
       work.folders.push_back(folder);
     }
     work.update_cache = true;

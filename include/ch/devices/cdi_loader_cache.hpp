@@ -78,16 +78,23 @@ inline void run_ldconfig(const std::string& program, const std::vector<std::stri
   std::vector<std::string> words = {program, "-C", cache};
   words.insert(words.end(), folders.begin(), folders.end());
   const io::Descriptor messages = memory_file("messages");
-  const auto end = run(host, Command(std::move(words)),
-                       {.in = Stream::text(""),  // there is no /dev/null here
+  const Command command(std::move(words));
+  const Options options{.in = Stream::text(""),  // there is no /dev/null here
                         .out = Stream::descriptor(messages.get()),
                         .err = Stream::descriptor(messages.get()),
                         .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
-                        .inherit = Inherit::nothing});
+                        .inherit = Inherit::nothing};
+  // A function that becomes the program, since such a one dies with its caller: it is a stranger's.
+  auto called =
+      spawn_call(host, [&] { return static_cast<int>(exec(host, command, options).code); });
+  if (!called) throw io::Failed(called.error());
+  const Outcome<int> not_started = called->get();
+  const std::optional<ExitStatus> end = not_started ? std::nullopt : called->status();
   if (end && *end == ExitStatus{}) return;
   std::string cause = program + " of the image ";
   if (!end)
-    cause += "can't be executed: " + io::errno_text(static_cast<int>(end.error().code));
+    cause += "can't be executed: " +
+             (not_started ? io::errno_text(*not_started) : not_started.error().cause);
   else
     cause += end->signal != 0 ? std::string("was killed: ") + ::strsignal(end->signal)
                               : "failed with status " + std::to_string(end->code);

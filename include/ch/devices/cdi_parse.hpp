@@ -52,9 +52,8 @@ class Field {
   }
   [[nodiscard]] std::int64_t number(std::int64_t least, std::int64_t most) const {
     if (!json_->is_number_integer()) refuse("a whole number is expected, this is " + type());
-    const bool too_large =
-        json_->is_number_unsigned() &&
-        json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
+    const bool too_large = json_->is_number_unsigned() &&
+                           json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
     const auto value = too_large ? most : json_->get<std::int64_t>();
     if (too_large || value < least || value > most) refuse("this number is out of range");
     return value;
@@ -98,8 +97,8 @@ inline DeviceNode node_of(const Field& field) {
   const auto host = field.find("hostPath");
   node.host_path = host && !host->text().empty() ? path_of(*host, false) : node.path;
   if (const auto type = field.find("type"); type && !type->text().empty()) {
-    if (type->text().size() != 1 || std::string_view("bcup").find(type->text()[0]) ==
-                                        std::string_view::npos)
+    if (type->text().size() != 1 ||
+        std::string_view("bcup").find(type->text()[0]) == std::string_view::npos)
       type->refuse("the type of a device is b, c, u or p");
     node.type = type->text()[0];
   }
@@ -181,8 +180,7 @@ inline void check_version(const Field& field) {
   file.need("devices").for_each([&](const detail::Field& field) {
     const auto name = field.need("name");
     Device device{name.text(), {}};
-    if (!is_device_name(device.name))
-      name.refuse("a name has letters, digits and . _ - : within");
+    if (!is_device_name(device.name)) name.refuse("a name has letters, digits and . _ - : within");
     if (!names.insert(device.name).second) name.refuse("there is a device of this name already");
     if (const auto edits = field.find("containerEdits")) device.edits = detail::edits_of(*edits);
     spec.devices.push_back(std::move(device));

@@ -82,39 +82,40 @@ class Resolver {
     struct stat status {};
     if (::stat(node.host_path.c_str(), &status) != 0)
       throw io::Failed(io::printable(node.host_path),
-                        "this host has no such device (" + io::errno_text(errno) + "), though " +
-                            io::printable(spec.file) + " says so",
-                        stale);
+                       "this host has no such device (" + io::errno_text(errno) + "), though " +
+                           io::printable(spec.file) + " says so",
+                       stale);
     const bool is_device = S_ISCHR(status.st_mode) || S_ISBLK(status.st_mode);
     const auto differs = [](const std::optional<std::int64_t>& wanted, unsigned is) {
       return wanted && *wanted != static_cast<std::int64_t>(is);
     };
-    if (is_device && (differs(node.major, major(status.st_rdev)) ||
-                      differs(node.minor, minor(status.st_rdev))))
+    if (is_device &&
+        (differs(node.major, major(status.st_rdev)) || differs(node.minor, minor(status.st_rdev))))
       warn(io::printable(node.host_path) + " has other numbers than " + io::printable(spec.file) +
            " says; that file seems to be of before a restart");
     if (node.host_path == node.path && is_shown_anyway(node.path)) return;
     if (is_shown_anyway(node.path) && ::stat(node.path.c_str(), &status) != 0)
       throw io::Failed(io::printable(node.path),
-                        "the container shows the host's /dev, and that has no such name, which " +
-                            io::printable(spec.file) + " wants for " + io::printable(node.host_path),
-                        "have a link or node of that name made on the host");
+                       "the container shows the host's /dev, and that has no such name, which " +
+                           io::printable(spec.file) + " wants for " + io::printable(node.host_path),
+                       "have a link or node of that name made on the host");
     result_.binds.push_back({node.host_path, node.path, {}, false});
   }
 
   void add(const Mount& mount, const Spec& spec) {
     if (!mount.type.empty() && mount.type != "bind" && mount.type != "rbind" &&
         mount.type != "none") {
-      warn("the " + io::printable(mount.type) + " file system on " + io::printable(mount.container_path) +
-           " that " + io::printable(spec.file) + " asks for is left out: only binds are made");
+      warn("the " + io::printable(mount.type) + " file system on " +
+           io::printable(mount.container_path) + " that " + io::printable(spec.file) +
+           " asks for is left out: only binds are made");
       return;
     }
     struct stat status {};
     if (::stat(mount.host_path.c_str(), &status) != 0)
       throw io::Failed(io::printable(mount.host_path),
-                        "this host has no such file (" + io::errno_text(errno) + "), though " +
-                            io::printable(spec.file) + " says so",
-                        stale);
+                       "this host has no such file (" + io::errno_text(errno) + "), though " +
+                           io::printable(spec.file) + " says so",
+                       stale);
     if (mount.host_path == mount.container_path && is_shown_anyway(mount.host_path)) return;
     result_.binds.push_back(mount);
   }

@@ -113,9 +113,12 @@ Result<void> map_ids(K& k, const Assembling& a, const IdMap& map) noexcept {
     return write_record(k, a, map.path, line.view());
   }
   int code = 0;
-  if (kernel::write(k, map.writer, &map.letter, 1).ok() &&
-      kernel::read(k, map.writer, &code, sizeof code).value() == sizeof code && code == 0)
-    return {};
+  auto done = kernel::write(k, map.writer, &map.letter, 1);
+  while (done.ok() || done.error() == Errno::eintr) {
+    done = kernel::read(k, map.writer, &code, sizeof code);
+    if (done.ok() && done.value() == sizeof code && code == 0) return {};
+    if (done.ok()) break;
+  }
   return failure({Errno::eperm, kernel::Call::none, StepIndex::none, map.path,
                   "only a process outside can map several ids"});
 }

@@ -57,6 +57,8 @@ struct CopyOrders {
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
     return execute(k, plan, orders.execution, Descriptors::close_now, creates == nullptr ? 0 : 1);
   }
+  (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
+  if (kernel::getppid(k).value() != orders.parent) kernel::exit_group(k, 1);
   int status = 0;
   while (kernel::wait4(k, copy.value(), status).error() == Errno::eintr) {
   }
@@ -172,7 +174,7 @@ class [[nodiscard]] Called {
       else
         end_ = child_.wait();
     }
-    if (told_.size() > limit_) {
+    if (is_too_long()) {
       Failure failure = detail::failed_call(0, "call a function in the container");
       failure.part = FailedPart::program;
       failure.cause = "its result has more than " + std::to_string(limit_) + " bytes";
@@ -188,9 +190,14 @@ class [[nodiscard]] Called {
 
  private:
   void take_in() {
-    if (detail::read_some(result_.get(), told_) && told_.size() <= limit_) return;
-    if (told_.size() > limit_) (void)child_.kill(SIGKILL);
+    if (detail::read_some(result_.get(), told_) && !is_too_long()) return;
+    if (is_too_long()) (void)child_.kill(SIGKILL);
     result_.reset();
+  }
+  /// Of a result: what else is told is short, and has to arrive.
+  [[nodiscard]] bool is_too_long() const noexcept {
+    return !told_.empty() && told_[0] == static_cast<char>(detail::Told::result) &&
+           told_.size() - 1 > limit_;
   }
 
   Child child_;
@@ -218,7 +225,7 @@ template <class T, class F>
 [[nodiscard]] Outcome<Called<T>> start_call(const Plan& planned, Arena& arena, F& function,
                                             const CallOptions& options, OpenStreams streams) {
   Plan plan = planned;
-  if (takes_init(plan)) {
+  if (only_child_enters(plan)) {
     Failure wrong = failed_call(EINVAL, "call a function in the container");
     wrong.cause = "only a child enters a pid or time namespace";
     wrong.remedy = "leave those out, or run a program";
@@ -226,6 +233,7 @@ template <class T, class F>
   }
   std::optional<IdWriter> writer;
   if (needs_id_writer(planned)) {
+    if (std::optional<Failure> wrong = unfit_for_ids(plan)) return *std::move(wrong);
     writer.emplace();
     if (!writer->ok()) return failed_call(errno, "make a pair of sockets");
     plan = writer->serving(planned, arena);

@@ -18,7 +18,7 @@ namespace ch {
 template <class B>
 [[nodiscard]] Failure exec(const B& box, const Command& command, const Options& options = {}) {
   const auto become = [&](const Plan& plan, Arena& arena) -> Outcome<void> {
-    if (detail::takes_init(plan) || detail::needs_id_writer(plan)) {
+    if (detail::only_child_enters(plan) || detail::needs_id_writer(plan)) {
       Failure wrong = detail::failed_call(EINVAL, "become a program in the container");
       wrong.cause = "a child is needed for its namespaces or ids";
       wrong.remedy = "run or spawn it";
@@ -29,6 +29,13 @@ template <class B>
   };
   Outcome<detail::OpenStreams> streams = detail::open_streams(options.in, options.out, options.err);
   if (!streams) return streams.error();
+  for (const detail::OpenStream& stream : streams->each)
+    if (stream.outside) {
+      Failure wrong = detail::failed_call(EINVAL, "become a program in the container");
+      wrong.cause = "the other end of a pipe would go with this program";
+      wrong.remedy = "run or spawn it";
+      return wrong;
+    }
   return detail::with_program_plan(box, command, options, streams->redirects, become).error();
 }
 

@@ -18,7 +18,7 @@
 #include <memory>
 #include <vector>
 
-#include "ch/hosted/failure.hpp"
+#include "ch/hosted/stream.hpp"
 #include "ch/kernel/owned_fd.hpp"
 #include "ch/launch.hpp"
 
@@ -26,7 +26,7 @@ namespace ch::detail {
 
 inline constexpr const char* ids_remedy =
     "ask the administrator for subordinate ids (usermod --add-subuids 100000-165535 "
-    "--add-subgids 100000-165535 USER) and the package uidmap";
+    "--add-subgids 100000-165535 USER) and the package uidmap; or do without them";
 
 [[nodiscard]] inline Failure no_ids(std::string path, std::string cause) {
   Failure failure = failed_call(static_cast<int>(Errno::eperm), "map several ids", std::move(path));
@@ -47,6 +47,12 @@ template <class Map>
     if (is_written_outside<step::MapUsers>(step) || is_written_outside<step::MapGroups>(step))
       return true;
   return false;
+}
+
+/// What does not go with such maps, as a failure.
+[[nodiscard]] inline std::optional<Failure> unfit_for_ids(const Plan& plan) {
+  if (!std::holds_alternative<step::MeetPeers>(plan.steps[0])) return std::nullopt;
+  return no_ids({}, "peers of a group can't have them: each would have its own");
 }
 
 /// "0 1000 1", a word each.
@@ -88,11 +94,14 @@ class IdWriter {
     int ends[2];
     const int on = 1;
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0) return;
-    ours_ = kernel::OwnedFd(ends[0]);
-    theirs_ = kernel::OwnedFd(ends[1]);
-    if (::setsockopt(ends[0], SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0) theirs_.reset();
+    ours_ = above_streams(kernel::OwnedFd(ends[0]));
+    theirs_ = above_streams(kernel::OwnedFd(ends[1]));
+    if (!ours_ || ::setsockopt(ours_.get(), SOL_SOCKET, SO_PASSCRED, &on, sizeof on) != 0)
+      theirs_.reset();
   }
   [[nodiscard]] bool ok() const noexcept { return static_cast<bool>(theirs_); }
+  /// Not for the child, which would never see that we are gone.
+  [[nodiscard]] Fd ours() const noexcept { return ours_.kernel_fd(); }
 
   /// `plan`, with this for the one that writes its maps. No steps: `arena` is full.
   [[nodiscard]] Plan serving(const Plan& plan, Arena& arena) {
@@ -160,7 +169,7 @@ class IdWriter {
     const Result<ExitStatus> ended = run_on_host(words);
     if (!ended && ended.error().code == Errno::enoent)
       return no_ids(program, "this program is not installed");
-    if (!ended) return no_ids(program, "it could not be started");
+    if (!ended) return failed_call(static_cast<int>(ended.error().code), "start", program);
     if (*ended != ExitStatus{}) return no_ids(program, "it does not allow these ids");
     return std::nullopt;
   }
@@ -175,7 +184,7 @@ class IdWriter {
     const kernel::OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
     if (fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()))
       return std::nullopt;
-    return failed_call(errno, "map several ids", path);
+    return no_ids(path, "this process may not write that map");
   }
 
   kernel::OwnedFd ours_{};

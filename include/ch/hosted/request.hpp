@@ -138,21 +138,28 @@ template <class ContainerT>
   if (image == nullptr || image->by == FoundBy::path) return std::nullopt;
   Failure wrong =
       failed_call(static_cast<int>(Errno::einval), "open image", std::string(image->image.view()));
-  if (takes_init(plan)) {
+  if (image->directory == Fd::none) {
+    wrong.code = Errno::ebadf;
+    wrong.cause = "the descriptor that should stand for it is none";
+    return wrong;
+  }
+  if (only_child_enters(plan)) {
     wrong.cause = "an image that a descriptor stands for can't come along to a pid namespace";
     wrong.remedy = "name its path";
     return wrong;
   }
-  for (const Step& step : plan.steps)
-    if (const auto* binds = std::get_if<step::Bind>(&step))
-      if (head(binds->source.view(), 1) != "/") {
-        wrong.cause =
-            "it becomes the working directory, so that this source would be looked for "
-            "in the image: " +
-            std::string(binds->source.view());
-        wrong.remedy = "name the sources of binds from / on";
-        return wrong;
-      }
+  for (const Step& step : plan.steps) {
+    std::string_view path = "/";
+    if (const auto* binds = std::get_if<step::Bind>(&step)) path = binds->source.view();
+    if (const auto* layer = std::get_if<step::Overlay>(&step);
+        layer != nullptr && layer->kind == OverlayKind::directory)
+      path = layer->directory.view();
+    if (head(path, 1) == "/") continue;
+    wrong.cause = "it becomes the working directory, so that this would be looked for in it: " +
+                  std::string(path);
+    wrong.remedy = "name what is bound, and the directory of a layer, from / on";
+    return wrong;
+  }
   return std::nullopt;
 }
 

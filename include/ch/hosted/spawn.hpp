@@ -105,8 +105,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
 /// Starts a plan whose id maps this process has to have written: a copy of this process (fork),
 /// which waits for them while this one goes on.
 [[nodiscard]] inline Outcome<Child> start_mapped(const Plan& plan, Arena& arena, Handles handles) {
-  if (std::holds_alternative<step::MeetPeers>(plan.steps[0]))
-    return no_ids({}, "peers of a group can't have them: each would have its own");
+  if (std::optional<Failure> wrong = unfit_for_ids(plan)) return *std::move(wrong);
   IdWriter writer;
   if (!writer.ok()) return failed_call(errno, "make a pair of sockets");
   const Plan served = writer.serving(plan, arena);
@@ -117,18 +116,18 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
     const Result<Execution> execution = prepare(served, arena);
     if (!execution) return explain_failure(execution.error(), plan);
     Fd pidfd = Fd::none;
-    const Result<StartedProcess> init =
-        spawn_init(k, served, *execution, &pidfd, [&] { wrong = writer.serve(served); });
+    const Result<StartedProcess> init = spawn_init(
+        k, served, *execution, &pidfd, [&] { wrong = writer.serve(served); }, writer.ours());
     handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
     if (!init) return wrong ? *std::move(wrong) : explain_failure(init.error(), plan);
     return make_child(init->pid, std::move(handles));
   }
   const Outcome<Pid> copy = spawn_peer(served, arena, handles);
   if (!copy) return copy.error();
-  wrong = writer.serve(served);
-  const std::optional<Failure> reported = read_report(handles.report.get());
-  handles.report.reset();
+  const kernel::OwnedFd report = std::move(handles.report);
   Child child = make_child(*copy, std::move(handles));
+  wrong = writer.serve(served);
+  const std::optional<Failure> reported = read_report(report.get());
   if (wrong) return *std::move(wrong);
   if (reported) return *reported;
   return child;

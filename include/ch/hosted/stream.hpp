@@ -16,6 +16,7 @@
 #include "ch/hosted/failure.hpp"
 #include "ch/hosted/given.hpp"
 #include "ch/kernel/owned_fd.hpp"
+#include "ch/kernel/process.hpp"
 
 namespace ch {
 

@@ -18,12 +18,12 @@ namespace ch {
 struct Image {
   Given path{};
   Access access = Access::read_only;
-  Fd directory = Fd::none;  // if not none, the image is what this descriptor stands for
+  Fd directory = Fd::none;
+  FoundBy by = FoundBy::path;
 
   using Policy = ImageRoot<>;
   [[nodiscard]] Policy policy() const noexcept {
-    return {HostPath(path.c_str()), access, directory,
-            directory == Fd::none ? FoundBy::path : FoundBy::descriptor};
+    return {HostPath(path.c_str()), access, directory, by};
   }
 };
 [[nodiscard]] inline Image image(Given path, Access access = Access::read_only) {
@@ -38,7 +38,7 @@ struct Image {
   const std::string link = "/proc/self/fd/" + std::to_string(static_cast<int>(directory));
   const ssize_t size = ::readlink(link.c_str(), path, sizeof path);
   return {size > 0 ? Given(std::string_view(path, static_cast<std::size_t>(size))) : Given(path),
-          access, directory};
+          access, directory, FoundBy::descriptor};
 }
 
 /// A host file or tree, shown in the container. Any number; in the order given.

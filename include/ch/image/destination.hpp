@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Where an image is to be: its name, its parent, and the temporary directory beside it, in
-// which it grows.
-// Source: image/atomic_directory.hpp.
+// Floor 6b. Where an image is to be: its name, its parent, and the temporary directory beside it,
+// in which it grows. Source: image/atomic_directory.hpp.
 #pragma once
 
-#include "ch/io/descriptor.hpp"
 #include "ch/image/member_path.hpp"
+#include "ch/io/descriptor.hpp"
 
 namespace ch::images {
 

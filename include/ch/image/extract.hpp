@@ -69,9 +69,9 @@ struct Input {
 
 /// Opens `archive`; "-" is standard input. Throws what man 2 open says.
 inline Input open_input(const std::string& archive) {
-  Input input{archive == "-"
-                  ? io::Descriptor(::fcntl(0, F_DUPFD_CLOEXEC, 3))
-                  : io::Descriptor(::open(archive.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY)),
+  Input input{archive == "-" ? io::Descriptor(::fcntl(0, F_DUPFD_CLOEXEC, 3))
+                             : io::above_streams(io::Descriptor(
+                                   ::open(archive.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY))),
               {}};
   struct stat status {};
   if (!input.stream || ::fstat(input.stream.get(), &status) != 0) throw_not_opened(archive, errno);
@@ -210,13 +210,12 @@ class Extraction {
   }
 
   /// Of a tar there is nothing to choose; who chooses expects another archive.
-  static void refuse_choice(bool chosen, const std::string& what, Remedy kind) {
+  static void refuse_choice(bool chosen, const std::string& what) {
     if (chosen)
       throw io::Failed(
           io::Reason::usage, {},
           "this is the tar of a single file system, in which there is no " + what + " to choose",
-          "leave out the choice, or give the archive of images you meant")
-          .by(kind);
+          "leave out the choice, or give the archive of images you meant");
   }
 
   /// The name of the first member that has one, in normal form; "" if there is none.
@@ -263,8 +262,8 @@ class Extraction {
   void from_plain_tar(Tree& tree, BlockSource& stream) {
     report_.format = "tar";
     ArchiveReader reader(stream, options_.xattrs);
-    refuse_choice(!options_.image_name.empty(), "image", Remedy::choose_image);
-    refuse_choice(!options_.platform.architecture.empty(), "platform", Remedy::choose_platform);
+    refuse_choice(!options_.image_name.empty(), "image");
+    refuse_choice(!options_.platform.architecture.empty(), "platform");
     LayerApplier<Tree>(tree, limits_, report_, watch_).apply(reader, Whiteouts::ordinary_files);
     stream.finish();
   }

@@ -30,10 +30,9 @@ class Limits {
 
   void member() {
     if (++files_ > max_files_)
-      throw io::Failed(
-          io::Reason::limit, {},
-          "the archive has more than " + std::to_string(max_files_) + " members",
-          "if you trust it, allow more than the destination's file system has room for")
+      throw io::Failed(io::Reason::limit, {},
+                       "the archive has more than " + std::to_string(max_files_) + " members",
+                       "if you trust it, allow more (usual: what the file system has room for)")
           .by(Remedy::allow_more_files);
   }
   /// Before writing `bytes` more. `announced` bytes are checked but not counted.
@@ -45,7 +44,7 @@ class Limits {
     if (bytes > max_size_ - size_)
       throw io::Failed(io::Reason::limit, {},
                        "the archive unpacks to more than " + std::to_string(max_size_) + " bytes",
-                       "if you trust it, allow more than the destination's file system has free")
+                       "if you trust it, allow more (usual: what the file system has free)")
           .by(Remedy::allow_more_bytes);
   }
 

@@ -78,7 +78,8 @@ namespace detail {
       throw io::Failed(
           e.reason(), destination,
           "can't tell whether this is an image: " +
-              (e.path() == name || e.path() == "." ? "" : e.path() + ": ") + e.cause(),
+              (e.path() == io::printable(name) || e.path() == "." ? "" : e.path() + ": ") +
+              e.cause(),
           e.code() == EACCES ? "choose another name, or remove what is there yourself" : e.remedy(),
           e.code());
     }

@@ -89,6 +89,8 @@ namespace ch {
 CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(const std::filesystem::path& archive,
                                                   const std::filesystem::path& directory,
                                                   const UnpackOptions& options) {
+  if ((archive.native() + directory.native()).find('\0') != std::string::npos)
+    return detail::cut_text("unpack");
   try {
     return images::unpack_archive(archive.native(), directory.native(), options);
   } catch (const io::Failed& e) {

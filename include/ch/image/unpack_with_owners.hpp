@@ -97,7 +97,9 @@ UnpackReport with_owners(const Input& input, const UnpackOptions& options, const
   if (!told && stop.get()) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
   if (!told && told.error().part == FailedPart::container) throw_no_owners(told.error());
   if (!told)
-    throw io::Failed(io::Reason::system, {}, "the process that unpacks: " + told.error().cause);
+    throw io::Failed(io::Reason::system, {}, "the process that unpacks: " + told.error().cause,
+                     "if it was killed for want of memory (dmesg), allow more; what it has begun "
+                     "goes when this is run again");
   const auto answer = nlohmann::json::parse(*told);
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
   return whole_report(answer);

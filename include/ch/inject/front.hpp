@@ -96,13 +96,17 @@ template <class Work>
   return all;
 }
 
+[[nodiscard]] inline bool runs_ldconfig(const InjectionPlan& plan, const InjectOptions& options) {
+  return plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
+}
+
 /// Notes `plan` in the report and tells of it.
 inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectReport& report) {
   for (std::string& warning : plan.warnings) report.warnings.push_back(std::move(warning));
   plan.warnings.clear();
   report.notes = plan.notes;
   print(plan, [&report](std::string text) { report.plan.push_back(std::move(text)); });
-  report.has_run_ldconfig = plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
+  report.has_run_ldconfig = runs_ldconfig(plan, options);
   if (options.on_plan) options.on_plan(report);
 }
 
@@ -123,8 +127,8 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
   for (const Request& request : files.requests) planner.add(request);
   for (const cdi::Link& link : files.links) planner.add_link(link.path, link.target, "the device");
   InjectionPlan plan = planner.finish();
+  if (runs_ldconfig(plan, options)) require_ldconfig(tree, planner.libraries().libc());
   announce(plan, options, report);
-  if (report.has_run_ldconfig) require_ldconfig(tree, planner.libraries().libc());
   if (options.carry == Carry::out) inject(tree, before, std::move(plan), options, report);
   return report;
 }

@@ -17,7 +17,8 @@ class ImageTree {
  public:
   /// Opens the image at `path` on the host. Throws if that is no directory.
   explicit ImageTree(std::string path) : path_(std::move(path)) {
-    root_ = io::Descriptor(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    root_ = io::above_streams(
+        io::Descriptor(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
     if (root_) return;
     if (errno == ENOTDIR || errno == ENOENT)
       throw io::Failed(io::printable(path_),

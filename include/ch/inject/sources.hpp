@@ -57,7 +57,8 @@ struct CommandOutput {
 [[nodiscard]] inline CommandOutput output_of(std::vector<std::string> words) {
   if (words.empty()) return {{}, "it is empty"};
   const std::string name = words[0];
-  auto child = spawn(host, Command(std::move(words)), {.out = Stream::pipe()});
+  auto child = spawn(host, Command(std::move(words)),
+                     {.out = Stream::pipe(), .descriptors = io::inherited_descriptors()});
   if (!child) {
     const Failure& why = child.error();
     return {{},

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "ch/hosted/stream.hpp"
 #include "ch/io/failed.hpp"
 #include "ch/io/text.hpp"
 #include "ch/kernel/owned_fd.hpp"
@@ -15,6 +16,10 @@
 namespace ch::io {
 
 using Descriptor = kernel::OwnedFd;
+
+/// What is opened where 0, 1 or 2 are closed gets their number, and is lost in a copy of this
+/// process whose streams are put there.
+using ch::detail::above_streams;
 
 /// Status of what is open.
 inline struct stat status_of(const Descriptor& fd, std::string_view path) {

@@ -15,7 +15,8 @@ namespace ch::io {
 /// Opens the directory `name` below `parent`, following no link in the last component.
 /// Throws ENOENT, ENOTDIR (also for a link), EACCES.
 inline Descriptor open_directory(int parent, const char* name) {
-  Descriptor fd(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  Descriptor fd = above_streams(
+      Descriptor(::openat(parent, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC)));
   if (!fd) throw_errno("open directory", name);
   return fd;
 }
@@ -60,6 +61,20 @@ inline std::vector<std::string> names_in(int fd, std::string_view path = ".") {
   bool empty = true;
   each_entry(fd, [&empty](const dirent&) { return empty = false; });
   return empty;
+}
+
+/// The descriptors beyond 2 that a program which is started would have: what this process has
+/// inherited, such as a shell's <(...). None where there is no /proc.
+[[nodiscard]] inline std::vector<int> inherited_descriptors() {
+  std::vector<int> all;
+  const Descriptor open(::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!open) return all;
+  for (const std::string& name : names_in(open.get(), "/proc/self/fd")) {
+    const int fd = std::atoi(name.c_str());
+    const int flags = fd > 2 ? ::fcntl(fd, F_GETFD) : -1;
+    if (flags != -1 && (flags & FD_CLOEXEC) == 0) all.push_back(fd);
+  }
+  return all;
 }
 
 }  // namespace ch::io

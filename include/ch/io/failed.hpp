@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "ch/hosted/failure.hpp"
+#include "ch/io/text.hpp"
 
 namespace ch::io {
 
@@ -152,7 +153,7 @@ class Failed : public std::exception {
                                      int code = errno) {
   std::string cause = "can't ";
   cause.append(attempt).append(": ").append(errno_text(code));
-  throw Failed(Reason::system, std::string(path), std::move(cause), remedy_for(code), code);
+  throw Failed(Reason::system, printable(path), std::move(cause), remedy_for(code), code);
 }
 
 }  // namespace ch::io

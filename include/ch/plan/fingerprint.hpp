@@ -84,7 +84,10 @@ template <kernel::Kernel K>
     if (const auto* open = std::get_if<step::OpenImage>(&step)) {
       in_tree = true;
       kernel::Statx status;
-      if (kernel::statx(k, Fd::cwd, open->image.c_str(), 0, status).ok()) {
+      const bool by_path = open->by == FoundBy::path;
+      if (kernel::statx(k, by_path ? Fd::cwd : open->directory, by_path ? open->image.c_str() : "",
+                        by_path ? 0 : kernel::at_empty_path, status)
+              .ok()) {
         for (const std::uint64_t part :
              {std::uint64_t{status.dev_major}, std::uint64_t{status.dev_minor}, status.ino})
           detail::mix(print.image, part);
