@@ -50,7 +50,7 @@ struct Shadowing : FromHost {
 /// `bytes` with another `value` at `at`.
 template <class T>
 std::string with(std::string bytes, std::size_t at, T value) {
-  std::memcpy(bytes.data() + at, &value, sizeof value);
+  bytes.replace(at, sizeof value, reinterpret_cast<const char*>(&value), sizeof value);
   return bytes;
 }
 Elf64_Ehdr header_of(const std::string& bytes) {

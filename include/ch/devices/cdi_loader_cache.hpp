@@ -221,6 +221,7 @@ inline LoaderCache from_text(std::string_view text, const std::string& image) {
   if (!why.cause.empty()) cause += "; " + why.cause;
   throw io::Failed(io::printable(image), std::move(cause),
                    why.part == FailedPart::program ? "see whether it has enough memory (ulimit -a)"
+                   : why.remedy.empty()            ? io::remedy_for(static_cast<int>(why.code))
                                                    : why.remedy);
 }
 

@@ -38,24 +38,30 @@ struct CopyOrders {
 
 /// Enters the container. Where something has started a thread in the copy (a sanitizer's
 /// runtime, a handler of pthread_atfork), the kernel moves nobody to a new user namespace
-/// (EINVAL): then in a copy of the copy, which has none; the copy waits and ends like that.
+/// (EINVAL), and only a child comes to a new pid namespace: then in a copy of the copy; the copy
+/// waits and ends like that.
 /// `orders.parent` is whose death shall be ours.
 [[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan,
                                              CopyOrders& orders) noexcept {
-  const Result<void> inside = execute(k, plan, orders.execution);
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
-  if (inside || creates == nullptr || inside.error().code != Errno::einval ||
-      inside.error().step != StepIndex{0})
-    return inside;
-  creates = made_by_clone(plan);
+  if (!only_child_enters(plan)) {
+    const Result<void> inside = execute(k, plan, orders.execution);
+    if (inside || creates == nullptr || inside.error().code != Errno::einval ||
+        inside.error().step != StepIndex{0})
+      return inside;
+  }
+  if (creates->enter != Fd::none) CHARLIE_TRY(lift(kernel::fchdir(k, creates->enter)));
   const Pid self = kernel::getpid(k).value();
-  const auto copy =
-      kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags));
-  if (!copy.ok()) return inside;
+  const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
+  if (!copy.ok()) {
+    Error error = lift(copy).error();
+    error.step = StepIndex{0};
+    return failure(error);
+  }
   if (copy.value() == Pid::none) {
-    orders.parent = self;
+    orders.parent = contains(creates->flags, ns::pid::flag) ? Pid::none : self;
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
-    return execute(k, plan, orders.execution, Descriptors::close_now, creates == nullptr ? 0 : 1);
+    return execute(k, plan, orders.execution, Descriptors::close_now, 1);
   }
   (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
   if (kernel::getppid(k).value() != orders.parent) kernel::exit_group(k, 1);
@@ -220,14 +226,20 @@ namespace detail {
   return all;
 }
 
+/// Does clone(2) make all the namespaces of `plan`? It knows no time namespaces.
+[[nodiscard]] inline bool clone_makes_all(const Plan& plan) noexcept {
+  const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
+  return creates != nullptr && !contains(creates->flags, ns::time::flag);
+}
+
 /// Calls `function` in a copy of this process, in the container of `plan`.
 template <class T, class F>
 [[nodiscard]] Outcome<Called<T>> start_call(const Plan& planned, Arena& arena, F& function,
                                             const CallOptions& options, OpenStreams streams) {
   Plan plan = planned;
-  if (only_child_enters(plan)) {
+  if (only_child_enters(plan) && !clone_makes_all(plan)) {
     Failure wrong = failed_call(EINVAL, "call a function in the container");
-    wrong.cause = "only a child enters a pid or time namespace";
+    wrong.cause = "a time namespace, and the pid namespace of others, are entered by programs only";
     wrong.remedy = "leave those out, or run a program";
     return wrong;
   }
@@ -278,8 +290,8 @@ template <class T, class F>
 /// allocation is safe. What is printed must be flushed: buffers are not, at the end, since text
 /// that was pending in them before is the caller's to write. An exception is a Failure that quotes
 /// it; so is a death by a signal. The function is killed when this process ends, or before that the
-/// thread that has called it. Not for a box with a pid or time namespace (EINVAL), which a process
-/// can't enter itself.
+/// thread that has called it. In a new pid namespace it is process 1. Not for a box with a time
+/// namespace (EINVAL).
 ///
 ///     auto sum = ch::spawn_call(ch::image("/img"), [] { return checksum("/usr"); });
 ///     while (sum && !sum->wait_for(100ms)) show_progress();

@@ -131,7 +131,8 @@ template <class ContainerT>
 }
 
 /// What an image that is found by a descriptor does not go with.
-[[nodiscard]] inline std::optional<Failure> unfit_for_descriptor(const Plan& plan) {
+[[nodiscard]] inline std::optional<Failure> unfit_for_descriptor(const Plan& plan,
+                                                                 bool for_program) {
   const step::OpenImage* image = nullptr;
   for (const Step& step : plan.steps)
     if (const auto* opens = std::get_if<step::OpenImage>(&step)) image = opens;
@@ -143,7 +144,7 @@ template <class ContainerT>
     wrong.cause = "the descriptor that should stand for it is none";
     return wrong;
   }
-  if (only_child_enters(plan)) {
+  if (for_program && only_child_enters(plan)) {
     wrong.cause = "an image that a descriptor stands for can't come along to a pid namespace";
     wrong.remedy = "name its path";
     return wrong;
@@ -192,7 +193,8 @@ auto with_plan(const B& box, const Request& request, Use use)
     Arena arena(storage.span());
     const Outcome<Plan> plan = box.plan(facts, request, arena);
     if (plan) {
-      if (std::optional<Failure> wrong = unfit_for_descriptor(*plan)) return *std::move(wrong);
+      if (std::optional<Failure> wrong = unfit_for_descriptor(*plan, request.program))
+        return *std::move(wrong);
       // What executes it needs some of the arena as well.
       if (arena.capacity() - arena.used() >= 2 * child_stack_size) return use(*plan, arena);
     } else if (!wants_memory(plan.error()) || size >= last) {

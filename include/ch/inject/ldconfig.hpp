@@ -7,9 +7,7 @@
 // Source: man 8 ldconfig; hosted/call.hpp.
 #pragma once
 
-#include <poll.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 
@@ -74,13 +72,11 @@ inline void dont_wait_for_disk() noexcept {
   (void)kernel::install_filter(k, filter);  // without it, it only takes longer
 }
 
-/// In the container, in a process of its own: waits until a byte comes on standard input, then
-/// runs ldconfig to its end. Returns why that failed, or nothing.
-///
-/// Nobody but our caller undoes what ldconfig does, so that may not outlive him. To be killed with
-/// him would leave it running; so we see by the other end of the socket that he is gone.
-inline std::string run_when_told(const std::string& program) {
-  (void)::prctl(PR_SET_PDEATHSIG, 0);
+/// In the container, as the first process of its pid namespace: waits until a byte comes on
+/// standard input, then becomes ldconfig. Returns why it has not. Nobody but our caller undoes
+/// what ldconfig does, so it dies with him, and all that it has started with it. As long as it
+/// lives it holds the socket, by which the caller sees that it is gone, and `image` with its lock.
+inline std::string become_when_told(const std::string& program, int image) {
   (void)std::signal(SIGXFSZ, SIG_DFL);
   dont_wait_for_disk();
   char byte = 0;
@@ -88,18 +84,17 @@ inline std::string run_when_told(const std::string& program) {
   while ((told = ::read(0, &byte, 1)) < 0 && errno == EINTR) {
   }
   if (told != 1) return "it was not started";
-  auto child = spawn(compose(NamespaceSet<ns::pid>{}, KeepIds{}), {program, "-X"},
-                     {.in = Stream::text(""),  // there is no /dev/null here
-                      .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
-                      .inherit = Inherit::nothing});
-  if (!child)
-    return "it can't be executed (" + io::errno_text(static_cast<int>(child.error().code)) +
-           "); is its #! line or its loader missing?";
-  pollfd either[] = {{child->pidfd(), POLLIN, 0}, {0, 0, 0}};
-  while (child->pidfd() >= 0 && ::poll(either, 2, -1) < 0 && errno == EINTR) {
-  }
-  if (either[0].revents == 0 && either[1].revents != 0) return "it was stopped";
-  const Outcome<ExitStatus> end = child->wait();
+  const Failure failure = exec(host, {program, "-X"},
+                               {.in = Stream::text(""),  // there is no /dev/null here
+                                .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
+                                .inherit = Inherit::nothing,
+                                .descriptors = {::fcntl(0, F_DUPFD, 3), image}});
+  return "it can't be executed (" + io::errno_text(static_cast<int>(failure.code)) +
+         "); is its #! line or its loader missing?";
+}
+
+/// How ldconfig ended, if that was no success.
+[[nodiscard]] inline std::string why_failed(const std::optional<ExitStatus>& end) {
   if (!end) return "nobody knows how it ended";
   if (end->signal != 0) return "it was killed";
   return end->code == 0 ? "" : "it exited with " + std::to_string(end->code);
@@ -123,15 +118,15 @@ class LdconfigRun {
     const io::Descriptor theirs(ends[0]);
     go_ = io::Descriptor(ends[1]);
     // The policy itself: an image() would also bring the image's environment.
-    const auto box = compose(also<ns::net, ns::ipc>, as_root,
+    const auto box = compose(also<ns::net, ns::ipc, ns::pid>, as_root,
                              ImageRoot<>{HostPath(tree.path().c_str()), Access::read_write,
                                          tree.root().kernel_fd(), FoundBy::descriptor});
-    // With the image's descriptor goes the lock on it, which thus ends when this has ended.
-    auto called = spawn_call(box, [program = *path] { return detail::run_when_told(program); },
+    const int image = tree.root().get();
+    auto called = spawn_call(box, [&] { return detail::become_when_told(*path, image); },
                              {.in = Stream::descriptor(theirs.get()),
                               .out = Stream::descriptor(output_.get()),
                               .err = Stream::descriptor(output_.get()),
-                              .descriptors = std::vector<int>{tree.root().get()}});
+                              .descriptors = std::vector<int>{image}});
     if (!called) throw_no_container(called.error());
     called_.emplace(std::move(*called));
   }
@@ -142,7 +137,7 @@ class LdconfigRun {
   /// Lets ldconfig run. Where that can't be said, the process that waits for it ends, which
   /// finish() sees.
   void start() {
-    if (::send(go_.get(), "", 1, MSG_NOSIGNAL) != 1) go_.reset();
+    if (::send(go_.get(), "", 1, MSG_NOSIGNAL) != 1) (void)called_->kill(SIGKILL);
   }
 
   /// Waits for its end; returns what it printed, mostly complaints that mean nothing ("Can't
@@ -156,16 +151,17 @@ class LdconfigRun {
       end();
       throw io::interrupted();
     }
-    const Outcome<std::string> problem = called_->get();
+    const Outcome<std::string> not_run = called_->get();
+    wait_until_gone();
     if (::lseek(output_.get(), 0, SEEK_SET) != 0) io::throw_errno("read what ldconfig printed", {});
     std::string said = io::read_all(output_.get(), "ldconfig's output");
-    if (problem && problem->empty()) return said;
-    if (!problem && problem.error().part == FailedPart::container)
-      throw_no_container(problem.error());
+    if (!not_run && not_run.error().part == FailedPart::container)
+      throw_no_container(not_run.error());
+    const std::string problem = not_run ? *not_run : detail::why_failed(called_->status());
+    if (problem.empty()) return said;
     while (said.ends_with('\n')) said.pop_back();
     throw io::Failed(io::printable(tree_.path()),
-                     "ldconfig error: " + (problem ? *problem : problem.error().cause) +
-                         (said.empty() ? "" : "; it said: " + said),
+                     "ldconfig error: " + problem + (said.empty() ? "" : "; it said: " + said),
                      "look at the image's /etc/ld.so.conf, or go on without ldconfig")
         .by(Remedy::leave_out_ldconfig);
   }
@@ -173,9 +169,18 @@ class LdconfigRun {
  private:
   /// Returns when ldconfig can't change the image any more.
   void end() {
-    go_.reset();
-    if (called_) (void)called_->get();
+    if (!called_) return;
+    (void)called_->kill(SIGKILL);
+    (void)called_->get();
     called_.reset();
+    wait_until_gone();
+  }
+  /// Until nobody has the other end of the socket.
+  void wait_until_gone() const {
+    char byte = 0;
+    ssize_t told = 0;
+    while ((told = ::recv(go_.get(), &byte, 1, 0)) > 0 || (told < 0 && errno == EINTR)) {
+    }
   }
   [[noreturn]] void throw_no_container(const Failure& why) const {
     std::string cause = "can't make a container for ldconfig: can't " + why.attempted;
