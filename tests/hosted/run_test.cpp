@@ -237,7 +237,13 @@ TEST_CASE_METHOD(Fixture, "a function is called inside, and its result comes out
   REQUIRE_FALSE(nowhere);
   CHECK(nowhere.error().path == (dir / "nowhere").string());
   CHECK(nowhere.error().attempted == "open image");
-  CHECK_FALSE(call(compose(box(), also<ns::pid>), [] { return 1; }));
+  // In a pid namespace it is the first process; to a time namespace only a program comes.
+  const auto first = call(compose(box(), also<ns::pid>), [] { return ::getpid(); });
+  REQUIRE(first);
+  CHECK(*first == 1);
+  CHECK(*call(compose(box(), also<ns::pid>), [] { return std::string(70000, 'x'); }) ==
+        std::string(70000, 'x'));
+  CHECK_FALSE(call(compose(box(), also<ns::time>), [] { return 1; }));
   struct NoDefault {
     int a;
     explicit NoDefault(int value) : a(value) {}
