@@ -170,6 +170,8 @@ class LdconfigRun {
   /// Returns when ldconfig can't change the image any more.
   void end() {
     if (!called_) return;
+    // One that has just been born, and does not die with its parent yet, ends by that.
+    (void)::shutdown(go_.get(), SHUT_WR);
     (void)called_->kill(SIGKILL);
     (void)called_->get();
     called_.reset();
