@@ -125,7 +125,7 @@ TEST_CASE("what ch-fromhost and ch-device can't print is an error", "[inject][to
 TEST_CASE("a loader's cache that can't be written is one error", "[inject][tool]") {
   const DeviceImage f;
   const Ran full = f.resolve("/dev/full");
-  is_one_error(full, "can't write (No space left on device)");
+  is_one_error(full, "can't write: No space left on device");
   CHECK(full.out.empty());
   CHECK(fs::exists("/dev/full"));
 }
