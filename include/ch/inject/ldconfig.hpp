@@ -75,8 +75,9 @@ inline void dont_wait_for_disk() noexcept {
 /// In the container, as the first process of its pid namespace: waits until a byte comes on
 /// standard input, then becomes ldconfig. Returns why it has not. Nobody but our caller undoes
 /// what ldconfig does, so it dies with him, and all that it has started with it. As long as it
-/// lives it holds the socket, by which the caller sees that it is gone, and `image` with its lock.
-inline std::string become_when_told(const std::string& program, int image) {
+/// lives it holds the socket, by which the caller sees that it is gone. Not the image's directory,
+/// though the lock is on that: to a stranger's program it would be the way to the host's files.
+inline std::string become_when_told(const std::string& program) {
   (void)std::signal(SIGXFSZ, SIG_DFL);
   dont_wait_for_disk();
   char byte = 0;
@@ -88,7 +89,7 @@ inline std::string become_when_told(const std::string& program, int image) {
                                {.in = Stream::text(""),  // there is no /dev/null here
                                 .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
                                 .inherit = Inherit::nothing,
-                                .descriptors = {::fcntl(0, F_DUPFD, 3), image}});
+                                .descriptors = {::fcntl(0, F_DUPFD, 3)}});
   return "it can't be executed (" + io::errno_text(static_cast<int>(failure.code)) +
          "); is its #! line or its loader missing?";
 }
@@ -122,7 +123,7 @@ class LdconfigRun {
                              ImageRoot<>{HostPath(tree.path().c_str()), Access::read_write,
                                          tree.root().kernel_fd(), FoundBy::descriptor});
     const int image = tree.root().get();
-    auto called = spawn_call(box, [&] { return detail::become_when_told(*path, image); },
+    auto called = spawn_call(box, [&] { return detail::become_when_told(*path); },
                              {.in = Stream::descriptor(theirs.get()),
                               .out = Stream::descriptor(output_.get()),
                               .err = Stream::descriptor(output_.get()),
