@@ -85,11 +85,11 @@ class Told {
  public:
   explicit Told(const Options& o) : o_(o) {}
 
-  void plan(const ch::InjectReport& report) {
-    if (report.recovered && o_.task == Task::inject)
+  void progress(const ch::InjectReport& report) {
+    if (!report.planned && report.recovered && o_.task == Task::inject)
       std::fputs("ch-fromhost: note: cleared up after an earlier run, which could not\n", stderr);
     warnings(report);
-    if (!o_.dry_run && !o_.verbose) return;
+    if (!report.planned || (!o_.dry_run && !o_.verbose)) return;
     if (o_.task == Task::inject)
       line((o_.dry_run ? "would inject into image: " : "injecting into image: ") +
            io::printable(o_.image));
@@ -127,7 +127,7 @@ int change(const Options& o) {
       .carry = o.dry_run ? ch::Carry::nothing : ch::Carry::out,
       .device_directories = ch::cdi::split_directories(directories),
       .stop = &ch::cli::stop_signals::requested,
-      .on_plan = [&told](const ch::InjectReport& report) { told.plan(report); }};
+      .on_progress = [&told](const ch::InjectReport& report) { told.progress(report); }};
   const bool removes = o.task == Task::remove;
   const auto done =
       removes ? ch::take_out(o.image, options) : ch::inject(o.image, o.sources, options);

@@ -152,7 +152,7 @@ template <kernel::Kernel K>
         execute(k, plan, execution, Descriptors::close_at_exec, plan.steps.size() - 1).error());
   }
   if (!program.ok()) name_all_made(k, plan, execution.made);
-  return lift(program);
+  return as_result(program);
 }
 
 }  // namespace detail
@@ -175,7 +175,7 @@ template <kernel::Kernel K, class Report>
           ? kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags))
           : kernel::Returned<Pid>{piped.raw, piped.call};
   if (!started.ok()) {
-    Error error = lift(started).error();
+    Error error = as_result(started).error();
     error.step = static_cast<StepIndex>(0);
     kernel::exit_group(k, report(error));
   }

@@ -66,7 +66,7 @@ template <kernel::Kernel K>
     if (ended.error() == Errno::echild && pidfd != Fd::none &&
         kernel::pidfd_status(k, pidfd, status).ok())
       break;
-    Error error = lift(ended).error();
+    Error error = as_result(ended).error();
     if (error.code == Errno::echild) error.why = "SIGCHLD is ignored, or somebody else has waited";
     return failure(error);
   }
@@ -144,7 +144,8 @@ template <kernel::Kernel K, class Outside>
                                                 Fd outsides = Fd::none) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};
-  if (const auto piped = kernel::pipe(k, ends); !piped.ok()) return failure(lift(piped).error());
+  if (const auto piped = kernel::pipe(k, ends); !piped.ok())
+    return failure(as_result(piped).error());
   SignalsOfCaller signals;
   signals.block(k);
   const auto init =
@@ -170,7 +171,7 @@ template <kernel::Kernel K, class Outside>
   while (told.error() == Errno::eintr) told = kernel::read(k, ends[0], &error, sizeof error);
   (void)kernel::close(k, ends[0]);
   if (!init.ok()) {
-    error = lift(init).error();
+    error = as_result(init).error();
     if (creates != nullptr) error.step = static_cast<StepIndex>(0);
     return failure(error);
   }
@@ -180,14 +181,11 @@ template <kernel::Kernel K, class Outside>
   return failure(error);
 }
 
-/// See spawn_plan. `pidfd`, if not null, becomes one for the child, or stays as it is where the
-/// kernel gives none.
+/// Executes `plan` in a child that shares this process's memory until the program starts.
 template <kernel::Kernel K>
-[[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena,
-                                           Fd* pidfd) noexcept {
-  const Result<Execution> execution = prepare(plan, arena);
-  if (!execution) return failure(execution.error());
-  if (takes_init(plan)) return spawn_init(k, plan, *execution, pidfd, [] {});
+[[nodiscard]] Result<StartedProcess> spawn_sharing_memory(K& k, const Plan& plan,
+                                                          const Execution& execution, Arena& arena,
+                                                          Fd* pidfd) noexcept {
   const Arena::Mark before = arena.mark();
   auto* stack = static_cast<std::byte*>(arena.allocate(child_stack_size, 16));
   if (stack == nullptr)
@@ -200,7 +198,7 @@ template <kernel::Kernel K>
 
   std::uint64_t mask = 0;
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &every_signal, &mask);
-  ChildStart<K> start{k, plan, *execution, creates != nullptr ? 1U : 0U, mask, false};
+  ChildStart<K> start{k, plan, execution, creates != nullptr ? 1U : 0U, mask, false};
   kernel::CloneArgs args;
   args.flags = kernel::clone_vm | kernel::clone_vfork | kernel::clone_clear_sighand |
                (creates != nullptr ? static_cast<std::uint64_t>(creates->flags) : 0);
@@ -224,10 +222,10 @@ template <kernel::Kernel K>
   __asan_unpoison_memory_region(stack, child_stack_size);
 #endif
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
-  arena.rewind(before);  // the child has a memory of its own by now
+  arena.rewind(before);
 
   if (!cloned.ok()) {
-    Error error = lift(cloned).error();
+    Error error = as_result(cloned).error();
     if (creates != nullptr) error.step = static_cast<StepIndex>(0);
     return failure(error);
   }
@@ -239,12 +237,28 @@ template <kernel::Kernel K>
   return child;
 }
 
+/// See spawn_plan. `pidfd`, if not null, becomes one for the child, or stays as it is where the
+/// kernel gives none.
+template <kernel::Kernel K>
+[[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena,
+                                           Fd* pidfd) noexcept {
+  const Arena::Mark before = arena.mark();
+  const Result<Execution> execution = prepare(plan, arena);
+  if (!execution) return failure(execution.error());
+  const Result<StartedProcess> child =
+      takes_init(plan) ? spawn_init(k, plan, *execution, pidfd, [] {})
+                       : spawn_sharing_memory(k, plan, *execution, arena, pidfd);
+  if (child) arena.rewind(before);  // it has a memory of its own by now; an error may name this one
+  return child;
+}
+
 }  // namespace detail
 
 /// Executes `plan`, which ends in Execute, in a child that borrows this process's memory
 /// until the program starts (clone with CLONE_VM and CLONE_VFORK): the cost does not
 /// grow with the size of this process, and a failure in the child is returned here,
-/// after the child is gone. Takes its stack from `arena` (96 KiB), and gives it back.
+/// after the child is gone. Takes its stack from `arena` (96 KiB), and gives back all it took
+/// when the program has started.
 ///
 /// With a pid namespace the child is the namespace's init, a copy of this process (fork), and
 /// the program is a child of that: signals to `StartedProcess::pid` come to the program, and where
@@ -311,10 +325,10 @@ template <kernel::Kernel K>
   const auto child = kernel::fork(k, 0);
   if (child.ok() && child.value() == Pid::none) kernel::exit_group(k, function(argument));
   int status = 0;
-  if (!child.ok()) return failure(lift(child).error());
+  if (!child.ok()) return failure(as_result(child).error());
   auto ended = kernel::wait4(k, child.value(), status);
   while (ended.error() == Errno::eintr) ended = kernel::wait4(k, child.value(), status);
-  if (!ended.ok()) return failure(lift(ended).error());
+  if (!ended.ok()) return failure(as_result(ended).error());
   return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
 }
 

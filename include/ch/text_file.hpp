@@ -22,7 +22,7 @@ template <kernel::Kernel K>
 [[nodiscard]] Result<std::string_view> read_text_file(
     K& k, Fd directory, const char* path, Arena& arena, std::uint64_t flags = 0,
     Descriptors descriptors = Descriptors::close_now) noexcept {
-  const auto fd = lift(kernel::openat(k, directory, path, kernel::o_rdonly | flags), path);
+  const auto fd = as_result(kernel::openat(k, directory, path, kernel::o_rdonly | flags), path);
   if (!fd) return failure(fd.error());
   const auto read_all = [&]() noexcept -> Result<std::string_view> {
     std::size_t room = 65536;
@@ -30,7 +30,7 @@ template <kernel::Kernel K>
     for (std::size_t size = 0; text != nullptr;) {
       const auto n = kernel::read(k, *fd, text + size, room - size);
       if (n.error() == Errno::eintr) continue;
-      if (!n.ok()) return failure(lift(n, path).error());
+      if (!n.ok()) return failure(as_result(n, path).error());
       size += n.value();
       if (size > longest_text)
         return failure({Errno::efbig, kernel::Call::none, StepIndex::none, path});

@@ -11,6 +11,8 @@
 #include <sys/wait.h>
 
 using namespace ch::images;
+using ch::io::Descriptor;
+using ch::io::open_directory;
 
 TEST_CASE("a link to a directory is not opened as that directory", "[image][pure]") {
   const test::TempDir dir;

@@ -510,6 +510,18 @@ TEST_CASE("the image's ldconfig sees the image and nothing else", "[inject][tool
   CHECK_FALSE(contains(saw, "null"));
 }
 
+TEST_CASE("the image's ldconfig finds one descriptor open, the socket it is awaited by",
+          "[inject][tool]") {
+  const FromHost f;
+  // A directory of the host's tree would be a way out of the image, by "..".
+  put_program(f.image / "sbin/ldconfig",
+              "#!/bin/sh\nexec > /saw\n"
+              "for n in 3 4 5 6 7 8 9; do (eval \": <&$n\") 2> /dev/null && echo open; done\n"
+              "exit 0\n");
+  (void)f({"-p", library});
+  CHECK(test::read_file(f.image / "saw") == "open\n");
+}
+
 TEST_CASE("read-only directories of one's own are no hindrance, and stay read-only",
           "[inject][tool]") {
   const FromHost f;

@@ -99,10 +99,10 @@ TEST_CASE("a fixed setting costs nothing and reads like a chosen one", "[pure]")
 
 TEST_CASE("the kernel's answer becomes a result with its origin", "[pure]") {
   const kernel::Returned<Fd> bad{-2, kernel::Call::openat};
-  const Result<Fd> result = lift(bad, "/x");
+  const Result<Fd> result = as_result(bad, "/x");
   REQUIRE_FALSE(result);
   CHECK(result.error() == Error{Errno::enoent, kernel::Call::openat, StepIndex::none, "/x"});
-  CHECK(lift(kernel::Returned<Fd>{5, kernel::Call::openat}).value() == static_cast<Fd>(5));
+  CHECK(as_result(kernel::Returned<Fd>{5, kernel::Call::openat}).value() == static_cast<Fd>(5));
 }
 
 TEST_CASE("error numbers read as words", "[pure]") {

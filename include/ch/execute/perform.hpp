@@ -79,10 +79,10 @@ template <kernel::Kernel K>
 Result<void> write_record(K& k, const Assembling& a, const char* path,
                           std::string_view record) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_wronly);
-  if (!fd.ok()) return lift(kernel::Returned<void>{fd.raw, fd.call}, path);
+  if (!fd.ok()) return as_result(kernel::Returned<void>{fd.raw, fd.call}, path);
   const ScopedFd file(k, a.descriptors, fd.value());
   const auto n = kernel::write(k, file.get(), record.data(), record.size());
-  return lift(kernel::Returned<void>{n.raw, n.call}, path);
+  return as_result(kernel::Returned<void>{n.raw, n.call}, path);
 }
 
 /// A map of users or of groups, with numbers for ids: once for both.
@@ -127,18 +127,18 @@ Result<void> map_ids(K& k, const Assembling& a, const IdMap& map) noexcept {
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcept {
-  if (s.enter != Fd::none) CHARLIE_TRY(lift(kernel::fchdir(k, s.enter)));
-  return lift(kernel::unshare(k, static_cast<std::uint64_t>(s.flags)));
+  if (s.enter != Fd::none) CHARLIE_TRY(as_result(kernel::fchdir(k, s.enter)));
+  return as_result(kernel::unshare(k, static_cast<std::uint64_t>(s.flags)));
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::JoinNamespaces& s) noexcept {
   if (s.pidfd != Fd::none)
-    return lift(kernel::setns(k, s.pidfd, static_cast<std::uint64_t>(s.flags)));
-  const auto pidfd = lift(kernel::pidfd_open(k, s.pid));
+    return as_result(kernel::setns(k, s.pidfd, static_cast<std::uint64_t>(s.flags)));
+  const auto pidfd = as_result(kernel::pidfd_open(k, s.pid));
   if (!pidfd) return failure(pidfd.error());
   const ScopedFd process(k, a.descriptors, *pidfd);
-  return lift(kernel::setns(k, process.get(), static_cast<std::uint64_t>(s.flags)));
+  return as_result(kernel::setns(k, process.get(), static_cast<std::uint64_t>(s.flags)));
 }
 
 template <kernel::Kernel K>
@@ -164,35 +164,35 @@ Result<void> perform(K& k, Assembling& a, const step::ChangeDirectory& s) noexce
   if (opened.error() == Errno::enosys || opened.error() == Errno::eperm) {
     const bool absolute = head(s.path.view(), 1) == "/";
     const auto start = kernel::openat(k, Fd::cwd, absolute ? "/" : ".", flags);
-    if (!start.ok()) return lift(kernel::Returned<void>{start.raw, start.call}, s.path.text);
+    if (!start.ok()) return as_result(kernel::Returned<void>{start.raw, start.call}, s.path.text);
     const ScopedFd root(k, a.descriptors, start.value());
     opened = kernel::walk_in_root(k, root.get(), s.path.c_str(), flags);
   }
   if (opened.error() == Errno::enoent && s.if_missing == IfMissing::skip) return {};
-  if (!opened.ok()) return lift(kernel::Returned<void>{opened.raw, opened.call}, s.path.text);
+  if (!opened.ok()) return as_result(kernel::Returned<void>{opened.raw, opened.call}, s.path.text);
   const ScopedFd directory(k, a.descriptors, opened.value());
-  return lift(kernel::fchdir(k, directory.get()), s.path.text);
+  return as_result(kernel::fchdir(k, directory.get()), s.path.text);
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::ForbidNewPrivileges&) noexcept {
-  return lift(kernel::prctl(k, kernel::pr_set_no_new_privs, 1));
+  return as_result(kernel::prctl(k, kernel::pr_set_no_new_privs, 1));
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::SetHostname& s) noexcept {
-  return lift(kernel::sethostname(k, s.name.c_str(), s.name.size()), s.name);
+  return as_result(kernel::sethostname(k, s.name.c_str(), s.name.size()), s.name);
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::Redirect& s) noexcept {
   const auto placed = kernel::dup3(k, s.from, s.to);
-  return lift(kernel::Returned<void>{placed.raw, placed.call});
+  return as_result(kernel::Returned<void>{placed.raw, placed.call});
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::InstallFilter& s) noexcept {
-  return lift(kernel::install_filter(k, s.program));
+  return as_result(kernel::install_filter(k, s.program));
 }
 
 namespace detail {
@@ -206,7 +206,7 @@ Result<void> close_between(K& k, unsigned first, unsigned last,
   if (closed.ok()) return {};
   if (closed.error() != Errno::enosys && closed.error() != Errno::einval &&
       closed.error() != Errno::eperm)
-    return lift(closed);
+    return as_result(closed);
   for (unsigned fd = first; fd <= last && fd < 65536; ++fd)
     (void)kernel::close(k, static_cast<Fd>(fd));
   return {};

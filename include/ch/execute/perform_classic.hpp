@@ -17,7 +17,7 @@ namespace ch::detail {
 template <kernel::Kernel K>
 Result<void> remount(K& k, Fd mount, std::uint64_t add, ZString path) noexcept {
   kernel::StatFs status;
-  CHARLIE_TRY(lift(kernel::fstatfs(k, mount, status), path));
+  CHARLIE_TRY(as_result(kernel::fstatfs(k, mount, status), path));
   constexpr std::uint64_t pairs[][2] = {
       {kernel::st_rdonly, kernel::ms_rdonly},     {kernel::st_nosuid, kernel::ms_nosuid},
       {kernel::st_nodev, kernel::ms_nodev},       {kernel::st_noexec, kernel::ms_noexec},
@@ -29,7 +29,7 @@ Result<void> remount(K& k, Fd mount, std::uint64_t add, ZString path) noexcept {
   // With any other word about access times, none on theirs would mean relatime.
   constexpr std::uint64_t lazy = kernel::ms_noatime | kernel::ms_relatime;
   if ((flags & lazy) == 0) flags |= kernel::ms_strictatime;
-  return lift(kernel::mount(k, nullptr, FdPath(mount).c_str(), nullptr, flags), path);
+  return as_result(kernel::mount(k, nullptr, FdPath(mount).c_str(), nullptr, flags), path);
 }
 
 /// The number that mountinfo gives to the mount that `fd` lies in.
@@ -112,12 +112,12 @@ template <kernel::Kernel K>
 /// only "/.." comes out on top.
 template <kernel::Kernel K>
 Result<void> raise_workshop_classic(K& k, Assembling& a) noexcept {
-  CHARLIE_TRY(
-      lift(kernel::mount(k, "tmpfs", "/", "tmpfs", kernel::ms_nosuid | kernel::ms_nodev), "/"));
-  const auto opened = lift(kernel::openat(k, Fd::cwd, "/..", kernel::o_path), "/");
+  CHARLIE_TRY(as_result(
+      kernel::mount(k, "tmpfs", "/", "tmpfs", kernel::ms_nosuid | kernel::ms_nodev), "/"));
+  const auto opened = as_result(kernel::openat(k, Fd::cwd, "/..", kernel::o_path), "/");
   if (!opened) return failure(opened.error());
   a.workshop = *opened;
-  CHARLIE_TRY(lift(
+  CHARLIE_TRY(as_result(
       kernel::mount(k, nullptr, FdPath(a.workshop).c_str(), nullptr, kernel::ms_unbindable), "/"));
   return furnish_workshop(k, a);
 }
@@ -126,11 +126,11 @@ Result<void> raise_workshop_classic(K& k, Assembling& a) noexcept {
 template <kernel::Kernel K>
 Result<void> attach_image_classic(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   CHARLIE_TRY(raise_workshop_classic(k, a));
-  CHARLIE_TRY(
-      lift(kernel::mount(k, FdPath(a.image_directory).c_str(), FdPath(a.workshop, "root").c_str(),
-                         nullptr, kernel::ms_bind | kernel::ms_rec),
-           s.image.text));
-  const auto root = lift(kernel::openat(k, a.workshop, "root", kernel::o_path), s.image.text);
+  CHARLIE_TRY(as_result(
+      kernel::mount(k, FdPath(a.image_directory).c_str(), FdPath(a.workshop, "root").c_str(),
+                    nullptr, kernel::ms_bind | kernel::ms_rec),
+      s.image.text));
+  const auto root = as_result(kernel::openat(k, a.workshop, "root", kernel::o_path), s.image.text);
   if (!root) return failure(root.error());
   a.root = *root;
   return remount_tree(k, a, a.root,
@@ -143,9 +143,9 @@ Result<void> make_scratch_classic(K& k, Assembling& a, const step::MakeScratch& 
   TextBuffer<64> options;
   options << "mode=755";
   if (!s.size.empty()) options << ",size=" << s.size;
-  CHARLIE_TRY(lift(kernel::mount(k, "tmpfs", FdPath(a.workshop, "scratch").c_str(), "tmpfs",
-                                 kernel::ms_nosuid | kernel::ms_nodev, options.c_str())));
-  const auto scratch = lift(kernel::openat(k, a.workshop, "scratch", kernel::o_path));
+  CHARLIE_TRY(as_result(kernel::mount(k, "tmpfs", FdPath(a.workshop, "scratch").c_str(), "tmpfs",
+                                      kernel::ms_nosuid | kernel::ms_nodev, options.c_str())));
+  const auto scratch = as_result(kernel::openat(k, a.workshop, "scratch", kernel::o_path));
   if (!scratch) return failure(scratch.error());
   a.scratch = *scratch;
   return {};
@@ -160,7 +160,7 @@ Result<void> bind_classic(K& k, const Assembling& a, Fd source, ZString path, Fd
   const FdPath to(mount_point);
   constexpr std::uint64_t recursive_bind = kernel::ms_bind | kernel::ms_rec;
   if (access == Access::read_write)
-    return lift(kernel::mount(k, from, to.c_str(), nullptr, recursive_bind), path);
+    return as_result(kernel::mount(k, from, to.c_str(), nullptr, recursive_bind), path);
   // As directory, and if it is none, as file: the kernel knows which.
   const char* place = "stage";
   auto staged = kernel::mount(k, from, FdPath(a.workshop, place).c_str(), nullptr, recursive_bind);
@@ -168,13 +168,14 @@ Result<void> bind_classic(K& k, const Assembling& a, Fd source, ZString path, Fd
     place = "stage-file";
     staged = kernel::mount(k, from, FdPath(a.workshop, place).c_str(), nullptr, recursive_bind);
   }
-  CHARLIE_TRY(lift(staged, path));
-  const auto opened = lift(kernel::openat(k, a.workshop, place, kernel::o_path), path);
+  CHARLIE_TRY(as_result(staged, path));
+  const auto opened = as_result(kernel::openat(k, a.workshop, place, kernel::o_path), path);
   if (!opened) return failure(opened.error());
   const ScopedFd tree(k, a.descriptors, *opened);
   CHARLIE_TRY(remount_tree(k, a, tree.get(), kernel::ms_rdonly, path));
-  return lift(kernel::mount(k, FdPath(tree.get()).c_str(), to.c_str(), nullptr, kernel::ms_move),
-              destination);
+  return as_result(
+      kernel::mount(k, FdPath(tree.get()).c_str(), to.c_str(), nullptr, kernel::ms_move),
+      destination);
 }
 
 }  // namespace ch::detail

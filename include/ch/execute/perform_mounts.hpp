@@ -16,8 +16,8 @@ namespace detail {
 /// The mount point inside the image, or an error that names it.
 template <kernel::Kernel K>
 Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) noexcept {
-  return lift(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
-              destination.text);
+  return as_result(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
+                   destination.text);
 }
 
 /// What a mount point for `source`/`path` has to be. A source that is not there is no
@@ -35,7 +35,7 @@ kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
 template <kernel::Kernel K>
 Result<void> want_overlay(K& k, Assembling& a, ImagePath place) noexcept {
   const auto ours = kernel::is_on_root(k, a.root, place.view());
-  if (ours.error() == Errno::exdev) return lift(ours, place.text);
+  if (ours.error() == Errno::exdev) return as_result(ours, place.text);
   a.wants_overlay = a.wants_overlay || a.can_overlay;
   return {};
 }
@@ -60,8 +60,8 @@ Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissin
   }
   const kernel::MountPoint kind = mount_point_for(k, source, path);
   std::uint8_t first = 0;
-  const auto made =
-      lift(kernel::make_in_root(k, a.root, destination.c_str(), kind, first), destination.text);
+  const auto made = as_result(kernel::make_in_root(k, a.root, destination.c_str(), kind, first),
+                              destination.text);
   note_shared(a, first);
   if (!made) return failure(made.error());
   return open_mount_point(k, a, destination);
@@ -75,12 +75,13 @@ Result<Fd> clone_with(K& k, const Assembling& a, Fd source, ZString path, unsign
   if (a.mode == Assembly::detached) {
     const auto cloned = kernel::clone_tree(k, source, path.c_str(), flags, attributes);
     if (cloned.error() != Errno::enosys && cloned.error() != Errno::eperm)
-      return lift(cloned, name);
+      return as_result(cloned, name);
   }
-  const auto cloned = lift(kernel::clone_tree(k, source, path.c_str(), flags), name);
+  const auto cloned = as_result(kernel::clone_tree(k, source, path.c_str(), flags), name);
   if (!cloned) return cloned;
   ScopedFd tree(k, a.descriptors, *cloned);
-  CHARLIE_TRY(lift(kernel::mount_setattr(k, tree.get(), kernel::at_recursive, attributes), name));
+  CHARLIE_TRY(
+      as_result(kernel::mount_setattr(k, tree.get(), kernel::at_recursive, attributes), name));
   return tree.take();
 }
 
@@ -108,7 +109,7 @@ Result<void> attach(K& k, Fd tree, Fd mount_point, ZString destination) noexcept
   if (moved.error() == Errno::einval &&
       mount_point_for(k, tree, "") != mount_point_for(k, mount_point, ""))
     moved.raw = -static_cast<long>(Errno::enotdir);
-  return lift(moved, destination);
+  return as_result(moved, destination);
 }
 
 /// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
@@ -125,7 +126,7 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
   const auto cloned =
       access == Access::read_only
           ? clone_with(k, a, source, path, flags, {.attr_set = kernel::mount_attr_rdonly}, path)
-          : lift(kernel::clone_tree(k, source, path.c_str(), flags), path);
+          : as_result(kernel::clone_tree(k, source, path.c_str(), flags), path);
   if (!cloned) return failure(cloned.error());
   const ScopedFd tree(k, a.descriptors, *cloned);
   const auto at = need_mount_point(k, a, destination, if_missing, tree.get(), "");
@@ -138,7 +139,8 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling&, const step::MakePrivate&) noexcept {
-  return lift(kernel::mount(k, nullptr, "/", nullptr, kernel::ms_rec | kernel::ms_private), "/");
+  return as_result(kernel::mount(k, nullptr, "/", nullptr, kernel::ms_rec | kernel::ms_private),
+                   "/");
 }
 
 template <kernel::Kernel K>
@@ -146,8 +148,8 @@ Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   a.image = s.image;
   a.access = s.access;
   const char* const path = s.by == FoundBy::path ? s.image.c_str() : ".";
-  const auto opened =
-      lift(kernel::openat(k, Fd::cwd, path, kernel::o_path | kernel::o_directory), s.image.text);
+  const auto opened = as_result(
+      kernel::openat(k, Fd::cwd, path, kernel::o_path | kernel::o_directory), s.image.text);
   if (!opened) return failure(opened.error());
   a.image_directory = *opened;
   if (s.directory != Fd::none && !detail::is_same(k, s.directory, a.image_directory))
@@ -178,7 +180,7 @@ Result<void> perform(K& k, Assembling& a, const step::MakeScratch& s) noexcept {
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::MakeScratchDirectory& s) noexcept {
-  return lift(kernel::mkdirat(k, a.scratch, s.path.c_str(), 0755), s.path.text);
+  return as_result(kernel::mkdirat(k, a.scratch, s.path.c_str(), 0755), s.path.text);
 }
 
 namespace detail {
@@ -200,15 +202,15 @@ Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexc
   if (!detail::file_may_have(k, a, s.content.size()))
     return failure({Errno::efbig, kernel::Call::none, StepIndex::none, s.path.text});
   const auto opened =
-      lift(kernel::openat(k, a.scratch, s.path.c_str(),
-                          kernel::o_wronly | kernel::o_creat | kernel::o_excl | kernel::o_nofollow,
-                          0644),
-           s.path.text);
+      as_result(kernel::openat(
+                    k, a.scratch, s.path.c_str(),
+                    kernel::o_wronly | kernel::o_creat | kernel::o_excl | kernel::o_nofollow, 0644),
+                s.path.text);
   if (!opened) return failure(opened.error());
   const ScopedFd file(k, a.descriptors, *opened);
   for (std::string_view rest = s.content; !rest.empty();) {
     const auto n = kernel::write(k, file.get(), rest.data(), rest.size());
-    if (!n.ok()) return lift(kernel::Returned<void>{n.raw, n.call}, s.path.text);
+    if (!n.ok()) return as_result(kernel::Returned<void>{n.raw, n.call}, s.path.text);
     rest.remove_prefix(n.value() < rest.size() ? n.value() : rest.size());
   }
   return {};
@@ -226,7 +228,7 @@ template <kernel::Kernel K>
 LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noexcept {
   const char* path = s.destination.c_str();
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_nofollow;
-  const auto opened = lift(kernel::open_in_root(k, a.root, path, flags), s.destination.text);
+  const auto opened = as_result(kernel::open_in_root(k, a.root, path, flags), s.destination.text);
   if (!opened) return {false, opened.error()};
   const ScopedFd found(k, a.descriptors, *opened);
   if (kernel::is_link_to(k, found.get(), "", s.target.view())) return {true, {}};
@@ -247,8 +249,8 @@ Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
   }
   std::uint8_t first = 0;
   const auto made =
-      lift(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str(), first),
-           s.destination.text);
+      as_result(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str(), first),
+                s.destination.text);
   detail::note_shared(a, first);
   return made;
 }
@@ -278,33 +280,33 @@ Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexce
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
   if (a.mode == Assembly::classic)
-    return lift(kernel::mount(k, s.type.c_str(), detail::FdPath(mount_point.get()).c_str(),
-                              s.type.c_str(), kernel::ms_nosuid | kernel::ms_nodev),
-                s.destination.text);
+    return as_result(kernel::mount(k, s.type.c_str(), detail::FdPath(mount_point.get()).c_str(),
+                                   s.type.c_str(), kernel::ms_nosuid | kernel::ms_nodev),
+                     s.destination.text);
   const auto made = detail::new_filesystem(k, a, s.type.c_str());
   if (!made) return failure(made.error());
   const ScopedFd tree(k, a.descriptors, *made);
-  return lift(kernel::move_mount(k, tree.get(), mount_point.get()), s.destination.text);
+  return as_result(kernel::move_mount(k, tree.get(), mount_point.get()), s.destination.text);
 }
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
   // Private: what the host mounts later stays out.
   if (a.mode == Assembly::classic) {
-    CHARLIE_TRY(lift(kernel::mount(k, nullptr, detail::FdPath(a.root).c_str(), nullptr,
-                                   kernel::ms_rec | kernel::ms_private)));
+    CHARLIE_TRY(as_result(kernel::mount(k, nullptr, detail::FdPath(a.root).c_str(), nullptr,
+                                        kernel::ms_rec | kernel::ms_private)));
   } else {
-    CHARLIE_TRY(lift(kernel::mount_setattr(k, a.root, kernel::at_recursive,
-                                           {.propagation = kernel::ms_private})));
+    CHARLIE_TRY(as_result(kernel::mount_setattr(k, a.root, kernel::at_recursive,
+                                                {.propagation = kernel::ms_private})));
   }
   // On top of "/": no path of the host's is looked up for it, and from here on none is.
-  if (a.mode == Assembly::detached) CHARLIE_TRY(lift(kernel::move_mount(k, a.root, "/"), "/"));
-  CHARLIE_TRY(lift(kernel::fchdir(k, a.root)));
-  CHARLIE_TRY(lift(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one,
-  a.in_root = true;                                    // which paths from now on begin at,
-  if (a.workshop != Fd::none)                          // and with it what is on top of that
-    CHARLIE_TRY(lift(kernel::umount2(k, ".", kernel::mnt_detach)));
-  return lift(kernel::umount2(k, ".", kernel::mnt_detach));
+  if (a.mode == Assembly::detached) CHARLIE_TRY(as_result(kernel::move_mount(k, a.root, "/"), "/"));
+  CHARLIE_TRY(as_result(kernel::fchdir(k, a.root)));
+  CHARLIE_TRY(as_result(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one,
+  a.in_root = true;                                         // which paths from now on begin at,
+  if (a.workshop != Fd::none)                               // and with it what is on top of that
+    CHARLIE_TRY(as_result(kernel::umount2(k, ".", kernel::mnt_detach)));
+  return as_result(kernel::umount2(k, ".", kernel::mnt_detach));
 }
 
 }  // namespace ch

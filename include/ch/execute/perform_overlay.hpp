@@ -30,7 +30,7 @@ Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) 
     const Step& step = a.steps[i];
     if (const auto* link = std::get_if<step::MakeLink>(&step)) {
       if (look_for_link(k, a, *link).there) continue;
-      CHARLIE_TRY(lift(
+      CHARLIE_TRY(as_result(
           kernel::make_link(k, a.root, upper, link->destination.view(), link->target.c_str(), note),
           link->destination.text));
       continue;
@@ -42,10 +42,10 @@ Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) 
     if (there || there.error().code != Errno::enoent) continue;  // any other error: at its step
     TextBuffer<kernel::RootWalk::max_path> names;
     kernel::RootWalk walk;
-    CHARLIE_TRY(
-        lift(walk.locate(k, a.root, point.destination.c_str(), names), point.destination.text));
-    CHARLIE_TRY(lift(kernel::make_names(k, upper, names.view(), kind_of(k, a, point), note),
-                     point.destination.text));
+    CHARLIE_TRY(as_result(walk.locate(k, a.root, point.destination.c_str(), names),
+                          point.destination.text));
+    CHARLIE_TRY(as_result(kernel::make_names(k, upper, names.view(), kind_of(k, a, point), note),
+                          point.destination.text));
   }
   return {};
 }
@@ -57,7 +57,7 @@ template <kernel::Kernel K>
 [[gnu::noinline]] Error why_no_overlay(K& k, const Assembling& a, const Error& error) noexcept {
   if (error.code != Errno::einval) return error;
   const auto alone =
-      lift(kernel::clone_tree(k, a.image_directory, "", kernel::at_empty_path), a.image.text);
+      as_result(kernel::clone_tree(k, a.image_directory, "", kernel::at_empty_path), a.image.text);
   if (alone) a.release(k, *alone);
   return !alone && alone.error().code == Errno::einval ? alone.error() : error;
 }
@@ -71,9 +71,9 @@ template <kernel::Kernel K>
                                    OpenLayer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
   const ZString name = kept ? s.directory.text : ZString("overlay");
-  CHARLIE_TRY(lift(open_layer(k, a, s, layer), name));
+  CHARLIE_TRY(as_result(open_layer(k, a, s, layer), name));
   TextBuffer<max_record> record;
-  if (kept) CHARLIE_TRY(lift(check_record(k, a, layer, record), name));
+  if (kept) CHARLIE_TRY(as_result(check_record(k, a, layer, record), name));
   const struct {
     const char* key;
     FdPath path;
@@ -81,20 +81,20 @@ template <kernel::Kernel K>
                {"upperdir", FdPath(layer.upper)},
                {"workdir", FdPath(layer.directory, "work")}};
   for (const auto& part : parts)
-    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context, part.key, part.path.c_str()), part.key));
-  CHARLIE_TRY(lift(kernel::fsconfig_flag(k, context, "userxattr"), "userxattr"));
+    CHARLIE_TRY(as_result(kernel::fsconfig_set(k, context, part.key, part.path.c_str()), part.key));
+  CHARLIE_TRY(as_result(kernel::fsconfig_flag(k, context, "userxattr"), "userxattr"));
   // With an index the kernel refuses (EBUSY) a layer that another overlay uses, until the last
   // process in that one has ended, however it ends; without, both would spoil the layer. Where
   // there can be no index (without privilege, for one) it refuses all the same, and does without.
-  if (kept) CHARLIE_TRY(lift(kernel::fsconfig_set(k, context, "index", "on"), "index"));
-  const auto created = lift(kernel::fsconfig_create(k, context), name);
+  if (kept) CHARLIE_TRY(as_result(kernel::fsconfig_set(k, context, "index", "on"), "index"));
+  const auto created = as_result(kernel::fsconfig_create(k, context), name);
   layer.ours = created || (layer.ours && created.error().code != Errno::ebusy);
   if (!created) return failure(why_no_overlay(k, a, created.error()));
   if (!record.view().empty())
-    CHARLIE_TRY(lift(write_layer_record(k, a, layer, record.view()), name));
+    CHARLIE_TRY(as_result(write_layer_record(k, a, layer, record.view()), name));
   CHARLIE_TRY(make_mount_points(k, a, layer.upper, s.kind));
   const std::uint64_t read_only = s.kind == OverlayKind::if_needed ? kernel::mount_attr_rdonly : 0;
-  return lift(
+  return as_result(
       kernel::fsmount(k, context, kernel::mount_attr_nosuid | kernel::mount_attr_nodev | read_only),
       "overlay");
 }
@@ -109,7 +109,7 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   if (s.kind == OverlayKind::if_needed && !a.wants_overlay) return {};
   if (!a.can_overlay)  // a kernel this old has none for ordinary users
     return failure({Errno::enosys, kernel::Call::fsopen, StepIndex::none, "overlay"});
-  const auto opened = lift(kernel::fsopen(k, "overlay"), "overlay");
+  const auto opened = as_result(kernel::fsopen(k, "overlay"), "overlay");
   if (!opened) return failure(opened.error());
   const ScopedFd context(k, a.descriptors, *opened);
   OpenLayer layer;

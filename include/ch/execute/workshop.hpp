@@ -26,13 +26,13 @@ class FdPath {
 /// A detached mount of a new file system, of `size` if it takes one.
 template <kernel::Kernel K>
 Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type, ZString size = {}) noexcept {
-  const auto opened = lift(kernel::fsopen(k, type), type);
+  const auto opened = as_result(kernel::fsopen(k, type), type);
   if (!opened) return failure(opened.error());
   const ScopedFd context(k, a.descriptors, *opened);
   if (!size.empty())
-    CHARLIE_TRY(lift(kernel::fsconfig_set(k, context.get(), "size", size.c_str()), size));
-  CHARLIE_TRY(lift(kernel::fsconfig_create(k, context.get()), type));
-  return lift(
+    CHARLIE_TRY(as_result(kernel::fsconfig_set(k, context.get(), "size", size.c_str()), size));
+  CHARLIE_TRY(as_result(kernel::fsconfig_create(k, context.get()), type));
+  return as_result(
       kernel::fsmount(k, context.get(), kernel::mount_attr_nosuid | kernel::mount_attr_nodev),
       type);
 }
@@ -41,9 +41,9 @@ Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type, ZString s
 template <kernel::Kernel K>
 Result<void> furnish_workshop(K& k, Assembling& a) noexcept {
   for (const char* place : {"root", "scratch", "stage"})
-    CHARLIE_TRY(lift(kernel::mkdirat(k, a.workshop, place, 0755), place));
-  const auto file = lift(kernel::openat(k, a.workshop, "stage-file",
-                                        kernel::o_wronly | kernel::o_creat | kernel::o_excl, 0644));
+    CHARLIE_TRY(as_result(kernel::mkdirat(k, a.workshop, place, 0755), place));
+  const auto file = as_result(kernel::openat(
+      k, a.workshop, "stage-file", kernel::o_wronly | kernel::o_creat | kernel::o_excl, 0644));
   if (!file) return failure(file.error());
   a.release(k, *file);
   return {};
@@ -56,18 +56,18 @@ Result<void> raise_workshop(K& k, Assembling& a) noexcept {
   if (!made) return failure(made.error());
   a.workshop = *made;
   CHARLIE_TRY(
-      lift(kernel::mount_setattr(k, a.workshop, 0, {.propagation = kernel::ms_unbindable})));
-  CHARLIE_TRY(lift(kernel::move_mount(k, a.workshop, "/"), "/"));
+      as_result(kernel::mount_setattr(k, a.workshop, 0, {.propagation = kernel::ms_unbindable})));
+  CHARLIE_TRY(as_result(kernel::move_mount(k, a.workshop, "/"), "/"));
   return furnish_workshop(k, a);
 }
 
 /// Attaches a tree at a place of the workshop, on what is there already.
 template <kernel::Kernel K>
 Result<void> attach_in_workshop(K& k, const Assembling& a, Fd tree, const char* place) noexcept {
-  const auto at = lift(kernel::openat(k, a.workshop, place, kernel::o_path), place);
+  const auto at = as_result(kernel::openat(k, a.workshop, place, kernel::o_path), place);
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
-  return lift(kernel::move_mount(k, tree, mount_point.get()), place);
+  return as_result(kernel::move_mount(k, tree, mount_point.get()), place);
 }
 
 /// Takes back what has been attached so far; the descriptors stay.

@@ -50,11 +50,11 @@ struct CopyOrders {
         inside.error().step != StepIndex{0})
       return inside;
   }
-  if (creates->enter != Fd::none) CHARLIE_TRY(lift(kernel::fchdir(k, creates->enter)));
+  if (creates->enter != Fd::none) CHARLIE_TRY(as_result(kernel::fchdir(k, creates->enter)));
   const Pid self = kernel::getpid(k).value();
   const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
   if (!copy.ok()) {
-    Error error = lift(copy).error();
+    Error error = as_result(copy).error();
     error.step = StepIndex{0};
     return failure(error);
   }
@@ -76,7 +76,7 @@ struct CopyOrders {
                                                 CopyOrders& orders) noexcept {
   for (const step::Redirect& stream : orders.streams) {
     const auto placed = kernel::dup3(k, stream.from, stream.to);
-    if (!placed.ok()) return lift(kernel::Returned<void>{placed.raw, placed.call});
+    if (!placed.ok()) return as_result(kernel::Returned<void>{placed.raw, placed.call});
   }
   if (orders.only == nullptr) {
     close_as_exec(k, plan, orders.report);
@@ -98,7 +98,7 @@ struct CopyOrders {
       (void)kernel::close(k, fd);
   }
   // Only now, since a new user namespace ends it. The parent may be dead before that.
-  CHARLIE_TRY(lift(kernel::prctl(k, pr_set_pdeathsig, sigkill)));
+  CHARLIE_TRY(as_result(kernel::prctl(k, pr_set_pdeathsig, sigkill)));
   if (kernel::getppid(k).value() != orders.parent) kernel::exit_group(k, 1);
   return {};
 }

@@ -18,6 +18,7 @@ namespace injection {
 template <class Work>
 [[nodiscard]] auto outcome_of(const char* attempted, const std::filesystem::path& image,
                               const Work& work) -> Outcome<decltype(work())> {
+  if (image.native().find('\0') != std::string::npos) return ch::detail::cut_text(attempted);
   try {
     return work();
   } catch (const io::Failed& e) {
@@ -81,6 +82,9 @@ template <class Work>
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
   for (const FileSource& source : sources) {
+    if ((source.value() + source.destination().value_or("")).find('\0') != std::string::npos)
+      throw io::Failed(io::printable(source.value()),
+                       "a text has a NUL inside, where its reader would see its end");
     if (source.kind() != FileSource::Kind::device) {
       append(all.requests, requests_of(source));
       continue;
@@ -100,6 +104,11 @@ template <class Work>
   return plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
 }
 
+/// Tells what is known before planning.
+inline void tell(const InjectReport& report, const InjectOptions& options) {
+  if (options.on_progress) options.on_progress(report);
+}
+
 /// Notes `plan` in the report and tells of it.
 inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectReport& report) {
   for (std::string& warning : plan.warnings) report.warnings.push_back(std::move(warning));
@@ -107,7 +116,8 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
   report.notes = plan.notes;
   print(plan, [&report](std::string text) { report.plan.push_back(std::move(text)); });
   report.has_run_ldconfig = runs_ldconfig(plan, options);
-  if (options.on_plan) options.on_plan(report);
+  report.planned = true;
+  tell(report, options);
 }
 
 [[nodiscard]] inline InjectReport inject(const std::filesystem::path& image,
@@ -122,6 +132,7 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
     lock.emplace(tree, options.stop);
     report.recovered = Transaction::recover(tree);
   }
+  tell(report, options);
   const Manifest before = read_manifest(tree);
   Planner planner(tree, before);
   for (const Request& request : files.requests) planner.add(request);
@@ -142,6 +153,7 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
     lock.emplace(tree, options.stop);
     report.recovered = Transaction::recover(tree);
   }
+  tell(report, options);
   const Manifest manifest = read_manifest(tree);
   InjectionPlan plan = plan_removal(tree, manifest);
   announce(plan, options, report);

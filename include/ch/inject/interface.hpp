@@ -81,6 +81,7 @@ struct InjectReport {
   bool changed = false;            // false: the image was as it should be
   bool has_run_ldconfig = false;   // or would
   bool recovered = false;          // an earlier call, which was killed, has been undone first
+  bool planned = false;            // the plan is complete
   std::vector<std::string> plan;   // a line for each thing, in the order of doing
   std::vector<std::string> notes;  // how it came to that
   std::vector<std::string> warnings;
@@ -91,8 +92,9 @@ struct InjectOptions {
   Carry carry = Carry::out;
   std::vector<std::string> device_directories{};  // of descriptions; empty: the usual ones
   const std::atomic<bool>* stop = nullptr;        // becomes true: all is undone
-  /// Called when all is planned and nothing is changed yet.
-  std::function<void(const InjectReport&)> on_plan{};
+  /// Called before planning, which may fail, and again when all is planned; nothing of it is
+  /// carried out yet.
+  std::function<void(const InjectReport&)> on_progress{};
 };
 
 /// Something that was injected into an image.

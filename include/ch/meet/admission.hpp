@@ -64,7 +64,7 @@ template <kernel::Kernel K>
   for (int i = 0; i < 256 && g.present < g.peers.size(); ++i) {
     const auto next = kernel::accept(k, g.socket);
     if (next.error() == Errno::eagain || next.error() == Errno::eintr) return {};
-    if (!next.ok()) return failure(lift(next, g.group.tag).error());
+    if (!next.ok()) return failure(as_result(next, g.group.tag).error());
     Peer peer{next.value()};
     if (is_own(k, g, peer.fd, peer.pid))
       g.peers[g.present++] = peer;
@@ -171,7 +171,7 @@ template <kernel::Kernel K>
   std::size_t count = 0;
   for (const NamespaceKind& kind : namespace_kinds) {
     if (!contains(flags, kind.flag)) continue;
-    const auto fd = lift(kernel::openat(k, g.own_ns, kind.name, kernel::o_rdonly), kind.name);
+    const auto fd = as_result(kernel::openat(k, g.own_ns, kind.name, kernel::o_rdonly), kind.name);
     if (!fd) {
       while (count > 0) (void)kernel::close(k, fds[--count]);
       return failure(fd.error());

@@ -125,14 +125,14 @@ template <kernel::Kernel K>
 template <kernel::Kernel K>
 [[nodiscard]] Result<bool> find_member(K& k, Gathering& g) noexcept {
   const auto opened = kernel::openat(k, Fd::cwd, "/proc/net/unix", kernel::o_rdonly);
-  if (!opened.ok()) return failure(lift(opened, "/proc/net/unix").error());
+  if (!opened.ok()) return failure(as_result(opened, "/proc/net/unix").error());
   const ScopedFd list(k, g.descriptors, opened.value());
   char text[8192];
   std::size_t size = 0;
   for (;;) {
     const auto n = kernel::read(k, list.get(), text + size, sizeof text - size);
     if (n.error() == Errno::eintr) continue;
-    if (!n.ok()) return failure(lift(n, "/proc/net/unix").error());
+    if (!n.ok()) return failure(as_result(n, "/proc/net/unix").error());
     if (n.value() == 0) return false;
     size += n.value();
     std::string_view rest(text, size);
@@ -153,7 +153,7 @@ template <kernel::Kernel K>
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> hold_tag(K& k, Gathering& g) noexcept {
   Fd pair[2] = {Fd::none, Fd::none};
-  CHARLIE_TRY(lift(kernel::unix_socket_pair(k, pair), g.group.tag));
+  CHARLIE_TRY(as_result(kernel::unix_socket_pair(k, pair), g.group.tag));
   meeting::Answer note;
   note.made_of = g.theirs;
   TextWriter(note.text, sizeof note.text) << g.image.view();
@@ -164,7 +164,7 @@ template <kernel::Kernel K>
   const auto kept = bound.ok() ? kernel::dup3(k, pair[0], static_cast<Fd>(meeting::tag_descriptor))
                                : kernel::Returned<Fd>{bound.raw, bound.call};
   (void)kernel::close(k, pair[0]);
-  if (!kept.ok()) return failure(lift(kept, g.group.tag).error());
+  if (!kept.ok()) return failure(as_result(kept, g.group.tag).error());
   return {};
 }
 
@@ -183,7 +183,7 @@ template <kernel::Kernel K>
   CHARLIE_TRY(hold_tag(k, g));  // before the namespaces change: names belong to one of them
   if (!*found) return false;
   const auto joined =
-      lift(kernel::setns(k, g.target, static_cast<std::uint64_t>(g.flags)), g.group.tag);
+      as_result(kernel::setns(k, g.target, static_cast<std::uint64_t>(g.flags)), g.group.tag);
   if (!joined) {
     g.why << "process " << static_cast<int>(g.creator) << " holds the tag, but can't be joined";
     return failure(joined.error());

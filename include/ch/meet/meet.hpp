@@ -24,7 +24,7 @@ template <kernel::Kernel K>
       CHARLIE_TRY(await_lock(k, g));
     } else if (*leads) {
       const auto own =
-          lift(kernel::openat(k, Fd::cwd, "/proc/self/ns", kernel::o_path), g.group.tag);
+          as_result(kernel::openat(k, Fd::cwd, "/proc/self/ns", kernel::o_path), g.group.tag);
       if (!own) return failure(own.error());
       g.own_ns = *own;
       return Role::creator;

@@ -87,10 +87,10 @@ template <kernel::Kernel K>
     const Errno code = connected.error();
     if (code == Errno::eagain) return Found::silent;
     if (code != Errno::econnrefused && code != Errno::eintr)
-      return failure(lift(connected, g.group.tag).error());
+      return failure(as_result(connected, g.group.tag).error());
     const auto bound = kernel::bind(k, socket, name);
     if (bound.ok()) return Found::free;
-    if (bound.error() != Errno::eaddrinuse) return failure(lift(bound, g.group.tag).error());
+    if (bound.error() != Errno::eaddrinuse) return failure(as_result(bound, g.group.tag).error());
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (until == 0) until = now + patience;
     if (now > until) return Found::silent;
@@ -105,13 +105,13 @@ template <kernel::Kernel K>
 [[nodiscard]] Result<bool> open_door(K& k, Gathering& g, Fd socket, unsigned n) noexcept {
   g.socket = socket;
   g.self = kernel::getpid(k).value();
-  CHARLIE_TRY(lift(kernel::listen(k, socket, 4096), g.group.tag));
-  CHARLIE_TRY(lift(kernel::set_nonblocking(k, socket), g.group.tag));
+  CHARLIE_TRY(as_result(kernel::listen(k, socket, 4096), g.group.tag));
+  CHARLIE_TRY(as_result(kernel::set_nonblocking(k, socket), g.group.tag));
   Fd probe = Fd::none;
   for (unsigned other = 0; other < meeting::names; ++other) {
     if (other == n) continue;
     if (probe == Fd::none) {
-      const auto made = lift(kernel::unix_socket(k, kernel::o_nonblock), g.group.tag);
+      const auto made = as_result(kernel::unix_socket(k, kernel::o_nonblock), g.group.tag);
       if (!made) return failure(made.error());
       probe = *made;
     }
@@ -138,7 +138,7 @@ template <kernel::Kernel K>
   Fd socket = Fd::none;
   for (unsigned n = 0; n < meeting::names; ++n) {
     if (socket == Fd::none) {
-      const auto made = lift(kernel::unix_socket(k), g.group.tag);
+      const auto made = as_result(kernel::unix_socket(k), g.group.tag);
       if (!made) return failure(made.error());
       socket = *made;
       // Where a flood fills the queue we wait in line, but not for ever.
@@ -219,7 +219,7 @@ template <kernel::Kernel K>
   }
   if (!joined.ok()) {
     g.why << "the namespaces of process " << static_cast<int>(g.creator) << " can't be taken";
-    return failure(lift(joined, g.group.tag).error());
+    return failure(as_result(joined, g.group.tag).error());
   }
   return true;
 }

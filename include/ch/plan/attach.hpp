@@ -22,7 +22,7 @@ struct Target {
 /// is another user's; EINVAL, it has no namespace that we don't have.
 template <kernel::Kernel K>
 [[nodiscard]] Result<Target> find_target(K& k, Pid pid) noexcept {
-  const auto pidfd = lift(kernel::pidfd_open(k, pid));
+  const auto pidfd = as_result(kernel::pidfd_open(k, pid));
   if (!pidfd) return failure(pidfd.error());
   Target target{*pidfd, NamespaceFlags::none};
   const auto fail = [&](Error error) {
@@ -37,7 +37,7 @@ template <kernel::Kernel K>
     kernel::Statx a;
     kernel::Statx b;
     if (!kernel::statx(k, Fd::cwd, ours.c_str(), 0, a).ok()) continue;  // an older kernel
-    const auto seen = lift(kernel::statx(k, Fd::cwd, theirs.c_str(), 0, b));
+    const auto seen = as_result(kernel::statx(k, Fd::cwd, theirs.c_str(), 0, b));
     if (!seen) {
       const bool gone = seen.error().code == Errno::enoent;
       return fail({gone ? Errno::esrch : seen.error().code, seen.error().operation});
@@ -45,7 +45,7 @@ template <kernel::Kernel K>
     if (a.ino != b.ino) target.flags = target.flags | kind.flag;
   }
   // Still there: so all that was read under its number was its own.
-  const auto alive = lift(kernel::pidfd_alive(k, target.pidfd));
+  const auto alive = as_result(kernel::pidfd_alive(k, target.pidfd));
   if (!alive) return fail(alive.error());
   if (target.flags == NamespaceFlags::none) return fail({Errno::einval, kernel::Call::setns});
   return target;

@@ -261,7 +261,7 @@ inline constexpr auto filter = detail::assemble(Known{});
 /// no_new_privs. Errors: see kernel::install_filter.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> install(K& k) noexcept {
-  return lift(kernel::install_filter(k, filter<>));
+  return as_result(kernel::install_filter(k, filter<>));
 }
 
 /// Is the filter in force? A call that it fakes and that the kernel would refuse even
@@ -277,7 +277,7 @@ template <kernel::Kernel K>
   const long answer =
       k.call(mknodat, static_cast<long>(kernel::Fd::none), reinterpret_cast<long>(here),
              static_cast<long>(detail::character_device | 0600), dev_null);
-  return lift(kernel::Returned<void>{answer, mknodat});
+  return as_result(kernel::Returned<void>{answer, mknodat});
 }
 
 }  // namespace ch::root_emulation

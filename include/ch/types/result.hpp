@@ -102,7 +102,8 @@ class [[nodiscard]] Result<void> {
 
 /// What the kernel returned, as a Result, naming the path it was about.
 template <class T>
-[[nodiscard]] constexpr Result<T> lift(kernel::Returned<T> returned, ZString path = {}) noexcept {
+[[nodiscard]] constexpr Result<T> as_result(kernel::Returned<T> returned,
+                                            ZString path = {}) noexcept {
   if (!returned.ok()) return failure({returned.error(), returned.call, StepIndex::none, path});
   if constexpr (std::is_void_v<T>)
     return {};
