@@ -11,7 +11,7 @@ charlie_add_test_as_user(examples.hello_library
   ${here}/golden ${example_dir}/hello_library/expected.txt ${charlie_fixtures}
   $<TARGET_FILE:hello_library> hello)
 foreach(example IN ITEMS "run hello echo hi" "capture hello" "compose hello hello" "many hello"
-    "call hello")
+    "call hello" "join hello")
   separate_arguments(words UNIX_COMMAND "${example}")
   list(POP_FRONT words name)
   charlie_add_test_as_user(examples.hosted_${name} ${here}/golden

@@ -123,8 +123,12 @@ inline constexpr std::size_t child_stack_size = 96 * 1024;
 [[nodiscard]] inline bool takes_init(const Plan& plan) noexcept {
   if (const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]))
     return (creates->flags & ns::pid::flag) != NamespaceFlags::none;
-  const auto* joins = std::get_if<step::JoinNamespaces>(&plan.steps[0]);
-  return joins != nullptr && takes_child(joins->flags);
+  for (const Step& step : plan.steps) {
+    const auto* joins = std::get_if<step::JoinNamespaces>(&step);
+    if (joins == nullptr) break;
+    if (takes_child(joins->flags)) return true;
+  }
+  return false;
 }
 
 /// Does only a child come to the namespaces of `plan`?

@@ -37,7 +37,7 @@ class Catalogue {
     const JoinNamespaces join{Pid{4}, flags(kernel::clone_newuser), Fd{5}};
     add(join, with(join, &JoinNamespaces::pid, Pid{6}),
         with(join, &JoinNamespaces::flags, flags(kernel::clone_newns)),
-        with(join, &JoinNamespaces::pidfd, Fd{7}));
+        with(join, &JoinNamespaces::held, Fd{7}), with(join, &JoinNamespaces::file, ZString("/n")));
     const MeetPeers meet{text("tag"), 4, 1, 30'000'000'000};
     const MeetPeers met[] = {with(meet, &MeetPeers::tag, text("gat")),
                              with(meet, &MeetPeers::expected, std::uint32_t{5}),

@@ -80,6 +80,11 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   CHECK(problem({}) == "a plan begins with namespaces, and this one has no steps");
   CHECK(problem({image, step::EnterRoot{}}) == "the namespaces come first, and once");
   CHECK(problem({make, make}) == "the namespaces come first, and once");
+  const step::JoinNamespaces join{Pid{1}, NamespaceSet<ns::user, ns::mount>::flags()};
+  CHECK(problem({join, join, step::ForbidNewPrivileges{}}).empty());
+  CHECK(problem({join, make}) == "the namespaces come first, and once");
+  CHECK(problem({join, step::ForbidNewPrivileges{}, join}) ==
+        "the namespaces come first, and once");
   CHECK(problem({make, image, image}) == "a container has one image");
   CHECK(problem({make, image}) == "the image is opened, and never entered");
   CHECK(problem({make, bind}) == "mounts go between OpenImage and EnterRoot");

@@ -57,6 +57,7 @@ TEST_CASE("the models fulfil their concepts", "[pure]") {
   STATIC_REQUIRE(IdMapPolicy<KeepIds>);
   STATIC_REQUIRE(JoinStrategy<Alone>);
   STATIC_REQUIRE(JoinStrategy<AttachToPid>);
+  STATIC_REQUIRE(JoinStrategy<AttachToFiles>);
   STATIC_REQUIRE(MountPolicy<HostMounts>);
   STATIC_REQUIRE(MountPolicy<Mounts<ImageRoot<>, Devices>>);
   STATIC_REQUIRE(MountContributor<Home>);

@@ -73,7 +73,8 @@ TEST_CASE("a plan is one JSON object", "[pure]") {
   };
   CHECK(as_json(Plan{steps, Assembly::classic}) ==
         "{\"assembly\": \"classic\", \"steps\": [\n"
-        "  {\"step\": \"join-namespaces\", \"pid\": 42, \"namespaces\": [\"user\", \"mnt\"]},\n"
+        "  {\"step\": \"join-namespaces\", \"pid\": 42, \"namespaces\": [\"user\", \"mnt\"], "
+        "\"file\": \"\"},\n"
         "  {\"step\": \"bind\", \"source\": \"/a\\\"b\\\\c\", \"destination\": "
         "\"/x\\u000ay\\u00ff\", "
         "\"access\": \"read-only\", \"if_missing\": \"skip\"}\n"
@@ -103,6 +104,14 @@ TEST_CASE("the shell script quotes what it is given", "[pure]") {
   CHECK(script.find("unset OLD\nexport HOME='/home/alice'\n") != std::string::npos);
   CHECK(script.find("--map-user=1000 --map-group=1000") != std::string::npos);
   CHECK(script.find("pivot_root . .\n") != std::string::npos);
+}
+
+TEST_CASE("the shell script joins namespaces by their files", "[pure]") {
+  const Step steps[] = {step::JoinNamespaces{Pid::none, ns::user::flag, Fd{3}, "/run/u"},
+                        step::JoinNamespaces{Pid::none, ns::mount::flag, Fd{4}, "/run/it's"}};
+  const std::string script = as_shell(Plan{steps, Assembly::detached});
+  CHECK(script.find("nsenter --preserve-credentials --user='/run/u' --mount='/run/it'\\''s' -- ") !=
+        std::string::npos);
 }
 
 TEST_CASE("namespaces alone make a script of one command", "[pure]") {

@@ -133,8 +133,8 @@ Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcep
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, Assembling& a, const step::JoinNamespaces& s) noexcept {
-  if (s.pidfd != Fd::none)
-    return as_result(kernel::setns(k, s.pidfd, static_cast<std::uint64_t>(s.flags)));
+  if (s.held != Fd::none)
+    return as_result(kernel::setns(k, s.held, static_cast<std::uint64_t>(s.flags)), s.file);
   const auto pidfd = as_result(kernel::pidfd_open(k, s.pid));
   if (!pidfd) return failure(pidfd.error());
   const ScopedFd process(k, a.descriptors, *pidfd);

@@ -8,6 +8,7 @@
 #include <boost/hana/flatten.hpp>
 
 #include "ch/compose.hpp"
+#include "ch/hosted/namespace_files.hpp"
 #include "ch/hosted/request.hpp"
 #include "ch/hosted/subordinate_ids.hpp"
 #include "ch/hosted/values.hpp"
@@ -113,8 +114,9 @@ class Box {
   /// See Plannable. With an image, its environment, PATH and working directory apply.
   [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
                                    Arena& arena) const {
-    if constexpr (has<SubordinateIds>)
-      if (const auto& problem = std::get<SubordinateIds>(values_).problem()) return *problem;
+    std::optional<Failure> problem;
+    std::apply([&](const auto&... value) { (note_problem(problem, value), ...); }, values_);
+    if (problem) return *std::move(problem);
     if (std::apply([](const auto&... value) { return (detail::has_nul(value) || ...); }, values_))
       return detail::cut_text("describe the container");
     Outcome<container_type> made = container(arena);
@@ -136,6 +138,12 @@ class Box {
       detail::Filler<container_type>{made}(value.policy());
     else if constexpr (!detail::IsPart<V>)
       detail::Filler<container_type>{made}(value);
+  }
+  /// Some values learn while they are made that no container can be made of them.
+  template <class V>
+  static void note_problem(std::optional<Failure>& problem, const V& value) {
+    if constexpr (requires { value.problem(); })
+      if (!problem) problem = value.problem();
   }
   /// Views of all values of type V, in `arena`.
   template <class V, class Element>

@@ -26,7 +26,7 @@ template <Plannable B>
 /// The descriptor that a step uses, or none.
 [[nodiscard]] inline Fd used_by(const Step& step) noexcept {
   if (const auto* put = std::get_if<step::Redirect>(&step)) return put->from;
-  if (const auto* join = std::get_if<step::JoinNamespaces>(&step)) return join->pidfd;
+  if (const auto* join = std::get_if<step::JoinNamespaces>(&step)) return join->held;
   if (const auto* image = std::get_if<step::OpenImage>(&step)) return image->directory;
   if (const auto* users = std::get_if<step::MapUsers>(&step)) return users->writer;
   if (const auto* groups = std::get_if<step::MapGroups>(&step)) return groups->writer;

@@ -95,8 +95,8 @@ enum class Call : int {
 /// `n` a count that success echoes back from the last `i` (write).
 struct CallShape {
   Call call;
-  const char* name;
-  const char* arguments;
+  char name[18];  // texts by themselves: pointers to them would take more room
+  char arguments[7];
   char result;
 };
 
@@ -172,12 +172,15 @@ inline constexpr CallShape call_shapes[] = {
     {Call::write, "write", "dbi", 'n'},
 };
 
-/// The row of `call`, or a row named "?" for a call that is not in the table.
-/// Allocates nothing; safe between clone and exec.
-[[nodiscard]] constexpr CallShape shape(Call call) noexcept {
+/// Of a call that is not in the table, and of none at all.
+inline constexpr CallShape unknown_call{Call::none, "?", "", 'i'};
+inline constexpr CallShape no_call{Call::none, "planning", "", 'i'};
+
+/// The row of `call`, or one of these two.
+[[nodiscard]] constexpr const CallShape& shape(Call call) noexcept {
   for (const CallShape& row : call_shapes)
     if (row.call == call) return row;
-  return {call, call == Call::none ? "planning" : "?", "", 'i'};
+  return call == Call::none ? no_call : unknown_call;
 }
 
 }  // namespace ch::kernel

@@ -73,7 +73,7 @@ inline void describe_argument(TextWriter& out, char shape, long value, long next
 
 /// Writes `name(arguments)`.
 inline void describe(TextWriter& out, Call call, std::span<const long> arguments) noexcept {
-  const CallShape row = shape(call);
+  const CallShape& row = shape(call);
   out << row.name << '(';
   for (std::size_t i = 0; row.arguments[i] != '\0' && i < arguments.size(); ++i) {
     if (i > 0) out << ", ";

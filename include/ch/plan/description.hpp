@@ -97,12 +97,14 @@ namespace step {
            {"enter", static_cast<std::uint64_t>(enter), Audience::this_process}}};
 }
 [[nodiscard]] constexpr Description describe(const JoinNamespaces& s) noexcept {
-  const auto& [pid, flags, pidfd] = s;
+  const auto& [pid, flags, held, file] = s;
   return {"join-namespaces",
-          "join namespaces of process {pid}: {namespaces}",
+          file.empty() ? "join namespaces of process {pid}: {namespaces}"
+                       : "join the namespace of {file}: {namespaces}",
           {{"pid", static_cast<std::uint64_t>(pid)},
            {"namespaces", flags},
-           {"pidfd", static_cast<std::uint64_t>(pidfd), Audience::this_process}}};
+           {"file", file.view()},
+           {"held", static_cast<std::uint64_t>(held), Audience::this_process}}};
 }
 [[nodiscard]] constexpr Description describe(const MeetPeers& s) noexcept {
   const auto& [tag, expected, rank, timeout] = s;

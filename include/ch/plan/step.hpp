@@ -38,11 +38,13 @@ struct CreateNamespaces {
 };
 
 /// The namespaces of a running process instead of new ones. The pidfd makes sure that
-/// it is the process meant and not a later one with its number. setns(2), pidfd_open(2).
+/// it is the process meant and not a later one with its number. Or the namespace of a file; then
+/// there may be several such steps, one after the other. setns(2), pidfd_open(2).
 struct JoinNamespaces {
   Pid pid{};
   NamespaceFlags flags{};
-  Fd pidfd = Fd::none;  // where the caller holds the process already
+  Fd held = Fd::none;  // a pidfd, where the caller holds the process already; or the file
+  ZString file{};      // what that is named, for people
 };
 
 /// Finds the peers of the group `tag`. The first to come is the creator and goes on with

@@ -58,6 +58,7 @@ struct Progress {
   bool over = false;
   bool meets = false;
   bool admits = false;
+  bool joined = false;  // by the step before
   NamespaceFlags own = NamespaceFlags::none;
 
   [[nodiscard]] constexpr const char* take(const Step& s) noexcept {
@@ -93,8 +94,12 @@ struct Progress {
       return nullptr;
     }
     const auto* makes = std::get_if<step::CreateNamespaces>(&s);
-    const bool enters = makes != nullptr || std::holds_alternative<step::JoinNamespaces>(s);
-    if (enters != (index == (meets ? 1U : 0U))) return "the namespaces come first, and once";
+    const bool joins = std::holds_alternative<step::JoinNamespaces>(s);
+    const bool enters = makes != nullptr || joins;
+    const bool joins_more = joins && joined;
+    joined = joins;
+    if (!joins_more && enters != (index == (meets ? 1U : 0U)))
+      return "the namespaces come first, and once";
     entered = entered || enters;
     if (makes != nullptr) {
       own = makes->flags;

@@ -59,6 +59,8 @@ inline constexpr const char* ask_administrator =
 
 [[nodiscard]] constexpr Explanation explain_namespaces(const Error& e,
                                                        const HostLimits& l) noexcept {
+  if (e.operation == kernel::Call::fchdir)
+    return {"the directory of the image can't be entered", "see that you may search it (mode x)"};
   if (l.max_user_namespaces.is(0))
     return {"user namespaces are switched off: the sysctl user.max_user_namespaces is 0",
             "the administrator can allow them: sysctl -w user.max_user_namespaces=10000"};
@@ -104,6 +106,9 @@ struct Explain {
   constexpr Explanation operator()(const step::JoinNamespaces&) const noexcept {
     if (e.code == Errno::esrch)
       return {"there is no process with this number (any more)", "look it up again with ps"};
+    if (!e.path.empty())
+      return {"this is not a namespace of that kind, or not one that you may join",
+              "name the files in the order of their kinds, a user namespace first"};
     return {"the process is another user's, or in the same namespaces already",
             "join only processes of your own containers"};
   }

@@ -10,43 +10,17 @@
 
 #include "ch/plan/mount_point.hpp"
 #include "ch/show/print_text.hpp"
+#include "ch/show/shell_words.hpp"
 
 namespace ch {
 
 namespace detail {
 
-/// Text as one word of a POSIX shell.
-template <class Sink>
-void shell_word(Sink& sink, std::string_view text) {
-  sink("'");
-  for (std::size_t quote = text.find('\''); quote != std::string_view::npos;
-       quote = text.find('\'')) {
-    sink(head(text, quote));
-    sink("'\\''");
-    text.remove_prefix(quote + 1);
-  }
-  sink(text);
-  sink("'");
-}
-
-/// Bytes as a format of printf(1): a word of the shell can't hold a NUL.
-template <class Sink>
-void shell_bytes(Sink& sink, std::string_view bytes) {
-  sink("'");
-  for (const char c : bytes) {
-    const auto byte = static_cast<unsigned char>(c);
-    TextBuffer<8> octal;
-    octal << '\\' << static_cast<char>('0' + byte / 64) << static_cast<char>('0' + byte / 8 % 8)
-          << static_cast<char>('0' + byte % 8);
-    sink(octal.view());
-  }
-  sink("'");
-}
-
 /// What the script needs to know of the whole plan before its first line.
 struct ShellOutline {
   NamespaceFlags flags{};
-  Pid join = Pid::none;
+  bool joins = false;
+  Pid target = Pid::none;  // whose namespaces
   Uid uid{};
   Gid gid{};
   bool many = false;  // ids
@@ -60,9 +34,10 @@ struct ShellOutline {
   explicit ShellOutline(std::span<const Step> all) noexcept : steps(all) {
     for (const Step& step : steps) {
       if (const auto* creates = std::get_if<step::CreateNamespaces>(&step)) flags = creates->flags;
-      if (const auto* joins = std::get_if<step::JoinNamespaces>(&step)) {
-        flags = joins->flags;
-        join = joins->pid;
+      if (const auto* joined = std::get_if<step::JoinNamespaces>(&step)) {
+        flags = flags | joined->flags;
+        joins = true;
+        target = joined->pid;
       }
       if (const auto* maps = std::get_if<step::MapUsers>(&step)) uid = maps->range.inside;
       if (const auto* maps = std::get_if<step::MapUsers>(&step)) many = !maps->more.empty();
@@ -81,9 +56,37 @@ struct ShellOutline {
     return contains(flags, static_cast<NamespaceFlags>(kernel::clone_newuser));
   }
   [[nodiscard]] bool drops_root() const noexcept {
-    return has_user_namespace() && join == Pid::none && (uid != Uid::root || gid != Gid::root);
+    return has_user_namespace() && !joins && (uid != Uid::root || gid != Gid::root);
   }
 };
+
+/// The command that puts a shell into the namespaces.
+template <class Sink>
+void shell_namespaces(const ShellOutline& outline, Sink& sink) {
+  sink(outline.joins ? "nsenter --preserve-credentials" : "unshare");
+  if (outline.target != Pid::none) {
+    TextBuffer<32> target;
+    target << " --target=" << static_cast<int>(outline.target);
+    sink(target.view());
+  }
+  for (const Step& step : outline.steps) {
+    const auto* creates = std::get_if<step::CreateNamespaces>(&step);
+    const auto* joined = std::get_if<step::JoinNamespaces>(&step);
+    if (creates == nullptr && joined == nullptr) continue;
+    for (const NamespaceKind& kind : namespace_kinds) {
+      if (!contains(joined != nullptr ? joined->flags : creates->flags, kind.flag)) continue;
+      sink(" --");
+      sink(std::string_view(kind.name) == "mnt" ? "mount" : kind.name);
+      if (joined == nullptr || joined->file.empty()) continue;
+      sink("=");
+      shell_word(sink, joined->file.view());
+    }
+  }
+  if (outline.joins) return;
+  if (outline.has_user_namespace())
+    sink(outline.many ? " --map-auto --map-root-user" : " --map-root-user");
+  if (contains(outline.flags, static_cast<NamespaceFlags>(kernel::clone_newpid))) sink(" --fork");
+}
 
 /// The commands of each step.
 template <class Sink>
@@ -357,23 +360,7 @@ void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nul
       "if [ -z \"${CHARLIE_STAGE:-}\" ]; then\n");
   if (outline.scratch) sink("  scratch=$(mktemp -d -p /tmp); export scratch\n  status=0\n");
   sink(outline.scratch ? "  CHARLIE_STAGE=2 " : "  CHARLIE_STAGE=2 exec ");
-  if (outline.join != Pid::none) {
-    TextBuffer<64> target;
-    target << "nsenter --preserve-credentials --target=" << static_cast<int>(outline.join);
-    sink(target.view());
-  } else {
-    sink("unshare");
-  }
-  for (const NamespaceKind& kind : namespace_kinds) {
-    if (!contains(outline.flags, kind.flag)) continue;
-    sink(" --");
-    sink(std::string_view(kind.name) == "mnt" ? "mount" : kind.name);
-  }
-  if (outline.join == Pid::none && outline.has_user_namespace())
-    sink(outline.many ? " --map-auto --map-root-user" : " --map-root-user");
-  if (outline.join == Pid::none &&
-      contains(outline.flags, static_cast<NamespaceFlags>(kernel::clone_newpid)))
-    sink(" --fork");
+  detail::shell_namespaces(outline, sink);
   sink(" -- /bin/sh \"$0\"");
   if (outline.scratch) sink(" || status=$?\n  rmdir \"$scratch\"\n  exit $status");
   sink("\nfi\n\n");

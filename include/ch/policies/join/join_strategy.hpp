@@ -23,7 +23,7 @@ namespace ch {
 /// maps no ids and mounts nothing. A strategy that knows its role only when the plan is
 /// executed returns `creator`, and its steps skip the creator's where need be.
 ///
-/// Models: Alone, AttachToPid, PeerGroup, LivingTag, ChosenJoin.
+/// Models: Alone, AttachToPid, AttachToFiles, PeerGroup, LivingTag, ChosenJoin.
 template <class S>
 concept JoinStrategy = requires(const S& strategy, PlanBuilder& builder, NamespaceFlags flags) {
   { strategy.contribute(builder, flags) }

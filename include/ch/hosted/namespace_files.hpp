@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+//
+// Floor 5h. A box in namespaces that files stand for. Source: man 7 namespaces.
+#pragma once
+
+#include <fcntl.h>
+
+#include <initializer_list>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "ch/hosted/failure.hpp"
+#include "ch/hosted/given.hpp"
+#include "ch/kernel/owned_fd.hpp"
+#include "ch/policies/join/namespace_files.hpp"
+#include "ch/policies/ns/namespace_set.hpp"
+
+namespace ch {
+
+/// A JoinStrategy that holds the files open; made by attach. Copies share them.
+class NamespaceFiles {
+ public:
+  using Policy = AttachToFiles;
+
+  NamespaceFiles(std::initializer_list<std::pair<NamespaceFlags, Given>> files)
+      : held_(std::make_shared<Held>()) {
+    held_->paths.reserve(files.size());  // they are viewed, and must not move
+    for (const auto& [kind, path] : files) {
+      const Given& own = held_->paths.emplace_back(path);
+      const kernel::OwnedFd& file =
+          held_->files.emplace_back(::open(own.c_str(), O_RDONLY | O_CLOEXEC));
+      if (!file && !held_->problem)
+        held_->problem = detail::failed_call(errno, "open namespace", own.str());
+      held_->views.push_back({file.kernel_fd(), kind, own.c_str()});
+    }
+  }
+  [[nodiscard]] Policy policy() const noexcept { return {held_->views}; }
+  /// Why a file can't be opened, which planning a box of them fails with.
+  [[nodiscard]] const std::optional<Failure>& problem() const noexcept { return held_->problem; }
+
+ private:
+  struct Held {
+    std::vector<Given> paths{};
+    std::vector<kernel::OwnedFd> files{};
+    std::vector<NamespaceFile> views{};
+    std::optional<Failure> problem{};
+  };
+  std::shared_ptr<Held> held_;
+};
+
+/// The namespaces that files stand for, a file for each kind, joined in this order; a user
+/// namespace comes first. Nothing is mounted and no ids are mapped.
+///
+///     const auto box = ch::compose(ch::attach<ch::ns::user, ch::ns::net>(user_file, net_file));
+template <class... Kinds, class... Files>
+requires(sizeof...(Kinds) > 0 && sizeof...(Kinds) == sizeof...(Files)) [[nodiscard]] NamespaceFiles
+    attach(const Files&... files) {
+  return {std::pair<NamespaceFlags, Given>(Kinds::flag, files)...};
+}
+
+}  // namespace ch
