@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. Order-free composition: name the policies of a container in any order, with
-// the usual ones for what is left out, and mount contributors without a thought to which
-// must be mounted first. Uses Boost.Hana, which is why it is a header of its own: nothing
-// else on the launch path includes it. Source: Boost.Hana reference, sort, filter, unpack.
+// Floor 5. Order-free composition: name the policies of a container in any order. Policies left out
+// get their defaults, and mount contributors are sorted into the order in which they must be
+// mounted. Uses Boost.Hana, which is why it is a header of its own: nothing else on the launch path
+// includes it. Source: Boost.Hana reference, sort, filter, unpack.
 #pragma once
 
 #include <boost/hana/config.hpp>
@@ -31,8 +31,8 @@
 
 namespace ch {
 
-/// When a contributor's mounts are made: what may cover others comes later. Specialise it
-/// for a contributor of your own that is not content with the middle.
+/// When a contributor's mounts are made: those that may cover others come later. Specialise it for
+/// your own contributor if the default, the middle, does not fit.
 template <class C>
 inline constexpr int mount_order = 50;
 template <class S>
@@ -61,7 +61,7 @@ inline constexpr auto by_mount_order = [](auto a, auto b) {
                        mount_order<typename decltype(b)::type>)>;
 };
 
-/// What kind of policy a type is, one predicate each.
+/// One predicate for each kind of policy.
 inline constexpr auto is_contributor = [](auto t) {
   return hana::bool_c<MountContributor<typename decltype(t)::type>>;
 };
@@ -119,8 +119,8 @@ constexpr auto compose() {
 
 }  // namespace detail
 
-/// The Container of these policies, in whatever order they come: without a NamespaceSet,
-/// user and mount; without an IdMapPolicy, SameIds; without a JoinStrategy, Alone.
+/// The Container of these policies, in any order. Defaults: without a NamespaceSet, user and mount;
+/// without an IdMapPolicy, SameIds; without a JoinStrategy, Alone.
 ///
 ///     using Box = ch::Compose<ch::UserBinds, ch::AsRoot, ch::Devices, ch::ImageRoot<>>;
 template <class... Policies>

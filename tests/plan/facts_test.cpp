@@ -103,7 +103,7 @@ TEST_CASE("privilege is ids that differ, the kernel's word, or root with a stran
   CHECK(privilege_of({1000, 0, 100, 100, true}) == Privilege::set_id);
   CHECK(privilege_of({1000, 1000, 100, 0, true}) == Privilege::set_id);
   CHECK(privilege_of({1000, 1000, 100, 100, true}) == Privilege::file);
-  CHECK(privilege_of({0, 0, 100, 100, false}) == Privilege::strange_group);
+  CHECK(privilege_of({0, 0, 100, 100, false}) == Privilege::foreign_group);
 }
 
 TEST_CASE("the ids that the kernel leaves are found beyond an environment that has shrunk",

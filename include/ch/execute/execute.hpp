@@ -5,7 +5,7 @@
 
 #include "ch/execute/execution.hpp"
 #include "ch/execute/perform_peers.hpp"
-#include "ch/execute/take_back.hpp"
+#include "ch/execute/roll_back.hpp"
 
 namespace ch {
 
@@ -23,7 +23,7 @@ namespace detail {
 
 /// The step before the next one: `i`, unless a meeting has made us a joiner, who finds
 /// everything up to AdmitPeers done.
-[[nodiscard]] inline std::size_t next_step(const Assembling& a, std::size_t i) noexcept {
+[[nodiscard]] inline std::size_t next_step(const AssemblyState& a, std::size_t i) noexcept {
   if (!std::holds_alternative<step::MeetPeers>(a.steps[i]) || a.gathering->role == Role::creator)
     return i;
   while (i + 1 < a.steps.size() && !std::holds_alternative<step::AdmitPeers>(a.steps[i + 1])) ++i;
@@ -58,7 +58,7 @@ template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan, const Execution& execution,
                                    Descriptors descriptors = Descriptors::close_now,
                                    std::size_t first = 0) noexcept {
-  Assembling state{.steps = plan.steps, .mode = plan.assembly, .descriptors = descriptors};
+  AssemblyState state{.steps = plan.steps, .mode = plan.assembly, .descriptors = descriptors};
   state.made = execution.made;
   state.gathering = execution.gathering;
   if (state.gathering != nullptr) state.gathering->descriptors = descriptors;
@@ -69,7 +69,7 @@ template <kernel::Kernel K>
     state.index = i;
     if (std::holds_alternative<step::OpenImage>(plan.steps[i])) image = i;
     if constexpr (requires { k.on_step(index, plan.steps[i]); }) k.on_step(index, plan.steps[i]);
-    const bool had_overlay = state.wants_overlay;
+    const bool had_overlay = state.overlay_requested;
     const bool in_tree = image <= i;
     Result<void> done =
         std::visit([&](const auto& s) noexcept { return perform(k, state, s); }, plan.steps[i]);
@@ -79,12 +79,12 @@ template <kernel::Kernel K>
     }
     const bool older =
         in_tree && state.mode != Assembly::classic && detail::lacks_mount_api(done.error());
-    const bool again = older || (state.wants_overlay && !had_overlay);
-    if (again) detail::take_down_workshop(k, state);
+    const bool again = older || (state.overlay_requested && !had_overlay);
+    if (again) detail::unmount_staging(k, state);
     // A layer has to be found as it was by the second try, too.
     const bool admitted = state.gathering != nullptr && state.gathering->admitted;
     const bool stands = admitted || std::holds_alternative<step::Execute>(plan.steps[i]);
-    if (!stands && (!again || state.layer.directory != Fd::none)) detail::take_back(k, state);
+    if (!stands && (!again || state.layer.directory != Fd::none)) detail::roll_back(k, state);
     state.drop(k);
     if (again) {
       if (older) state.mode = Assembly::classic;

@@ -11,7 +11,7 @@ namespace ch {
 
 /// Of one execution of one plan; made by prepare().
 struct Execution {
-  std::span<std::uint8_t> made{};  // for each step, what it has made where it lasts (take_back.hpp)
+  std::span<std::uint8_t> made{};  // for each step, what it has made where it lasts (roll_back.hpp)
   Gathering* gathering = nullptr;  // of the plan's peers, if it has some
 };
 

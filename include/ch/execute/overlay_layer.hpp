@@ -24,8 +24,8 @@ template <class T>
 
 /// Is the directory `from` that one, or below it? As far as their file system goes.
 template <kernel::Kernel K>
-[[gnu::noinline]] bool lies_in(K& k, const Assembling& a, Fd from,
-                               const kernel::Statx& that) noexcept {
+[[gnu::noinline]] bool is_within(K& k, const AssemblyState& a, Fd from,
+                                 const kernel::Statx& that) noexcept {
   kernel::Statx here;
   Fd at = from;
   bool found = false;
@@ -45,22 +45,22 @@ template <kernel::Kernel K>
 
 /// EINVAL if the layer lies in the image, so that each would show the other, or the image in it.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult check_apart(K& k, const Assembling& a,
-                                          const OpenLayer& layer) noexcept {
+[[gnu::noinline]] LayerResult check_disjoint(K& k, const AssemblyState& a,
+                                             const OpenLayer& layer) noexcept {
   kernel::Statx that;
   if (const auto seen = kernel::statx(k, a.root, "", kernel::at_empty_path, that); !seen.ok())
     return seen;
-  bool apart = !lies_in(k, a, layer.directory, that);
+  bool apart = !is_within(k, a, layer.directory, that);
   for (const char* part : {"upper", "work"})
     if (kernel::statx(k, layer.directory, part, 0, that).ok())
-      apart = apart && !lies_in(k, a, a.image_directory, that);
+      apart = apart && !is_within(k, a, a.image_directory, that);
   return apart ? LayerResult{} : refused(Errno::einval);
 }
 
 /// Opens the layer of `s`, and makes what is missing. On an error, too, `layer` says what has
 /// been made.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult open_layer(K& k, const Assembling& a, const step::Overlay& s,
+[[gnu::noinline]] LayerResult open_layer(K& k, const AssemblyState& a, const step::Overlay& s,
                                          OpenLayer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_directory;
@@ -84,7 +84,7 @@ template <kernel::Kernel K>
     if (!opened.ok()) return failed(opened);
     *part.opened = opened.value();
     if (!top) continue;
-    if (const auto apart = check_apart(k, a, layer); !apart.ok()) return apart;
+    if (const auto apart = check_disjoint(k, a, layer); !apart.ok()) return apart;
     // Until the kernel knows of the overlay: another that finds what we make could use it, while
     // we are refused and remove it. Where there are no locks, what is made before stays.
     const auto locked = kernel::try_lock(k, layer.directory);
@@ -98,7 +98,7 @@ template <kernel::Kernel K>
 /// to be ours the directory alone, if it is empty. By descriptors, for the host's paths may lead
 /// nowhere by now.
 template <kernel::Kernel K>
-[[gnu::noinline]] void take_back(K& k, const step::Overlay& s, const OpenLayer& layer) noexcept {
+[[gnu::noinline]] void roll_back(K& k, const step::Overlay& s, const OpenLayer& layer) noexcept {
   if (s.kind != OverlayKind::directory) return;  // memory, which goes with us
   if (layer.made_record) (void)kernel::unlinkat(k, layer.directory, "made-over");
   if (layer.ours && layer.made_work)
@@ -124,7 +124,7 @@ inline constexpr std::size_t max_record = kernel::RootWalk::max_path + 64;
 /// that is mounted anew. Where the file system does not say when, the path has to be the same.
 /// "INODE SECONDS.NANOSECONDS PATH"; `key` is how much of it counts.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult describe_image(K& k, const Assembling& a, TextWriter& record,
+[[gnu::noinline]] LayerResult describe_image(K& k, const AssemblyState& a, TextWriter& record,
                                              std::size_t& key) noexcept {
   kernel::Statx status;
   const auto seen =
@@ -149,7 +149,7 @@ template <kernel::Kernel K>
 /// over is removed then, for who removes the record says that the layer is to go over this one.
 /// `record` becomes what is to be written when the layer is ours, if anything.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult check_record(K& k, const Assembling& a, OpenLayer& layer,
+[[gnu::noinline]] LayerResult check_record(K& k, const AssemblyState& a, OpenLayer& layer,
                                            TextWriter& record) noexcept {
   std::size_t key = 0;
   if (const auto known = describe_image(k, a, record, key); !known.ok()) return known;
@@ -176,7 +176,7 @@ template <kernel::Kernel K>
 
 /// Writes the record. Only while the layer is ours alone.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult write_layer_record(K& k, const Assembling& a, OpenLayer& layer,
+[[gnu::noinline]] LayerResult write_layer_record(K& k, const AssemblyState& a, OpenLayer& layer,
                                                  std::string_view record) noexcept {
   const auto file = kernel::openat(
       k, layer.directory, "made-over",

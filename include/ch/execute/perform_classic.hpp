@@ -2,12 +2,12 @@
 //
 // Floor 3b. Mounting as before Linux 5.12, by mount(2). It knows no descriptors, so it gets
 // them as /proc/self/fd/N; and it changes one mount at a time, so a tree that has to be
-// read-only is put on the workshop's stage first, gone through mount by mount, and moved to
+// read-only is put on the staging's stage first, gone through mount by mount, and moved to
 // its place when it is right. Runs between clone and exec.
 // Source: man 2 mount, "Remounting" and "Moving a mount"; man 5 proc, mountinfo, fdinfo.
 #pragma once
 
-#include "ch/execute/workshop.hpp"
+#include "ch/execute/staging.hpp"
 #include "ch/plan/account.hpp"
 
 namespace ch::detail {
@@ -34,11 +34,11 @@ Result<void> remount(K& k, Fd mount, std::uint64_t add, ZString path) noexcept {
 
 /// The number that mountinfo gives to the mount that `fd` lies in.
 template <kernel::Kernel K>
-[[nodiscard]] Result<std::uint64_t> mount_number(K& k, Fd fd) noexcept {
+[[nodiscard]] Result<std::uint64_t> mount_id(K& k, Fd fd) noexcept {
   TextBuffer<48> path;
   path << "/proc/self/fdinfo/" << static_cast<int>(fd);
   std::uint64_t number = 0;
-  const Error problem = each_line(k, path.c_str(), [&](std::string_view line) {
+  const Error problem = for_each_line(k, path.c_str(), [&](std::string_view line) {
     constexpr std::string_view key = "mnt_id:\t";
     return head(line, key.size()) == key && parse_number(tail(line, key.size()), ~0ULL, number);
   });
@@ -74,14 +74,14 @@ struct MountLine {
 /// Adds flags to the mount `top` and to all that can be seen beneath it. Other mounts may
 /// have a point of the same name, behind this root; so each is told by its number.
 template <kernel::Kernel K>
-[[gnu::noinline]] Result<void> remount_tree(K& k, const Assembling& a, Fd top, std::uint64_t add,
+[[gnu::noinline]] Result<void> remount_tree(K& k, const AssemblyState& a, Fd top, std::uint64_t add,
                                             ZString path) noexcept {
   CHARLIE_TRY(remount(k, top, add, path));
-  const Result<std::uint64_t> number = mount_number(k, top);
+  const Result<std::uint64_t> number = mount_id(k, top);
   if (!number) return failure(number.error());
   MountLine line;
   TextBuffer<4200> above;
-  const Error unread = each_line(k, "/proc/self/mountinfo", [&](std::string_view text) {
+  const Error unread = for_each_line(k, "/proc/self/mountinfo", [&](std::string_view text) {
     const bool found = line.parse(text) && line.number == *number;
     if (found) above << line.point.view() << '/';
     return found;
@@ -90,14 +90,14 @@ template <kernel::Kernel K>
   if (above.view().empty())
     return failure({Errno::enoent, kernel::Call::read, StepIndex::none, "/proc/self/mountinfo"});
   Result<void> done;
-  const Error unread_again = each_line(k, "/proc/self/mountinfo", [&](std::string_view text) {
+  const Error unread_again = for_each_line(k, "/proc/self/mountinfo", [&](std::string_view text) {
     if (!line.parse(text)) return false;
     if (head(line.point.view(), above.view().size()) != above.view()) return false;
     const char* below = line.point.c_str() + above.view().size();
     const auto opened = kernel::openat(k, top, below, kernel::o_path | kernel::o_nofollow);
     if (!opened.ok()) return false;  // hidden by another mount
     const ScopedFd mount(k, a.descriptors, opened.value());
-    const auto there = mount_number(k, mount.get());
+    const auto there = mount_id(k, mount.get());
     if (!there)
       done = failure(there.error());
     else if (*there == line.number)
@@ -108,29 +108,29 @@ template <kernel::Kernel K>
   return done;
 }
 
-/// The workshop by mount(2): where it is mounted, "/" still means what lies beneath it, and
+/// The staging by mount(2): where it is mounted, "/" still means what lies beneath it, and
 /// only "/.." comes out on top.
 template <kernel::Kernel K>
-Result<void> raise_workshop_classic(K& k, Assembling& a) noexcept {
+Result<void> mount_staging_classic(K& k, AssemblyState& a) noexcept {
   CHARLIE_TRY(as_result(
       kernel::mount(k, "tmpfs", "/", "tmpfs", kernel::ms_nosuid | kernel::ms_nodev), "/"));
   const auto opened = as_result(kernel::openat(k, Fd::cwd, "/..", kernel::o_path), "/");
   if (!opened) return failure(opened.error());
-  a.workshop = *opened;
+  a.staging = *opened;
   CHARLIE_TRY(as_result(
-      kernel::mount(k, nullptr, FdPath(a.workshop).c_str(), nullptr, kernel::ms_unbindable), "/"));
-  return furnish_workshop(k, a);
+      kernel::mount(k, nullptr, FdPath(a.staging).c_str(), nullptr, kernel::ms_unbindable), "/"));
+  return make_staging_points(k, a);
 }
 
 /// The image's directory, with the mounts beneath it, as the root to be.
 template <kernel::Kernel K>
-Result<void> attach_image_classic(K& k, Assembling& a, const step::OpenImage& s) noexcept {
-  CHARLIE_TRY(raise_workshop_classic(k, a));
+Result<void> attach_image_classic(K& k, AssemblyState& a, const step::OpenImage& s) noexcept {
+  CHARLIE_TRY(mount_staging_classic(k, a));
   CHARLIE_TRY(as_result(
-      kernel::mount(k, FdPath(a.image_directory).c_str(), FdPath(a.workshop, "root").c_str(),
+      kernel::mount(k, FdPath(a.image_directory).c_str(), FdPath(a.staging, "root").c_str(),
                     nullptr, kernel::ms_bind | kernel::ms_rec),
       s.image.text));
-  const auto root = as_result(kernel::openat(k, a.workshop, "root", kernel::o_path), s.image.text);
+  const auto root = as_result(kernel::openat(k, a.staging, "root", kernel::o_path), s.image.text);
   if (!root) return failure(root.error());
   a.root = *root;
   return remount_tree(k, a, a.root,
@@ -139,13 +139,13 @@ Result<void> attach_image_classic(K& k, Assembling& a, const step::OpenImage& s)
 }
 
 template <kernel::Kernel K>
-Result<void> make_scratch_classic(K& k, Assembling& a, const step::MakeScratch& s) noexcept {
+Result<void> make_scratch_classic(K& k, AssemblyState& a, const step::MakeScratch& s) noexcept {
   TextBuffer<64> options;
   options << "mode=755";
   if (!s.size.empty()) options << ",size=" << s.size;
-  CHARLIE_TRY(as_result(kernel::mount(k, "tmpfs", FdPath(a.workshop, "scratch").c_str(), "tmpfs",
+  CHARLIE_TRY(as_result(kernel::mount(k, "tmpfs", FdPath(a.staging, "scratch").c_str(), "tmpfs",
                                       kernel::ms_nosuid | kernel::ms_nodev, options.c_str())));
-  const auto scratch = as_result(kernel::openat(k, a.workshop, "scratch", kernel::o_path));
+  const auto scratch = as_result(kernel::openat(k, a.staging, "scratch", kernel::o_path));
   if (!scratch) return failure(scratch.error());
   a.scratch = *scratch;
   return {};
@@ -153,7 +153,7 @@ Result<void> make_scratch_classic(K& k, Assembling& a, const step::MakeScratch& 
 
 /// Shows what is at `source`/`path`, with the mounts beneath it, at `mount_point`.
 template <kernel::Kernel K>
-Result<void> bind_classic(K& k, const Assembling& a, Fd source, ZString path, Fd mount_point,
+Result<void> bind_classic(K& k, const AssemblyState& a, Fd source, ZString path, Fd mount_point,
                           ZString destination, Access access) noexcept {
   const FdPath below(source, path.c_str());
   const char* const from = source == Fd::cwd ? path.c_str() : below.c_str();
@@ -163,13 +163,13 @@ Result<void> bind_classic(K& k, const Assembling& a, Fd source, ZString path, Fd
     return as_result(kernel::mount(k, from, to.c_str(), nullptr, recursive_bind), path);
   // As directory, and if it is none, as file: the kernel knows which.
   const char* place = "stage";
-  auto staged = kernel::mount(k, from, FdPath(a.workshop, place).c_str(), nullptr, recursive_bind);
+  auto staged = kernel::mount(k, from, FdPath(a.staging, place).c_str(), nullptr, recursive_bind);
   if (staged.error() == Errno::enotdir) {
     place = "stage-file";
-    staged = kernel::mount(k, from, FdPath(a.workshop, place).c_str(), nullptr, recursive_bind);
+    staged = kernel::mount(k, from, FdPath(a.staging, place).c_str(), nullptr, recursive_bind);
   }
   CHARLIE_TRY(as_result(staged, path));
-  const auto opened = as_result(kernel::openat(k, a.workshop, place, kernel::o_path), path);
+  const auto opened = as_result(kernel::openat(k, a.staging, place, kernel::o_path), path);
   if (!opened) return failure(opened.error());
   const ScopedFd tree(k, a.descriptors, *opened);
   CHARLIE_TRY(remount_tree(k, a, tree.get(), kernel::ms_rdonly, path));

@@ -15,7 +15,7 @@ namespace detail {
 
 /// The mount point inside the image, or an error that names it.
 template <kernel::Kernel K>
-Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) noexcept {
+Result<Fd> open_mount_point(K& k, const AssemblyState& a, ImagePath destination) noexcept {
   return as_result(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
                    destination.text);
 }
@@ -33,29 +33,29 @@ kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
 /// Has the launch start over with an overlay to make `place` in; no use where something is
 /// mounted above it (EXDEV).
 template <kernel::Kernel K>
-Result<void> want_overlay(K& k, Assembling& a, ImagePath place) noexcept {
+Result<void> request_overlay(K& k, AssemblyState& a, ImagePath place) noexcept {
   const auto ours = kernel::is_on_root(k, a.root, place.view());
   if (ours.error() == Errno::exdev) return as_result(ours, place.text);
-  a.wants_overlay = a.wants_overlay || a.can_overlay;
+  a.overlay_requested = a.overlay_requested || a.overlay_allowed;
   return {};
 }
 
 /// Notes that the step has made something in a tree that others write to or use at the same time:
 /// it stays there if the launch is refused, since one who has found it may use it by then. (A
 /// mount point can be removed from under another's mount, which goes with it.)
-inline void note_shared(Assembling& a, std::uint8_t made) noexcept {
-  if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::stays;
+inline void note_shared(AssemblyState& a, std::uint8_t made) noexcept {
+  if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::must_stay;
 }
 
 /// The mount point, where a missing one may be made: in the image if that is writable,
 /// else by starting over with an overlay (execute.hpp). For what is at `source`/`path`.
 template <kernel::Kernel K>
-Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissing if_missing,
-                            Fd source, const char* path) noexcept {
+Result<Fd> find_or_make_mount_point(K& k, AssemblyState& a, ImagePath destination,
+                                    IfMissing if_missing, Fd source, const char* path) noexcept {
   Result<Fd> at = open_mount_point(k, a, destination);
   if (at || at.error().code != Errno::enoent || if_missing != IfMissing::create) return at;
   if (a.access == Access::read_only) {
-    CHARLIE_TRY(want_overlay(k, a, destination));
+    CHARLIE_TRY(request_overlay(k, a, destination));
     return at;
   }
   const kernel::MountPoint kind = mount_point_for(k, source, path);
@@ -70,7 +70,7 @@ Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissin
 /// A copy of the tree at `path` below `source`, with `attributes` on all of it: by one call, or
 /// by two where the kernel is older or a filter does not know the one.
 template <kernel::Kernel K>
-Result<Fd> clone_with(K& k, const Assembling& a, Fd source, ZString path, unsigned flags,
+Result<Fd> clone_with(K& k, const AssemblyState& a, Fd source, ZString path, unsigned flags,
                       const kernel::MountAttr& attributes, ZString name) noexcept {
   if (a.mode == Assembly::detached) {
     const auto cloned = kernel::clone_tree(k, source, path.c_str(), flags, attributes);
@@ -114,10 +114,10 @@ Result<void> attach(K& k, Fd tree, Fd mount_point, ZString destination) noexcept
 
 /// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
 template <kernel::Kernel K>
-Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destination,
+Result<void> bind(K& k, AssemblyState& a, Fd source, ZString path, ImagePath destination,
                   Access access, IfMissing if_missing) noexcept {
   if (a.mode == Assembly::classic) {
-    const auto at = need_mount_point(k, a, destination, if_missing, source, path.c_str());
+    const auto at = find_or_make_mount_point(k, a, destination, if_missing, source, path.c_str());
     if (!at) return failure(at.error());
     const ScopedFd mount_point(k, a.descriptors, *at);
     return bind_classic(k, a, source, path, mount_point.get(), destination.text, access);
@@ -129,7 +129,7 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
           : as_result(kernel::clone_tree(k, source, path.c_str(), flags), path);
   if (!cloned) return failure(cloned.error());
   const ScopedFd tree(k, a.descriptors, *cloned);
-  const auto at = need_mount_point(k, a, destination, if_missing, tree.get(), "");
+  const auto at = find_or_make_mount_point(k, a, destination, if_missing, tree.get(), "");
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
   return attach(k, tree.get(), mount_point.get(), destination.text);
@@ -138,13 +138,13 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::MakePrivate&) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::MakePrivate&) noexcept {
   return as_result(kernel::mount(k, nullptr, "/", nullptr, kernel::ms_rec | kernel::ms_private),
                    "/");
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::OpenImage& s) noexcept {
   a.image = s.image;
   a.access = s.access;
   const char* const path = s.by == FoundBy::path ? s.image.c_str() : ".";
@@ -164,22 +164,22 @@ Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   if (!tree) return failure(tree.error());
   a.root = *tree;
   if (a.mode == Assembly::detached) return {};
-  CHARLIE_TRY(detail::raise_workshop(k, a));
-  return detail::attach_in_workshop(k, a, a.root, "root");
+  CHARLIE_TRY(detail::mount_staging(k, a));
+  return detail::attach_in_staging(k, a, a.root, "root");
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MakeScratch& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MakeScratch& s) noexcept {
   if (a.mode == Assembly::classic) return detail::make_scratch_classic(k, a, s);
   const auto made = detail::new_filesystem(k, a, "tmpfs", s.size);
   if (!made) return failure(made.error());
   a.scratch = *made;
   if (a.mode == Assembly::detached) return {};
-  return detail::attach_in_workshop(k, a, a.scratch, "scratch");
+  return detail::attach_in_staging(k, a, a.scratch, "scratch");
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MakeScratchDirectory& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MakeScratchDirectory& s) noexcept {
   return as_result(kernel::mkdirat(k, a.scratch, s.path.c_str(), 0755), s.path.text);
 }
 
@@ -189,7 +189,7 @@ namespace detail {
 /// a library's caller as in a tool, so it is not tried. Asked of the kernel once; a filter that
 /// refuses the question counts as no limit.
 template <kernel::Kernel K>
-bool file_may_have(K& k, Assembling& a, std::size_t size) noexcept {
+bool fits_file_size_limit(K& k, AssemblyState& a, std::size_t size) noexcept {
   if (!a.knows_file_size) (void)kernel::getrlimit(k, kernel::rlimit_fsize, a.file_size);
   a.knows_file_size = true;
   return size <= a.file_size.soft;
@@ -198,8 +198,8 @@ bool file_may_have(K& k, Assembling& a, std::size_t size) noexcept {
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexcept {
-  if (!detail::file_may_have(k, a, s.content.size()))
+Result<void> perform(K& k, AssemblyState& a, const step::WriteScratchFile& s) noexcept {
+  if (!detail::fits_file_size_limit(k, a, s.content.size()))
     return failure({Errno::efbig, kernel::Call::none, StepIndex::none, s.path.text});
   const auto opened =
       as_result(kernel::openat(
@@ -220,12 +220,12 @@ namespace detail {
 
 /// What is at the place of the link: `there` is false if that is not the link itself.
 struct LinkState {
-  bool there = false;
+  bool exists = false;
   Error error{};  // why it is not: nothing (ENOENT), something else (EEXIST), or no way to it
 };
 
 template <kernel::Kernel K>
-LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noexcept {
+LinkState look_for_link(K& k, const AssemblyState& a, const step::MakeLink& s) noexcept {
   const char* path = s.destination.c_str();
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_nofollow;
   const auto opened = as_result(kernel::open_in_root(k, a.root, path, flags), s.destination.text);
@@ -238,13 +238,13 @@ LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noex
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MakeLink& s) noexcept {
   const auto state = detail::look_for_link(k, a, s);
-  if (state.there) return {};
+  if (state.exists) return {};
   if (state.error.code != Errno::enoent && state.error.code != Errno::eexist)
     return failure(state.error);
   if (a.access == Access::read_only) {
-    CHARLIE_TRY(detail::want_overlay(k, a, s.destination));
+    CHARLIE_TRY(detail::request_overlay(k, a, s.destination));
     return failure(state.error);
   }
   std::uint8_t first = 0;
@@ -256,7 +256,7 @@ Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::Bind& s) noexcept {
   const auto bound =
       detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access, s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) {
@@ -267,7 +267,7 @@ Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::BindScratch& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::BindScratch& s) noexcept {
   const auto bound =
       detail::bind(k, a, a.scratch, s.source.text, s.destination, s.access, s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
@@ -275,8 +275,9 @@ Result<void> perform(K& k, Assembling& a, const step::BindScratch& s) noexcept {
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexcept {
-  const auto at = detail::need_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
+Result<void> perform(K& k, AssemblyState& a, const step::MountFilesystem& s) noexcept {
+  const auto at =
+      detail::find_or_make_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
   if (a.mode == Assembly::classic)
@@ -290,7 +291,7 @@ Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexce
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::EnterRoot&) noexcept {
   // Private: what the host mounts later stays out.
   if (a.mode == Assembly::classic) {
     CHARLIE_TRY(as_result(kernel::mount(k, nullptr, detail::FdPath(a.root).c_str(), nullptr,
@@ -304,7 +305,7 @@ Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
   CHARLIE_TRY(as_result(kernel::fchdir(k, a.root)));
   CHARLIE_TRY(as_result(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one,
   a.in_root = true;                                         // which paths from now on begin at,
-  if (a.workshop != Fd::none)                               // and with it what is on top of that
+  if (a.staging != Fd::none)                                // and with it what is on top of that
     CHARLIE_TRY(as_result(kernel::umount2(k, ".", kernel::mnt_detach)));
   return as_result(kernel::umount2(k, ".", kernel::mnt_detach));
 }

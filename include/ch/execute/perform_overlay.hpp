@@ -15,7 +15,8 @@ namespace detail {
 
 /// What the mount point has to be. The scratch file system is still empty at this time.
 template <kernel::Kernel K>
-kernel::MountPoint kind_of(K& k, const Assembling& a, const CreatedMountPoint& point) noexcept {
+kernel::MountPoint mount_point_kind(K& k, const AssemblyState& a,
+                                    const CreatedMountPoint& point) noexcept {
   if (!point.source.empty()) return mount_point_for(k, Fd::cwd, point.source.c_str());
   return is_scratch_file(a.steps, point.scratch) ? kernel::MountPoint::file
                                                  : kernel::MountPoint::directory;
@@ -23,13 +24,13 @@ kernel::MountPoint kind_of(K& k, const Assembling& a, const CreatedMountPoint& p
 
 /// Makes in `upper` all mount points that the image lacks, and all links.
 template <kernel::Kernel K>
-Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) noexcept {
+Result<void> make_mount_points(K& k, AssemblyState& a, Fd upper, OverlayKind kind) noexcept {
   for (std::size_t i = 0; i < a.steps.size(); ++i) {
     // A layer in memory takes what is made along; its names may be there in the image.
-    std::uint8_t& note = kind == OverlayKind::directory ? a.note_for(i) : a.unnoted;
+    std::uint8_t& note = kind == OverlayKind::directory ? a.note_for(i) : a.discarded_note;
     const Step& step = a.steps[i];
     if (const auto* link = std::get_if<step::MakeLink>(&step)) {
-      if (look_for_link(k, a, *link).there) continue;
+      if (look_for_link(k, a, *link).exists) continue;
       CHARLIE_TRY(as_result(
           kernel::make_link(k, a.root, upper, link->destination.view(), link->target.c_str(), note),
           link->destination.text));
@@ -44,8 +45,9 @@ Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) 
     kernel::RootWalk walk;
     CHARLIE_TRY(as_result(walk.locate(k, a.root, point.destination.c_str(), names),
                           point.destination.text));
-    CHARLIE_TRY(as_result(kernel::make_names(k, upper, names.view(), kind_of(k, a, point), note),
-                          point.destination.text));
+    CHARLIE_TRY(
+        as_result(kernel::make_names(k, upper, names.view(), mount_point_kind(k, a, point), note),
+                  point.destination.text));
   }
   return {};
 }
@@ -54,7 +56,7 @@ Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) 
 /// that were there before our user namespace are locked: nobody in it may see what lies beneath
 /// them, as an overlay would show it. Then the clone of the image alone is refused, too.
 template <kernel::Kernel K>
-[[gnu::noinline]] Error why_no_overlay(K& k, const Assembling& a, const Error& error) noexcept {
+[[gnu::noinline]] Error why_no_overlay(K& k, const AssemblyState& a, const Error& error) noexcept {
   if (error.code != Errno::einval) return error;
   const auto alone =
       as_result(kernel::clone_tree(k, a.image_directory, "", kernel::at_empty_path), a.image.text);
@@ -67,7 +69,7 @@ template <kernel::Kernel K>
 /// Mount points are made when the layer is known to be ours: after the kernel has the overlay,
 /// and before anybody has looked up a name in it.
 template <kernel::Kernel K>
-[[gnu::noinline]] Result<Fd> merge(K& k, Assembling& a, const step::Overlay& s, Fd context,
+[[gnu::noinline]] Result<Fd> merge(K& k, AssemblyState& a, const step::Overlay& s, Fd context,
                                    OpenLayer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
   const ZString name = kept ? s.directory.text : ZString("overlay");
@@ -102,12 +104,12 @@ template <kernel::Kernel K>
 }  // namespace detail
 
 /// A layer that is refused, here or by the kernel, is left as it was: what has been made is gone.
-/// One of the user's is kept open, for what is refused later (take_back.hpp).
+/// One of the user's is kept open, for what is refused later (roll_back.hpp).
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
-  a.can_overlay = a.mode != Assembly::classic;
-  if (s.kind == OverlayKind::if_needed && !a.wants_overlay) return {};
-  if (!a.can_overlay)  // a kernel this old has none for ordinary users
+Result<void> perform(K& k, AssemblyState& a, const step::Overlay& s) noexcept {
+  a.overlay_allowed = a.mode != Assembly::classic;
+  if (s.kind == OverlayKind::if_needed && !a.overlay_requested) return {};
+  if (!a.overlay_allowed)  // a kernel this old has none for ordinary users
     return failure({Errno::enosys, kernel::Call::fsopen, StepIndex::none, "overlay"});
   const auto opened = as_result(kernel::fsopen(k, "overlay"), "overlay");
   if (!opened) return failure(opened.error());
@@ -126,7 +128,7 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
   a.root = *merged;
   if (s.kind != OverlayKind::if_needed) a.access = Access::read_write;
   if (a.mode == Assembly::detached) return {};
-  return detail::attach_in_workshop(k, a, a.root, "root");
+  return detail::attach_in_staging(k, a, a.root, "root");
 }
 
 }  // namespace ch

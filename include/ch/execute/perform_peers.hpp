@@ -11,12 +11,12 @@
 namespace ch {
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MeetPeers&) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MeetPeers&) noexcept {
   return meet(k, *a.gathering);
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::AdmitPeers&) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::AdmitPeers&) noexcept {
   return admit(k, *a.gathering);
 }
 

@@ -20,7 +20,7 @@ inline void write_peer(TextWriter& out, const Peer& peer) noexcept {
 }
 
 /// "3 of 4 peers came: ranks 0, 1, 3; missing: rank 2", or whom we know of them.
-inline void write_who_came(TextWriter& out, const Gathering& g) noexcept {
+inline void write_arrivals(TextWriter& out, const Gathering& g) noexcept {
   std::size_t greeted = 1;
   bool ranked = g.group.rank >= 0 && static_cast<std::uint32_t>(g.group.rank) < g.group.expected;
   for (std::size_t i = 0; i < g.present; ++i) {
@@ -76,7 +76,7 @@ template <kernel::Kernel K>
 
 /// Hears what peer `i` has to say. An error: it is gone.
 template <kernel::Kernel K>
-[[nodiscard]] Result<void> hear(K& k, Gathering& g, std::size_t i) noexcept {
+[[nodiscard]] Result<void> read_hello(K& k, Gathering& g, std::size_t i) noexcept {
   Peer& peer = g.peers[i];
   meeting::Hello hello;
   const auto got = kernel::receive(k, peer.fd, &hello, sizeof hello);
@@ -85,8 +85,8 @@ template <kernel::Kernel K>
     write_peer(g.why, peer);
     g.why << " died while the group gathered; ";
     drop_peer(k, g, i);
-    write_who_came(g.why, g);
-    return no_meeting(g, Errno::econnreset, got.call);
+    write_arrivals(g.why, g);
+    return meeting_failed(g, Errno::econnreset, got.call);
   }
   const bool understood = got.value() == sizeof hello && hello.protocol == meeting::magic;
   if (understood && hello.expected == g.group.expected) {
@@ -115,15 +115,15 @@ template <kernel::Kernel K>
   for (;;) {
     const std::size_t known = g.present;
     CHARLIE_TRY(accept_some(k, g));
-    for (std::size_t i = g.present; i-- > known;) CHARLIE_TRY(hear(k, g, i));
+    for (std::size_t i = g.present; i-- > known;) CHARLIE_TRY(read_hello(k, g, i));
     std::size_t greeted = 0;
     for (std::size_t i = 0; i < g.present; ++i) greeted += g.peers[i].greeted ? 1U : 0U;
     if (greeted == g.peers.size()) return {};
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (now >= g.deadline) {
       g.why << "within " << g.group.timeout / second << " s, ";
-      write_who_came(g.why, g);
-      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
+      write_arrivals(g.why, g);
+      return meeting_failed(g, Errno::etimedout, kernel::Call::ppoll);
     }
     const bool all_here = g.present == g.peers.size();
     g.polled[0] = {all_here ? Fd::none : g.socket, kernel::pollin, 0};
@@ -133,13 +133,13 @@ template <kernel::Kernel K>
     if (!ready.ok()) continue;
     // Backwards: whoever leaves is replaced by the last one, who has been heard.
     for (std::size_t i = g.present; i-- > 0;)
-      if (g.polled[i + 1].revents != 0) CHARLIE_TRY(hear(k, g, i));
+      if (g.polled[i + 1].revents != 0) CHARLIE_TRY(read_hello(k, g, i));
   }
 }
 
 /// Tells all who are there or at the door that it has failed.
 template <kernel::Kernel K>
-void dismiss(K& k, Gathering& g, Errno code, std::string_view why) noexcept {
+void refuse_all(K& k, Gathering& g, Errno code, std::string_view why) noexcept {
   meeting::Answer answer;
   answer.verdict = meeting::Verdict::refused;
   answer.code = static_cast<int>(code);
@@ -161,7 +161,7 @@ void abandon(K& k, Gathering& g) noexcept {
   TextBuffer<160> why;
   why << "process " << static_cast<int>(g.self)
       << " could not make the container for the group; its own message says why";
-  dismiss(k, g, Errno::ecanceled, why.view());
+  refuse_all(k, g, Errno::ecanceled, why.view());
 }
 
 /// Opens the descriptors of `flags`, in the order of namespace_kinds.
@@ -208,7 +208,7 @@ template <kernel::Kernel K>
   if (const Result<void> all = detail::gather(k, g); !all) {
     release_namespaces();
     if (g.why.view().empty()) g.why << "the creator could not go on: " << all.error().code;
-    detail::dismiss(k, g, all.error().code, g.why.view());
+    detail::refuse_all(k, g, all.error().code, g.why.view());
     return detail::with_cause(g, all);
   }
   // From here on the group is complete, whatever happens to one of it.

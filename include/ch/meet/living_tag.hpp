@@ -60,7 +60,7 @@ struct ListedMember {
 }
 
 /// Whether a line is right that says that a process is a member.
-enum class Belief : std::uint8_t { no, yes, unknown };
+enum class Membership : std::uint8_t { no, yes, unknown };
 
 /// Is what process `pid` holds as its tag a socket of our user's that the process itself has
 /// made, with that very name? A line may be forged, by a name with a line break; this asks
@@ -68,31 +68,32 @@ enum class Belief : std::uint8_t { no, yes, unknown };
 /// process may not be traced (Yama, a filter), the kernel is asked for the name of what it
 /// holds, and there is no note; where it does not say that either, nothing is believed.
 template <kernel::Kernel K>
-[[nodiscard]] Belief is_member(K& k, Gathering& g, Fd pidfd, const ListedMember& member) noexcept {
+[[nodiscard]] Membership check_member(K& k, Gathering& g, Fd pidfd,
+                                      const ListedMember& member) noexcept {
   const auto name = meeting::member_name(g.uid, member.pid, g.group.tag);
   const auto got = kernel::pidfd_getfd(k, pidfd, static_cast<Fd>(meeting::tag_descriptor));
   if (got.error() == Errno::eperm || got.error() == Errno::enosys) {
     std::uint64_t inode = 0;
-    if (!parse_number(member.inode, 0xffffffff, inode)) return Belief::no;
+    if (!parse_number(member.inode, 0xffffffff, inode)) return Membership::no;
     const auto named = kernel::socket_has_name(k, inode, name);
-    if (!named.ok()) return Belief::unknown;
-    return named.value() ? Belief::yes : Belief::no;
+    if (!named.ok()) return Membership::unknown;
+    return named.value() ? Membership::yes : Membership::no;
   }
-  if (!got.ok()) return Belief::no;
+  if (!got.ok()) return Membership::no;
   const ScopedFd socket(k, g.descriptors, got.value());
   Pid maker{};
   if (!kernel::has_name(k, socket.get(), name) || !is_own(k, g, socket.get(), maker) ||
       static_cast<std::uint64_t>(maker) != member.pid)
-    return Belief::no;
+    return Membership::no;
   meeting::Answer note;
   const auto size = kernel::peek(k, socket.get(), &note, sizeof note);
   if (!size.ok() || size.value() != sizeof note || note.protocol != meeting::magic)
-    return Belief::yes;
+    return Membership::yes;
   note.text[sizeof note.text - 1] = '\0';
   g.theirs = note.made_of;
   g.image.clear();
   g.image << note.text;
-  return Belief::yes;
+  return Membership::yes;
 }
 
 /// One line of /proc/net/unix: is it a member of our tag that lives? Then we hold it.
@@ -103,10 +104,10 @@ template <kernel::Kernel K>
   const Result<Target> target = find_target(k, static_cast<Pid>(member.pid));
   if (!target) return false;
   // Asked, and looked at again, while the pidfd is held: it is the same process throughout.
-  const Belief belief = is_member(k, g, target->pidfd, member);
-  if (belief != Belief::yes || !holds_tag(k, g, member.pid, member.inode) ||
+  const Membership belief = check_member(k, g, target->pidfd, member);
+  if (belief != Membership::yes || !holds_tag(k, g, member.pid, member.inode) ||
       !kernel::pidfd_alive(k, target->pidfd).ok()) {
-    if (belief == Belief::unknown && holds_tag(k, g, member.pid, member.inode) &&
+    if (belief == Membership::unknown && holds_tag(k, g, member.pid, member.inode) &&
         g.why.view().empty())
       g.why
           << "process " << member.pid
@@ -174,7 +175,7 @@ template <kernel::Kernel K>
   const Result<bool> found = find_member(k, g);
   if (!found) return found;
   if (!*found && !g.why.view().empty())
-    return no_meeting<bool>(g, Errno::eperm, kernel::Call::pidfd_getfd);
+    return meeting_failed<bool>(g, Errno::eperm, kernel::Call::pidfd_getfd);
   g.why.clear();
   const ScopedFd member(k, g.descriptors, g.target);
   if (!*found)
@@ -202,7 +203,7 @@ template <kernel::Kernel K>
     if (now >= g.deadline) {
       g.why << "process " << static_cast<int>(g.creator)
             << ", which is making the container, does not get ready";
-      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
+      return meeting_failed(g, Errno::etimedout, kernel::Call::ppoll);
     }
     kernel::PollFd lock{g.socket, kernel::pollin, 0};
     (void)kernel::poll(k, &lock, 1, g.deadline - now);

@@ -39,7 +39,7 @@ template <kernel::Kernel K>
 }
 
 /// The id that stands for every user without a name in a user namespace.
-[[nodiscard]] inline bool confuses_users(const Gathering& g) noexcept {
+[[nodiscard]] inline bool is_ambiguous_uid(const Gathering& g) noexcept {
   constexpr auto overflow = static_cast<std::uint32_t>(Uid::nobody);
   bool confuses = g.uid == overflow;
   for (const Step& step : g.steps)
@@ -57,9 +57,9 @@ template <kernel::Kernel K>
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> meet(K& k, Gathering& g) noexcept {
   g.uid = kernel::geteuid(k).value();
-  if (detail::confuses_users(g)) {
+  if (detail::is_ambiguous_uid(g)) {
     g.why << "user 65534 is what every stranger looks like, so a group can't tell its own";
-    return detail::with_cause(g, detail::no_meeting(g, Errno::eoverflow, kernel::Call::none));
+    return detail::with_cause(g, detail::meeting_failed(g, Errno::eoverflow, kernel::Call::none));
   }
   g.deadline = kernel::monotonic_ns(k) + g.group.timeout;
   g.made_of = g.theirs = fingerprint(k, g.steps);

@@ -18,7 +18,7 @@ inline constexpr std::uint64_t second = 1'000'000'000U;
 
 /// The group has failed; `why` is in the notes already.
 template <class T = void>
-[[nodiscard]] Result<T> no_meeting(const Gathering& g, Errno code, kernel::Call call) noexcept {
+[[nodiscard]] Result<T> meeting_failed(const Gathering& g, Errno code, kernel::Call call) noexcept {
   return failure({code, call, StepIndex::none, g.group.tag});
 }
 
@@ -102,7 +102,7 @@ template <kernel::Kernel K>
 /// another name? Only where a stranger held a name for a while: then we go to that one.
 /// Two that see each other both start over. Returns whether we stay creator.
 template <kernel::Kernel K>
-[[nodiscard]] Result<bool> open_door(K& k, Gathering& g, Fd socket, unsigned n) noexcept {
+[[nodiscard]] Result<bool> listen_as_creator(K& k, Gathering& g, Fd socket, unsigned n) noexcept {
   g.socket = socket;
   g.self = kernel::getpid(k).value();
   CHARLIE_TRY(as_result(kernel::listen(k, socket, 4096), g.group.tag));
@@ -146,7 +146,7 @@ template <kernel::Kernel K>
     }
     const Result<Found> found = try_name(k, g, socket, n, patience);
     if (found && *found == Found::silent) continue;
-    if (found && *found == Found::free) return open_door(k, g, socket, n);
+    if (found && *found == Found::free) return listen_as_creator(k, g, socket, n);
     if (found && *found == Found::ours) {
       g.socket = socket;
       return false;
@@ -158,7 +158,7 @@ template <kernel::Kernel K>
   if (socket != Fd::none) (void)kernel::close(k, socket);
   g.why << "other users hold all " << meeting::names << " names that this group could meet under";
   if (g.stranger != invalid_id) g.why << ", user " << g.stranger << " among them";
-  return no_meeting<bool>(g, Errno::eaddrinuse, kernel::Call::bind);
+  return meeting_failed<bool>(g, Errno::eaddrinuse, kernel::Call::bind);
 }
 
 /// A joiner's wait for the creator's answer. Its time is over a little later than the
@@ -171,7 +171,7 @@ template <kernel::Kernel K>
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (now >= g.deadline + second) {
       g.why << "process " << creator << ", which is to make the container, does not get ready";
-      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
+      return meeting_failed(g, Errno::etimedout, kernel::Call::ppoll);
     }
     kernel::PollFd socket{g.socket, kernel::pollin, 0};
     (void)kernel::poll(k, &socket, 1, g.deadline + second - now);
@@ -179,7 +179,7 @@ template <kernel::Kernel K>
     if (got.ok() && got.value() > 0) {
       if (got.value() == sizeof answer && answer.protocol == meeting::magic) return {};
       g.why << "process " << creator << " has the group's name, but speaks another language";
-      return no_meeting(g, Errno::eproto, got.call);
+      return meeting_failed(g, Errno::eproto, got.call);
     }
     if (got.error() == Errno::econnreset && !reset) {
       reset = true;  // the answer may still be behind it
@@ -188,7 +188,7 @@ template <kernel::Kernel K>
     if (got.error() != Errno::eagain && got.error() != Errno::eintr) {
       g.why << "process " << creator
             << ", which was to make the container, died before it was ready";
-      return no_meeting(g, Errno::econnreset, got.call);
+      return meeting_failed(g, Errno::econnreset, got.call);
     }
   }
 }
@@ -205,7 +205,7 @@ template <kernel::Kernel K>
   answer.text[sizeof answer.text - 1] = '\0';
   if (answer.verdict == meeting::Verdict::refused) {
     g.why << answer.text;
-    return no_meeting<bool>(g, static_cast<Errno>(answer.code), kernel::Call::recvmsg);
+    return meeting_failed<bool>(g, static_cast<Errno>(answer.code), kernel::Call::recvmsg);
   }
   g.theirs = answer.made_of;
   g.image << answer.text;

@@ -32,7 +32,8 @@ constexpr std::string_view colon_field(std::string_view line, int n) noexcept {
 
 /// The line of `text` whose field 2 is the number that `digits` spell; empty if there is none.
 /// Looks for the digits, not at every line: most of a large file is passed over in one go.
-constexpr std::string_view line_of(std::string_view text, std::string_view digits) noexcept {
+constexpr std::string_view find_account_line(std::string_view text,
+                                             std::string_view digits) noexcept {
   for (std::size_t at = 0; (at = text.find(digits, at)) != std::string_view::npos; ++at) {
     const std::string_view behind = tail(text, at + digits.size());
     if (at == 0 || text[at - 1] != ':' ||
@@ -51,10 +52,10 @@ constexpr std::string_view line_of(std::string_view text, std::string_view digit
 
 /// A reader of text that lives elsewhere and says when it has enough. By pointer, so that the
 /// loop that reads files exists once and not once for each reader.
-class Reader {
+class ChunkCallback {
  public:
   template <class Use>
-  explicit Reader(const Use& use) noexcept
+  explicit ChunkCallback(const Use& use) noexcept
       : use_(&use), call_([](const void* u, std::string_view text) noexcept -> bool {
           return (*static_cast<const Use*>(u))(text);
         }) {}
@@ -70,8 +71,8 @@ class Reader {
 /// a line that does not fit, as a group of hundreds has one, the fields that do. What could not
 /// be opened or read is told to who cares; code `none`: nothing was wrong.
 template <kernel::Kernel K>
-Error each_piece(K& k, const char* path, Reader use,
-                 Descriptors descriptors = Descriptors::close_now) noexcept {
+Error for_each_chunk(K& k, const char* path, ChunkCallback use,
+                     Descriptors descriptors = Descriptors::close_now) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_rdonly | kernel::o_nonblock);
   if (!fd.ok()) return {fd.error(), fd.call, StepIndex::none, path};
   Error problem;
@@ -106,7 +107,7 @@ Error each_piece(K& k, const char* path, Reader use,
 
 /// The same line by line, without their ends.
 template <kernel::Kernel K, class Use>
-Error each_line(K& k, const char* path, Use use) noexcept {
+Error for_each_line(K& k, const char* path, Use use) noexcept {
   const auto lines = [&](std::string_view text) {
     while (!text.empty()) {
       const auto end = text.find('\n');
@@ -115,7 +116,7 @@ Error each_line(K& k, const char* path, Use use) noexcept {
     }
     return false;
   };
-  return each_piece(k, path, Reader(lines));
+  return for_each_chunk(k, path, ChunkCallback(lines));
 }
 
 }  // namespace detail
@@ -130,7 +131,7 @@ template <kernel::Kernel K>
   TextBuffer<16> digits;
   digits << id;
   const auto use = [&](std::string_view text) {
-    const std::string_view line = detail::line_of(text, digits.view());
+    const std::string_view line = detail::find_account_line(text, digits.view());
     if (line.empty()) return false;
     const char* name = arena.join(detail::colon_field(line, 0));
     const char* home = arena.join(detail::colon_field(line, 5));
@@ -138,7 +139,7 @@ template <kernel::Kernel K>
     if (home != nullptr) found.home = home;
     return true;
   };
-  detail::each_piece(k, path, detail::Reader(use), descriptors);
+  detail::for_each_chunk(k, path, detail::ChunkCallback(use), descriptors);
   return found;
 }
 

@@ -71,11 +71,11 @@ struct Field {
 
 /// What there is to say of a step. `sentence` has {names} of fields in it.
 struct Description {
-  static constexpr std::size_t most_fields = 5;
+  static constexpr std::size_t max_fields = 5;
   const char* name;
   const char* sentence;
   std::size_t size = 0;
-  Field fields[most_fields]{};
+  Field fields[max_fields]{};
 
   // Not inline: it would be so for each kind of step.
   [[gnu::noinline]] constexpr Description(const char* called, const char* reads,
@@ -297,9 +297,9 @@ requires requires(const S& s) { describe(s); }
 namespace detail {
 template <class... Kinds>
 [[nodiscard]] consteval bool has_room_for(std::type_identity<std::variant<Kinds...>>) noexcept {
-  return ((describe(Kinds{}).size <= Description::most_fields) && ...);
+  return ((describe(Kinds{}).size <= Description::max_fields) && ...);
 }
 }  // namespace detail
-static_assert(detail::has_room_for(std::type_identity<Step>{}), "raise most_fields");
+static_assert(detail::has_room_for(std::type_identity<Step>{}), "raise max_fields");
 
 }  // namespace ch

@@ -62,7 +62,7 @@ template <kernel::Kernel K>
   const Identity who = identity(k);
   HostFacts facts =
       probe_kernel(k, static_cast<Uid>(who.effective_uid), static_cast<Gid>(who.effective_gid));
-  facts.privilege = detail::judge(k, who);
+  facts.privilege = detail::effective_privilege(k, who);
   return facts;
 }
 
@@ -74,7 +74,7 @@ template <kernel::Kernel K>
   if (!identity_at_start(environment, who)) return probe(k);
   HostFacts facts =
       probe_kernel(k, static_cast<Uid>(who.effective_uid), static_cast<Gid>(who.effective_gid));
-  facts.privilege = detail::judge(k, who);
+  facts.privilege = detail::effective_privilege(k, who);
   return facts;
 }
 

@@ -15,7 +15,7 @@ enum class Privilege : std::uint8_t {
   none,
   set_id,         // real and effective ids differ
   file,           // the kernel says so: set-uid, set-gid, or capabilities of the file
-  strange_group,  // root with a group that is not root's, as a half-dropped privilege leaves it
+  foreign_group,  // root with a group that is not root's, as a half-dropped privilege leaves it
 };
 
 /// Who a process is. `secure`: the kernel's own word, AT_SECURE.
@@ -28,7 +28,7 @@ struct Identity {
 [[nodiscard]] constexpr Privilege privilege_of(const Identity& who) noexcept {
   if (who.uid != who.effective_uid || who.gid != who.effective_gid) return Privilege::set_id;
   if (who.secure) return Privilege::file;
-  if (who.effective_uid == 0 && who.effective_gid != 0) return Privilege::strange_group;
+  if (who.effective_uid == 0 && who.effective_gid != 0) return Privilege::foreign_group;
   return Privilege::none;
 }
 
@@ -39,7 +39,7 @@ struct Identity {
     case Privilege::file:
       return "refusing to run with privilege: this program's file is set-uid or set-gid, or has "
              "capabilities, and would hand them to any command of any user";
-    case Privilege::strange_group:
+    case Privilege::foreign_group:
       return "refusing to run as root with a group other than root's: a privilege that was half "
              "dropped";
     case Privilege::none:
@@ -52,7 +52,7 @@ struct Identity {
     case Privilege::set_id:
     case Privilege::file:
       return "containers need no privilege: chmod u-s,g-s FILE, and setcap -r FILE";
-    case Privilege::strange_group:
+    case Privilege::foreign_group:
       return "take root's group as well, or become an ordinary user";
     case Privilege::none:
       break;
@@ -66,7 +66,7 @@ namespace detail {
 template <kernel::Kernel K>
 [[nodiscard]] bool is_real_root(K& k) noexcept {
   bool all = false;
-  each_line(k, "/proc/self/uid_map", [&](std::string_view line) {
+  for_each_line(k, "/proc/self/uid_map", [&](std::string_view line) {
     constexpr std::string_view every_id = " 4294967295";
     all = line.size() > every_id.size() && tail(line, line.size() - every_id.size()) == every_id;
     return true;
@@ -75,9 +75,9 @@ template <kernel::Kernel K>
 }
 
 template <kernel::Kernel K>
-[[nodiscard]] Privilege judge(K& k, const Identity& who) noexcept {
+[[nodiscard]] Privilege effective_privilege(K& k, const Identity& who) noexcept {
   const Privilege found = privilege_of(who);
-  return found == Privilege::strange_group && !is_real_root(k) ? Privilege::none : found;
+  return found == Privilege::foreign_group && !is_real_root(k) ? Privilege::none : found;
 }
 
 }  // namespace detail
@@ -137,7 +137,7 @@ template <kernel::Kernel K>
     who = identity(k);
     who.secure = secure;
   }
-  return detail::judge(k, who);
+  return detail::effective_privilege(k, who);
 }
 
 }  // namespace ch

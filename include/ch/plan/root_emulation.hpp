@@ -125,7 +125,7 @@ inline constexpr std::uint32_t block_device = 0060000;      // S_IFBLK
 constexpr bool big_endian(Machine machine) noexcept { return machine == Machine::s390x; }
 
 /// Where a jump may lead.
-enum class Place : std::uint8_t {
+enum class Label : std::uint8_t {
   next,  // not a jump
   mode_in_argument_1,
   mode_in_argument_2,
@@ -138,32 +138,34 @@ enum class Place : std::uint8_t {
 struct Listing {
   struct Line {
     std::uint16_t code = 0;
-    Place yes = Place::next;  // jumps have no `no`: they fall through
+    Label target = Label::next;  // jumps have no `no`: they fall through
     std::uint32_t k = 0;
   };
   Line lines[512] = {};
   std::size_t size = 0;
-  std::size_t places[16] = {};
+  std::size_t label_at[16] = {};
 
-  constexpr void here_is(Place place) noexcept { places[static_cast<std::size_t>(place)] = size; }
+  constexpr void define_label(Label place) noexcept {
+    label_at[static_cast<std::size_t>(place)] = size;
+  }
   constexpr void load(std::size_t offset) noexcept {
-    add(kernel::bpf_ld_w_abs, Place::next, static_cast<std::uint32_t>(offset));
+    add(kernel::bpf_ld_w_abs, Label::next, static_cast<std::uint32_t>(offset));
   }
   constexpr void keep_bits(std::uint32_t mask) noexcept {
-    add(kernel::bpf_alu_and_k, Place::next, mask);
+    add(kernel::bpf_alu_and_k, Label::next, mask);
   }
-  constexpr void if_equal(std::uint32_t k, Place to) noexcept { add(kernel::bpf_jmp_jeq_k, to, k); }
-  constexpr void jump(Place to) noexcept { add(kernel::bpf_jmp_ja, to, 0); }
-  constexpr void answer(std::uint32_t verdict) noexcept {
-    add(kernel::bpf_ret_k, Place::next, verdict);
+  constexpr void if_equal(std::uint32_t k, Label to) noexcept { add(kernel::bpf_jmp_jeq_k, to, k); }
+  constexpr void jump(Label to) noexcept { add(kernel::bpf_jmp_ja, to, 0); }
+  constexpr void ret(std::uint32_t verdict) noexcept {
+    add(kernel::bpf_ret_k, Label::next, verdict);
   }
-  constexpr void add(std::uint16_t code, Place yes, std::uint32_t k) noexcept {
-    lines[size++] = {code, yes, k};
+  constexpr void add(std::uint16_t code, Label target, std::uint32_t k) noexcept {
+    lines[size++] = {code, target, k};
   }
   /// How far line `i` jumps. A jump back, which BPF has not, comes out as enormous.
   [[nodiscard]] constexpr std::size_t distance(std::size_t i) const noexcept {
-    const Place to = lines[i].yes;
-    return to == Place::next ? 0 : places[static_cast<std::size_t>(to)] - (i + 1);
+    const Label to = lines[i].target;
+    return to == Label::next ? 0 : label_at[static_cast<std::size_t>(to)] - (i + 1);
   }
   [[nodiscard]] constexpr std::size_t longest_jump() const noexcept {
     std::size_t longest = 0;
@@ -173,18 +175,18 @@ struct Listing {
   }
 };
 
-constexpr Place part_of(std::size_t machine_index) noexcept {
-  return static_cast<Place>(static_cast<std::size_t>(Place::machine) + machine_index);
+constexpr Label machine_label(std::size_t machine_index) noexcept {
+  return static_cast<Label>(static_cast<std::size_t>(Label::machine) + machine_index);
 }
 
-constexpr Place target(Fakes fakes) noexcept {
+constexpr Label label_for(Fakes fakes) noexcept {
   switch (fakes) {
     case Fakes::device_by_argument_1:
-      return Place::mode_in_argument_1;
+      return Label::mode_in_argument_1;
     case Fakes::device_by_argument_2:
-      return Place::mode_in_argument_2;
+      return Label::mode_in_argument_2;
     default:
-      return Place::fake;
+      return Label::fake;
   }
 }
 
@@ -198,35 +200,35 @@ constexpr Listing write(const Machine (&known)[N]) noexcept {
   Listing out;
   out.load(offsetof(SeccompData, arch));
   for (std::size_t i = 0; i < N; ++i)
-    out.if_equal(audit_arch[static_cast<std::size_t>(known[i])], part_of(i));
-  out.answer(kernel::seccomp_ret_allow);
+    out.if_equal(audit_arch[static_cast<std::size_t>(known[i])], machine_label(i));
+  out.ret(kernel::seccomp_ret_allow);
 
   for (std::size_t i = 0; i < N; ++i) {
-    out.here_is(part_of(i));
+    out.define_label(machine_label(i));
     out.load(offsetof(SeccompData, nr));
     // To let x32 programs pass would be to serve them half: they run beside the others.
     if (known[i] == Machine::x86_64) out.keep_bits(~kernel::x32_syscall_bit);
     for (const FakedCall& call : faked_calls) {
       const std::int16_t number = call.number[static_cast<std::size_t>(known[i])];
-      if (number != absent) out.if_equal(static_cast<std::uint32_t>(number), target(call.fakes));
+      if (number != absent) out.if_equal(static_cast<std::uint32_t>(number), label_for(call.fakes));
     }
-    out.answer(kernel::seccomp_ret_allow);
+    out.ret(kernel::seccomp_ret_allow);
   }
 
   // The kernel takes a mode of 16 bits and ignores what is above; so do we.
   const std::size_t low_half = big_endian(known[0]) ? 4 : 0;
-  out.here_is(Place::mode_in_argument_1);
+  out.define_label(Label::mode_in_argument_1);
   out.load(offsetof(SeccompData, args[1]) + low_half);
-  out.jump(Place::test_mode);
-  out.here_is(Place::mode_in_argument_2);
+  out.jump(Label::test_mode);
+  out.define_label(Label::mode_in_argument_2);
   out.load(offsetof(SeccompData, args[2]) + low_half);
-  out.here_is(Place::test_mode);
+  out.define_label(Label::test_mode);
   out.keep_bits(kernel::s_ifmt);
-  out.if_equal(character_device, Place::fake);
-  out.if_equal(block_device, Place::fake);
-  out.answer(kernel::seccomp_ret_allow);
-  out.here_is(Place::fake);
-  out.answer(kernel::seccomp_ret_errno | 0);
+  out.if_equal(character_device, Label::fake);
+  out.if_equal(block_device, Label::fake);
+  out.ret(kernel::seccomp_ret_allow);
+  out.define_label(Label::fake);
+  out.ret(kernel::seccomp_ret_errno | 0);
   return out;
 }
 

@@ -14,7 +14,7 @@ namespace detail {
 
 /// What a step lacks that its author forgot to name, as a sentence; null if nothing. To the
 /// executor an empty path would be another thing: the caller's working directory, or `/`.
-[[nodiscard]] constexpr const char* forgotten(const Step& step) noexcept {
+[[nodiscard]] constexpr const char* missing_field(const Step& step) noexcept {
   if (const auto* opens = std::get_if<step::OpenImage>(&step))
     if (opens->image.empty()) return "the image's path is empty: name a directory";
   if (const auto* binds = std::get_if<step::Bind>(&step))
@@ -42,37 +42,37 @@ namespace detail {
 }
 
 /// Of a whole plan.
-[[nodiscard]] constexpr Unexpected unfit(const char* why) noexcept {
+[[nodiscard]] constexpr Unexpected invalid_plan(const char* why) noexcept {
   return failure({Errno::einval, kernel::Call::none, StepIndex::none, {}, why});
 }
 
 /// What the steps so far have come to, and whether the next one may follow them. The functions
 /// return what is wrong with it, as a sentence, or null.
-struct Progress {
+struct PlanChecker {
   std::size_t index = 0;
   bool entered = false;  // the namespaces
   bool image = false;
   bool mounted = false;
   bool scratch = false;
   bool in_root = false;
-  bool over = false;
+  bool executed = false;
   bool meets = false;
   bool admits = false;
   NamespaceFlags own = NamespaceFlags::none;
 
-  [[nodiscard]] constexpr const char* take(const Step& s) noexcept {
-    if (over) return "nothing may follow Execute";
-    if (const char* lacks = forgotten(s)) return lacks;
-    const char* wrong = take_descriptors(s);
-    if (wrong == nullptr) wrong = take_namespaces(s);
-    if (wrong == nullptr) wrong = take_mounts(s);
-    over = std::holds_alternative<step::Execute>(s);
+  [[nodiscard]] constexpr const char* check(const Step& s) noexcept {
+    if (executed) return "nothing may follow Execute";
+    if (const char* lacks = missing_field(s)) return lacks;
+    const char* wrong = check_descriptors(s);
+    if (wrong == nullptr) wrong = check_namespaces(s);
+    if (wrong == nullptr) wrong = check_mounts(s);
+    executed = std::holds_alternative<step::Execute>(s);
     ++index;
     return wrong;
   }
 
  private:
-  [[nodiscard]] static constexpr const char* take_descriptors(const Step& s) noexcept {
+  [[nodiscard]] static constexpr const char* check_descriptors(const Step& s) noexcept {
     if (const auto* puts = std::get_if<step::Redirect>(&s))
       if (puts->from < Fd{0} || puts->to < Fd{0} || puts->to > Fd{2} || puts->from == puts->to)
         return "an open descriptor can take the place of another one of 0, 1 and 2";
@@ -85,7 +85,7 @@ struct Progress {
     }
     return nullptr;
   }
-  [[nodiscard]] constexpr const char* take_namespaces(const Step& s) noexcept {
+  [[nodiscard]] constexpr const char* check_namespaces(const Step& s) noexcept {
     if (const auto* meeting = std::get_if<step::MeetPeers>(&s)) {
       if (index != 0) return "the peers meet first, and once";
       if (!is_tag(meeting->tag)) return "a group's tag has 1 to 64 visible ASCII characters";
@@ -98,7 +98,7 @@ struct Progress {
     entered = entered || enters;
     if (makes != nullptr) {
       own = makes->flags;
-      if (meets && takes_child(own))
+      if (meets && needs_child(own))
         return "a pid or time namespace can't be shared by a group: it ends with one process";
     }
     if (std::holds_alternative<step::SetHostname>(s) &&
@@ -111,7 +111,7 @@ struct Progress {
     }
     return nullptr;
   }
-  [[nodiscard]] constexpr const char* take_mounts(const Step& s) noexcept {
+  [[nodiscard]] constexpr const char* check_mounts(const Step& s) noexcept {
     if (std::holds_alternative<step::OpenImage>(s)) {
       if (image) return "a container has one image";
       image = true;
@@ -153,15 +153,16 @@ struct Progress {
 /// would hide, scratch or mounts used before they exist or after the root was entered, descriptors
 /// to keep that are not ascending, a host name without a uts namespace, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
-  detail::Progress seen;
+  detail::PlanChecker checker;
   for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    if (const char* wrong = seen.take(plan.steps[i]))
+    if (const char* wrong = checker.check(plan.steps[i]))
       return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), {}, wrong});
-  if (seen.meets != seen.admits)
-    return detail::unfit("peers who meet are never admitted: they would wait for ever");
-  if (!seen.entered)
-    return detail::unfit("a plan begins with namespaces, and this one has no steps");
-  if (seen.image && !seen.in_root) return detail::unfit("the image is opened, and never entered");
+  if (checker.meets != checker.admits)
+    return detail::invalid_plan("peers who meet are never admitted: they would wait for ever");
+  if (!checker.entered)
+    return detail::invalid_plan("a plan begins with namespaces, and this one has no steps");
+  if (checker.image && !checker.in_root)
+    return detail::invalid_plan("the image is opened, and never entered");
   return {};
 }
 

@@ -15,9 +15,9 @@ namespace ch {
 /// Remedies by which somebody would choose something else for the container. How that is said
 /// is up to whoever offers the choice: a tool names its option.
 enum class Remedy : std::uint8_t {
-  as_worded,        // no choice, or none that needs other words
-  spare_the_image,  // don't write to it, so that a layer can hide what it has
-  write_to_image,   // do without a layer
+  as_worded,             // no choice, or none that needs other words
+  keep_image_read_only,  // don't write to it, so that a layer can hide what it has
+  write_to_image,        // do without a layer
   make_mount_points,
   share_layer,
   enlarge_scratch,
@@ -131,7 +131,7 @@ struct Explain {
           "the image has a file or directory of this name, which only a layer over the image "
           "could hide, and there is none: the image is writable, or the kernel has no layers "
           "for users",
-          "leave the image read-only, or remove it from the image", Remedy::spare_the_image};
+          "leave the image read-only, or remove it from the image", Remedy::keep_image_read_only};
     if (e.code == Errno::enoent)
       return {"the image lacks it, and this kernel has no overlays for users to make it in",
               "make the link in the image"};

@@ -31,7 +31,7 @@ namespace detail {
 template <kernel::Kernel K>
 Switch read_switch(K& k, const char* path) noexcept {
   Switch found;
-  each_line(k, path, [&](std::string_view line) {
+  for_each_line(k, path, [&](std::string_view line) {
     found.present = parse_number(line, ~0ULL, found.value);
     return true;
   });
@@ -50,7 +50,7 @@ template <kernel::Kernel K>
       detail::read_switch(k, "/proc/sys/kernel/unprivileged_userns_clone");
   limits.apparmor_restricts_userns =
       detail::read_switch(k, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
-  detail::each_line(k, "/proc/self/status", [&](std::string_view line) {
+  detail::for_each_line(k, "/proc/self/status", [&](std::string_view line) {
     constexpr std::string_view key = "Seccomp:\t";
     if (head(line, key.size()) != key) return false;
     limits.seccomp.present = parse_number(tail(line, key.size()), 9, limits.seccomp.value);

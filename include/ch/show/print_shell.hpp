@@ -49,12 +49,12 @@ struct ShellOutline {
   Pid join = Pid::none;
   Uid uid{};
   Gid gid{};
-  bool many = false;  // ids
+  bool several_ids = false;  // ids
   bool scratch = false;
   bool image = false;
-  bool writable = false;  // the image itself
-  bool layer = false;     // there is a step where what is missing is made
-  bool makes = false;     // mount points or links may be
+  bool writable = false;    // the image itself
+  bool layer = false;       // there is a step where what is missing is made
+  bool may_create = false;  // mount points or links may be
   std::span<const Step> steps{};
 
   explicit ShellOutline(std::span<const Step> all) noexcept : steps(all) {
@@ -65,7 +65,7 @@ struct ShellOutline {
         join = joins->pid;
       }
       if (const auto* maps = std::get_if<step::MapUsers>(&step)) uid = maps->range.inside;
-      if (const auto* maps = std::get_if<step::MapUsers>(&step)) many = !maps->more.empty();
+      if (const auto* maps = std::get_if<step::MapUsers>(&step)) several_ids = !maps->more.empty();
       if (const auto* maps = std::get_if<step::MapGroups>(&step)) gid = maps->range.inside;
       scratch = scratch || std::holds_alternative<step::MakeScratch>(step);
       if (const auto* opens = std::get_if<step::OpenImage>(&step)) {
@@ -73,8 +73,8 @@ struct ShellOutline {
         writable = opens->access == Access::read_write;
       }
       layer = layer || std::holds_alternative<step::Overlay>(step);
-      makes =
-          makes || std::holds_alternative<step::MakeLink>(step) || CreatedMountPoint(step).wanted;
+      may_create = may_create || std::holds_alternative<step::MakeLink>(step) ||
+                   CreatedMountPoint(step).wanted;
     }
   }
   [[nodiscard]] bool has_user_namespace() const noexcept {
@@ -121,7 +121,7 @@ struct StepShell {
   }
   void operator()(const step::Overlay& s) const {
     const bool if_needed = s.kind == OverlayKind::if_needed;
-    if (if_needed && (outline.writable || !outline.makes)) {
+    if (if_needed && (outline.writable || !outline.may_create)) {
       for (const Step& step : outline.steps) make(step, "\"$new\"");
       return;
     }
@@ -370,14 +370,14 @@ void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nul
     sink(std::string_view(kind.name) == "mnt" ? "mount" : kind.name);
   }
   if (outline.join == Pid::none && outline.has_user_namespace())
-    sink(outline.many ? " --map-auto --map-root-user" : " --map-root-user");
+    sink(outline.several_ids ? " --map-auto --map-root-user" : " --map-root-user");
   if (outline.join == Pid::none &&
       contains(outline.flags, static_cast<NamespaceFlags>(kernel::clone_newpid)))
     sink(" --fork");
   sink(" -- /bin/sh \"$0\"");
   if (outline.scratch) sink(" || status=$?\n  rmdir \"$scratch\"\n  exit $status");
   sink("\nfi\n\n");
-  if (outline.makes)
+  if (outline.may_create)
     sink(
         "# point BASE LIKE PLACE: makes the mount point PLACE, unless the image has it, in BASE: "
         "a\n"

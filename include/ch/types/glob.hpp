@@ -12,7 +12,7 @@
 
 namespace ch {
 
-enum class GlobAnswer { differs, matches, undecided };
+enum class GlobResult { differs, matches, undecided };
 
 namespace detail {
 
@@ -70,22 +70,22 @@ class NumberSet {
 /// rest of the pattern (that takes exponential time for `*(*(a))b`, and glibc does it).
 class GlobMatcher {
  public:
-  static constexpr std::size_t longest_text = 2047;  // for patterns with groups
-  static constexpr int deepest_group = 16;
-  static constexpr std::size_t most_steps = std::size_t{1} << 22;  // 10 to 30 ms
+  static constexpr std::size_t max_text = 2047;  // for patterns with groups
+  static constexpr int max_depth = 16;
+  static constexpr std::size_t max_steps = std::size_t{1} << 22;  // 10 to 30 ms
 
   constexpr GlobMatcher(std::string_view pattern, std::string_view text) noexcept
       : pattern_(pattern), text_(text) {}
 
-  [[nodiscard]] constexpr GlobAnswer answer() noexcept {
+  [[nodiscard]] constexpr GlobResult answer() noexcept {
     const bool yes = has_group() ? grouped() : plain();
-    if (steps_left_ == 0) return GlobAnswer::undecided;
-    return yes ? GlobAnswer::matches : GlobAnswer::differs;
+    if (steps_left_ == 0) return GlobResult::undecided;
+    return yes ? GlobResult::matches : GlobResult::differs;
   }
 
  private:
   using Bytes = NumberSet<256>;
-  using Positions = NumberSet<longest_text + 1>;
+  using Positions = NumberSet<max_text + 1>;
 
   enum class Kind { byte, star, group };
   struct Element {
@@ -247,7 +247,7 @@ class GlobMatcher {
   }
 
   constexpr bool grouped() noexcept {
-    if (text_.size() > longest_text) {
+    if (text_.size() > max_text) {
       steps_left_ = 0;
       return false;
     }
@@ -291,7 +291,7 @@ class GlobMatcher {
 
   constexpr void through_group(const Element& e, const Positions& from, Positions& to,
                                int depth) noexcept {
-    if (depth > deepest_group) steps_left_ = 0;
+    if (depth > max_depth) steps_left_ = 0;
     if (e.group == '!') {  // from each position to all later ones that no alternative reaches
       for (std::size_t i = 0; i <= text_.size() && spend(text_.size() + 1); ++i) {
         if (!from.has(i)) continue;
@@ -320,7 +320,7 @@ class GlobMatcher {
 
   std::string_view pattern_;
   std::string_view text_;
-  std::size_t steps_left_ = most_steps;
+  std::size_t steps_left_ = max_steps;
 };
 
 }  // namespace detail
@@ -343,15 +343,15 @@ class GlobMatcher {
 /// groups nested deeper than 16, or a pattern with groups and a text longer than 2047
 /// bytes. Without groups, the length does not matter by itself.
 /// Needs at most 30 KiB of stack. Never allocates; may run between clone and exec.
-[[nodiscard]] constexpr GlobAnswer glob_answer(std::string_view pattern,
-                                               std::string_view text) noexcept {
+[[nodiscard]] constexpr GlobResult match_glob(std::string_view pattern,
+                                              std::string_view text) noexcept {
   return detail::GlobMatcher(pattern, text).answer();
 }
 
 /// The same for who has no use for the difference: what is undecided does not match.
 [[nodiscard]] constexpr bool glob_matches(std::string_view pattern,
                                           std::string_view text) noexcept {
-  return glob_answer(pattern, text) == GlobAnswer::matches;
+  return match_glob(pattern, text) == GlobResult::matches;
 }
 
 }  // namespace ch

@@ -59,7 +59,7 @@ inline constexpr NamespaceKind namespace_kinds[] = {
 
 /// Does a process need a child to get to these namespaces? unshare and setns move only
 /// later children to a pid or time namespace.
-[[nodiscard]] constexpr bool takes_child(NamespaceFlags flags) noexcept {
+[[nodiscard]] constexpr bool needs_child(NamespaceFlags flags) noexcept {
   constexpr auto kinds = static_cast<NamespaceFlags>(kernel::clone_newpid | kernel::clone_newtime);
   return (flags & kinds) != NamespaceFlags::none;
 }

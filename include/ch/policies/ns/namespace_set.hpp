@@ -96,7 +96,7 @@ struct ChosenNamespaces {
   [[nodiscard]] constexpr NamespaceFlags flags() const noexcept { return Always::flags() | more; }
   template <class Kind>
   static constexpr bool has = Always::template has<Kind>;
-  /// Not known before run time; `takes_child(flags)` tells.
+  /// Not known before run time; `needs_child(flags)` tells.
   static constexpr bool enters_in_place = false;
   /// What it has for sure; validate looks at those that were chosen.
   static constexpr bool needs_child = Always::needs_child;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 3b. Where a container is put together on kernels that can't do so detached: the
-// workshop, a small tmpfs on top of the process's own root directory. Nothing that is looked
+// staging, a small tmpfs on top of the process's own root directory. Nothing that is looked
 // up from "/" comes by there, and since it is unbindable, no recursive bind of the host takes
 // along what hangs in it. It goes when the old root goes, or at once if the assembly begins
 // anew. Runs between clone and exec.
@@ -25,7 +25,8 @@ class FdPath {
 
 /// A detached mount of a new file system, of `size` if it takes one.
 template <kernel::Kernel K>
-Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type, ZString size = {}) noexcept {
+Result<Fd> new_filesystem(K& k, const AssemblyState& a, const char* type,
+                          ZString size = {}) noexcept {
   const auto opened = as_result(kernel::fsopen(k, type), type);
   if (!opened) return failure(opened.error());
   const ScopedFd context(k, a.descriptors, *opened);
@@ -37,13 +38,13 @@ Result<Fd> new_filesystem(K& k, const Assembling& a, const char* type, ZString s
       type);
 }
 
-/// Makes the workshop, with the mount points that the assembly needs.
+/// Makes the staging, with the mount points that the assembly needs.
 template <kernel::Kernel K>
-Result<void> furnish_workshop(K& k, Assembling& a) noexcept {
+Result<void> make_staging_points(K& k, AssemblyState& a) noexcept {
   for (const char* place : {"root", "scratch", "stage"})
-    CHARLIE_TRY(as_result(kernel::mkdirat(k, a.workshop, place, 0755), place));
+    CHARLIE_TRY(as_result(kernel::mkdirat(k, a.staging, place, 0755), place));
   const auto file = as_result(kernel::openat(
-      k, a.workshop, "stage-file", kernel::o_wronly | kernel::o_creat | kernel::o_excl, 0644));
+      k, a.staging, "stage-file", kernel::o_wronly | kernel::o_creat | kernel::o_excl, 0644));
   if (!file) return failure(file.error());
   a.release(k, *file);
   return {};
@@ -51,20 +52,20 @@ Result<void> furnish_workshop(K& k, Assembling& a) noexcept {
 
 /// By the mount API: attached, for "attached".
 template <kernel::Kernel K>
-Result<void> raise_workshop(K& k, Assembling& a) noexcept {
+Result<void> mount_staging(K& k, AssemblyState& a) noexcept {
   const auto made = new_filesystem(k, a, "tmpfs");
   if (!made) return failure(made.error());
-  a.workshop = *made;
+  a.staging = *made;
   CHARLIE_TRY(
-      as_result(kernel::mount_setattr(k, a.workshop, 0, {.propagation = kernel::ms_unbindable})));
-  CHARLIE_TRY(as_result(kernel::move_mount(k, a.workshop, "/"), "/"));
-  return furnish_workshop(k, a);
+      as_result(kernel::mount_setattr(k, a.staging, 0, {.propagation = kernel::ms_unbindable})));
+  CHARLIE_TRY(as_result(kernel::move_mount(k, a.staging, "/"), "/"));
+  return make_staging_points(k, a);
 }
 
-/// Attaches a tree at a place of the workshop, on what is there already.
+/// Attaches a tree at a place of the staging, on what is there already.
 template <kernel::Kernel K>
-Result<void> attach_in_workshop(K& k, const Assembling& a, Fd tree, const char* place) noexcept {
-  const auto at = as_result(kernel::openat(k, a.workshop, place, kernel::o_path), place);
+Result<void> attach_in_staging(K& k, const AssemblyState& a, Fd tree, const char* place) noexcept {
+  const auto at = as_result(kernel::openat(k, a.staging, place, kernel::o_path), place);
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
   return as_result(kernel::move_mount(k, tree, mount_point.get()), place);
@@ -72,9 +73,9 @@ Result<void> attach_in_workshop(K& k, const Assembling& a, Fd tree, const char* 
 
 /// Takes back what has been attached so far; the descriptors stay.
 template <kernel::Kernel K>
-void take_down_workshop(K& k, const Assembling& a) noexcept {
-  if (a.workshop != Fd::none)
-    (void)kernel::umount2(k, FdPath(a.workshop).c_str(), kernel::mnt_detach);
+void unmount_staging(K& k, const AssemblyState& a) noexcept {
+  if (a.staging != Fd::none)
+    (void)kernel::umount2(k, FdPath(a.staging).c_str(), kernel::mnt_detach);
 }
 
 }  // namespace ch::detail

@@ -13,7 +13,7 @@ namespace ch::detail {
 
 /// Where a step's mount point or link is: names below the image's root.
 template <kernel::Kernel K>
-[[nodiscard]] kernel::Returned<void> locate_made(K& k, const Assembling& a, const Step& step,
+[[nodiscard]] kernel::Returned<void> locate_made(K& k, const AssemblyState& a, const Step& step,
                                                  TextWriter& names) noexcept {
   if (const auto* link = std::get_if<step::MakeLink>(&step))
     return kernel::locate_link(k, a.image_directory, link->destination.view(), names);
@@ -46,17 +46,17 @@ kernel::Returned<void> remove_made(K& k, Fd base, std::string_view names) noexce
 
 /// Tells a kernel with `on_left(ZString)` of what `step` has made and what stays.
 template <kernel::Kernel K>
-void name_left([[maybe_unused]] K& k, [[maybe_unused]] const Step& step) noexcept {
+void report_left([[maybe_unused]] K& k, [[maybe_unused]] const Step& step) noexcept {
   if constexpr (requires { k.on_left(ZString()); }) k.on_left(destination_of(step)->text);
 }
 
 /// Takes back what the steps have made, or names it.
 template <kernel::Kernel K>
-[[gnu::noinline]] void take_back(K& k, Assembling& a) noexcept {
+[[gnu::noinline]] void roll_back(K& k, AssemblyState& a) noexcept {
   for (std::size_t i = a.made.size(); i-- > 0;) {
     if (a.made[i] == 0) continue;
     TextBuffer<kernel::RootWalk::max_path> place;
-    bool left = a.made[i] == kernel::stays;
+    bool left = a.made[i] == kernel::must_stay;
     if (!left) left = !locate_made(k, a, a.steps[i], place).ok();
     std::string_view names = place.view();
     for (unsigned n = kernel::count_names(names); !left && n >= a.made[i]; --n) {
@@ -65,17 +65,17 @@ template <kernel::Kernel K>
       names = head(names, names.rfind('/'));
     }
     a.made[i] = 0;
-    if (left) name_left(k, a.steps[i]);
+    if (left) report_left(k, a.steps[i]);
   }
   for (const Step& step : a.steps)
-    if (const auto* layer = std::get_if<step::Overlay>(&step)) take_back(k, *layer, a.layer);
+    if (const auto* layer = std::get_if<step::Overlay>(&step)) roll_back(k, *layer, a.layer);
 }
 
 /// For a container that stands, and whose program can't be started: names all that was made.
 template <kernel::Kernel K>
-void name_all_made(K& k, const Plan& plan, std::span<const std::uint8_t> made) noexcept {
+void report_all_made(K& k, const Plan& plan, std::span<const std::uint8_t> made) noexcept {
   for (std::size_t i = 0; i < made.size(); ++i)
-    if (made[i] != 0) name_left(k, plan.steps[i]);
+    if (made[i] != 0) report_left(k, plan.steps[i]);
 }
 
 }  // namespace ch::detail
