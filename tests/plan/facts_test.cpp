@@ -81,7 +81,7 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   CHECK(problem({image, step::EnterRoot{}}) == "the namespaces come first, and once");
   CHECK(problem({make, make}) == "the namespaces come first, and once");
   CHECK(problem({make, image, image}) == "a container has one image");
-  CHECK(problem({make, image}) == "the image is opened, and never entered");
+  CHECK(problem({make, image}) == "the image is opened but never entered");
   CHECK(problem({make, bind}) == "mounts go between OpenImage and EnterRoot");
   CHECK(problem({make, image, step::EnterRoot{}, bind}) ==
         "mounts go between OpenImage and EnterRoot");

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. Mounting as before Linux 5.12, by mount(2). It knows no descriptors, so it gets
-// them as /proc/self/fd/N; and it changes one mount at a time, so a tree that has to be
-// read-only is put on the staging's stage first, gone through mount by mount, and moved to
-// its place when it is right. Runs between clone and exec.
+// Floor 3b. Mounting as before Linux 5.12, by mount(2). It takes no descriptors, so they are passed
+// as /proc/self/fd/N. It changes one mount at a time, so a tree that has to be read-only is first
+// bound at "stage" in the staging tmpfs, remounted mount by mount, and then moved to its
+// destination. Runs between clone and exec.
 // Source: man 2 mount, "Remounting" and "Moving a mount"; man 5 proc, mountinfo, fdinfo.
 #pragma once
 
@@ -12,8 +12,8 @@
 
 namespace ch::detail {
 
-/// Adds flags to one mount: a remount names *all* flags, so those that it has are read
-/// first; the kernel refuses to drop one that the host has locked.
+/// Adds flags to one mount. A remount sets *all* flags, so the existing ones are read first; the
+/// kernel refuses to clear one that the host has locked.
 template <kernel::Kernel K>
 Result<void> remount(K& k, Fd mount, std::uint64_t add, ZString path) noexcept {
   kernel::StatFs status;
@@ -26,13 +26,13 @@ Result<void> remount(K& k, Fd mount, std::uint64_t add, ZString path) noexcept {
   std::uint64_t flags = kernel::ms_remount | kernel::ms_bind | add;
   for (const auto& [st, ms] : pairs)
     if ((static_cast<std::uint64_t>(status.flags) & st) != 0) flags |= ms;
-  // With any other word about access times, none on theirs would mean relatime.
+  // With nodiratime as the only flag about access times, the kernel would add relatime.
   constexpr std::uint64_t lazy = kernel::ms_noatime | kernel::ms_relatime;
   if ((flags & lazy) == 0) flags |= kernel::ms_strictatime;
   return as_result(kernel::mount(k, nullptr, FdPath(mount).c_str(), nullptr, flags), path);
 }
 
-/// The number that mountinfo gives to the mount that `fd` lies in.
+/// The mount id, as in mountinfo, of the mount that `fd` is on.
 template <kernel::Kernel K>
 [[nodiscard]] Result<std::uint64_t> mount_id(K& k, Fd fd) noexcept {
   TextBuffer<48> path;
@@ -47,7 +47,7 @@ template <kernel::Kernel K>
   return number;
 }
 
-/// A line of mountinfo, as far as it is needed: which mount, and where.
+/// A line of mountinfo, as far as needed: mount id and mount point.
 struct MountLine {
   std::uint64_t number = 0;
   TextBuffer<4200> point;
@@ -71,8 +71,8 @@ struct MountLine {
   }
 };
 
-/// Adds flags to the mount `top` and to all that can be seen beneath it. Other mounts may
-/// have a point of the same name, behind this root; so each is told by its number.
+/// Adds flags to the mount `top` and to all visible mounts beneath it. Mounts hidden by others may
+/// have the same mount point, so each is identified by its mount id.
 template <kernel::Kernel K>
 [[gnu::noinline]] Result<void> remount_tree(K& k, const AssemblyState& a, Fd top, std::uint64_t add,
                                             ZString path) noexcept {
@@ -108,8 +108,8 @@ template <kernel::Kernel K>
   return done;
 }
 
-/// The staging by mount(2): where it is mounted, "/" still means what lies beneath it, and
-/// only "/.." comes out on top.
+/// Mounts the staging tmpfs by mount(2) on "/". The path "/" still means what is beneath it; only
+/// "/.." leads to the new mount.
 template <kernel::Kernel K>
 Result<void> mount_staging_classic(K& k, AssemblyState& a) noexcept {
   CHARLIE_TRY(as_result(
@@ -122,7 +122,7 @@ Result<void> mount_staging_classic(K& k, AssemblyState& a) noexcept {
   return make_staging_points(k, a);
 }
 
-/// The image's directory, with the mounts beneath it, as the root to be.
+/// Binds the image's directory, with the mounts beneath it, as the future root.
 template <kernel::Kernel K>
 Result<void> attach_image_classic(K& k, AssemblyState& a, const step::OpenImage& s) noexcept {
   CHARLIE_TRY(mount_staging_classic(k, a));
@@ -151,7 +151,7 @@ Result<void> make_scratch_classic(K& k, AssemblyState& a, const step::MakeScratc
   return {};
 }
 
-/// Shows what is at `source`/`path`, with the mounts beneath it, at `mount_point`.
+/// Binds `source`/`path`, with the mounts beneath it, at `mount_point`.
 template <kernel::Kernel K>
 Result<void> bind_classic(K& k, const AssemblyState& a, Fd source, ZString path, Fd mount_point,
                           ZString destination, Access access) noexcept {
@@ -161,7 +161,7 @@ Result<void> bind_classic(K& k, const AssemblyState& a, Fd source, ZString path,
   constexpr std::uint64_t recursive_bind = kernel::ms_bind | kernel::ms_rec;
   if (access == Access::read_write)
     return as_result(kernel::mount(k, from, to.c_str(), nullptr, recursive_bind), path);
-  // As directory, and if it is none, as file: the kernel knows which.
+  // Try as a directory first, then as a file.
   const char* place = "stage";
   auto staged = kernel::mount(k, from, FdPath(a.staging, place).c_str(), nullptr, recursive_bind);
   if (staged.error() == Errno::enotdir) {

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. What each mount step does, in the three ways that Assembly names. In the
-// usual one the whole tree is put together while no directory shows it: sources are
-// cloned, mount points are looked up inside the image only (in_root.hpp), and one
-// move_mount and pivot_root make it the root. Runs between clone and exec.
+// Floor 3b. What each mount step does, in the three ways of Assembly. Normally the whole tree is
+// assembled detached: sources are cloned, mount points are looked up inside the image only
+// (in_root.hpp), and one move_mount and pivot_root make it the root. Runs between clone and exec.
 // Source: man 2 mount_setattr, pivot_root; open_tree, move_mount in mount_api.rst.
 #pragma once
 
@@ -20,8 +19,8 @@ Result<Fd> open_mount_point(K& k, const AssemblyState& a, ImagePath destination)
                    destination.text);
 }
 
-/// What a mount point for `source`/`path` has to be. A source that is not there is no
-/// concern here; using it will say so.
+/// The kind of mount point that `source`/`path` needs. A missing source is not reported here but
+/// when it is used.
 template <kernel::Kernel K>
 kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
   kernel::Statx status;
@@ -30,8 +29,8 @@ kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
   return is_file ? kernel::MountPoint::file : kernel::MountPoint::directory;
 }
 
-/// Has the launch start over with an overlay to make `place` in; no use where something is
-/// mounted above it (EXDEV).
+/// Makes the launch start over with an overlay, to create `place` in it. Useless if `place` is on
+/// another mount (EXDEV).
 template <kernel::Kernel K>
 Result<void> request_overlay(K& k, AssemblyState& a, ImagePath place) noexcept {
   const auto ours = kernel::is_on_root(k, a.root, place.view());
@@ -40,15 +39,15 @@ Result<void> request_overlay(K& k, AssemblyState& a, ImagePath place) noexcept {
   return {};
 }
 
-/// Notes that the step has made something in a tree that others write to or use at the same time:
-/// it stays there if the launch is refused, since one who has found it may use it by then. (A
-/// mount point can be removed from under another's mount, which goes with it.)
+/// Notes that the step has created something in a tree that other processes may be using: it is not
+/// removed if the launch fails, since another process may depend on it by then. (Removing a mount
+/// point removes the mounts that other processes have there.)
 inline void note_shared(AssemblyState& a, std::uint8_t made) noexcept {
   if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::must_stay;
 }
 
-/// The mount point, where a missing one may be made: in the image if that is writable,
-/// else by starting over with an overlay (execute.hpp). For what is at `source`/`path`.
+/// Opens the mount point for `source`/`path`. A missing one may be created: in the image if that is
+/// writable, else by starting over with an overlay (execute.hpp).
 template <kernel::Kernel K>
 Result<Fd> find_or_make_mount_point(K& k, AssemblyState& a, ImagePath destination,
                                     IfMissing if_missing, Fd source, const char* path) noexcept {
@@ -67,8 +66,8 @@ Result<Fd> find_or_make_mount_point(K& k, AssemblyState& a, ImagePath destinatio
   return open_mount_point(k, a, destination);
 }
 
-/// A copy of the tree at `path` below `source`, with `attributes` on all of it: by one call, or
-/// by two where the kernel is older or a filter does not know the one.
+/// A copy of the tree at `path` below `source`, with `attributes` set recursively: by one call, or
+/// by two if the kernel or a filter does not know that one.
 template <kernel::Kernel K>
 Result<Fd> clone_with(K& k, const AssemblyState& a, Fd source, ZString path, unsigned flags,
                       const kernel::MountAttr& attributes, ZString name) noexcept {
@@ -85,7 +84,7 @@ Result<Fd> clone_with(K& k, const AssemblyState& a, Fd source, ZString path, uns
   return tree.take();
 }
 
-/// Are the two one directory? A file system that does not say is believed.
+/// Are these the same directory? If statx fails, yes.
 template <kernel::Kernel K>
 bool is_same(K& k, Fd one, Fd other) noexcept {
   kernel::Statx a;
@@ -96,13 +95,13 @@ bool is_same(K& k, Fd one, Fd other) noexcept {
   return a.ino == b.ino && a.dev_major == b.dev_major && a.dev_minor == b.dev_minor;
 }
 
-/// Does `error` mean that the thing is simply not there, or not of the kind that is looked for?
+/// Does `error` mean that source or mount point is missing, or of the wrong kind?
 [[nodiscard]] constexpr bool is_missing(const Error& error) noexcept {
   return error.code == Errno::enoent || error.code == Errno::enotdir;
 }
 
-/// move_mount; ENOTDIR where one of the two is a directory and the other is none, for which the
-/// kernel says EINVAL as for much else.
+/// move_mount, with ENOTDIR if only one of the two is a directory; the kernel returns EINVAL for
+/// that, as for much else.
 template <kernel::Kernel K>
 Result<void> attach(K& k, Fd tree, Fd mount_point, ZString destination) noexcept {
   auto moved = kernel::move_mount(k, tree, mount_point);
@@ -112,7 +111,7 @@ Result<void> attach(K& k, Fd tree, Fd mount_point, ZString destination) noexcept
   return as_result(moved, destination);
 }
 
-/// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
+/// Binds `source`/`path`, with the mounts beneath it, at `destination`.
 template <kernel::Kernel K>
 Result<void> bind(K& k, AssemblyState& a, Fd source, ZString path, ImagePath destination,
                   Access access, IfMissing if_missing) noexcept {
@@ -185,9 +184,9 @@ Result<void> perform(K& k, AssemblyState& a, const step::MakeScratchDirectory& s
 
 namespace detail {
 
-/// May a file have `size` bytes? A write beyond `ulimit -f` would end the process by SIGXFSZ, in
-/// a library's caller as in a tool, so it is not tried. Asked of the kernel once; a filter that
-/// refuses the question counts as no limit.
+/// May a file have `size` bytes? A write beyond `ulimit -f` would kill the process by SIGXFSZ, even
+/// that of a library's caller, so it is not tried. The limit is read once; if that fails, there is
+/// none.
 template <kernel::Kernel K>
 bool fits_file_size_limit(K& k, AssemblyState& a, std::size_t size) noexcept {
   if (!a.knows_file_size) (void)kernel::getrlimit(k, kernel::rlimit_fsize, a.file_size);
@@ -218,10 +217,10 @@ Result<void> perform(K& k, AssemblyState& a, const step::WriteScratchFile& s) no
 
 namespace detail {
 
-/// What is at the place of the link: `there` is false if that is not the link itself.
+/// Does the link exist already, with the right target?
 struct LinkState {
   bool exists = false;
-  Error error{};  // why it is not: nothing (ENOENT), something else (EEXIST), or no way to it
+  Error error{};  // if not: nothing there (ENOENT), something else (EEXIST), or no access
 };
 
 template <kernel::Kernel K>
@@ -292,7 +291,7 @@ Result<void> perform(K& k, AssemblyState& a, const step::MountFilesystem& s) noe
 
 template <kernel::Kernel K>
 Result<void> perform(K& k, AssemblyState& a, const step::EnterRoot&) noexcept {
-  // Private: what the host mounts later stays out.
+  // Private: later mounts of the host do not propagate here.
   if (a.mode == Assembly::classic) {
     CHARLIE_TRY(as_result(kernel::mount(k, nullptr, detail::FdPath(a.root).c_str(), nullptr,
                                         kernel::ms_rec | kernel::ms_private)));
@@ -300,7 +299,7 @@ Result<void> perform(K& k, AssemblyState& a, const step::EnterRoot&) noexcept {
     CHARLIE_TRY(as_result(kernel::mount_setattr(k, a.root, kernel::at_recursive,
                                                 {.propagation = kernel::ms_private})));
   }
-  // On top of "/": no path of the host's is looked up for it, and from here on none is.
+  // On top of "/": needs no path of the host, and from here on none is looked up.
   if (a.mode == Assembly::detached) CHARLIE_TRY(as_result(kernel::move_mount(k, a.root, "/"), "/"));
   CHARLIE_TRY(as_result(kernel::fchdir(k, a.root)));
   CHARLIE_TRY(as_result(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one,

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. Where a container is put together on kernels that can't do so detached: the
-// staging, a small tmpfs on top of the process's own root directory. Nothing that is looked
-// up from "/" comes by there, and since it is unbindable, no recursive bind of the host takes
-// along what hangs in it. It goes when the old root goes, or at once if the assembly begins
-// anew. Runs between clone and exec.
+// Floor 3b. Where a container is assembled on kernels that can't do so detached: a small tmpfs
+// mounted on the process's root directory. Paths from "/" do not lead there, and since it is
+// unbindable, recursive binds of the host do not copy what is attached in it. It disappears with
+// the old root, or is unmounted if the assembly starts over. Runs between clone and exec.
 // Source: man 7 mount_namespaces, "MS_UNBINDABLE"; man 7 path_resolution ("/..").
 #pragma once
 
@@ -12,7 +11,7 @@
 
 namespace ch::detail {
 
-/// "/proc/self/fd/N": how calls that only take a path can be given a descriptor.
+/// "/proc/self/fd/N": passes a descriptor to calls that only take a path.
 class FdPath {
  public:
   explicit FdPath(Fd fd) noexcept { text_ << "/proc/self/fd/" << static_cast<int>(fd); }
@@ -38,7 +37,7 @@ Result<Fd> new_filesystem(K& k, const AssemblyState& a, const char* type,
       type);
 }
 
-/// Makes the staging, with the mount points that the assembly needs.
+/// Creates in the staging tmpfs the mount points that the assembly needs.
 template <kernel::Kernel K>
 Result<void> make_staging_points(K& k, AssemblyState& a) noexcept {
   for (const char* place : {"root", "scratch", "stage"})
@@ -50,7 +49,7 @@ Result<void> make_staging_points(K& k, AssemblyState& a) noexcept {
   return {};
 }
 
-/// By the mount API: attached, for "attached".
+/// Mounts the staging tmpfs by the mount API, for Assembly::attached.
 template <kernel::Kernel K>
 Result<void> mount_staging(K& k, AssemblyState& a) noexcept {
   const auto made = new_filesystem(k, a, "tmpfs");
@@ -62,7 +61,7 @@ Result<void> mount_staging(K& k, AssemblyState& a) noexcept {
   return make_staging_points(k, a);
 }
 
-/// Attaches a tree at a place of the staging, on what is there already.
+/// Attaches a tree at a place in the staging tmpfs, on top of what is there already.
 template <kernel::Kernel K>
 Result<void> attach_in_staging(K& k, const AssemblyState& a, Fd tree, const char* place) noexcept {
   const auto at = as_result(kernel::openat(k, a.staging, place, kernel::o_path), place);
@@ -71,7 +70,7 @@ Result<void> attach_in_staging(K& k, const AssemblyState& a, Fd tree, const char
   return as_result(kernel::move_mount(k, tree, mount_point.get()), place);
 }
 
-/// Takes back what has been attached so far; the descriptors stay.
+/// Detaches everything attached so far; the descriptors stay open.
 template <kernel::Kernel K>
 void unmount_staging(K& k, const AssemblyState& a) noexcept {
   if (a.staging != Fd::none)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain
-// system calls because libc's way (NSS) allocates, locks and loads plug-ins. Files of
-// any size in a fixed buffer. Source: man 5 passwd, man 5 group.
+// Floor 3a. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain system calls
+// because libc's NSS allocates, locks and loads plug-ins. Reads files of any size with a fixed
+// buffer. Source: man 5 passwd, man 5 group.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -12,7 +12,7 @@
 
 namespace ch {
 
-/// One account as passwd(5) has it; empty fields where the file has no such id.
+/// One account of passwd(5); the fields are empty if the file lacks the id.
 struct Account {
   ZString name{};
   ZString home{};
@@ -30,8 +30,8 @@ constexpr std::string_view colon_field(std::string_view line, int n) noexcept {
   return head(line, line.find(':'));
 }
 
-/// The line of `text` whose field 2 is the number that `digits` spell; empty if there is none.
-/// Looks for the digits, not at every line: most of a large file is passed over in one go.
+/// The line of `text` whose field 2 (from 0) is `digits`; empty if there is none. Searches for the
+/// digits instead of parsing every line, which skips most of a large file quickly.
 constexpr std::string_view find_account_line(std::string_view text,
                                              std::string_view digits) noexcept {
   for (std::size_t at = 0; (at = text.find(digits, at)) != std::string_view::npos; ++at) {
@@ -50,8 +50,8 @@ constexpr std::string_view find_account_line(std::string_view text,
   return {};
 }
 
-/// A reader of text that lives elsewhere and says when it has enough. By pointer, so that the
-/// loop that reads files exists once and not once for each reader.
+/// A reference to a function that takes a chunk of text and returns true to stop. Type-erased, so
+/// that the loop that reads files is compiled once and not once per caller.
 class ChunkCallback {
  public:
   template <class Use>
@@ -66,10 +66,10 @@ class ChunkCallback {
   bool (*call_)(const void*, std::string_view) noexcept;
 };
 
-/// Calls `use(text)` with one piece of the file after the other, each of whole lines, until it
-/// returns true. The buffer is small, since each page of stack costs a launch a page fault; of
-/// a line that does not fit, as a group of hundreds has one, the fields that do. What could not
-/// be opened or read is told to who cares; code `none`: nothing was wrong.
+/// Calls `use(text)` with one chunk of the file after the other, each of whole lines, until it
+/// returns true. The buffer is small, since each page of stack costs a launch a page fault; a line
+/// that does not fit, such as that of a group with hundreds of members, is cut after the last field
+/// that does. Returns the error of open or read, with code `none` if there was none.
 template <kernel::Kernel K>
 Error for_each_chunk(K& k, const char* path, ChunkCallback use,
                      Descriptors descriptors = Descriptors::close_now) noexcept {
@@ -78,7 +78,7 @@ Error for_each_chunk(K& k, const char* path, ChunkCallback use,
   Error problem;
   char buffer[2048];
   std::size_t held = 0;
-  bool inside = false;  // a line that did not fit and is passed over
+  bool inside = false;  // a line that did not fit, and whose rest is skipped
   for (bool done = false; !done;) {
     const auto n = kernel::read(k, fd.value(), buffer + held, sizeof buffer - held);
     const bool ended = !n.ok() || n.value() == 0;
@@ -89,7 +89,7 @@ Error for_each_chunk(K& k, const char* path, ChunkCallback use,
       inside = line == std::string_view::npos;
       text = inside ? std::string_view() : tail(text, line + 1);
     }
-    std::size_t whole = ended ? text.size() : text.rfind('\n') + 1;  // 0 if there is no end
+    std::size_t whole = ended ? text.size() : text.rfind('\n') + 1;  // 0 if there is no newline
     if (whole == 0 && text.size() == sizeof buffer) {
       inside = true;
       done = use(head(text, text.rfind(':')));
@@ -105,7 +105,7 @@ Error for_each_chunk(K& k, const char* path, ChunkCallback use,
   return problem;
 }
 
-/// The same line by line, without their ends.
+/// The same, line by line, without newlines.
 template <kernel::Kernel K, class Use>
 Error for_each_line(K& k, const char* path, Use use) noexcept {
   const auto lines = [&](std::string_view text) {
@@ -122,7 +122,7 @@ Error for_each_line(K& k, const char* path, Use use) noexcept {
 }  // namespace detail
 
 /// The account of `id` in the file `path`. Empty if there is none, the file can't be
-/// read or the arena is full: a name is a courtesy, never a reason to fail.
+/// read or the arena is full: a missing name is never a reason to fail.
 template <kernel::Kernel K>
 [[nodiscard]] Account find_account(K& k, Arena& arena, std::uint32_t id,
                                    const char* path = "/etc/passwd",

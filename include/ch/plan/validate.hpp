@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. Is a plan one that can work at all? Catches, before anything has happened,
-// what a policy or a caller put together wrongly; what the *host* refuses shows only in
-// execution. Pure: no system call, no allocation.
+// Floor 3a. Can a plan work at all? Detects mistakes of a policy or a caller before anything is
+// executed; what the *host* refuses shows only during execution. Pure: no system call, no
+// allocation.
 #pragma once
 
 #include "ch/plan/peers.hpp"
@@ -12,8 +12,8 @@ namespace ch {
 
 namespace detail {
 
-/// What a step lacks that its author forgot to name, as a sentence; null if nothing. To the
-/// executor an empty path would be another thing: the caller's working directory, or `/`.
+/// The field of a step that is empty by mistake, as a sentence; null if there is none. The executor
+/// would take an empty path for something else: the caller's working directory, or `/`.
 [[nodiscard]] constexpr const char* missing_field(const Step& step) noexcept {
   if (const auto* opens = std::get_if<step::OpenImage>(&step))
     if (opens->image.empty()) return "the image's path is empty: name a directory";
@@ -25,9 +25,9 @@ namespace detail {
     if (layer->kind == OverlayKind::directory && layer->directory.empty())
       return "the layer's directory is empty: name a directory of the host";
   if (const auto* makes = std::get_if<step::MakeScratchDirectory>(&step))
-    if (makes->path.empty()) return "what is made in scratch has no name";
+    if (makes->path.empty()) return "a scratch file or directory has no name";
   if (const auto* writes = std::get_if<step::WriteScratchFile>(&step))
-    if (writes->path.empty()) return "what is made in scratch has no name";
+    if (writes->path.empty()) return "a scratch file or directory has no name";
   if (const auto* links = std::get_if<step::MakeLink>(&step))
     if (links->target.empty()) return "a link leads nowhere: name its target";
   if (const auto* mounts = std::get_if<step::MountFilesystem>(&step))
@@ -41,13 +41,13 @@ namespace detail {
   return nullptr;
 }
 
-/// Of a whole plan.
+/// An error of the plan as a whole.
 [[nodiscard]] constexpr Unexpected invalid_plan(const char* why) noexcept {
   return failure({Errno::einval, kernel::Call::none, StepIndex::none, {}, why});
 }
 
-/// What the steps so far have come to, and whether the next one may follow them. The functions
-/// return what is wrong with it, as a sentence, or null.
+/// The state after the steps so far; decides whether the next step may follow. The functions return
+/// what is wrong with that step, as a sentence, or null.
 struct PlanChecker {
   std::size_t index = 0;
   bool entered = false;  // the namespaces
@@ -75,11 +75,11 @@ struct PlanChecker {
   [[nodiscard]] static constexpr const char* check_descriptors(const Step& s) noexcept {
     if (const auto* puts = std::get_if<step::Redirect>(&s))
       if (puts->from < Fd{0} || puts->to < Fd{0} || puts->to > Fd{2} || puts->from == puts->to)
-        return "an open descriptor can take the place of another one of 0, 1 and 2";
+        return "a redirect is from an open descriptor to another: 0, 1 or 2";
     if (const auto* closes = std::get_if<step::CloseDescriptors>(&s)) {
       int before = 0;
       for (const int kept : closes->keep) {
-        if (kept < before) return "descriptors to keep ascend from 0 on: sort them";
+        if (kept < before) return "descriptors to keep must be ascending: sort them";
         before = kept;
       }
     }
@@ -87,7 +87,7 @@ struct PlanChecker {
   }
   [[nodiscard]] constexpr const char* check_namespaces(const Step& s) noexcept {
     if (const auto* meeting = std::get_if<step::MeetPeers>(&s)) {
-      if (index != 0) return "the peers meet first, and once";
+      if (index != 0) return "MeetPeers comes first, and once";
       if (!is_tag(meeting->tag)) return "a group's tag has 1 to 64 visible ASCII characters";
       meets = true;
       return nullptr;
@@ -103,10 +103,10 @@ struct PlanChecker {
     }
     if (std::holds_alternative<step::SetHostname>(s) &&
         !contains(own, static_cast<NamespaceFlags>(kernel::clone_newuts)))
-      return "a host name needs a uts namespace of the container's own: it would be the host's";
+      return "a host name needs a new uts namespace: otherwise it would be the host's";
     if (std::holds_alternative<step::AdmitPeers>(s)) {
       if (!meets || admits || (image && !in_root))
-        return "peers are admitted once, to a container that stands";
+        return "peers are admitted once, after the root is entered";
       admits = true;
     }
     return nullptr;
@@ -122,7 +122,7 @@ struct PlanChecker {
     }
     if (std::holds_alternative<step::Overlay>(s)) {
       if (!scratch || in_root) return "a layer goes between MakeScratch and EnterRoot";
-      if (mounted) return "a layer hides what is mounted before it: let it follow the image's root";
+      if (mounted) return "a layer hides earlier mounts: put it right after the image's root";
     }
     const bool uses_scratch = std::holds_alternative<step::MakeScratchDirectory>(s) ||
                               std::holds_alternative<step::WriteScratchFile>(s) ||
@@ -147,22 +147,22 @@ struct PlanChecker {
 
 }  // namespace detail
 
-/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet and
-/// are never admitted or by no tag, ids mapped before or without them, a path, a name or a type
-/// that is empty, a destination that is relative or the root itself, a layer over mounts, which it
-/// would hide, scratch or mounts used before they exist or after the root was entered, descriptors
-/// to keep that are not ascending, a host name without a uts namespace, steps after Execute.
+/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet but
+/// are never admitted or have no valid tag, an empty path, name or type, a destination that is
+/// relative or the root itself, a layer over mounts, which it would hide, scratch or mounts used
+/// before they exist or after the root was entered, descriptors to keep that are not ascending, a
+/// host name without a uts namespace, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
   detail::PlanChecker checker;
   for (std::size_t i = 0; i < plan.steps.size(); ++i)
     if (const char* wrong = checker.check(plan.steps[i]))
       return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), {}, wrong});
   if (checker.meets != checker.admits)
-    return detail::invalid_plan("peers who meet are never admitted: they would wait for ever");
+    return detail::invalid_plan("peers meet but are never admitted: they would wait forever");
   if (!checker.entered)
     return detail::invalid_plan("a plan begins with namespaces, and this one has no steps");
   if (checker.image && !checker.in_root)
-    return detail::invalid_plan("the image is opened, and never entered");
+    return detail::invalid_plan("the image is opened but never entered");
   return {};
 }
 

@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. The switches by which a host refuses containers. Read only after something
-// has failed, or for a check of the host: a launch that works never pays for it.
+// Floor 3b. The host's settings that can forbid containers. Read only after a failure, or to check
+// the host: a launch that works never pays for it.
 // Source: man 7 namespaces (/proc/sys/user); man 5 proc; man 2 seccomp;
-// Ubuntu's and Debian's own sysctls are documented by those distributions.
+// Ubuntu and Debian document their own sysctls.
 #pragma once
 
 #include "ch/plan/account.hpp"
 
 namespace ch {
 
-/// A switch that may be absent on a host: then it forbids nothing.
+/// A setting that may be absent: then it forbids nothing.
 struct Switch {
   bool present = false;
   std::uint64_t value = 0;

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 3b. A plan as a shell script of util-linux commands: unshare, mount, pivot_root.
-// Running it gives the same container, so that a student can stop half-way, look around
-// and change things. What the shell does less well is said in its comments: mount(8)
-// wants to be root (hence a second user namespace at the end), works on paths (links in
-// the image are followed) and leaves no detached trees.
+// Running it makes the same container, so that a student can stop half-way, look around and change
+// things. Its comments state its limits: mount(8) requires root (hence a second user namespace at
+// the end), works on paths (links in the image are followed) and can't make detached trees.
 // Source: man 1 unshare, nsenter; man 8 mount, pivot_root.
 #pragma once
 
@@ -15,7 +14,7 @@ namespace ch {
 
 namespace detail {
 
-/// Text as one word of a POSIX shell.
+/// Writes text as one word of a POSIX shell.
 template <class Sink>
 void shell_word(Sink& sink, std::string_view text) {
   sink("'");
@@ -29,7 +28,7 @@ void shell_word(Sink& sink, std::string_view text) {
   sink("'");
 }
 
-/// Bytes as a format of printf(1): a word of the shell can't hold a NUL.
+/// Writes bytes as a format of printf(1), since a shell word can't contain a NUL.
 template <class Sink>
 void shell_bytes(Sink& sink, std::string_view bytes) {
   sink("'");
@@ -49,12 +48,12 @@ struct ShellOutline {
   Pid join = Pid::none;
   Uid uid{};
   Gid gid{};
-  bool several_ids = false;  // ids
+  bool several_ids = false;
   bool scratch = false;
   bool image = false;
   bool writable = false;    // the image itself
-  bool layer = false;       // there is a step where what is missing is made
-  bool may_create = false;  // mount points or links may be
+  bool layer = false;       // there is an Overlay step, which creates what is missing
+  bool may_create = false;  // a step may create mount points or links
   std::span<const Step> steps{};
 
   explicit ShellOutline(std::span<const Step> all) noexcept : steps(all) {
@@ -92,7 +91,7 @@ struct StepShell {
   const ShellOutline& outline;
   const char* const* environ;
 
-  void operator()(const step::CreateNamespaces&) const {}  // by the script's first stage
+  void operator()(const step::CreateNamespaces&) const {}  // done by the script's first stage
   void operator()(const step::JoinNamespaces&) const {}
   void operator()(const step::MeetPeers&) const {
     sink(
@@ -164,7 +163,7 @@ struct StepShell {
     sink("\n");
   }
   void operator()(const step::MakeLink& s) const {
-    if (!outline.layer) make(s, "\"$new\"");  // else it is there
+    if (!outline.layer) make(s, "\"$new\"");  // else it exists already
   }
   void operator()(const step::Bind& s) const {
     if (!outline.layer) make(s, "\"$new\"");
@@ -242,7 +241,7 @@ struct StepShell {
     if (s.argv == nullptr || *s.argv == nullptr) {
       shell_word(sink, s.name.view());
     } else {
-      // The name is what is looked for; argv[0] can't be set from a shell.
+      // The name to execute; argv[0] can't be set from a shell.
       shell_word(sink, s.name.view());
       for (const char* const* word = s.argv + 1; *word != nullptr; ++word) {
         sink(" ");
@@ -253,7 +252,7 @@ struct StepShell {
   }
 
  private:
-  /// The command that makes what `step` may make, where `base` says.
+  /// The command that creates, below `base`, what `step` may create.
   void make(const Step& step, const char* base) const {
     const auto command = [&](const char* name, std::string_view of, ImagePath destination) {
       sink(name);
@@ -268,7 +267,7 @@ struct StepShell {
       return command("link ", link->target.view(), link->destination);
     const CreatedMountPoint point(step);
     if (!point.wanted) return;
-    // What stands for a file of the scratch file system, which is empty at that time.
+    // A model for the kind of the mount point; the scratch file system is still empty.
     const bool file = !point.scratch.empty() && is_scratch_file(outline.steps, point.scratch);
     const std::string_view like = file ? "/dev/null" : "/";
     command("point ", point.source.empty() ? like : point.source.view(), point.destination);
@@ -310,7 +309,7 @@ struct StepShell {
       if (name_of(*variables) == name) return *variables;
     return {};
   }
-  /// Only names that a shell can assign; it passes on the others by itself.
+  /// Can a shell assign this name? It passes on other variables unchanged.
   static bool assignable(std::string_view name) noexcept {
     if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
     for (const char c : name) {
@@ -320,7 +319,7 @@ struct StepShell {
     }
     return true;
   }
-  /// The difference between the environment now and the program's.
+  /// The difference between the current environment and the program's.
   void environment(const char* const* envp) const {
     for (const char* const* old = environ; *old != nullptr; ++old) {
       const auto name = name_of(*old);
@@ -343,8 +342,8 @@ struct StepShell {
 
 }  // namespace detail
 
-/// Hands `sink(std::string_view)` a POSIX shell script that does what the plan does, for
-/// util-linux 2.38 or newer. `environ` is the environment it will start from: only
+/// Passes `sink(std::string_view)` a POSIX shell script that does what the plan does, for
+/// util-linux 2.38 or newer. `environ` is the environment in which it will be started: only
 /// differences are set; null leaves the environment alone.
 template <class Sink>
 void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nullptr) {
