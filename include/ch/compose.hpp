@@ -2,7 +2,7 @@
 //
 // Floor 5. Order-free composition: name the policies of a container in any order. Policies left out
 // get their defaults, and mount contributors are sorted into the order in which they must be
-// mounted. Uses Boost.Hana, which is why it is a header of its own: nothing else on the launch path
+// mounted. Uses Boost.Hana, and is therefore a separate header: nothing else on the launch path
 // includes it. Source: Boost.Hana reference, sort, filter, unpack.
 #pragma once
 

@@ -96,7 +96,7 @@ struct Container {
 
   /// The steps that make this container on a host with these facts, in `arena`; with a
   /// program, its start too. Errors: ENOMEM (arena too small), EINVAL (validate.hpp), EPERM
-  /// (this process has a privilege that its user lacks, privilege.hpp). Asks the kernel nothing;
+  /// (this process has a privilege that its user lacks, privilege.hpp). Makes no system call;
   /// allocates only in the arena.
   [[nodiscard]] Result<Plan> plan(const HostFacts& facts, Arena& arena) const noexcept {
     return finish(describe(facts, arena), facts);

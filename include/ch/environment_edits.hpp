@@ -237,7 +237,7 @@ inline constexpr const char* too_long =
 ///   - `$1`, `$5.00`, `$$`, `${}` stay as they are. There, they vanish.
 ///   - `'A=b'`, an argument that is quoted as a whole, sets A. There, it sets `'A`.
 ///   - A NUL inside of a line is a problem. There, it cuts the line.
-/// - `$A=b` is the value of A, and "=b". There, getenv finds "A=b=c", set to "c".
+///   - `$A=b` is the value of A, and "=b". There, getenv finds "A=b=c", set to "c".
 ///   - Inherited entries without '=' are variables with a name and no value: globs
 ///     unset them. There, they are a fatal error.
 ///

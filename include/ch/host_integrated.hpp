@@ -152,7 +152,7 @@ template <kernel::Kernel K>
   c.directory = choices.directory;
   if (c.directory.empty() && !metadata.directory.empty() && metadata.directory != ZString("/")) {
     c.directory = ImagePath(metadata.directory);
-    c.if_directory_missing = IfMissing::skip;  // the image's wish, not the caller's
+    c.if_directory_missing = IfMissing::skip;  // requested by the image, not by the caller
   }
   c.mounts.get<ImageRoot<>>() = {choices.image, choices.image_access, choices.image_directory,
                                  choices.image_by};

@@ -39,9 +39,9 @@ inline void add_jobserver(Sequence<int>& all, std::string_view flags) noexcept {
 
 /// All of them that are open, in the environment's arena; empty if that is full. `living_tag`: the
 /// program holds a tag's descriptor. A number in a variable may be stale and belong to a file of
-/// our own, which must not leak. Such a file is close-on-exec, and inherited descriptors are not,
-/// so close-on-exec descriptors from variables are left out. With close_at_exec the caller has
-/// opened no files, so this also holds for the numbers in `named`. One system call each.
+/// our own, which must not leak. Our files are close-on-exec and inherited ones are not, so
+/// close-on-exec descriptors from variables are left out. With close_at_exec the caller has opened
+/// no files, so this also holds for the numbers in `named`. One system call each.
 template <kernel::Kernel K>
 [[nodiscard]] std::span<const int> kept_descriptors(
     K& k, std::span<const int> named, bool living_tag, Environment& environment,

@@ -19,9 +19,8 @@ class AnyKernel {
         }) {}
 
   template <class... Arguments>
-  requires(sizeof...(Arguments) <= 6 &&
-           (std::same_as<Arguments, long> && ...)) long call(Call which,
-                                                             Arguments... arguments) noexcept {
+    requires(sizeof...(Arguments) <= 6 && (std::same_as<Arguments, long> && ...))
+  long call(Call which, Arguments... arguments) noexcept {
     const long a[6] = {arguments...};
     return call_(self_, which, a);
   }

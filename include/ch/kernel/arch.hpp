@@ -46,12 +46,12 @@ namespace ch::kernel::arch {
       "syscall\n\t"
       "testq %%rax, %%rax\n\t"
       "jnz 1f\n\t"
-      "xorl %%ebp, %%ebp\n\t"  // outermost frame, for debuggers
+      "xorl %%ebp, %%ebp\n\t"     // outermost frame, for debuggers
       "andq $-16, %%rsp\n\t"
       "movq %%r9, %%rdi\n\t"
       "callq *%%r8\n\t"
       "movl %%eax, %%edi\n\t"
-      "movl $231, %%eax\n\t"  // exit_group
+      "movl $231, %%eax\n\t"      // exit_group
       "syscall\n\t"
       "hlt\n"
       "1:"
@@ -92,11 +92,11 @@ namespace ch::kernel::arch {
   __asm__ volatile(
       "svc #0\n\t"
       "cbnz x0, 1f\n\t"
-      "mov x29, xzr\n\t"  // outermost frame, for debuggers
+      "mov x29, xzr\n\t"          // outermost frame, for debuggers
       "mov x30, xzr\n\t"
       "mov x0, x10\n\t"
       "blr x9\n\t"
-      "mov x8, #94\n\t"  // exit_group
+      "mov x8, #94\n\t"           // exit_group
       "svc #0\n\t"
       "brk #0\n"
       "1:"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 1. Every system call of the launch path, in one table: its number, its name, and what its
-// arguments and result are. The number goes to the kernel; the rest lets the doubles in this folder
-// print and compare calls.
+// arguments and result are. The number goes to the kernel; the rest lets the other Kernels in this
+// folder print and compare calls.
 // Source: man 2 syscalls; asm/unistd.h.
 #pragma once
 

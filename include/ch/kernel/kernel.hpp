@@ -27,18 +27,16 @@ namespace ch::kernel {
 /// Models: Linux, Recording, Timing<K>, Narrating<K>.
 template <class K>
 concept Kernel = requires(K& k, long value) {
-  { k.call(Call::close, value) }
-  noexcept->std::same_as<long>;
-  { k.call(Call::openat2, value, value, value, value) }
-  noexcept->std::same_as<long>;
+  { k.call(Call::close, value) } noexcept -> std::same_as<long>;
+  { k.call(Call::openat2, value, value, value, value) } noexcept -> std::same_as<long>;
 };
 
 /// The real kernel. Stateless; every call is one instruction. Safe between clone
 /// and exec, in threads and in signal handlers.
 struct Linux {
   template <class... Arguments>
-  requires(sizeof...(Arguments) <= 6 && (std::same_as<Arguments, long> && ...))
-      [[gnu::always_inline]] long call(Call which, Arguments... arguments) const noexcept {
+    requires(sizeof...(Arguments) <= 6 && (std::same_as<Arguments, long> && ...))
+  [[gnu::always_inline]] long call(Call which, Arguments... arguments) const noexcept {
     const long a[6] = {arguments...};
     return arch::syscall6(static_cast<long>(which), a[0], a[1], a[2], a[3], a[4], a[5]);
   }

@@ -33,9 +33,8 @@ class Recording {
   void set_file_content(std::string_view text) noexcept { content_ = text; }
 
   template <class... Arguments>
-  requires(sizeof...(Arguments) <= 6 &&
-           (std::same_as<Arguments, long> && ...)) long call(Call which,
-                                                             Arguments... arguments) noexcept {
+    requires(sizeof...(Arguments) <= 6 && (std::same_as<Arguments, long> && ...))
+  long call(Call which, Arguments... arguments) noexcept {
     const long a[6 + 1] = {arguments...};
     const long result = answer(which, a);
     if (size_ < Capacity) {

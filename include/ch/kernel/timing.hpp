@@ -14,8 +14,7 @@ template <Kernel K>
 [[nodiscard]] std::uint64_t monotonic_ns(K& k) noexcept {
   TimeSpec now;
   (void)clock_gettime(k, clock_monotonic, now);
-  return static_cast<std::uint64_t>(now.sec) * 1'000'000'000U +
-         static_cast<std::uint64_t>(now.nsec);
+  return static_cast<std::uint64_t>(now.sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.nsec);
 }
 
 /// Wraps `K` and records duration and kind of up to `Capacity` calls.

@@ -187,7 +187,7 @@ template <kernel::Kernel K>
 /// How AdmitPeers is performed. Errors as of meet().
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> admit(K& k, Gathering& g) noexcept {
-  if (!g.awaited) return {};    // a joiner has been let in already
+  if (!g.awaited) return {};    // a joiner is in the container already
   if (g.group.expected == 0) {  // the container is complete: others may look for us
     release(k, g.descriptors, g.socket);
     g.awaited = false;

@@ -32,7 +32,7 @@ using ImagePath = Path<struct ImageRole>;
 /// Relative to the scratch file system, which holds generated files. Contains no links.
 using ScratchPath = Path<struct ScratchRole>;
 
-/// What to do where a source or a mount point does not exist.
+/// What to do if a source or a mount point does not exist.
 enum class IfMissing : std::uint8_t {
   fail,    // an error that names it
   skip,    // the container does without

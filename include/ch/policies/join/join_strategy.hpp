@@ -31,7 +31,7 @@ concept JoinStrategy = requires(const S& strategy, PlanBuilder& builder, Namespa
 };
 
 namespace detail {
-/// A strategy whose container always belongs to a group says so with this member.
+/// A strategy whose container always belongs to a group declares this member.
 template <class S>
 concept MeetsPeers = requires {
   requires S::meets_peers;

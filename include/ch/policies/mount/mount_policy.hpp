@@ -12,7 +12,7 @@
 
 namespace ch {
 
-/// Purpose: adds the mounts for one purpose, such as the home directory.
+/// Purpose: adds the mounts for one feature, such as the home directory.
 ///
 /// Minimal definition: `contribute(builder, context)`, const and noexcept. Optional, static:
 /// `uses_scratch`, true if its steps need the scratch file system; `opens_image`, true for the one
