@@ -77,7 +77,7 @@ inline constexpr auto is_join = [](auto t) {
 
 /// The one policy in `policies` that `predicate` holds for, or `Fallback`.
 template <class Fallback>
-constexpr auto only(auto policies, auto predicate) {
+constexpr auto select_policy(auto policies, auto predicate) {
   constexpr auto found = decltype(hana::filter(policies, predicate)){};
   constexpr auto count = decltype(hana::length(found))::value;
   static_assert(count <= 1,
@@ -109,10 +109,10 @@ constexpr auto compose() {
   static_assert(known == sizeof...(Policies),
                 "Charlie: ch::Compose takes a NamespaceSet, mount contributors, an IdMapPolicy "
                 "and a JoinStrategy; one of the given types is none of these.");
-  using Usual = NamespaceSet<ns::user, ns::mount>;
-  using NamespacesT = typename decltype(only<Usual>(all, is_namespaces))::type;
-  using IdsT = typename decltype(only<SameIds>(all, is_id_map))::type;
-  using JoinT = typename decltype(only<Alone>(all, is_join))::type;
+  using DefaultNamespaces = NamespaceSet<ns::user, ns::mount>;
+  using NamespacesT = typename decltype(select_policy<DefaultNamespaces>(all, is_namespaces))::type;
+  using IdsT = typename decltype(select_policy<SameIds>(all, is_id_map))::type;
+  using JoinT = typename decltype(select_policy<Alone>(all, is_join))::type;
   using MountsT = typename decltype(mounts_of(hana::filter(all, is_contributor)))::type;
   return hana::type_c<Container<NamespacesT, MountsT, IdsT, JoinT>>;
 }

@@ -71,9 +71,9 @@ constexpr TextWriter& operator<<(TextWriter& out, const HostIntegratedProblem& p
 namespace detail {
 
 /// The home directory inside, which is also set in the container; `/` if there is none.
-inline ZString place_home(HostIntegrated& made, const HostFacts& facts,
-                          const HostIntegratedChoices& choices, const Account& owner,
-                          Environment& environment) noexcept {
+inline ZString set_home(HostIntegrated& made, const HostFacts& facts,
+                        const HostIntegratedChoices& choices, const Account& owner,
+                        Environment& environment) noexcept {
   made.home = HomeFound::not_wanted;
   if (!choices.home) return "/";
   const char* variable = environment.get("HOME");
@@ -92,9 +92,9 @@ inline ZString place_home(HostIntegrated& made, const HostFacts& facts,
 }
 
 template <kernel::Kernel K>
-void name_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
-                   const HostIntegratedChoices& choices, Environment& environment,
-                   Descriptors descriptors, ZString& home) noexcept {
+void set_home_and_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
+                           const HostIntegratedChoices& choices, Environment& environment,
+                           Descriptors descriptors, ZString& home) noexcept {
   Arena& arena = environment.arena();
   const auto host_uid = static_cast<std::uint32_t>(facts.uid);
   const auto inner_uid = static_cast<std::uint32_t>(choices.uid.value_or(facts.uid));
@@ -102,7 +102,7 @@ void name_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
   Account owner;
   if (choices.home || (choices.accounts && inner_uid == host_uid))
     owner = look_up_account(k, "passwd", host_uid, arena, descriptors);
-  home = place_home(made, facts, choices, owner, environment);
+  home = set_home(made, facts, choices, owner, environment);
   auto& accounts = made.container.mounts.get<Accounts>();
   if (!choices.accounts) {
     accounts.kind = AccountsKind::of_image;
@@ -162,7 +162,7 @@ template <kernel::Kernel K>
   c.mounts.get<UserBinds>() = {choices.binds};
 
   ZString home;
-  detail::name_accounts(k, made, facts, choices, environment, descriptors, home);
+  detail::set_home_and_accounts(k, made, facts, choices, environment, descriptors, home);
   const EditProblem wrong = prepare_environment(environment, metadata, home,
                                                 choices.image_environment, choices.environment);
   if (environment.full()) return {Errno::enomem, {"no memory left for the environment"}};

@@ -48,11 +48,11 @@ struct Gathering {
   Fingerprint made_of{};
 
   // what to report
-  Pid creator{};                        // as a joiner sees it
-  std::uint32_t stranger = invalid_id;  // another user who holds one of our names
-  Fingerprint theirs{};                 // of the container joined
-  TextBuffer<256> image{};              // of the container joined
-  TextBuffer<640> why{};                // the cause, if it failed
+  Pid creator{};                           // as a joiner sees it
+  std::uint32_t foreign_uid = invalid_id;  // another user who holds one of our names
+  Fingerprint theirs{};                    // of the container joined
+  TextBuffer<256> image{};                 // of the container joined
+  TextBuffer<640> why{};                   // the cause, if it failed
 };
 
 /// Allocates in `arena` what one execution of step `s` of `steps` needs; null if that is full.

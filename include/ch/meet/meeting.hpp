@@ -35,13 +35,13 @@ void pause(K& k, std::uint64_t nanoseconds) noexcept {
   (void)kernel::poll(k, &none, 0, nanoseconds);
 }
 
-/// Is the peer a process of our user? Then stores its pid in `pid`, else its user in g.stranger.
+/// Is the peer a process of our user? Then stores its pid in `pid`, else its user in g.foreign_uid.
 template <kernel::Kernel K>
 [[nodiscard]] bool is_own(K& k, Gathering& g, Fd socket, Pid& pid) noexcept {
   kernel::PeerCredentials who{Pid::none, invalid_id, invalid_id};
   const bool known = kernel::peer_credentials(k, socket, who).ok();
   if (!known || who.uid != g.uid) {
-    g.stranger = who.uid;
+    g.foreign_uid = who.uid;
     return false;
   }
   pid = who.pid;
@@ -73,14 +73,14 @@ void refuse_waiting(K& k, Gathering& g, const meeting::Answer& answer) noexcept 
 enum class Found : std::uint8_t { free, ours, foreign, silent };
 
 /// Binds name `n` if it is free (`free`), or connects to its holder if that is ours (`ours`).
-/// `silent`: the holder has not listened within `patience`, so it is not ours; the socket can be
+/// `silent`: the holder has not listened within `timeout`, so it is not ours; the socket can be
 /// used for another name then.
 template <kernel::Kernel K>
 [[nodiscard]] Result<Found> try_name(K& k, Gathering& g, Fd socket, unsigned n,
-                                     std::uint64_t patience) noexcept {
+                                     std::uint64_t timeout) noexcept {
   const kernel::UnixName name = meeting::group_name(g.uid, g.group.tag, n);
   std::uint64_t until = 0;
-  for (std::uint64_t nap = 50'000;; nap = nap < 2'000'000 ? nap * 2 : nap) {
+  for (std::uint64_t delay = 50'000;; delay = delay < 2'000'000 ? delay * 2 : delay) {
     // Connect first, since all but one process join.
     const auto connected = kernel::connect(k, socket, name);
     if (connected.ok()) return is_own(k, g, socket, g.creator) ? Found::ours : Found::foreign;
@@ -92,9 +92,9 @@ template <kernel::Kernel K>
     if (bound.ok()) return Found::free;
     if (bound.error() != Errno::eaddrinuse) return failure(as_result(bound, g.group.tag).error());
     const std::uint64_t now = kernel::monotonic_ns(k);
-    if (until == 0) until = now + patience;
+    if (until == 0) until = now + timeout;
     if (now > until) return Found::silent;
-    pause(k, nap);
+    pause(k, delay);
   }
 }
 
@@ -133,8 +133,8 @@ template <kernel::Kernel K>
 /// Makes us the creator (true), with a listening socket, or connects us to the creator.
 template <kernel::Kernel K>
 [[nodiscard]] Result<bool> claim(K& k, Gathering& g) noexcept {
-  std::uint64_t patience = g.group.timeout / (std::uint64_t{2} * meeting::names);
-  if (patience > 2 * second) patience = 2 * second;
+  std::uint64_t timeout = g.group.timeout / (std::uint64_t{2} * meeting::names);
+  if (timeout > 2 * second) timeout = 2 * second;
   Fd socket = Fd::none;
   for (unsigned n = 0; n < meeting::names; ++n) {
     if (socket == Fd::none) {
@@ -142,9 +142,9 @@ template <kernel::Kernel K>
       if (!made) return failure(made.error());
       socket = *made;
       // If the queue is full we wait, but not forever.
-      (void)kernel::set_send_timeout(k, socket, patience);
+      (void)kernel::set_send_timeout(k, socket, timeout);
     }
-    const Result<Found> found = try_name(k, g, socket, n, patience);
+    const Result<Found> found = try_name(k, g, socket, n, timeout);
     if (found && *found == Found::silent) continue;
     if (found && *found == Found::free) return listen_as_creator(k, g, socket, n);
     if (found && *found == Found::ours) {
@@ -157,7 +157,7 @@ template <kernel::Kernel K>
   }
   if (socket != Fd::none) (void)kernel::close(k, socket);
   g.why << "other users hold all " << meeting::names << " names that this group could meet under";
-  if (g.stranger != invalid_id) g.why << ", user " << g.stranger << " among them";
+  if (g.foreign_uid != invalid_id) g.why << ", user " << g.foreign_uid << " among them";
   return meeting_failed<bool>(g, Errno::eaddrinuse, kernel::Call::bind);
 }
 

@@ -41,7 +41,9 @@ struct Plan {
 class PlanBuilder {
  public:
   explicit PlanBuilder(Arena& arena) noexcept
-      : arena_(arena), steps_(arena.sequence<Step>(usual)), full_(steps_.capacity() == 0) {}
+      : arena_(arena),
+        steps_(arena.sequence<Step>(initial_capacity)),
+        full_(steps_.capacity() == 0) {}
 
   void add(const Step& step) noexcept {
     full_ = !arena_.push_back(steps_, step) || full_;
@@ -93,7 +95,7 @@ class PlanBuilder {
   }
 
  private:
-  static constexpr std::size_t usual = 40;  // a default ch-run and some binds
+  static constexpr std::size_t initial_capacity = 40;  // a default ch-run and some binds
 
   Arena& arena_;
   Sequence<Step> steps_;

@@ -86,7 +86,7 @@ class Arena {
   template <class T>
   requires std::is_trivially_destructible_v<T>
   [[nodiscard]] T* make(std::size_t count = 1) noexcept {
-    if (count > most / sizeof(T)) return nullptr;
+    if (count > max_size / sizeof(T)) return nullptr;
     void* piece = allocate(sizeof(T) * count, alignof(T));
     if (piece == nullptr) return nullptr;
     T* first = static_cast<T*>(piece);
@@ -97,7 +97,7 @@ class Arena {
   /// The storage is not touched: a page that is never used costs no page fault.
   template <class T>
   [[nodiscard]] Sequence<T> sequence(std::size_t capacity) noexcept {
-    if (capacity > most / sizeof(T)) return {};
+    if (capacity > max_size / sizeof(T)) return {};
     return {static_cast<T*>(allocate(sizeof(T) * capacity, alignof(T))), capacity};
   }
   /// Appends to `values`. If it is full, moves it to a storage twice as large; the old storage is
@@ -155,11 +155,11 @@ class Arena {
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
  private:
-  static constexpr std::size_t most = ~std::size_t{0} / 4;
+  static constexpr std::size_t max_size = ~std::size_t{0} / 4;
 
   /// Continues in a further buffer that has room for the request; the rest of this one is wasted.
   [[nodiscard]] bool refill(std::size_t size, std::size_t alignment) noexcept {
-    if (more_ == nullptr || size > most) return false;
+    if (more_ == nullptr || size > max_size) return false;
     const std::span<std::byte> further = more_(size + alignment);
     if (further.size() < size + alignment) return false;
     storage_ = further.data();
