@@ -20,7 +20,7 @@ inline UsageError check_together(const Options& o) noexcept {
             o.making->name, "leave it out, or make a container with it: without --join-pid"};
   if (o.join.wanted && o.join.pid != ch::Pid::none)
     return {"--join-pid names a container, --join a group that makes one: choose one", {}};
-  if (o.join.wanted && ch::takes_child(o.namespaces))
+  if (o.join.wanted && ch::needs_child(o.namespaces))
     return {"a pid or time namespace can't be shared with --join: it ends with one process", {}};
   return {};
 }

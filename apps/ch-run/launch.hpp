@@ -42,7 +42,7 @@ struct Launch {
       problem << code;
       return;
     }
-    problem << "this is longer than " << std::uint64_t{longest_text}
+    problem << "this is longer than " << std::uint64_t{max_text_file_size}
             << " bytes, the most that is read of such a file";
     remedy = "check that it is what it should be, or divide it";
   }

@@ -63,7 +63,7 @@ int launch(LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
   const Result<Execution> execution = prepare(plan, l.arena);
   if (!execution) return report(l, plan, execution.error());
   const auto* attach = std::get_if<AttachToPid>(&l.made.container.join.choice);
-  if (takes_child(attach != nullptr ? attach->flags : l.made.container.namespaces.flags()))
+  if (needs_child(attach != nullptr ? attach->flags : l.made.container.namespaces.flags()))
     supervise_plan(k, plan, *execution, [&](const Error& error) { return report(l, plan, error); });
   return report(l, plan, execute(k, plan, *execution, Descriptors::close_at_exec).error());
 }

@@ -23,7 +23,7 @@ inline const char* remedy_words(Remedy remedy) noexcept {
     case Remedy::as_worded:
     case Remedy::do_without_ids:  // which no option asks for
       return nullptr;
-    case Remedy::spare_the_image:
+    case Remedy::keep_image_read_only:
       return "leave out --write, or remove it from the image";
     case Remedy::write_to_image:
       return "use --write, unmount them, or unpack the image elsewhere; missing mount points can "

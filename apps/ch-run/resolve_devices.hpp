@@ -41,9 +41,9 @@ ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv, const
   }
   add("--");
   for (std::size_t i = 0; i <= words; ++i) add(argv[i]);
-  const ch::Errno code = ch::become(k, beside, line.span().data(), envp);
+  const ch::Errno code = ch::execute_on_host(k, beside, line.span().data(), envp);
   if (code != ch::Errno::enoent) return code;
-  return ch::become(k, libexec, line.span().data(), envp);
+  return ch::execute_on_host(k, libexec, line.span().data(), envp);
 }
 
 }  // namespace ch_run

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. Names of ids: from /etc/passwd and /etc/group, and where those don't know an
-// id, from `getent`, which asks what the site asks (LDAP, SSSD). We never link that: it
+// Floor 5. Names of ids: from /etc/passwd and /etc/group, and for an id that they lack, from
+// `getent`, which queries the site's directory services (LDAP, SSSD). We never link NSS itself: it
 // loads plug-ins, allocates and takes longer than a launch. Source: man 1 getent.
 #pragma once
 
@@ -11,10 +11,10 @@
 namespace ch {
 namespace detail {
 
-/// The lines that `getent DATABASE ID` prints, in the arena; empty if it prints none
-/// or is not there.
+/// The output of `getent DATABASE ID`, in the arena; empty if it prints nothing or is not
+/// installed.
 template <kernel::Kernel K>
-std::string_view ask_getent(K& k, const char* database, std::uint32_t id, Arena& arena) noexcept {
+std::string_view run_getent(K& k, const char* database, std::uint32_t id, Arena& arena) noexcept {
   Fd ends[2];
   if (!kernel::pipe(k, ends).ok()) return {};
   const auto child = kernel::fork(k, 0);
@@ -45,8 +45,8 @@ std::string_view ask_getent(K& k, const char* database, std::uint32_t id, Arena&
 
 }  // namespace detail
 
-/// The account of `id`. `database` is "passwd" or "group". Empty if neither knows it. For
-/// programs that no other thread starts children in: it waits for one of its own.
+/// The account of `id`. `database` is "passwd" or "group". Empty if neither source knows it. Starts
+/// a child and waits for it, so only for programs in which no other thread starts children.
 template <kernel::Kernel K>
 [[nodiscard]] Account look_up_account(K& k, const char* database, std::uint32_t id, Arena& arena,
                                       Descriptors descriptors = Descriptors::close_now) noexcept {
@@ -54,7 +54,7 @@ template <kernel::Kernel K>
   const Account found =
       find_account(k, arena, id, users ? "/etc/passwd" : "/etc/group", descriptors);
   if (!found.name.empty()) return found;
-  std::string_view line = detail::ask_getent(k, database, id, arena);
+  std::string_view line = detail::run_getent(k, database, id, arena);
   line = head(line, line.find('\n'));
   const char* name = arena.join(detail::colon_field(line, 0));
   const char* home = arena.join(detail::colon_field(line, 5));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. The library but for archives and injection: the launch path with all its policies
-// and, where Boost.Hana is to be found, the hosted front. Programs that watch their compile
-// times include what they use instead.
+// Floor 5h. The library without archives and injection: the launch path with all its policies and,
+// where Boost.Hana is installed, the hosted front. To compile faster, include only the headers you
+// use.
 #pragma once
 
 #include "ch/host_integrated.hpp"

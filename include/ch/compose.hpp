@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. Order-free composition: name the policies of a container in any order, with
-// the usual ones for what is left out, and mount contributors without a thought to which
-// must be mounted first. Uses Boost.Hana, which is why it is a header of its own: nothing
-// else on the launch path includes it. Source: Boost.Hana reference, sort, filter, unpack.
+// Floor 5. Order-free composition: name the policies of a container in any order. Policies left out
+// get their defaults, and mount contributors are sorted into the order in which they must be
+// mounted. Uses Boost.Hana, and is therefore a separate header: nothing else on the launch path
+// includes it. Source: Boost.Hana reference, sort, filter, unpack.
 #pragma once
 
 #include <boost/hana/config.hpp>
@@ -31,8 +31,8 @@
 
 namespace ch {
 
-/// When a contributor's mounts are made: what may cover others comes later. Specialise it
-/// for a contributor of your own that is not content with the middle.
+/// When a contributor's mounts are made: those that may cover others come later. Specialise it for
+/// your own contributor if the default, the middle, does not fit.
 template <class C>
 inline constexpr int mount_order = 50;
 template <class S>
@@ -61,7 +61,7 @@ inline constexpr auto by_mount_order = [](auto a, auto b) {
                        mount_order<typename decltype(b)::type>)>;
 };
 
-/// What kind of policy a type is, one predicate each.
+/// One predicate for each kind of policy.
 inline constexpr auto is_contributor = [](auto t) {
   return hana::bool_c<MountContributor<typename decltype(t)::type>>;
 };
@@ -77,7 +77,7 @@ inline constexpr auto is_join = [](auto t) {
 
 /// The one policy in `policies` that `predicate` holds for, or `Fallback`.
 template <class Fallback>
-constexpr auto only(auto policies, auto predicate) {
+constexpr auto select_policy(auto policies, auto predicate) {
   constexpr auto found = decltype(hana::filter(policies, predicate)){};
   constexpr auto count = decltype(hana::length(found))::value;
   static_assert(count <= 1,
@@ -109,18 +109,18 @@ constexpr auto compose() {
   static_assert(known == sizeof...(Policies),
                 "Charlie: ch::Compose takes a NamespaceSet, mount contributors, an IdMapPolicy "
                 "and a JoinStrategy; one of the given types is none of these.");
-  using Usual = NamespaceSet<ns::user, ns::mount>;
-  using NamespacesT = typename decltype(only<Usual>(all, is_namespaces))::type;
-  using IdsT = typename decltype(only<SameIds>(all, is_id_map))::type;
-  using JoinT = typename decltype(only<Alone>(all, is_join))::type;
+  using DefaultNamespaces = NamespaceSet<ns::user, ns::mount>;
+  using NamespacesT = typename decltype(select_policy<DefaultNamespaces>(all, is_namespaces))::type;
+  using IdsT = typename decltype(select_policy<SameIds>(all, is_id_map))::type;
+  using JoinT = typename decltype(select_policy<Alone>(all, is_join))::type;
   using MountsT = typename decltype(mounts_of(hana::filter(all, is_contributor)))::type;
   return hana::type_c<Container<NamespacesT, MountsT, IdsT, JoinT>>;
 }
 
 }  // namespace detail
 
-/// The Container of these policies, in whatever order they come: without a NamespaceSet,
-/// user and mount; without an IdMapPolicy, SameIds; without a JoinStrategy, Alone.
+/// The Container of these policies, in any order. Defaults: without a NamespaceSet, user and mount;
+/// without an IdMapPolicy, SameIds; without a JoinStrategy, Alone.
 ///
 ///     using Box = ch::Compose<ch::UserBinds, ch::AsRoot, ch::Devices, ch::ImageRoot<>>;
 template <class... Policies>

@@ -13,8 +13,8 @@
 
 namespace ch {
 
-/// What runs in the container. `argv` and `envp` end in null; argv[0] is the program's
-/// own idea of its name, `name` what is looked for: in `search_path` unless it has a slash.
+/// What runs in the container. `argv` and `envp` end in null; `name` is the program to execute,
+/// looked up in `search_path` unless it has a slash; argv[0] is the name that the program is given.
 struct Program {
   ZString name{};
   const char* const* argv = nullptr;
@@ -27,7 +27,7 @@ struct Program {
 
 namespace detail {
 
-/// The same numbers in the order in which CloseDescriptors takes them.
+/// The numbers in ascending order, as CloseDescriptors requires.
 [[nodiscard]] inline std::span<const int> ascending(PlanBuilder& builder,
                                                     std::span<const int> numbers) noexcept {
   bool sorted = true;
@@ -79,8 +79,8 @@ struct Container {
                 "Charlie: a pid or time namespace can't be shared by a group, since it ends with "
                 "the process that made it; remove ch::ns::pid and ch::ns::time, or use ch::Alone.");
 
-  /// Neither makes namespaces nor joins some: a program of it is started as any other, and may
-  /// gain the privilege of its file, as newuidmap does.
+  /// Neither makes nor joins namespaces: its program is started like any other, and may gain
+  /// privilege from its file, as newuidmap does.
   static constexpr bool starts_on_host =
       std::same_as<Namespaces, NamespaceSet<>> && std::same_as<JoinStrategyT, Alone>;
 
@@ -90,14 +90,14 @@ struct Container {
   MountPolicyT mounts{};
   IdMapPolicyT ids{};
   JoinStrategyT join{};
-  ZString hostname{};     // in a uts namespace of its own; empty: as it is
-  ImagePath directory{};  // where the program starts; empty: where the root is entered
+  ZString hostname{};     // needs a uts namespace; empty: unchanged
+  ImagePath directory{};  // working directory; empty: the new root
   IfMissing if_directory_missing = IfMissing::fail;
 
   /// The steps that make this container on a host with these facts, in `arena`; with a
   /// program, its start too. Errors: ENOMEM (arena too small), EINVAL (validate.hpp), EPERM
-  /// (this process has a privilege that its user has not, privilege.hpp).
-  /// Asks the kernel nothing; allocates only in the arena.
+  /// (this process has a privilege that its user lacks, privilege.hpp). Makes no system call;
+  /// allocates only in the arena.
   [[nodiscard]] Result<Plan> plan(const HostFacts& facts, Arena& arena) const noexcept {
     return finish(describe(facts, arena), facts);
   }

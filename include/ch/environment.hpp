@@ -9,17 +9,16 @@
 
 namespace ch {
 
-/// Variables in order, each name once as far as `set` and `unset` are concerned: what the
-/// caller inherited twice is edited in all places. Texts are views until `set` makes new
-/// ones in the arena; nothing is ever freed. What is inherited may be anything: an entry
-/// without '=' is passed on, and has a name but no value. Names to ask for or to set are
-/// neither empty nor hold '='. A look-up or `set` takes the same time however many variables
-/// there are (a hash table knows where each name stands), `unset` time linear in their number.
-/// Not for use between clone and exec.
+/// Variables in order. If a name was inherited more than once, `set` leaves one entry and `unset`
+/// none. Texts are views until `set` makes new ones in the arena; nothing is ever freed. Inherited
+/// entries may be malformed: one without '=' is passed on, and has a name but no value. Names
+/// passed to `get` and `set` are not empty and contain no '='. A look-up or `set` takes the same
+/// time however many variables there are (there is a hash table of names); `unset` takes time
+/// linear in their number. Not for use between clone and exec.
 class Environment {
  public:
-  /// Takes over `inherited` (null-terminated; null: none) with room for `extra` new variables;
-  /// more than these cost a longer array.
+  /// Takes over `inherited` (null-terminated; null: none), with room for `extra` new variables;
+  /// beyond these, the array is reallocated.
   Environment(Arena& arena, const char* const* inherited, std::size_t extra = 64) noexcept
       : arena_(arena) {
     while (inherited != nullptr && inherited[size_] != nullptr) ++size_;
@@ -36,8 +35,8 @@ class Environment {
   void set(std::string_view name, std::string_view value) noexcept {
     adopt(name, arena_.join(name, "=", value));
   }
-  /// Sets `name` to what `text`, which must read NAME=VALUE and is not copied, says. Null
-  /// stands for a text that found no room.
+  /// Sets `name` by `text`, which must read NAME=VALUE and is not copied. Null means that there was
+  /// no room for the text.
   void adopt(std::string_view name, const char* text) noexcept {
     const std::size_t at = find(name);
     if (text == nullptr || (at == size_ && !has_room())) {
@@ -46,8 +45,8 @@ class Environment {
     }
     variables_[at] = text;
     if (at == size_)
-      enter(size_++);
-    else if (repeated_)
+      add_to_table(size_++);
+    else if (has_duplicates_)
       remove_from(at + 1, [name](const char* variable) noexcept { return is(name, variable); });
   }
 
@@ -55,7 +54,7 @@ class Environment {
     if (find(name) == size_) return;
     remove_from(0, [name](const char* variable) noexcept { return is(name, variable); });
   }
-  /// Unsets the variables whose names `chosen` says yes to.
+  /// Unsets the variables whose names satisfy `chosen`.
   template <class Predicate>
   void unset_if(Predicate chosen) noexcept {
     remove_from(0, [&chosen](const char* variable) noexcept {
@@ -73,7 +72,7 @@ class Environment {
   [[nodiscard]] std::size_t size() const noexcept { return size_; }
   /// Was the arena too small at any time?
   [[nodiscard]] bool full() const noexcept { return full_; }
-  /// Where texts to adopt can be made.
+  /// For texts to be passed to `adopt`.
   [[nodiscard]] Arena& arena() noexcept { return arena_; }
 
  private:
@@ -88,8 +87,8 @@ class Environment {
     while (variable[end] != '=' && variable[end] != '\0') ++end;
     return {variable, variable[end] == '=' ? end : 0};
   }
-  /// Where the table has the place of `name`, counted from 1, or will have it: 0.
-  [[nodiscard]] std::uint32_t& place(std::string_view name) const noexcept {
+  /// The slot of `name` in the hash table: its position, counted from 1, or 0 if it is not set.
+  [[nodiscard]] std::uint32_t& slot(std::string_view name) const noexcept {
     std::uint32_t hash = 2166136261;  // FNV-1a
     for (const char c : name) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619;
     std::size_t at = (hash ^ hash >> 16) & mask_;
@@ -97,35 +96,35 @@ class Environment {
     return table_[at];
   }
   [[nodiscard]] std::size_t find(std::string_view name) const noexcept {
-    const std::uint32_t at = table_ == nullptr ? 0 : place(name);
+    const std::uint32_t at = table_ == nullptr ? 0 : slot(name);
     return at == 0 ? size_ : at - 1;
   }
-  void enter(std::size_t at) noexcept {
+  void add_to_table(std::size_t at) noexcept {
     const std::string_view name = name_of(variables_[at]);
     if (name.empty()) return;
-    std::uint32_t& known = place(name);
-    repeated_ = repeated_ || known != 0;
+    std::uint32_t& known = slot(name);
+    has_duplicates_ = has_duplicates_ || known != 0;
     if (known == 0) known = static_cast<std::uint32_t>(at + 1);
   }
-  void enter_all() noexcept {
+  void rebuild_table() noexcept {
     for (std::size_t i = 0; i <= mask_; ++i) table_[i] = 0;
-    repeated_ = false;
-    for (std::size_t i = 0; i < size_; ++i) enter(i);
+    has_duplicates_ = false;
+    for (std::size_t i = 0; i < size_; ++i) add_to_table(i);
   }
-  /// An array for `capacity` variables, which begins with `variables`, and a table that stays
-  /// half empty.
+  /// Allocates an array for `capacity` variables, which begins with `variables`, and a hash table
+  /// that is at most half full.
   [[nodiscard]] bool make_room(const char* const* variables, std::size_t capacity) noexcept {
-    std::size_t places = 16;
-    while (places < 2 * capacity) places *= 2;
+    std::size_t slots = 16;
+    while (slots < 2 * capacity) slots *= 2;
     const char** const longer = arena_.make<const char*>(capacity + 1);
-    auto* const table = arena_.make<std::uint32_t>(places);
+    auto* const table = arena_.make<std::uint32_t>(slots);
     if (longer == nullptr || table == nullptr) return false;
     for (std::size_t i = 0; i < size_; ++i) longer[i] = variables[i];
     variables_ = longer;
     capacity_ = capacity;
     table_ = table;
-    mask_ = places - 1;
-    enter_all();
+    mask_ = slots - 1;
+    rebuild_table();
     return true;
   }
   [[nodiscard]] bool has_room() noexcept {
@@ -138,7 +137,7 @@ class Environment {
       if (!goes(variables_[i])) variables_[kept++] = variables_[i];
     if (kept >= size_) return;
     size_ = kept;
-    enter_all();
+    rebuild_table();
   }
 
   Arena& arena_;
@@ -147,7 +146,7 @@ class Environment {
   std::size_t capacity_ = 0;
   std::uint32_t* table_ = nullptr;
   std::size_t mask_ = 0;
-  bool repeated_ = false;  // does a name stand twice?
+  bool has_duplicates_ = false;  // some name occurs more than once
   bool full_ = false;
 };
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. What ch-run's options for the environment ask for, done to an Environment:
-// the grammar of assignments and of files of them, `$NAME` in values, and globs of names.
-// No heap; not for use between clone and exec.
+// Floor 5. Applies ch-run's environment options to an Environment: the grammar of assignments and
+// of files of assignments, `$NAME` in values, and globs of names. No heap; not for use between
+// clone and exec.
 // Source: Charliecloud's ch-run(1), "Environment variables", and bin/ch_misc.c.
 #pragma once
 
@@ -16,14 +16,14 @@ enum class EditKind {
   set_assignment,  // text is NAME=VALUE
   set_lines,       // text is a file with one NAME=VALUE in each line
   set_records,     // the same with a NUL after each, as in /proc/PID/environ
-  unset_glob,      // text is a pattern of names, see glob_answer
+  unset_glob,      // text is a pattern of names, see match_glob
 };
 
 /// Is `$NAME` in values replaced?
 enum class Expansion { on, off };
 
-/// One edit. Plain data; the texts are views. Whoever has a list of edits applies them in
-/// order, and each sees what those before it have set.
+/// One edit. Plain data; the texts are views. A list of edits is applied in order, and each sees
+/// the effect of those before it.
 struct EnvironmentEdit {
   EditKind kind = EditKind::set_assignment;
   std::string_view text{};
@@ -31,14 +31,14 @@ struct EnvironmentEdit {
   Expansion expansion = Expansion::on;
 };
 
-/// Why an edit could not be made: the words, what they are about, and where it stands
-/// (lines and records count from 1; 0 outside of a file). No words: it was made.
+/// Why an edit could not be made: the message, its subject, and the position (lines and records
+/// count from 1; 0 outside of a file). An empty message means success.
 struct EditProblem {
   const char* problem = "";
   std::string_view subject{};
   std::string_view file{};
   std::size_t line = 0;
-  bool of_image = false;  // the file is the image's, not one that the caller has named
+  bool of_image = false;  // the file is the image's, not one that the caller named
 
   [[nodiscard]] constexpr bool ok() const noexcept { return *problem == '\0'; }
 };
@@ -78,13 +78,14 @@ struct VariableReference {
   return {head(tail(text, first), end - first), end + braces};
 }
 
-/// The value of a variable whose name may be any text but none; null if it is not set.
+/// The value of a variable whose name may be any non-empty text; null if it is not set.
 [[nodiscard]] inline const char* value_of(const Environment& environment,
                                           std::string_view name) noexcept {
   return name.find('=') == std::string_view::npos ? environment.get(name) : nullptr;
 }
 
-/// Takes an expanded value, piece by piece: its size, and its bytes too if there is room.
+/// Receives an expanded value piece by piece. Counts its size and, if there is a buffer, stores its
+/// bytes.
 struct Expanded {
   char* end = nullptr;
   std::size_t size = 0;
@@ -96,8 +97,8 @@ struct Expanded {
   }
 };
 
-/// Adds to `all` what one item of a value expands to, with `colon` before it unless it comes
-/// out empty. Was there anything to replace?
+/// Appends the expansion of one item of a value to `all`, preceded by `colon` unless the expansion
+/// is empty. Returns whether there was anything to replace.
 inline bool expand_item(const Environment& environment, std::string_view item,
                         std::string_view colon, Expanded& all) noexcept {
   const std::size_t before = all.size;
@@ -120,7 +121,7 @@ inline bool expand_item(const Environment& environment, std::string_view item,
       replaced = true;
     }
     item = tail(item, reference.size);
-    // A '$' that starts no reference is a character like others, so search behind it.
+    // A '$' that starts no reference is an ordinary character, so search after it.
     const std::size_t literal = reference.size != 0 ? item.find('$') : item.find('$', 1);
     out(head(item, literal));
     item = tail(item, literal);
@@ -128,7 +129,7 @@ inline bool expand_item(const Environment& environment, std::string_view item,
   return replaced;
 }
 
-/// Hands the expanded `value` to `out`.
+/// Passes the expanded `value` to `out`.
 inline void expand_value(const Environment& environment, std::string_view value,
                          Expanded& out) noexcept {
   std::string_view separator;  // before all but the first item
@@ -147,14 +148,14 @@ inline void expand_value(const Environment& environment, std::string_view value,
 inline constexpr const char* too_long =
     "can't set variable: longer than the 32 pages that execve takes";
 
-/// Sets `name` to the expanded `value`, and returns why it can't, as apply does.
+/// Sets `name` to the expanded `value`. Returns an error message, or "".
 [[nodiscard]] inline const char* set_expanded(Environment& environment, std::string_view name,
                                               std::string_view value) noexcept {
   Expanded measured;
   expand_value(environment, value, measured);
   const std::size_t size = name.size() + 2 + measured.size;
-  // Before it is made: a few lines that name one another make more than any memory holds.
-  if (size > kernel::longest_argument) return too_long;
+  // Checked before expansion: a few lines that refer to one another can exhaust any memory.
+  if (size > kernel::max_argument_size) return too_long;
   char* const text = static_cast<char*>(environment.arena().allocate(size, 1));
   if (text != nullptr) {
     Expanded made{text};
@@ -178,7 +179,7 @@ inline constexpr const char* too_long =
   const char* problem = "";
   if (expansion == Expansion::on)
     problem = set_expanded(environment, name, value);
-  else if (assignment.size() >= kernel::longest_argument)
+  else if (assignment.size() >= kernel::max_argument_size)
     problem = too_long;
   else
     environment.set(name, value);
@@ -205,9 +206,9 @@ inline constexpr const char* too_long =
   bool undecided = false;
   environment.unset_if([&](std::string_view name) noexcept {
     if (undecided) return false;
-    const GlobAnswer answer = glob_answer(glob, name);
-    undecided = answer == GlobAnswer::undecided;
-    return answer == GlobAnswer::matches;
+    const GlobResult answer = match_glob(glob, name);
+    undecided = answer == GlobResult::undecided;
+    return answer == GlobResult::matches;
   });
   if (undecided) return {"can't unset variables: the pattern takes too long to compare", glob};
   return {};
@@ -215,20 +216,20 @@ inline constexpr const char* too_long =
 
 }  // namespace detail
 
-/// Makes one edit. After a problem, what stands before it in a file has been done.
+/// Makes one edit. After a problem in a file, the lines before it have taken effect.
 ///
 /// Assignments split at the first '='. The name is not empty, and may hold anything else.
-/// One pair of single quotes around the value goes. Empty lines and records are skipped,
-/// and there are no comments: '#', '"', backslashes, blanks and CR are plain characters.
+/// One pair of single quotes around the value is removed. Empty lines and records are skipped, and
+/// there are no comments: '#', '"', backslashes, blanks and CR are plain characters.
 ///
 /// Expansion looks at the items of a value, between colons. `$NAME` and `${NAME}` become
 /// what the variable is now; NAME is the longest that [A-Za-z_][A-Za-z0-9_]* allows. What
-/// they become is not looked at again, and quotes don't stop it. An item that had one and
-/// comes out empty goes, and one colon with it, so that no unset variable puts the working
-/// directory into a PATH: of `x:$U:` stays `x:`, of `:$U` nothing. An item `$ANYTHING`, where
-/// a variable with just that odd name is set, is its value. Any other '$' is plain. A
-/// backslash protects nothing: `\$HOME` is a backslash and the home directory. Who wants a
-/// plain `$HOME` takes Expansion::off.
+/// they become is not looked at again, and quotes don't stop it. An item that had a reference and
+/// expands to nothing is removed together with one colon, so that no unset variable puts the
+/// working directory into a PATH: of `x:$U:` stays `x:`, of `:$U` nothing. An item `$ANYTHING`,
+/// where a variable with just that odd name is set, is its value. Any other '$' is plain. A
+/// backslash protects nothing: `\$HOME` is a backslash and the home directory. For a literal
+/// `$HOME` use Expansion::off.
 ///
 /// Differences from Charliecloud 0.38, which reads only items that are `$NAME` as a whole:
 ///   - `$HOME/x`, `a$B`, `${B}`, `a${B}c` expand. There, an item that starts with '$'
@@ -236,16 +237,15 @@ inline constexpr const char* too_long =
 ///   - `$1`, `$5.00`, `$$`, `${}` stay as they are. There, they vanish.
 ///   - `'A=b'`, an argument that is quoted as a whole, sets A. There, it sets `'A`.
 ///   - A NUL inside of a line is a problem. There, it cuts the line.
-///   - `$A=b` is what A is, and "=b". There, getenv finds "A=b=c", set to "c".
+///   - `$A=b` is the value of A, and "=b". There, getenv finds "A=b=c", set to "c".
 ///   - Inherited entries without '=' are variables with a name and no value: globs
 ///     unset them. There, they are a fatal error.
 ///
 /// Problems: no delimiter, empty name, NUL byte, empty glob, a glob that is too costly to
-/// compare with one of the names (see glob_answer; the names before it have been unset), a
-/// variable that comes out longer than execve takes, and no memory left, after which
-/// `environment.envp()` is null.
-/// Takes room for the new texts, which are never freed, from the environment's arena, and
-/// time linear in the number of variables for a glob.
+/// compare with one of the names (see match_glob; the names before it have been unset), a variable
+/// longer than execve accepts, and no memory left, after which `environment.envp()` is null. New
+/// texts come from the environment's arena and are never freed. A glob takes time linear in the
+/// number of variables.
 [[nodiscard]] inline EditProblem apply(Environment& environment,
                                        const EnvironmentEdit& edit) noexcept {
   switch (edit.kind) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. What `ch-run IMAGE -- COMMAND` makes of an image, for any program: integrate()
-// fills in a container that feels like the host, its program's environment, and the program,
-// from the machine, the image, the caller's environment and what the caller wants otherwise
-// than usual. launch.hpp makes that real. No heap, no libc; not for use between clone and exec.
+// Floor 5. The container of `ch-run IMAGE -- COMMAND`, for any program: integrate() fills in a
+// container that feels like the host, its program, and the program's environment, from facts about
+// the machine, the image, the caller's environment and the caller's choices. launch.hpp launches
+// it. No heap, no libc; not for use between clone and exec.
 #pragma once
 
 #include <optional>
@@ -15,11 +15,11 @@
 
 namespace ch {
 
-/// What a caller wants. All but the image has its usual value. Texts and spans are views that
-/// must live as long as what is made of them.
+/// What the caller wants. Everything but the image has a default. Texts and spans are views that
+/// must outlive what is made from them.
 struct HostIntegratedChoices {
   HostPath image{};
-  Fd image_directory = Fd::none;  // of `image`, open until the launch: then it is surely one
+  Fd image_directory = Fd::none;  // of `image`, open until the launch: guards against replacement
   FoundBy image_by = FoundBy::path;
   Access image_access = Access::read_only;
   WritableLayer layer{};
@@ -44,7 +44,7 @@ struct HostIntegratedChoices {
   std::span<const kernel::BpfInstruction> filter{};
 };
 
-/// What there is to say of the caller's home.
+/// What became of the caller's home directory.
 enum class HomeFound : std::uint8_t { inside, not_wanted, nowhere };
 
 /// A container, and the program to run in it: `launch.hpp`'s run, spawn and enter take both.
@@ -70,10 +70,10 @@ constexpr TextWriter& operator<<(TextWriter& out, const HostIntegratedProblem& p
 
 namespace detail {
 
-/// Where home is inside; says so to the container, too. `/` if there is none.
-inline ZString place_home(HostIntegrated& made, const HostFacts& facts,
-                          const HostIntegratedChoices& choices, const Account& owner,
-                          Environment& environment) noexcept {
+/// The home directory inside, which is also set in the container; `/` if there is none.
+inline ZString set_home(HostIntegrated& made, const HostFacts& facts,
+                        const HostIntegratedChoices& choices, const Account& owner,
+                        Environment& environment) noexcept {
   made.home = HomeFound::not_wanted;
   if (!choices.home) return "/";
   const char* variable = environment.get("HOME");
@@ -85,16 +85,16 @@ inline ZString place_home(HostIntegrated& made, const HostFacts& facts,
   const ZString user =
       owner.name.empty() ? ZString(environment.arena().join(number.view())) : owner.name;
   const ZString inside = environment.arena().join("/home/", user);
-  if (user.empty() || inside.empty()) return "/";  // no room: the plan finds none either
+  if (user.empty() || inside.empty()) return "/";  // arena full: planning will fail, too
   made.container.mounts.get<Home>() = {HostPath(source), user};
   made.home = HomeFound::inside;
   return inside;
 }
 
 template <kernel::Kernel K>
-void name_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
-                   const HostIntegratedChoices& choices, Environment& environment,
-                   Descriptors descriptors, ZString& home) noexcept {
+void set_home_and_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
+                           const HostIntegratedChoices& choices, Environment& environment,
+                           Descriptors descriptors, ZString& home) noexcept {
   Arena& arena = environment.arena();
   const auto host_uid = static_cast<std::uint32_t>(facts.uid);
   const auto inner_uid = static_cast<std::uint32_t>(choices.uid.value_or(facts.uid));
@@ -102,7 +102,7 @@ void name_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
   Account owner;
   if (choices.home || (choices.accounts && inner_uid == host_uid))
     owner = look_up_account(k, "passwd", host_uid, arena, descriptors);
-  home = place_home(made, facts, choices, owner, environment);
+  home = set_home(made, facts, choices, owner, environment);
   auto& accounts = made.container.mounts.get<Accounts>();
   if (!choices.accounts) {
     accounts.kind = AccountsKind::of_image;
@@ -118,13 +118,13 @@ void name_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
 
 }  // namespace detail
 
-/// Fills in `made` from `facts`, which probe() gives, the image, the files that know accounts,
-/// `environment`, which begins as the caller's and becomes the program's, and `choices`.
+/// Fills in `made` from `facts`, which probe() gives, the image, the account files, `environment`,
+/// which is the caller's at first and becomes the program's, and `choices`.
 ///
 /// Effect: reads /ch of the image, /etc/passwd and /etc/group, and may start getent; nothing
 /// is mounted or made. Allocates only in the environment's arena: 256 KiB are plenty if the
-/// image's /ch/environment is small. An empty image path, or one that is not there, is for the
-/// plan to refuse. Errors: see HostIntegratedProblem.
+/// image's /ch/environment is small. An empty or missing image path is refused later, by the plan.
+/// Errors: see HostIntegratedProblem.
 ///
 ///     ch::Environment environment(arena, envp);
 ///     ch::HostIntegrated made;
@@ -152,7 +152,7 @@ template <kernel::Kernel K>
   c.directory = choices.directory;
   if (c.directory.empty() && !metadata.directory.empty() && metadata.directory != ZString("/")) {
     c.directory = ImagePath(metadata.directory);
-    c.if_directory_missing = IfMissing::skip;  // nobody has asked for it just now
+    c.if_directory_missing = IfMissing::skip;  // requested by the image, not by the caller
   }
   c.mounts.get<ImageRoot<>>() = {choices.image, choices.image_access, choices.image_directory,
                                  choices.image_by};
@@ -162,7 +162,7 @@ template <kernel::Kernel K>
   c.mounts.get<UserBinds>() = {choices.binds};
 
   ZString home;
-  detail::name_accounts(k, made, facts, choices, environment, descriptors, home);
+  detail::set_home_and_accounts(k, made, facts, choices, environment, descriptors, home);
   const EditProblem wrong = prepare_environment(environment, metadata, home,
                                                 choices.image_environment, choices.environment);
   if (environment.full()) return {Errno::enomem, {"no memory left for the environment"}};

@@ -2,8 +2,8 @@
 //
 // Floor 5. What an image says about itself, in files that ch-tar2dir leaves below /ch:
 // `environment` (NAME=VALUE lines) and `process` (records that end in a NUL:
-// "directory=PATH" once, "entrypoint=WORD" and "cmd=WORD" once per word). They are looked
-// up in the image, so that a link there can't make us read the host's files.
+// "directory=PATH" once, "entrypoint=WORD" and "cmd=WORD" once per word). Paths are resolved inside
+// the image, so that a link there can't make us read the host's files.
 #pragma once
 
 #include "ch/kernel/in_root.hpp"
@@ -16,13 +16,13 @@ struct ImageMetadata {
   std::string_view environment{};
   ZString directory{};
   std::string_view process{};
-  Error error{};  // a code: a file is there and could not be read whole
+  Error error{};  // with a code: a file exists, but could not be read completely
 };
 
 namespace detail {
 
 /// The value of the first record "key=value", NUL-terminated; null if there is none.
-/// `process` then begins behind it.
+/// `process` then begins after it.
 [[nodiscard]] inline const char* next_record(std::string_view& process,
                                              std::string_view key) noexcept {
   for (auto end = process.find('\0'); end != std::string_view::npos; end = process.find('\0')) {
@@ -31,23 +31,24 @@ namespace detail {
     if (head(record, key.size()) == key && head(tail(record, key.size()), 1) == "=")
       return record.data() + key.size() + 1;
   }
-  return nullptr;  // what is cut short is not a whole record
+  return nullptr;  // a record without its NUL is incomplete
 }
 
-/// Is there a file, of which something could be read had the machine or the arena more to give?
+/// Does the file exist, but could not be read completely for lack of memory, its size, or an
+/// I/O error?
 [[nodiscard]] constexpr bool is_incomplete(Errno code) noexcept {
   return code == Errno::enomem || code == Errno::eio || code == Errno::efbig;
 }
 
 }  // namespace detail
 
-/// Reads both into `arena`; what is missing, unreadable or no regular file is empty. `image` is
-/// the open directory of the image. Six calls at most for an image without links; one for an
-/// image without /ch.
+/// Reads both files into `arena`; a file that is missing, unreadable or not regular counts as
+/// empty. `image` is the open directory of the image. Six calls at most for an image without links;
+/// one for an image without /ch.
 template <kernel::Kernel K>
 [[nodiscard]] ImageMetadata read_metadata(
     K& k, Fd image, Arena& arena, Descriptors descriptors = Descriptors::close_now) noexcept {
-  // Most images have no /ch, and next to none a link there: one look without following it.
+  // Most images have no /ch, and hardly any have a link there: try first without following it.
   constexpr auto flags = kernel::o_path | kernel::o_directory;
   auto directory = kernel::openat(k, image, "ch", flags | kernel::o_nofollow);
   if (directory.error() == Errno::enotdir) directory = kernel::open_in_root(k, image, "/ch", flags);
@@ -68,7 +69,7 @@ template <kernel::Kernel K>
   return found;
 }
 
-/// The same for the image at a path. That it is not there is for the plan to say.
+/// The same for the image at a path. A missing image is reported by the plan.
 template <kernel::Kernel K>
 [[nodiscard]] ImageMetadata read_metadata(
     K& k, HostPath image, Arena& arena, Descriptors descriptors = Descriptors::close_now) noexcept {
@@ -79,8 +80,8 @@ template <kernel::Kernel K>
   return found;
 }
 
-/// The command that the image records: entry point, then cmd. Null if it has none, or the
-/// arena no room.
+/// The command that the image records: entry point, then cmd. Null if it has none, or the arena is
+/// full.
 [[nodiscard]] inline const char* const* image_command(const ImageMetadata& metadata,
                                                       Arena& arena) noexcept {
   Sequence<const char*> command;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 5. The init of a container that needs a child (a pid or time namespace): the child
-// makes the container and, as its process 1, starts the program, adopts orphans and reaps
-// them, and passes signals on to the program, which as process 1 would ignore them. When
-// process 1 ends the kernel kills all others inside, so nothing survives.
+// makes the container and, as its process 1, starts the program, adopts and reaps orphans, and
+// forwards signals to the program, which would ignore them if it were process 1. When process 1
+// ends the kernel kills all others inside, so nothing survives.
 // Source: man 7 pid_namespaces; man 2 sigwaitinfo.
 #pragma once
 
@@ -19,17 +19,17 @@ inline constexpr int sigtstp = 20;
 inline constexpr int pr_set_pdeathsig = 1;
 inline constexpr std::uint64_t every_signal = ~0ULL;
 
-/// How a shell gives the end of a program: its code, or 128 and the signal that killed it.
+/// The exit status as a shell reports it: its code, or 128 and the signal that killed it.
 [[nodiscard]] constexpr int shell_status(int code, int signal) noexcept {
   return signal == 0 ? code : 128 + signal;
 }
-/// The same of a status as in man 2 wait.
+/// The same for a status as in man 2 wait.
 [[nodiscard]] constexpr int shell_status(int status) noexcept {
   return shell_status((status >> 8) & 0xff, status & 0x7f);
 }
 
-/// Waits for `child` and passes on the signals that come meanwhile. All signals must be
-/// blocked. Reaps every child, its own and adopted ones; returns the status of `child`.
+/// Waits for `child` and forwards signals to it. All signals must be blocked. Reaps every child,
+/// own and adopted; returns the status of `child`.
 template <kernel::Kernel K>
 [[nodiscard]] int supervise(K& k, Pid child) noexcept {
   for (;;) {
@@ -45,24 +45,24 @@ template <kernel::Kernel K>
     } else if (info.code != kernel::si_kernel) {
       (void)kernel::kill(k, child, signal.value());
     } else if (signal.value() == sigtstp) {
-      // The terminal has told the program itself; a shell watches us for stopping.
+      // The terminal has signalled the program itself; a shell expects us to stop as well.
       (void)kernel::kill(k, kernel::getpid(k).value(), sigstop);
     }
   }
 }
 
-/// Has the other side of a pipe, whose writing end this is, been closed by everyone?
+/// Has everyone closed the read end of the pipe whose write end this is?
 template <kernel::Kernel K>
-[[nodiscard]] bool nobody_reads(K& k, Fd writing_end) noexcept {
+[[nodiscard]] bool has_no_reader(K& k, Fd writing_end) noexcept {
   kernel::PollFd pipe{writing_end};
   const auto polled = kernel::poll(k, &pipe, 1, 0);
   return polled.ok() && (pipe.revents & kernel::pollerr) != 0;
 }
 
-/// Ends this process as `status` (man 2 wait) says another ended: the same exit code, or
-/// death by the same signal, without a second core file.
+/// Ends this process the way another ended, by its `status` (man 2 wait): with the same exit code,
+/// or killed by the same signal, without a second core file.
 template <kernel::Kernel K>
-[[noreturn]] void end_like(K& k, int status) noexcept {
+[[noreturn]] void end_with_status(K& k, int status) noexcept {
   const int signal = status & 0x7f;
   if (signal != 0) {
     (void)kernel::prctl(k, kernel::pr_set_dumpable, 0);
@@ -76,17 +76,18 @@ template <kernel::Kernel K>
 }
 
 /// Hides memory, environment, descriptors and directories of this process from the rest of the
-/// container: in /proc, those of a process that is not dumpable are for holders of
-/// CAP_SYS_PTRACE in the user namespace where its program was executed. That is the host's,
-/// where root of the container holds nothing. Not before the ids are mapped, because then the
-/// files in /proc/self that take the maps belong to root as well. man 2 prctl,
-/// PR_SET_DUMPABLE; man 5 proc. A program that is executed is dumpable again.
+/// container: in /proc, those of a process that is not dumpable are accessible only with
+/// CAP_SYS_PTRACE in the user namespace in which its program was executed. That is the host's,
+/// where the container's root has no capability. Must follow the mapping of ids: root owns
+/// /proc/self/uid_map of a process that is not dumpable. man 2 prctl, PR_SET_DUMPABLE; man 5 proc.
+/// Executing a program makes the process dumpable again.
 template <kernel::Kernel K>
 [[nodiscard]] kernel::Returned<void> hide_from_container(K& k) noexcept {
   return kernel::prctl(k, kernel::pr_set_dumpable, 0);
 }
 
-/// Closes what only the container's assembly needed, the way to the host's root among it.
+/// Closes what only the container's assembly needed, including descriptors that lead to the
+/// host's root.
 template <kernel::Kernel K>
 void close_all_but(K& k, Fd kept) noexcept {
   const auto fd = static_cast<unsigned>(kept);
@@ -94,8 +95,8 @@ void close_all_but(K& k, Fd kept) noexcept {
   (void)close_between(k, fd < 3 ? 3 : fd + 1, ~0U, 0);
 }
 
-/// Handlers of signals, which would run on a copy of the caller's memory or in it, become the
-/// default. What is ignored stays so.
+/// Resets signal handlers, which would run on the caller's memory or a copy of it, to the default.
+/// Ignored signals stay ignored.
 template <kernel::Kernel K>
 void reset_handlers(K& k) noexcept {
   for (int signal = 1; signal <= 64; ++signal) {
@@ -107,9 +108,10 @@ void reset_handlers(K& k) noexcept {
   }
 }
 
-/// What the program gets back of its caller's, once its init has had all signals blocked and
-/// SIGCHLD as usual: a caller that ignores that would leave us waiting for ever.
-struct SignalsOfCaller {
+/// The caller's signal mask and SIGCHLD action. The init blocks all signals and needs the default
+/// SIGCHLD action, since it could not wait if SIGCHLD were ignored; the program gets the caller's
+/// back.
+struct CallerSignals {
   std::uint64_t mask = 0;
   kernel::SigAction on_child{};
 
@@ -123,48 +125,47 @@ struct SignalsOfCaller {
     (void)kernel::sigaction(k, kernel::sigchld, &usual, &on_child);
   }
   template <kernel::Kernel K>
-  void give_back(K& k) const noexcept {
+  void restore(K& k) const noexcept {
     (void)kernel::sigaction(k, kernel::sigchld, &on_child, nullptr);
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
   }
 };
 
 /// In the child, all signals blocked: makes the container from step `first` on, and starts the
-/// program in a process that dies with us. Its pid; or an error, in the process that met it,
-/// which has to report it and end.
+/// program in a process that is killed when this one ends. Returns the program's pid, or an error,
+/// in the process where it occurred; that process has to report it and exit.
 template <kernel::Kernel K>
 [[nodiscard]] Result<Pid> start_inside(K& k, const Plan& plan, const Execution& execution,
-                                       std::size_t first, const SignalsOfCaller& signals) noexcept {
+                                       std::size_t first, const CallerSignals& signals) noexcept {
   const bool executes = std::holds_alternative<step::Execute>(plan.steps.back());
   Plan container = plan;
   if (executes) container.steps = plan.steps.first(plan.steps.size() - 1);
   if (const auto made = execute(k, container, execution, Descriptors::close_at_exec, first); !made)
     return failure(made.error());
-  // The program may look as soon as it is there, so this comes before.
+  // Before the program exists, since it could look at once.
   const auto hidden = hide_from_container(k);
   const auto program =
       hidden.ok() ? kernel::fork(k, 0) : kernel::Returned<Pid>{hidden.raw, hidden.call};
   if (program.ok() && program.value() == Pid::none) {
     // Where there is no pid namespace, nothing else ties the program to its supervisor.
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
-    signals.give_back(k);
+    signals.restore(k);
     return failure(
         execute(k, plan, execution, Descriptors::close_at_exec, plan.steps.size() - 1).error());
   }
-  if (!program.ok()) name_all_made(k, plan, execution.made);
+  if (!program.ok()) report_all_made(k, plan, execution.made);
   return as_result(program);
 }
 
 }  // namespace detail
 
-/// Makes the container of `plan` in a child and supervises the program in it. Returns
-/// only an error, in the process that met it: in the caller if there was no child, else
-/// in a child whose answer must be to report and exit. `report(error)` does that and
-/// gives the exit status. For programs without threads; copies the caller (fork).
+/// Makes the container of `plan` in a child and supervises the program in it. Never returns: exits
+/// like the program or, on an error, with the status that `report(error)` returns, called in the
+/// process where it occurred. For programs without threads; copies the caller (fork).
 template <kernel::Kernel K, class Report>
 [[noreturn]] void supervise_plan(K& k, const Plan& plan, const Execution& execution,
                                  Report report) noexcept {
-  detail::SignalsOfCaller signals;
+  detail::CallerSignals signals;
   signals.block(k);
   signals.expect_children(k);
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
@@ -185,14 +186,14 @@ template <kernel::Kernel K, class Report>
     const int status = detail::supervise(k, started.value());
     int inner = 0;
     const auto told = kernel::read(k, ends[0], &inner, sizeof inner);
-    detail::end_like(k, told.ok() && told.value() == sizeof inner ? inner : status);
+    detail::end_with_status(k, told.ok() && told.value() == sizeof inner ? inner : status);
   }
 
-  // Inside: process 1 of a new pid namespace. It must not outlive the one outside, which
-  // may be dead before the kernel has been asked to tell.
+  // Inside: process 1 of a new pid namespace. It must not outlive the process outside, which may
+  // have died before this prctl took effect.
   (void)kernel::prctl(k, detail::pr_set_pdeathsig, detail::sigkill);
   (void)kernel::close(k, ends[0]);
-  if (detail::nobody_reads(k, ends[1]))
+  if (detail::has_no_reader(k, ends[1]))
     kernel::exit_group(k, detail::shell_status(0, detail::sigkill));
   const auto program =
       detail::start_inside(k, plan, execution, creates == nullptr ? 0 : 1, signals);
@@ -200,7 +201,7 @@ template <kernel::Kernel K, class Report>
   detail::close_all_but(k, ends[1]);
   const int status = detail::supervise(k, *program);
   (void)kernel::write(k, ends[1], &status, sizeof status);
-  kernel::exit_group(k, detail::shell_status(status));  // an init can't die of a signal
+  kernel::exit_group(k, detail::shell_status(status));  // an init can't kill itself by a signal
 }
 
 }  // namespace ch

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. The environment of a program in an image that feels like the host: the caller's,
-// then what must differ inside, then what the image asks for, then what the caller asks for,
-// in that order; at the end PATH has /bin and CH_RUNNING is set, whatever came before.
+// Floor 5. The environment of a program in an image that feels like the host: the caller's, then
+// what must differ inside, then the image's settings, then the caller's edits, in that order.
+// Finally /bin is added to PATH if it is missing, and CH_RUNNING is set.
 #pragma once
 
 #include "ch/environment_edits.hpp"
@@ -10,7 +10,7 @@
 
 namespace ch {
 
-/// An edit of the caller's, or, if `of_image`, one whose text is the image's /ch/environment.
+/// An edit by the caller; if `of_image`, its text is the image's /ch/environment.
 struct InnerEdit {
   EnvironmentEdit edit{};
   bool of_image = false;
@@ -18,8 +18,8 @@ struct InnerEdit {
 
 namespace detail {
 
-/// Images with a merged /usr are not the only ones: PATH gets /bin at its end if it is
-/// not there. Without any PATH a usual one.
+/// Not every image has a merged /usr, so /bin is appended to PATH if it is not in it. Without a
+/// PATH, sets a default one.
 inline void ensure_bin(Environment& environment) noexcept {
   const char* path = environment.get("PATH");
   if (path == nullptr) {
@@ -38,15 +38,15 @@ inline void ensure_bin(Environment& environment) noexcept {
 }  // namespace detail
 
 /// Edits `environment` for a program whose home is `home`. `of_image`: apply the image's
-/// environment before `edits`. Takes memory of the environment's arena; asks the kernel
-/// nothing. A problem is that of `apply`; what stands before it has been done.
+/// environment before `edits`. Allocates in the environment's arena; makes no system call. Problems
+/// are those of `apply`; the edits before one have taken effect.
 [[nodiscard]] inline EditProblem prepare_environment(Environment& environment,
                                                      const ImageMetadata& metadata, ZString home,
                                                      bool of_image,
                                                      std::span<const InnerEdit> edits) noexcept {
   constexpr const char* file = "/ch/environment";
   environment.set("HOME", home);
-  environment.unset("TMPDIR");  // names a directory of the host's
+  environment.unset("TMPDIR");  // names a directory of the host
   if (of_image && !metadata.environment.empty()) {
     EditProblem problem =
         apply(environment, {EditKind::set_lines, metadata.environment, file, Expansion::off});

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. Making a container real: enter (this process becomes it), spawn (a child
-// does, without copying this process) and run (spawn and wait). All are safe in a
-// process with threads; none touches the heap. Source: man 2 clone, vfork, wait.
+// Floor 5. Launching a container: enter (moves this process into it), spawn (starts a program in
+// it, without copying this process) and run (spawn and wait). All are safe in a process with
+// threads; none touches the heap. Source: man 2 clone, vfork, wait.
 #pragma once
 
 #include "ch/container.hpp"
@@ -24,7 +24,7 @@ struct ExitStatus {
   int code = 0;    // of exit, if signal is 0
   int signal = 0;  // that killed it
 
-  /// As a shell gives it: the code, or 128 and the signal. For main to return.
+  /// As a shell reports it: the code, or 128 plus the signal. For main to return.
   [[nodiscard]] constexpr int shell_status() const noexcept {
     return detail::shell_status(code, signal);
   }
@@ -34,13 +34,13 @@ struct ExitStatus {
 /// A child that has been started. Someone must wait for it, as for any child.
 struct StartedProcess {
   Pid pid{};
-  Fd pidfd = Fd::none;  // where the caller ignores SIGCHLD: only this knows how it ends
+  Fd pidfd = Fd::none;  // set if the caller ignores SIGCHLD: wait4 then gets no status
 };
 
-/// Moves the calling process into the container; on success it is inside, with no
-/// descriptor left over. For single-threaded programs: the kernel lets no thread change
-/// its user namespace alone (EINVAL). On failure the process may be half-way in and
-/// should end. Allocates only in `arena` (16 KiB is plenty).
+/// Moves the calling process into the container; on success it is inside, with no descriptor
+/// leaked. For single-threaded programs: the kernel lets no single thread change its user namespace
+/// (EINVAL). On failure the process may have entered some namespaces and should exit. Allocates
+/// only in `arena` (16 KiB is plenty).
 template <kernel::Kernel K, class... Policies>
 [[nodiscard]] Result<void> enter(K& k, const Container<Policies...>& container,
                                  Arena& arena) noexcept {
@@ -54,8 +54,8 @@ template <kernel::Kernel K, class... Policies>
 
 namespace detail {
 
-/// Waits for `child`. Where the caller ignores SIGCHLD the kernel keeps no status for wait4, but
-/// `pidfd`, if there is one, knows it.
+/// Waits for `child`. If the caller ignores SIGCHLD, wait4 gets no status, but `pidfd`, if there is
+/// one, provides it.
 template <kernel::Kernel K>
 [[nodiscard]] Result<ExitStatus> wait(K& k, StartedProcess child, Fd pidfd) noexcept {
   int status = 0;
@@ -67,7 +67,7 @@ template <kernel::Kernel K>
         kernel::pidfd_status(k, pidfd, status).ok())
       break;
     Error error = as_result(ended).error();
-    if (error.code == Errno::echild) error.why = "SIGCHLD is ignored, or somebody else has waited";
+    if (error.code == Errno::echild) error.why = "SIGCHLD is ignored, or it was reaped elsewhere";
     return failure(error);
   }
   return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
@@ -76,8 +76,8 @@ template <kernel::Kernel K>
 }  // namespace detail
 
 /// Waits until `child` has ended, and closes its pidfd. Retries when a signal handler interrupts
-/// it. ECHILD: the caller ignores SIGCHLD, so that a kernel before 6.15 forgets how its children
-/// end, or somebody else has waited for this one.
+/// it. ECHILD: the caller ignores SIGCHLD and the kernel, older than 6.15, has discarded the
+/// status, or the child was reaped elsewhere.
 template <kernel::Kernel K>
 [[nodiscard]] Result<ExitStatus> wait(K& k, StartedProcess child) noexcept {
   const Result<ExitStatus> ended = detail::wait(k, child, child.pidfd);
@@ -100,63 +100,64 @@ struct ChildStart {
 
   static long run(void* self) noexcept {
     auto& start = *static_cast<ChildStart*>(self);
-    // A handler of the parent's must never run here, on memory that we share.
+    // The parent's signal handlers must never run here, on shared memory.
     if (start.reset_handlers) detail::reset_handlers(start.k);
     (void)kernel::sigprocmask(start.k, kernel::sig_setmask, &start.signal_mask, nullptr);
     start.outcome =
         execute(start.k, start.plan, start.execution, Descriptors::close_at_exec, start.first_step);
-    return 127;  // seen by no one: the parent takes the outcome and reaps us
+    return 127;  // seen by nobody: the parent reads the outcome and reaps us
   }
 };
 
-/// Enough for the deepest path through `execute` (a look-up without openat2), with room.
+/// Enough for the deepest path through `execute` (a look-up without openat2), and some to spare.
 inline constexpr std::size_t child_stack_size = 96 * 1024;
 
-/// The namespaces that clone can make for `plan`; null if the child has to take that step itself.
+/// The namespaces that clone can make for `plan`; null if the child has to perform that step
+/// itself.
 [[nodiscard]] inline const step::CreateNamespaces* made_by_clone(const Plan& plan) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   return creates != nullptr && creates->enter == Fd::none ? creates : nullptr;
 }
 
-/// Does the program of `plan` need an init of ours? It does in a new pid namespace, and where
-/// the namespaces it joins are of a kind that only a child comes to.
-[[nodiscard]] inline bool takes_init(const Plan& plan) noexcept {
+/// Does the program of `plan` need an init of ours? Yes in a new pid namespace, and if it joins
+/// namespaces that only a child can enter.
+[[nodiscard]] inline bool needs_init(const Plan& plan) noexcept {
   if (const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]))
     return (creates->flags & ns::pid::flag) != NamespaceFlags::none;
   for (const Step& step : plan.steps) {
     const auto* joins = std::get_if<step::JoinNamespaces>(&step);
     if (joins == nullptr) break;
-    if (takes_child(joins->flags)) return true;
+    if (needs_child(joins->flags)) return true;
   }
   return false;
 }
 
-/// Does only a child come to the namespaces of `plan`?
-[[nodiscard]] inline bool only_child_enters(const Plan& plan) noexcept {
+/// Can only a child enter the namespaces of `plan`?
+[[nodiscard]] inline bool enters_by_child(const Plan& plan) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
-  return takes_init(plan) || (creates != nullptr && takes_child(creates->flags));
+  return needs_init(plan) || (creates != nullptr && needs_child(creates->flags));
 }
 
-/// Starts the program of `plan` as the child of an init, which is our child: a copy of us
-/// (fork), since it stays. It tells its error by a pipe that closes when the program has
-/// started; the pointers in that are good here too, as errors name only what a plan names.
-/// `outside()` is called meanwhile in this process; what that uses is `outsides`, and closed in the
-/// init.
+/// Starts the program of `plan` as the child of an init. The init is our child, a copy of us
+/// (fork), since it outlives the launch. It reports an error through a pipe, which is closed when
+/// the program has started; the pointers in an Error are valid here too, since they point into the
+/// plan. Meanwhile this process calls `outside()`, which uses the descriptor `outside_fd`; the init
+/// closes that.
 template <kernel::Kernel K, class Outside>
 [[nodiscard]] Result<StartedProcess> spawn_init(K& k, const Plan& plan, const Execution& execution,
                                                 Fd* pidfd, Outside outside,
-                                                Fd outsides = Fd::none) noexcept {
+                                                Fd outside_fd = Fd::none) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   Fd ends[2] = {Fd::none, Fd::none};
   if (const auto piped = kernel::pipe(k, ends); !piped.ok())
     return failure(as_result(piped).error());
-  SignalsOfCaller signals;
+  CallerSignals signals;
   signals.block(k);
   const auto init =
       kernel::fork(k, creates == nullptr ? 0 : static_cast<std::uint64_t>(creates->flags), pidfd);
   if (init.ok() && init.value() == Pid::none) {
     reset_handlers(k);
-    if (outsides != Fd::none) (void)kernel::close(k, outsides);
+    if (outside_fd != Fd::none) (void)kernel::close(k, outside_fd);
     signals.expect_children(k);
     const auto program = start_inside(k, plan, execution, creates == nullptr ? 0 : 1, signals);
     if (!program) {
@@ -221,8 +222,8 @@ template <kernel::Kernel K>
     cloned = kernel::clone(flags, stack + child_stack_size, &ChildStart<K>::run, &start);
   }
 #if defined(__SANITIZE_ADDRESS__) || defined(CHARLIE_ADDRESS_SANITIZER)
-  // The child never returned from its last frames, whose marks in the shadow memory, which
-  // it shared as well, would be there for the next one.
+  // The child never returned from its last frames. Their marks in the shadow memory, which is
+  // shared too, would remain for the next child.
   __asan_unpoison_memory_region(stack, child_stack_size);
 #endif
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &mask, nullptr);
@@ -241,8 +242,8 @@ template <kernel::Kernel K>
   return child;
 }
 
-/// See spawn_plan. `pidfd`, if not null, becomes one for the child, or stays as it is where the
-/// kernel gives none.
+/// See spawn_plan. `pidfd`, if not null, is set to a pidfd of the child, or left alone if the
+/// kernel provides none.
 template <kernel::Kernel K>
 [[nodiscard]] Result<StartedProcess> spawn(K& k, const Plan& plan, Arena& arena,
                                            Fd* pidfd) noexcept {
@@ -250,9 +251,10 @@ template <kernel::Kernel K>
   const Result<Execution> execution = prepare(plan, arena);
   if (!execution) return failure(execution.error());
   const Result<StartedProcess> child =
-      takes_init(plan) ? spawn_init(k, plan, *execution, pidfd, [] {})
+      needs_init(plan) ? spawn_init(k, plan, *execution, pidfd, [] {})
                        : spawn_sharing_memory(k, plan, *execution, arena, pidfd);
-  if (child) arena.rewind(before);  // it has a memory of its own by now; an error may name this one
+  if (child)
+    arena.rewind(before);  // the child has its own memory by now; an error may point into this one
   return child;
 }
 
@@ -261,28 +263,28 @@ template <kernel::Kernel K>
 /// Executes `plan`, which ends in Execute, in a child that borrows this process's memory
 /// until the program starts (clone with CLONE_VM and CLONE_VFORK): the cost does not
 /// grow with the size of this process, and a failure in the child is returned here,
-/// after the child is gone. Takes its stack from `arena` (96 KiB), and gives back all it took
-/// when the program has started.
+/// after the child is gone. Takes its stack from `arena` (96 KiB), and releases everything when the
+/// program has started.
 ///
 /// With a pid namespace the child is the namespace's init, a copy of this process (fork), and
-/// the program is a child of that: signals to `StartedProcess::pid` come to the program, and where
-/// one kills that, the exit code is 128 and the signal. Like any child, it lives on when the caller
-/// is killed: a signal at its parent's death would be one at the end of the thread that started
-/// it.
+/// the program is a child of that: signals to `StartedProcess::pid` are forwarded to the program,
+/// and if one kills it, the exit code is 128 plus the signal. Like any child, it survives when the
+/// caller is killed: a parent-death signal would be sent as soon as the thread that started it
+/// ends.
 ///
 /// Errors: those of the steps; of clone3: EAGAIN (process limit), ENOSPC, EPERM and
-/// EINVAL as for unshare, reported for step 0. ENOMEM: arena too small. clone3 is of
-/// kernel 5.3; under filters that refuse it, clone is used.
+/// EINVAL as for unshare, reported for step 0. ENOMEM: arena too small. clone3 needs kernel 5.3;
+/// where it is missing or filtered, clone is used.
 template <kernel::Kernel K>
 [[nodiscard]] Result<StartedProcess> spawn_plan(K& k, const Plan& plan, Arena& arena) noexcept {
   Fd pidfd = Fd::none;
   kernel::SigAction on_child;
   constexpr std::uintptr_t sig_ign = 1;
   constexpr std::uint64_t sa_nocldwait = 2;
-  const bool forgets = kernel::sigaction(k, kernel::sigchld, nullptr, &on_child).ok() &&
-                       (reinterpret_cast<std::uintptr_t>(on_child.handler) == sig_ign ||
-                        (on_child.flags & sa_nocldwait) != 0);
-  Result<StartedProcess> child = detail::spawn(k, plan, arena, forgets ? &pidfd : nullptr);
+  const bool discards_status = kernel::sigaction(k, kernel::sigchld, nullptr, &on_child).ok() &&
+                               (reinterpret_cast<std::uintptr_t>(on_child.handler) == sig_ign ||
+                                (on_child.flags & sa_nocldwait) != 0);
+  Result<StartedProcess> child = detail::spawn(k, plan, arena, discards_status ? &pidfd : nullptr);
   if (child)
     child->pidfd = pidfd;
   else if (pidfd != Fd::none)
@@ -290,9 +292,9 @@ template <kernel::Kernel K>
   return child;
 }
 
-/// Starts `program` in `container`, as a child. See spawn_plan for how, and for errors. What it
-/// takes of `arena` it gives back when the program has started; after an error the plan stays,
-/// since the error may name what stands in it.
+/// Starts `program` in `container`, as a child. See spawn_plan for how, and for errors. Releases
+/// what it took from `arena` when the program has started; after an error the plan stays there,
+/// since the error may point into it.
 template <kernel::Kernel K, class... Policies>
 [[nodiscard]] Result<StartedProcess> spawn(K& k, const Container<Policies...>& container,
                                            const Program& program, Arena& arena) noexcept {
@@ -304,7 +306,7 @@ template <kernel::Kernel K, class... Policies>
   return child;
 }
 
-/// spawn, then wait for the end of the program. An arena can be used for one after the other.
+/// Spawns the program and waits for it. The arena can be reused for the next one.
 template <kernel::Kernel K, class... Policies>
 [[nodiscard]] Result<ExitStatus> run(K& k, const Container<Policies...>& container,
                                      const Program& program, Arena& arena) noexcept {
@@ -321,7 +323,7 @@ template <kernel::Kernel K, class... Policies>
 }
 
 /// Calls `function(argument)` in a child, a copy of this process (fork), and waits: for what a
-/// process can't take back, such as entering namespaces. What it returns, 0 to 255, is the child's
+/// process can't undo, such as entering namespaces. Its return value, 0 to 255, is the child's exit
 /// status. For programs without threads.
 template <kernel::Kernel K>
 [[nodiscard]] Result<ExitStatus> call_in_child(K& k, int (*function)(void*),
@@ -336,11 +338,11 @@ template <kernel::Kernel K>
   return ExitStatus{(status >> 8) & 0xff, status & 0x7f};
 }
 
-/// Becomes the program at `path` of the host, in no container, as execve(2) does. Returns only on
-/// failure, and says why.
+/// Executes the program at `path` on the host, in no container, as execve(2) does. Returns only on
+/// failure, with the error.
 template <kernel::Kernel K>
-[[nodiscard]] Errno become(K& k, const char* path, const char* const* argv,
-                           const char* const* envp) noexcept {
+[[nodiscard]] Errno execute_on_host(K& k, const char* path, const char* const* argv,
+                                    const char* const* envp) noexcept {
   return kernel::execve(k, path, argv, envp).error();
 }
 

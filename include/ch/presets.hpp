@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. The configurations that have a name. Each is one line of policies; start
-// from the nearest and change a word.
+// Floor 5. Named configurations. Each is one line of policies; copy the nearest and change it.
 #pragma once
 
 #include "ch/container.hpp"
@@ -18,7 +17,7 @@
 
 namespace ch::presets {
 
-/// What every unprivileged container here has of its own.
+/// The namespaces of every unprivileged container here.
 using Unprivileged = NamespaceSet<ns::user, ns::mount>;
 
 /// The mounts that make an image feel like the host: devices, network, users, /tmp, home.
@@ -28,18 +27,18 @@ using HostIntegratedMounts = Mounts<ImageRoot<>, WritableLayer, Accounts, Home, 
 /// An image that feels like the host.
 using HostIntegrated = Container<Unprivileged, HostIntegratedMounts, ChosenIds>;
 
-/// The same with more namespaces and who shares them, chosen at run time: ch-run.
+/// The same, with further namespaces and the join strategy chosen at run time: ch-run.
 using HostIntegratedChosen =
     Container<ChosenNamespaces<Unprivileged>, HostIntegratedMounts, ChosenIds, ChosenJoin>;
 
 /// An image that feels like the host, shared by the ranks of a job.
 using HostIntegratedPeers = Container<Unprivileged, HostIntegratedMounts, ChosenIds, PeerGroup>;
 
-/// The smallest in which Debian's programs run: the image and the kernel's file systems.
+/// The minimum in which Debian's programs run: the image and the kernel's file systems.
 using Bare = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_only>>, Devices>>;
 
-/// One directory and nothing else, writable: for code that handles a stranger's data
-/// (ch-tar2dir) and must not be able to reach any other file.
+/// One directory and nothing else, writable: for code that handles untrusted data (ch-tar2dir) and
+/// must not be able to reach any other file.
 using DirectoryOnly = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
 
 /// A writable image, as root inside: for the image's own tools such as ldconfig.

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. The hosted front of the library, for programs that may allocate: describe a
-// container by values, run programs and functions in it, read what they write. All errors are
-// Failure, which explains itself. What runs between clone and exec is launch.hpp's, below.
-// Needs Boost.Hana's headers, and libc. Depends on no option of the tools.
+// Floor 5h. The hosted front of the library, for programs that may allocate: describe a container
+// by values, run programs and functions in it, read their output. All errors are of type Failure,
+// which explains itself. The code between clone and exec is that of launch.hpp. Needs Boost.Hana's
+// headers, and libc. Independent of the tools and their options.
 #pragma once
 
 #include "ch/hosted/box.hpp"

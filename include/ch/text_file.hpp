@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. A text file of any length that the arena has room for, whole. Source: man 2 read.
+// Floor 5. Reads a whole text file, of any length that fits into the arena. Source: man 2 read.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -10,14 +10,13 @@
 
 namespace ch {
 
-/// The most that is read of such a file: /dev/zero has no end.
-inline constexpr std::size_t longest_text = std::size_t{64} << 20;
+/// Larger files are refused: /dev/zero has no end.
+inline constexpr std::size_t max_text_file_size = std::size_t{64} << 20;
 
-/// The text of `path` below `directory`, in `arena`, which keeps no more than it takes. Never
-/// cut: ENOMEM if there is no room. A FIFO is read until its last writer closes it, however
-/// slowly they write; with o_nonblock among `flags`, which are added to the open, it reads as
-/// what is there at once. EFBIG: it is longer than longest_text. Other errors: as of open and
-/// read, with the path.
+/// The text of `path` below `directory`, in `arena`, without slack. Never truncated: ENOMEM if
+/// there is no room. `flags` are added to those of open. A FIFO is read until its last writer
+/// closes it; with o_nonblock, only what is available at once is read. EFBIG: longer than
+/// max_text_file_size. Other errors: those of open and read, with the path.
 template <kernel::Kernel K>
 [[nodiscard]] Result<std::string_view> read_text_file(
     K& k, Fd directory, const char* path, Arena& arena, std::uint64_t flags = 0,
@@ -32,9 +31,9 @@ template <kernel::Kernel K>
       if (n.error() == Errno::eintr) continue;
       if (!n.ok()) return failure(as_result(n, path).error());
       size += n.value();
-      if (size > longest_text)
+      if (size > max_text_file_size)
         return failure({Errno::efbig, kernel::Call::none, StepIndex::none, path});
-      // What waits for nobody has ended where it gives less than asked for.
+      // Without blocking, a short read means the end.
       const bool ends = (flags & kernel::o_nonblock) != 0 ? size < room : n.value() == 0;
       if (ends) return std::string_view(arena.resize(text, room, size), size);
       if (size < room) continue;

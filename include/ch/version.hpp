@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5. The version, in the one place that the build system reads it from too, and as a
-// number for the preprocessor.
+// Floor 5. The version, which the build system reads from here too, and as a number for the
+// preprocessor.
 #pragma once
 
 #include "ch/kernel/language.hpp"

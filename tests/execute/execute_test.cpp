@@ -23,7 +23,7 @@ struct StepRecording : Recording<512> {
   std::size_t first_call_of[64] = {};
   std::size_t steps = 0;
   /// The files of /proc that tell of mounts.
-  StepRecording() { files_hold("mnt_id:\t7\n7 1 0:1 / /root rw - tmpfs tmpfs rw\n"); }
+  StepRecording() { set_file_content("mnt_id:\t7\n7 1 0:1 / /root rw - tmpfs tmpfs rw\n"); }
   void on_step(StepIndex, const Step&) noexcept { first_call_of[steps++] = size(); }
   [[nodiscard]] int step_of(std::size_t call) const {
     int step = -1;

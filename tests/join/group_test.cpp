@@ -281,5 +281,5 @@ TEST_CASE("an id that every stranger has is refused", "[tool]") {
   const Ran ran =
       g.ch_run({"--join-tag=" + g.tag, "--join-ct=2", "--uid=65534", g.image, "--", "true"});
   CHECK(ran.status == 31);
-  CHECK(contains(ran.err, "user 65534 is what every stranger looks like"));
+  CHECK(contains(ran.err, "user 65534 is what all unmapped users look like"));
 }

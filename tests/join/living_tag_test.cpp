@@ -74,7 +74,7 @@ TEST_CASE("where nothing tells members from strangers, a second one is refused",
   INFO(ran.err);
   CHECK(ran.status == 31);
   CHECK(contains(ran.err, "process " + std::to_string(first.pid()) + " seems to hold the tag"));
-  CHECK(contains(ran.err, "remedy: have the administrator load the module unix_diag"));
+  CHECK(contains(ran.err, "remedy: have an administrator load the module unix_diag"));
   CHECK(first.ended() == false);
 }
 

@@ -195,7 +195,7 @@ TEST_CASE("lines that name one another end at what execve takes of a variable", 
   CHECK(message(problem) ==
         "can't set variable: longer than the 32 pages that execve takes: /f:18");
   CHECK(std::string_view(environment.get("A")).size() == std::size_t{1} << 16);
-  const std::string text = "A=" + std::string(kernel::longest_argument, 'x');
+  const std::string text = "A=" + std::string(kernel::max_argument_size, 'x');
   CHECK_FALSE(apply(environment, assignment(text)).ok());
   CHECK_FALSE(apply(environment, assignment(text, Expansion::off)).ok());
 }

@@ -86,7 +86,7 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   CHECK(problem({join, step::ForbidNewPrivileges{}, join}) ==
         "the namespaces come first, and once");
   CHECK(problem({make, image, image}) == "a container has one image");
-  CHECK(problem({make, image}) == "the image is opened, and never entered");
+  CHECK(problem({make, image}) == "the image is opened but never entered");
   CHECK(problem({make, bind}) == "mounts go between OpenImage and EnterRoot");
   CHECK(problem({make, image, step::EnterRoot{}, bind}) ==
         "mounts go between OpenImage and EnterRoot");
@@ -108,7 +108,7 @@ TEST_CASE("privilege is ids that differ, the kernel's word, or root with a stran
   CHECK(privilege_of({1000, 0, 100, 100, true}) == Privilege::set_id);
   CHECK(privilege_of({1000, 1000, 100, 0, true}) == Privilege::set_id);
   CHECK(privilege_of({1000, 1000, 100, 100, true}) == Privilege::file);
-  CHECK(privilege_of({0, 0, 100, 100, false}) == Privilege::strange_group);
+  CHECK(privilege_of({0, 0, 100, 100, false}) == Privilege::foreign_group);
 }
 
 TEST_CASE("the ids that the kernel leaves are found beyond an environment that has shrunk",

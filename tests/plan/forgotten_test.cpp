@@ -109,16 +109,14 @@ TEST_CASE("a layer over mounts, which it would hide, is refused", "[pure]") {
   REQUIRE_FALSE(valid);
   CHECK(valid.error().step == static_cast<StepIndex>(4));
   CHECK(std::string(valid.error().why.view()) ==
-        "a layer hides what is mounted before it: let it follow the image's root");
+        "a layer hides earlier mounts: put it right after the image's root");
 }
 
 TEST_CASE("a host name without a uts namespace, which would be the host's, is refused", "[pure]") {
   presets::HostIntegratedChosen box;
   set_image(box.mounts, HostPath("/i"));
   box.hostname = "box";
-  CHECK(refusal(box) ==
-        "a host name needs a uts namespace of the container's own: it would be "
-        "the host's");
+  CHECK(refusal(box) == "a host name needs a new uts namespace: otherwise it would be the host's");
   box.namespaces.more = ns::uts::flag;
   CHECK(refusal(box).empty());
   // For real root nobody else would have stood in the way.
@@ -151,5 +149,5 @@ TEST_CASE("descriptors to keep may come in any order", "[pure]") {
             std::vector<int>{4, 4, 7, 9});
   const int negative[] = {-1};
   runs.keep_descriptors = negative;
-  CHECK(refusal(box, runs) == "descriptors to keep ascend from 0 on: sort them");
+  CHECK(refusal(box, runs) == "descriptors to keep must be ascending: sort them");
 }

@@ -89,9 +89,9 @@ TEST_CASE("without a user namespace, mounts are cut off from the host's first", 
   box.mounts.get<ImageRoot<>>().image = HostPath("/i");
   CHECK(plan_of(box) ==
         "make namespaces: mnt\n"
-        "cut all mounts off from the host's\n"
+        "make all mounts private\n"
         "open image /i, read-only\n"
-        "make this tree the root and let go of the host's\n"
+        "make this tree the root and detach the host's\n"
         "forbid new privileges\n");
 }
 
@@ -104,7 +104,7 @@ TEST_CASE("the directory-only preset mounts the directory and nothing else", "[p
         "map uid 0 inside to 1000 outside\n"
         "map gid 0 inside to 100 outside\n"
         "open image /out\n"
-        "make this tree the root and let go of the host's\n"
+        "make this tree the root and detach the host's\n"
         "forbid new privileges\n");
 }
 

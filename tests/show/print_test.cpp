@@ -59,7 +59,7 @@ TEST_CASE("a plan reads as numbered steps", "[pure]") {
         "21  bind /proc on /proc\n"
         "22  bind /sys on /sys\n"
         "23  bind /data on /mnt/0, read-only\n"
-        "24  make this tree the root and let go of the host's\n"
+        "24  make this tree the root and detach the host's\n"
         "25  change directory to /work\n"
         "26  forbid new privileges\n"
         "27  close descriptors from 3 on\n"

@@ -48,7 +48,7 @@ TEST_CASE("files that the memory of a container has no room for are an error", "
   const auto ran = f.script("true", {"--write-fake=64k", "--copy=" + large + ":/mnt/large"});
   INFO(ran.err);
   CHECK(ran.status == 31);
-  CHECK(contains(ran.err, "does not fit in its memory file system"));
+  CHECK(contains(ran.err, "does not fit in its tmpfs"));
   CHECK(contains(ran.err, "give --write-fake a larger size"));
   const auto inside = f.script("yes > /etc/much; test $? != 0 && echo full",
                                {"--write-fake=64k", "--no-passwd", "--no-home"});

@@ -20,8 +20,8 @@ TEST_CASE("what is missing beneath something mounted is said to be there, not in
     INFO(place << ": " << ran.err);
     CHECK(ran.status == 31);
     CHECK(contains(ran.err, ' ' + place + ": Invalid cross-device link (EXDEV)"));
-    CHECK(contains(ran.err, "cause: the place lies in something that is mounted before it"));
-    CHECK(contains(ran.err, "remedy: make it there yourself, or choose a place outside of that"));
+    CHECK(contains(ran.err, "cause: the path is in something mounted earlier"));
+    CHECK(contains(ran.err, "remedy: create it there yourself, or choose another place"));
   };
   for (const std::string place : {"/tmp/charlie-not-there", "/home/not-there", "/dev/not-there",
                                   "/sys/not-there", "/mnt/0/not/there"}) {

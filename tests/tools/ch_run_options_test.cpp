@@ -91,7 +91,7 @@ TEST_CASE("nothing is made in what a bind shows of the host", "[tool]") {
   CHECK(test::fs::is_empty(data));
   const Ran writable = f.script("true", {"-w", "-b", data + ":/mnt/0", "-b", "/usr:/mnt/0/below"});
   CHECK(writable.status == 31);
-  CHECK(contains(writable.err, "the place lies in something that is mounted before it"));
+  CHECK(contains(writable.err, "the path is in something mounted earlier"));
   CHECK(test::fs::is_empty(data));
 }
 

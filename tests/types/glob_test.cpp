@@ -35,7 +35,7 @@ struct Row {
 };
 
 /// Random patterns. They never hold what glibc and we read differently on purpose (see
-/// glob_answer): in groups neither backslashes nor groups that may be empty.
+/// match_glob): in groups neither backslashes nor groups that may be empty.
 class Patterns {
  public:
   explicit Patterns(std::uint32_t seed) : random_(seed) {}
@@ -210,7 +210,7 @@ TEST_CASE("a pattern matches the whole text and nothing else", "[pure]") {
   for (const Row& row : rows) {
     INFO(row.pattern << " against " << row.text);
     CHECK(glob_matches(row.pattern, row.text) == row.matches);
-    CHECK((glob_answer(row.pattern, row.text) == GlobAnswer::matches) == row.matches);
+    CHECK((match_glob(row.pattern, row.text) == GlobResult::matches) == row.matches);
     CHECK(fnmatch_matches(row.pattern, row.text) == row.matches);
   }
 }
@@ -269,11 +269,11 @@ TEST_CASE("random characters match what glibc says", "[pure]") {
 }
 
 TEST_CASE("patterns that take others for ever are answered", "[pure]") {
-  CHECK(glob_answer("*(*(a))b", repeated("a", 60)) == GlobAnswer::differs);
-  CHECK(glob_answer("+(+(a)|+(aa))b", repeated("a", 60)) == GlobAnswer::differs);
-  CHECK(glob_answer("*(*(*(a|aa)))", repeated("a", 500)) == GlobAnswer::matches);
-  CHECK(glob_answer("!(*(*(a))b)", repeated("a", 60)) == GlobAnswer::matches);
-  CHECK(glob_answer(repeated("*a", 20) + "b", repeated("a", 5000)) == GlobAnswer::differs);
+  CHECK(match_glob("*(*(a))b", repeated("a", 60)) == GlobResult::differs);
+  CHECK(match_glob("+(+(a)|+(aa))b", repeated("a", 60)) == GlobResult::differs);
+  CHECK(match_glob("*(*(*(a|aa)))", repeated("a", 500)) == GlobResult::matches);
+  CHECK(match_glob("!(*(*(a))b)", repeated("a", 60)) == GlobResult::matches);
+  CHECK(match_glob(repeated("*a", 20) + "b", repeated("a", 5000)) == GlobResult::differs);
 }
 
 TEST_CASE("a match that costs too much is given up and said to be", "[pure]") {
@@ -291,19 +291,19 @@ TEST_CASE("a match that costs too much is given up and said to be", "[pure]") {
   };
   for (const auto& row : hostile) {
     INFO(row.pattern.substr(0, 20));
-    CHECK(glob_answer(row.pattern, row.text) == GlobAnswer::undecided);
+    CHECK(match_glob(row.pattern, row.text) == GlobResult::undecided);
     CHECK_FALSE(glob_matches(row.pattern, row.text));
   }
 }
 
 TEST_CASE("the bounds of patterns with groups are those that are documented", "[pure]") {
-  CHECK(glob_answer("@(*)", std::string(2047, 'a')) == GlobAnswer::matches);
-  CHECK(glob_answer("@(*)", std::string(2048, 'a')) == GlobAnswer::undecided);
-  CHECK(glob_answer(repeated("@(", 16) + "a" + repeated(")", 16), "a") == GlobAnswer::matches);
-  CHECK(glob_answer(repeated("@(", 17) + "a" + repeated(")", 17), "a") == GlobAnswer::undecided);
+  CHECK(match_glob("@(*)", std::string(2047, 'a')) == GlobResult::matches);
+  CHECK(match_glob("@(*)", std::string(2048, 'a')) == GlobResult::undecided);
+  CHECK(match_glob(repeated("@(", 16) + "a" + repeated(")", 16), "a") == GlobResult::matches);
+  CHECK(match_glob(repeated("@(", 17) + "a" + repeated(")", 17), "a") == GlobResult::undecided);
   // Without groups the longest text that a kernel passes is no matter.
-  CHECK(glob_answer("*_x*", std::string(131071, 'a')) == GlobAnswer::differs);
-  CHECK(glob_answer("a*a", std::string(131071, 'a')) == GlobAnswer::matches);
+  CHECK(match_glob("*_x*", std::string(131071, 'a')) == GlobResult::differs);
+  CHECK(match_glob("a*a", std::string(131071, 'a')) == GlobResult::matches);
 }
 
 TEST_CASE("a text is compared to its end, NUL bytes and all", "[pure]") {

@@ -5,13 +5,13 @@
 
 #include "ch/execute/execution.hpp"
 #include "ch/execute/perform_peers.hpp"
-#include "ch/execute/take_back.hpp"
+#include "ch/execute/roll_back.hpp"
 
 namespace ch {
 
 namespace detail {
 
-/// Did a call of the mount API return that there is no such call?
+/// Did a call of the mount API fail because the kernel lacks it?
 [[nodiscard]] constexpr bool lacks_mount_api(const Error& error) noexcept {
   using kernel::Call;
   if (error.code != Errno::enosys) return false;
@@ -21,9 +21,9 @@ namespace detail {
   return false;
 }
 
-/// The step before the next one: `i`, unless a meeting has made us a joiner, who finds
-/// everything up to AdmitPeers done.
-[[nodiscard]] inline std::size_t next_step(const Assembling& a, std::size_t i) noexcept {
+/// The last step that is done: `i`, or the one before AdmitPeers if the meeting has made us a
+/// joiner, for whom everything up to that is done.
+[[nodiscard]] inline std::size_t next_step(const AssemblyState& a, std::size_t i) noexcept {
   if (!std::holds_alternative<step::MeetPeers>(a.steps[i]) || a.gathering->role == Role::creator)
     return i;
   while (i + 1 < a.steps.size() && !std::holds_alternative<step::AdmitPeers>(a.steps[i + 1])) ++i;
@@ -35,30 +35,29 @@ namespace detail {
 /// Performs the steps in order and stops at the first that fails, with its index in
 /// the error. A last step Execute does not return on success.
 ///
-/// Effect on failure: descriptors are closed as `descriptors` says; what was made in a layer that
-/// is kept is taken back, and what was made in the image is named, unless it is Execute that
-/// fails, in a container that stands, or peers have been admitted; namespaces that were entered
-/// stay entered, with what is mounted there, so the process can only report and end. Allocates
-/// nothing, touches no libc, may run between clone and exec. `first` skips steps that the caller
-/// has done by other means (clone's flags).
+/// Effect on failure: descriptors are closed as `descriptors` says. What was made in a kept layer
+/// is removed again, and what was made in the image is reported, unless Execute failed, in a
+/// complete container, or peers have been admitted. Namespaces that were entered stay entered, with
+/// their mounts, so the process can only report and exit. Allocates nothing, touches no libc, may
+/// run between clone and exec. Execution begins at step `first`, if the caller has done the earlier
+/// ones by other means (clone's flags).
 ///
-/// Mount points are taken to exist, and the mount API to be there. Where a mount point
-/// that may be made is missing, or a filter hides the API from a kernel that has it, the
-/// tree so far, which nobody has seen, is dropped and put together again: over an overlay,
-/// or by mount(2). Only the launch that needs it pays for it.
+/// Mount points and the mount API are assumed to exist. If a mount point that may be created is
+/// missing, or a filter hides the API, the tree so far, which nobody has seen, is discarded and
+/// assembled again: over an overlay, or by mount(2). Only a launch that needs it pays for it.
 ///
-/// A kernel with `on_step(StepIndex, const Step&)` is told before each step; one with
-/// `on_joined(const Gathering&)`, which container it has come to; one with
-/// `on_skipped(const step::Bind&)`, which bind is left out since there is nothing to bind; one
-/// with `on_left(ZString)`, the path of what a failed launch has made and does not take back.
+/// Optional callbacks of the kernel `k`: `on_step(StepIndex, const Step&)` before each step;
+/// `on_joined(const Gathering&)` after joining a container; `on_skipped(const step::Bind&)` if a
+/// bind is left out because source or mount point is missing or of the wrong kind;
+/// `on_left(ZString)` with each path that a failed launch has created and does not remove.
 ///
-/// `execution` is what prepare() has made of this plan, for this time only: then nothing is
-/// allocated here. The plan is only read, so that threads can execute it at the same time.
+/// `execution` is from prepare() for this plan, and for one use, so nothing is allocated here. The
+/// plan is only read, so several threads can execute it at the same time.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan, const Execution& execution,
                                    Descriptors descriptors = Descriptors::close_now,
                                    std::size_t first = 0) noexcept {
-  Assembling state{.steps = plan.steps, .mode = plan.assembly, .descriptors = descriptors};
+  AssemblyState state{.steps = plan.steps, .mode = plan.assembly, .descriptors = descriptors};
   state.made = execution.made;
   state.gathering = execution.gathering;
   if (state.gathering != nullptr) state.gathering->descriptors = descriptors;
@@ -69,7 +68,7 @@ template <kernel::Kernel K>
     state.index = i;
     if (std::holds_alternative<step::OpenImage>(plan.steps[i])) image = i;
     if constexpr (requires { k.on_step(index, plan.steps[i]); }) k.on_step(index, plan.steps[i]);
-    const bool had_overlay = state.wants_overlay;
+    const bool had_overlay = state.overlay_requested;
     const bool in_tree = image <= i;
     Result<void> done =
         std::visit([&](const auto& s) noexcept { return perform(k, state, s); }, plan.steps[i]);
@@ -79,12 +78,12 @@ template <kernel::Kernel K>
     }
     const bool older =
         in_tree && state.mode != Assembly::classic && detail::lacks_mount_api(done.error());
-    const bool again = older || (state.wants_overlay && !had_overlay);
-    if (again) detail::take_down_workshop(k, state);
-    // A layer has to be found as it was by the second try, too.
+    const bool again = older || (state.overlay_requested && !had_overlay);
+    if (again) detail::unmount_staging(k, state);
+    // A second attempt, too, must find a kept layer as it was.
     const bool admitted = state.gathering != nullptr && state.gathering->admitted;
     const bool stands = admitted || std::holds_alternative<step::Execute>(plan.steps[i]);
-    if (!stands && (!again || state.layer.directory != Fd::none)) detail::take_back(k, state);
+    if (!stands && (!again || state.layer.directory != Fd::none)) detail::roll_back(k, state);
     state.drop(k);
     if (again) {
       if (older) state.mode = Assembly::classic;
@@ -99,8 +98,8 @@ template <kernel::Kernel K>
   return {};
 }
 
-/// The same with what the execution needs in `arena`, where the cause that an error names may
-/// stand. ENOMEM: it is too small.
+/// The same; allocates what the execution needs in `arena`, to which an error's `why` may point.
+/// ENOMEM: it is too small.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan, Arena& arena,
                                    Descriptors descriptors = Descriptors::close_now,

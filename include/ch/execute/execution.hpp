@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. What one execution of a plan finds out and has to remember, beyond the stack of the
-// executor: it is read when that has returned, or died with its process. It stands in an arena of
-// the caller's, never in the plan, which several threads may execute at the same time.
+// Floor 3b. State of one execution of a plan that outlives the executor's stack: it is read after
+// the executor has returned, or its process has died. It is in the caller's arena, never in the
+// plan, which several threads may execute at the same time.
 #pragma once
 
 #include "ch/meet/gathering.hpp"
@@ -11,11 +11,11 @@ namespace ch {
 
 /// Of one execution of one plan; made by prepare().
 struct Execution {
-  std::span<std::uint8_t> made{};  // for each step, what it has made where it lasts (take_back.hpp)
-  Gathering* gathering = nullptr;  // of the plan's peers, if it has some
+  std::span<std::uint8_t> made{};  // per step: what it created and what lasts (roll_back.hpp)
+  Gathering* gathering = nullptr;  // of the plan's peers, if any
 };
 
-/// Does a step of `plan` write to what is there after the container is gone?
+/// Does a step of `plan` write anything that outlives the container?
 [[nodiscard]] constexpr bool writes_what_lasts(const Plan& plan) noexcept {
   for (const Step& step : plan.steps) {
     const auto* image = std::get_if<step::OpenImage>(&step);
@@ -26,9 +26,9 @@ struct Execution {
   return false;
 }
 
-/// Makes what an execution of `plan` needs: for most plans nothing. With a writable image or a
-/// layer that is kept, a byte for each step; with peers, 3 KiB and 24 bytes for each. ENOMEM: the
-/// arena is too small.
+/// Allocates what an execution of `plan` needs: for most plans nothing; with a writable image or a
+/// kept layer, a byte per step; with peers, 3 KiB and 24 bytes per peer. ENOMEM: the arena is too
+/// small.
 [[nodiscard]] inline Result<Execution> prepare(const Plan& plan, Arena& arena) noexcept {
   Execution execution;
   bool full = false;

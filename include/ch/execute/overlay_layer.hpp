@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. The directory that holds a writable layer: "upper" and "work" as overlayfs wants
-// them and, where it is one of the user's, the record "made-over" of what image it was made over.
-// A layer is of use over that one alone: over another it shows half of each. A run that is
-// refused takes back what it has made. Runs between clone and exec.
+// Floor 3b. The directory that holds a writable layer: "upper" and "work", as overlayfs requires,
+// and, in a directory of the user's, "made-over", a record of the image that it was made for. A
+// layer is only valid over that image: over another, the result would be a mix of both. A failed
+// launch removes what it has created. Runs between clone and exec.
 // Source: Documentation/filesystems/overlayfs.rst, "Index", "Sharing and copying layers".
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace ch::detail {
 
-/// What a call on the layer has come to; all errors are about the layer's own path.
+/// The result of a call on the layer; all errors are about the layer's path.
 using LayerResult = kernel::Returned<void>;
 
 template <class T>
@@ -22,10 +22,10 @@ template <class T>
   return {-static_cast<long>(code), kernel::Call::none};
 }
 
-/// Is the directory `from` that one, or below it? As far as their file system goes.
+/// Is the directory `from` the directory `that`, or below it, within one file system?
 template <kernel::Kernel K>
-[[gnu::noinline]] bool lies_in(K& k, const Assembling& a, Fd from,
-                               const kernel::Statx& that) noexcept {
+[[gnu::noinline]] bool is_within(K& k, const AssemblyState& a, Fd from,
+                                 const kernel::Statx& that) noexcept {
   kernel::Statx here;
   Fd at = from;
   bool found = false;
@@ -43,24 +43,24 @@ template <kernel::Kernel K>
   }
 }
 
-/// EINVAL if the layer lies in the image, so that each would show the other, or the image in it.
+/// EINVAL if the layer lies in the image, or the image in the layer: each would show the other.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult check_apart(K& k, const Assembling& a,
-                                          const OpenLayer& layer) noexcept {
+[[gnu::noinline]] LayerResult check_disjoint(K& k, const AssemblyState& a,
+                                             const OpenLayer& layer) noexcept {
   kernel::Statx that;
   if (const auto seen = kernel::statx(k, a.root, "", kernel::at_empty_path, that); !seen.ok())
     return seen;
-  bool apart = !lies_in(k, a, layer.directory, that);
+  bool apart = !is_within(k, a, layer.directory, that);
   for (const char* part : {"upper", "work"})
     if (kernel::statx(k, layer.directory, part, 0, that).ok())
-      apart = apart && !lies_in(k, a, a.image_directory, that);
+      apart = apart && !is_within(k, a, a.image_directory, that);
   return apart ? LayerResult{} : refused(Errno::einval);
 }
 
-/// Opens the layer of `s`, and makes what is missing. On an error, too, `layer` says what has
-/// been made.
+/// Opens the layer of `s`, and creates what is missing. Even on an error, `layer` says what has
+/// been created.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult open_layer(K& k, const Assembling& a, const step::Overlay& s,
+[[gnu::noinline]] LayerResult open_layer(K& k, const AssemblyState& a, const step::Overlay& s,
                                          OpenLayer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_directory;
@@ -84,9 +84,10 @@ template <kernel::Kernel K>
     if (!opened.ok()) return failed(opened);
     *part.opened = opened.value();
     if (!top) continue;
-    if (const auto apart = check_apart(k, a, layer); !apart.ok()) return apart;
-    // Until the kernel knows of the overlay: another that finds what we make could use it, while
-    // we are refused and remove it. Where there are no locks, what is made before stays.
+    if (const auto apart = check_disjoint(k, a, layer); !apart.ok()) return apart;
+    // The lock covers the time until the overlay is mounted: another process could find and use
+    // what we create, while our launch fails and removes it. Without locks, what exists is left
+    // alone.
     const auto locked = kernel::try_lock(k, layer.directory);
     if (locked.error() == Errno::eagain) return refused(Errno::ebusy);
     layer.ours = locked.ok();
@@ -94,12 +95,12 @@ template <kernel::Kernel K>
   return {};
 }
 
-/// Removes what this run has made of the layer `s` and nobody has filled: of one that is not known
-/// to be ours the directory alone, if it is empty. By descriptors, for the host's paths may lead
-/// nowhere by now.
+/// Removes the parts of the layer `s` that this launch has created and nobody has filled; of a
+/// layer that is not known to be ours, only the directory itself, if it is empty. By descriptors,
+/// since the host's paths may not be reachable any more.
 template <kernel::Kernel K>
-[[gnu::noinline]] void take_back(K& k, const step::Overlay& s, const OpenLayer& layer) noexcept {
-  if (s.kind != OverlayKind::directory) return;  // memory, which goes with us
+[[gnu::noinline]] void roll_back(K& k, const step::Overlay& s, const OpenLayer& layer) noexcept {
+  if (s.kind != OverlayKind::directory) return;  // in memory: disappears with us
   if (layer.made_record) (void)kernel::unlinkat(k, layer.directory, "made-over");
   if (layer.ours && layer.made_work)
     for (const char* part : {"work/work", "work/index", "work"})
@@ -119,12 +120,12 @@ template <kernel::Kernel K>
 
 inline constexpr std::size_t max_record = kernel::RootWalk::max_path + 64;
 
-/// What an image is known by: the inode of its root and when that was made, which stay the same
-/// when it is moved within its file system, while the number of the device does not when
-/// that is mounted anew. Where the file system does not say when, the path has to be the same.
-/// "INODE SECONDS.NANOSECONDS PATH"; `key` is how much of it counts.
+/// Identifies an image by the inode and the birth time of its root directory. These stay the same
+/// when it is moved within its file system; the device number is not used, since it may change when
+/// the file system is mounted again. If the file system has no birth times, the path has to be the
+/// same. Writes "INODE SECONDS.NANOSECONDS PATH"; only the first `key` bytes are compared.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult describe_image(K& k, const Assembling& a, TextWriter& record,
+[[gnu::noinline]] LayerResult describe_image(K& k, const AssemblyState& a, TextWriter& record,
                                              std::size_t& key) noexcept {
   kernel::Statx status;
   const auto seen =
@@ -144,12 +145,12 @@ template <kernel::Kernel K>
   return {};
 }
 
-/// ESTALE: the layer was made over another image. One without a record, or with one that was
-/// cut off before it said anything, is free: what overlayfs itself has noted of the image it was
-/// over is removed then, for who removes the record says that the layer is to go over this one.
-/// `record` becomes what is to be written when the layer is ours, if anything.
+/// ESTALE: the layer was made over another image. A layer without a record, or with an empty one,
+/// is accepted over any image. Then overlayfs' own note of the previous image is removed, since by
+/// removing the record the user has chosen this image. `record` becomes what is to be written once
+/// the layer is ours, if anything.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult check_record(K& k, const Assembling& a, OpenLayer& layer,
+[[gnu::noinline]] LayerResult check_record(K& k, const AssemblyState& a, OpenLayer& layer,
                                            TextWriter& record) noexcept {
   std::size_t key = 0;
   if (const auto known = describe_image(k, a, record, key); !known.ok()) return known;
@@ -174,9 +175,9 @@ template <kernel::Kernel K>
   return {};
 }
 
-/// Writes the record. Only while the layer is ours alone.
+/// Writes the record. Only while no other process can use the layer.
 template <kernel::Kernel K>
-[[gnu::noinline]] LayerResult write_layer_record(K& k, const Assembling& a, OpenLayer& layer,
+[[gnu::noinline]] LayerResult write_layer_record(K& k, const AssemblyState& a, OpenLayer& layer,
                                                  std::string_view record) noexcept {
   const auto file = kernel::openat(
       k, layer.directory, "made-over",

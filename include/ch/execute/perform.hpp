@@ -16,67 +16,67 @@ namespace ch {
 
 struct Gathering;  // meet/gathering.hpp
 
-/// The directory of a writable layer, open, and what of it this run has made.
+/// The open directory of a writable layer, and which parts of it this launch has created.
 struct OpenLayer {
   Fd directory = Fd::none;
   Fd upper = Fd::none;
-  bool ours = false;  // nobody else can be using it
+  bool ours = false;  // no other process can be using it
   bool made = false;  // the directory itself
   bool made_upper = false;
   bool made_work = false;
-  bool lacks_record = false;  // of what image it was made over
+  bool lacks_record = false;  // made-over does not exist
   bool made_record = false;
 };
 
-/// What the steps hand to one another while a container is being made.
-struct Assembling {
+/// State shared by the steps while a container is being assembled.
+struct AssemblyState {
   std::span<const Step> steps{};  // the whole plan: an overlay looks ahead
   Assembly mode = Assembly::detached;
   Descriptors descriptors = Descriptors::close_now;
-  Fd root = Fd::none;      // the tree that will be the root
-  Fd scratch = Fd::none;   // the scratch file system
-  Fd workshop = Fd::none;  // where both hang meanwhile (workshop.hpp), if not detached
+  Fd root = Fd::none;     // the tree that will be the root
+  Fd scratch = Fd::none;  // the scratch file system
+  Fd staging = Fd::none;  // the tmpfs that both are attached to (staging.hpp), if not detached
   HostPath image{};
-  Fd image_directory = Fd::none;      // as the host shows it
+  Fd image_directory = Fd::none;      // on the host
   Access access = Access::read_only;  // to the image
-  OpenLayer layer{};                  // if one of the user's lies over it
+  OpenLayer layer{};                  // if a kept layer lies over it
   std::span<std::uint8_t> made{};     // Execution::made
-  Gathering* gathering = nullptr;     // of the peers, if the plan has some
-  std::uint8_t unnoted = 0;           // in place of a note that there is no room for
+  Gathering* gathering = nullptr;     // of the peers, if the plan has any
+  std::uint8_t discarded_note = 0;    // where notes go that nobody reads
   std::size_t index = 0;              // of the step being performed
-  bool in_root = false;               // it has been entered
-  bool can_overlay = false;           // the plan allows one, if needed
-  bool wants_overlay = false;         // a mount point was missing
-  bool in_memory = false;             // what is made in the tree
-  kernel::RLimit file_size{};         // `ulimit -f`, once it has been asked for
+  bool in_root = false;               // root has been entered
+  bool overlay_allowed = false;       // the plan allows one, if needed
+  bool overlay_requested = false;     // a mount point was missing
+  bool in_memory = false;             // what is created in the tree is in memory only
+  kernel::RLimit file_size{};         // `ulimit -f`, if knows_file_size
   bool knows_file_size = false;
 
-  /// Where a step notes what it makes in the image, or in a layer that is kept.
+  /// Where a step notes what it creates in the image, or in a kept layer.
   [[nodiscard]] std::uint8_t& note_for(std::size_t step) noexcept {
-    return step < made.size() ? made[step] : unnoted;
+    return step < made.size() ? made[step] : discarded_note;
   }
   template <kernel::Kernel K>
   void release(K& k, Fd fd) const noexcept {
     ch::release(k, descriptors, fd);
   }
-  /// Releases what the steps handed on; with a detached tree this undoes the assembly.
+  /// Releases all descriptors; with a detached tree this undoes the assembly.
   template <kernel::Kernel K>
   void drop(K& k) noexcept {
     if (root != Fd::none) release(k, root);
     if (scratch != Fd::none) release(k, scratch);
-    if (workshop != Fd::none) release(k, workshop);
+    if (staging != Fd::none) release(k, staging);
     if (image_directory != Fd::none) release(k, image_directory);
     if (layer.directory != Fd::none) release(k, layer.directory);
     if (layer.upper != Fd::none) release(k, layer.upper);
-    root = scratch = workshop = image_directory = layer.directory = layer.upper = Fd::none;
+    root = scratch = staging = image_directory = layer.directory = layer.upper = Fd::none;
   }
 };
 
 namespace detail {
 
-/// Writes one record to a file of /proc/self that takes exactly one write.
+/// Writes one record to a file of /proc/self that accepts exactly one write.
 template <kernel::Kernel K>
-Result<void> write_record(K& k, const Assembling& a, const char* path,
+Result<void> write_record(K& k, const AssemblyState& a, const char* path,
                           std::string_view record) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_wronly);
   if (!fd.ok()) return as_result(kernel::Returned<void>{fd.raw, fd.call}, path);
@@ -85,10 +85,10 @@ Result<void> write_record(K& k, const Assembling& a, const char* path,
   return as_result(kernel::Returned<void>{n.raw, n.call}, path);
 }
 
-/// A map of users or of groups, with numbers for ids: once for both.
+/// A map of users or groups, untyped, so that the code exists once for both.
 struct IdMap {
   const char* path;
-  char letter;  // by which it is asked for
+  char letter;  // requests this map from the writer
   unsigned inside, outside, count;
   bool more;
   Fd writer;
@@ -104,9 +104,9 @@ struct IdMap {
         writer(s.writer) {}
 };
 
-/// Writes the map, or asks for it by its letter, to which the reply is an errno.
+/// Writes the map, or requests it from the writer, which replies with an errno.
 template <kernel::Kernel K>
-Result<void> map_ids(K& k, const Assembling& a, const IdMap& map) noexcept {
+Result<void> map_ids(K& k, const AssemblyState& a, const IdMap& map) noexcept {
   if (map.writer == Fd::none && !map.more) {
     TextBuffer<48> line;
     line << map.inside << ' ' << map.outside << ' ' << map.count << '\n';
@@ -126,13 +126,13 @@ Result<void> map_ids(K& k, const Assembling& a, const IdMap& map) noexcept {
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::CreateNamespaces& s) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::CreateNamespaces& s) noexcept {
   if (s.enter != Fd::none) CHARLIE_TRY(as_result(kernel::fchdir(k, s.enter)));
   return as_result(kernel::unshare(k, static_cast<std::uint64_t>(s.flags)));
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::JoinNamespaces& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::JoinNamespaces& s) noexcept {
   if (s.held != Fd::none)
     return as_result(kernel::setns(k, s.held, static_cast<std::uint64_t>(s.flags)), s.file);
   const auto pidfd = as_result(kernel::pidfd_open(k, s.pid));
@@ -142,22 +142,22 @@ Result<void> perform(K& k, Assembling& a, const step::JoinNamespaces& s) noexcep
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::DenySetgroups&) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::DenySetgroups&) noexcept {
   return detail::write_record(k, a, "/proc/self/setgroups", "deny");
 }
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MapUsers& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MapUsers& s) noexcept {
   return detail::map_ids(k, a, {"/proc/self/uid_map", 'u', s});
 }
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MapGroups& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MapGroups& s) noexcept {
   return detail::map_ids(k, a, {"/proc/self/gid_map", 'g', s});
 }
 
-/// Not chdir by name: /proc/self/fd/N, a magic link, would lead to whatever directory a
-/// descriptor that somebody left open stands for, be it the host's root (CVE-2024-21626).
+/// Not chdir by name: a path through the magic link /proc/self/fd/N would lead to the directory of
+/// a leaked descriptor, even to the host's root (CVE-2024-21626).
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::ChangeDirectory& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::ChangeDirectory& s) noexcept {
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_directory;
   auto opened =
       kernel::openat2(k, Fd::cwd, s.path.c_str(), {flags, 0, kernel::resolve_no_magiclinks});
@@ -175,30 +175,30 @@ Result<void> perform(K& k, Assembling& a, const step::ChangeDirectory& s) noexce
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::ForbidNewPrivileges&) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::ForbidNewPrivileges&) noexcept {
   return as_result(kernel::prctl(k, kernel::pr_set_no_new_privs, 1));
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::SetHostname& s) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::SetHostname& s) noexcept {
   return as_result(kernel::sethostname(k, s.name.c_str(), s.name.size()), s.name);
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::Redirect& s) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::Redirect& s) noexcept {
   const auto placed = kernel::dup3(k, s.from, s.to);
   return as_result(kernel::Returned<void>{placed.raw, placed.call});
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::InstallFilter& s) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::InstallFilter& s) noexcept {
   return as_result(kernel::install_filter(k, s.program));
 }
 
 namespace detail {
 
-/// Closes `first`..`last` at exec, or with `flags` 0 at once. Before 5.11, or under a filter
-/// that does not know the call, at once and one by one: ours among them are not needed any more.
+/// Closes `first`..`last` at exec, or with `flags` 0 at once. Before 5.11, or under a filter that
+/// does not know the call, closes them at once, one by one; ours among them are no longer needed.
 template <kernel::Kernel K>
 Result<void> close_between(K& k, unsigned first, unsigned last,
                            unsigned flags = kernel::close_range_cloexec) noexcept {
@@ -212,8 +212,8 @@ Result<void> close_between(K& k, unsigned first, unsigned last,
   return {};
 }
 
-/// Lets the descriptors that a later step keeps stay open at exec. Before anything is opened:
-/// a number that is not in use now may be one of ours by then, and ours never stay.
+/// Clears close-on-exec on the descriptors that a later step keeps. Called before we open anything:
+/// a number that is unused now may be one of ours later, and ours must not be kept.
 template <kernel::Kernel K>
 void keep_descriptors(K& k, std::span<const Step> steps) noexcept {
   for (const Step& step : steps)
@@ -224,7 +224,7 @@ void keep_descriptors(K& k, std::span<const Step> steps) noexcept {
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::CloseDescriptors& s) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::CloseDescriptors& s) noexcept {
   unsigned first = 3;
   for (const int kept : s.keep) {
     const auto fd = static_cast<unsigned>(kept);
@@ -236,9 +236,9 @@ Result<void> perform(K& k, Assembling&, const step::CloseDescriptors& s) noexcep
 
 namespace detail {
 
-/// As a shell does: a name without slash is tried in each directory of the search path; one
-/// that exists but may not be executed is reported (EACCES) only if no later directory has a
-/// better one. By itself, since its buffer would cost every launch a page fault.
+/// As a shell does: tries a name without slash in each directory of the search path; EACCES is
+/// reported only if no later directory has an executable file. A separate function, since its
+/// buffer would cost every launch a page fault.
 template <kernel::Kernel K>
 [[gnu::noinline]] Errno search_and_execute(K& k, const step::Execute& s) noexcept {
   Errno worst = Errno::enoent;
@@ -263,7 +263,7 @@ template <kernel::Kernel K>
 
 /// Returns only on failure.
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::Execute& s) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::Execute& s) noexcept {
   Errno code = Errno::enoent;
   if (s.name.view().find('/') != std::string_view::npos)
     code = kernel::execve(k, s.name.c_str(), s.argv, s.envp).error();

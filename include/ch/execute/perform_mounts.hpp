@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. What each mount step does, in the three ways that Assembly names. In the
-// usual one the whole tree is put together while no directory shows it: sources are
-// cloned, mount points are looked up inside the image only (in_root.hpp), and one
-// move_mount and pivot_root make it the root. Runs between clone and exec.
+// Floor 3b. What each mount step does, in the three ways of Assembly. Normally the whole tree is
+// assembled detached: sources are cloned, mount points are looked up inside the image only
+// (in_root.hpp), and one move_mount and pivot_root make it the root. Runs between clone and exec.
 // Source: man 2 mount_setattr, pivot_root; open_tree, move_mount in mount_api.rst.
 #pragma once
 
@@ -15,13 +14,13 @@ namespace detail {
 
 /// The mount point inside the image, or an error that names it.
 template <kernel::Kernel K>
-Result<Fd> open_mount_point(K& k, const Assembling& a, ImagePath destination) noexcept {
+Result<Fd> open_mount_point(K& k, const AssemblyState& a, ImagePath destination) noexcept {
   return as_result(kernel::open_in_root(k, a.root, destination.c_str(), kernel::o_path),
                    destination.text);
 }
 
-/// What a mount point for `source`/`path` has to be. A source that is not there is no
-/// concern here; using it will say so.
+/// The kind of mount point that `source`/`path` needs. A missing source is not reported here but
+/// when it is used.
 template <kernel::Kernel K>
 kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
   kernel::Statx status;
@@ -30,32 +29,32 @@ kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
   return is_file ? kernel::MountPoint::file : kernel::MountPoint::directory;
 }
 
-/// Has the launch start over with an overlay to make `place` in; no use where something is
-/// mounted above it (EXDEV).
+/// Makes the launch start over with an overlay, to create `place` in it. Useless if `place` is on
+/// another mount (EXDEV).
 template <kernel::Kernel K>
-Result<void> want_overlay(K& k, Assembling& a, ImagePath place) noexcept {
+Result<void> request_overlay(K& k, AssemblyState& a, ImagePath place) noexcept {
   const auto ours = kernel::is_on_root(k, a.root, place.view());
   if (ours.error() == Errno::exdev) return as_result(ours, place.text);
-  a.wants_overlay = a.wants_overlay || a.can_overlay;
+  a.overlay_requested = a.overlay_requested || a.overlay_allowed;
   return {};
 }
 
-/// Notes that the step has made something in a tree that others write to or use at the same time:
-/// it stays there if the launch is refused, since one who has found it may use it by then. (A
-/// mount point can be removed from under another's mount, which goes with it.)
-inline void note_shared(Assembling& a, std::uint8_t made) noexcept {
-  if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::stays;
+/// Notes that the step has created something in a tree that other processes may be using: it is not
+/// removed if the launch fails, since another process may depend on it by then. (Removing a mount
+/// point removes the mounts that other processes have there.)
+inline void note_shared(AssemblyState& a, std::uint8_t made) noexcept {
+  if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::must_stay;
 }
 
-/// The mount point, where a missing one may be made: in the image if that is writable,
-/// else by starting over with an overlay (execute.hpp). For what is at `source`/`path`.
+/// Opens the mount point for `source`/`path`. A missing one may be created: in the image if that is
+/// writable, else by starting over with an overlay (execute.hpp).
 template <kernel::Kernel K>
-Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissing if_missing,
-                            Fd source, const char* path) noexcept {
+Result<Fd> find_or_make_mount_point(K& k, AssemblyState& a, ImagePath destination,
+                                    IfMissing if_missing, Fd source, const char* path) noexcept {
   Result<Fd> at = open_mount_point(k, a, destination);
   if (at || at.error().code != Errno::enoent || if_missing != IfMissing::create) return at;
   if (a.access == Access::read_only) {
-    CHARLIE_TRY(want_overlay(k, a, destination));
+    CHARLIE_TRY(request_overlay(k, a, destination));
     return at;
   }
   const kernel::MountPoint kind = mount_point_for(k, source, path);
@@ -67,10 +66,10 @@ Result<Fd> need_mount_point(K& k, Assembling& a, ImagePath destination, IfMissin
   return open_mount_point(k, a, destination);
 }
 
-/// A copy of the tree at `path` below `source`, with `attributes` on all of it: by one call, or
-/// by two where the kernel is older or a filter does not know the one.
+/// A copy of the tree at `path` below `source`, with `attributes` set recursively: by one call, or
+/// by two if the kernel or a filter does not know that one.
 template <kernel::Kernel K>
-Result<Fd> clone_with(K& k, const Assembling& a, Fd source, ZString path, unsigned flags,
+Result<Fd> clone_with(K& k, const AssemblyState& a, Fd source, ZString path, unsigned flags,
                       const kernel::MountAttr& attributes, ZString name) noexcept {
   if (a.mode == Assembly::detached) {
     const auto cloned = kernel::clone_tree(k, source, path.c_str(), flags, attributes);
@@ -85,7 +84,7 @@ Result<Fd> clone_with(K& k, const Assembling& a, Fd source, ZString path, unsign
   return tree.take();
 }
 
-/// Are the two one directory? A file system that does not say is believed.
+/// Are these the same directory? If statx fails, yes.
 template <kernel::Kernel K>
 bool is_same(K& k, Fd one, Fd other) noexcept {
   kernel::Statx a;
@@ -96,13 +95,13 @@ bool is_same(K& k, Fd one, Fd other) noexcept {
   return a.ino == b.ino && a.dev_major == b.dev_major && a.dev_minor == b.dev_minor;
 }
 
-/// Does `error` mean that the thing is simply not there, or not of the kind that is looked for?
+/// Does `error` mean that source or mount point is missing, or of the wrong kind?
 [[nodiscard]] constexpr bool is_missing(const Error& error) noexcept {
   return error.code == Errno::enoent || error.code == Errno::enotdir;
 }
 
-/// move_mount; ENOTDIR where one of the two is a directory and the other is none, for which the
-/// kernel says EINVAL as for much else.
+/// move_mount, with ENOTDIR if only one of the two is a directory; the kernel returns EINVAL for
+/// that, as for much else.
 template <kernel::Kernel K>
 Result<void> attach(K& k, Fd tree, Fd mount_point, ZString destination) noexcept {
   auto moved = kernel::move_mount(k, tree, mount_point);
@@ -112,12 +111,12 @@ Result<void> attach(K& k, Fd tree, Fd mount_point, ZString destination) noexcept
   return as_result(moved, destination);
 }
 
-/// Attaches what is at `source`/`path`, with the mounts beneath it, at `destination`.
+/// Binds `source`/`path`, with the mounts beneath it, at `destination`.
 template <kernel::Kernel K>
-Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destination,
+Result<void> bind(K& k, AssemblyState& a, Fd source, ZString path, ImagePath destination,
                   Access access, IfMissing if_missing) noexcept {
   if (a.mode == Assembly::classic) {
-    const auto at = need_mount_point(k, a, destination, if_missing, source, path.c_str());
+    const auto at = find_or_make_mount_point(k, a, destination, if_missing, source, path.c_str());
     if (!at) return failure(at.error());
     const ScopedFd mount_point(k, a.descriptors, *at);
     return bind_classic(k, a, source, path, mount_point.get(), destination.text, access);
@@ -129,7 +128,7 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
           : as_result(kernel::clone_tree(k, source, path.c_str(), flags), path);
   if (!cloned) return failure(cloned.error());
   const ScopedFd tree(k, a.descriptors, *cloned);
-  const auto at = need_mount_point(k, a, destination, if_missing, tree.get(), "");
+  const auto at = find_or_make_mount_point(k, a, destination, if_missing, tree.get(), "");
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
   return attach(k, tree.get(), mount_point.get(), destination.text);
@@ -138,13 +137,13 @@ Result<void> bind(K& k, Assembling& a, Fd source, ZString path, ImagePath destin
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling&, const step::MakePrivate&) noexcept {
+Result<void> perform(K& k, AssemblyState&, const step::MakePrivate&) noexcept {
   return as_result(kernel::mount(k, nullptr, "/", nullptr, kernel::ms_rec | kernel::ms_private),
                    "/");
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::OpenImage& s) noexcept {
   a.image = s.image;
   a.access = s.access;
   const char* const path = s.by == FoundBy::path ? s.image.c_str() : ".";
@@ -164,32 +163,32 @@ Result<void> perform(K& k, Assembling& a, const step::OpenImage& s) noexcept {
   if (!tree) return failure(tree.error());
   a.root = *tree;
   if (a.mode == Assembly::detached) return {};
-  CHARLIE_TRY(detail::raise_workshop(k, a));
-  return detail::attach_in_workshop(k, a, a.root, "root");
+  CHARLIE_TRY(detail::mount_staging(k, a));
+  return detail::attach_in_staging(k, a, a.root, "root");
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MakeScratch& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MakeScratch& s) noexcept {
   if (a.mode == Assembly::classic) return detail::make_scratch_classic(k, a, s);
   const auto made = detail::new_filesystem(k, a, "tmpfs", s.size);
   if (!made) return failure(made.error());
   a.scratch = *made;
   if (a.mode == Assembly::detached) return {};
-  return detail::attach_in_workshop(k, a, a.scratch, "scratch");
+  return detail::attach_in_staging(k, a, a.scratch, "scratch");
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MakeScratchDirectory& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MakeScratchDirectory& s) noexcept {
   return as_result(kernel::mkdirat(k, a.scratch, s.path.c_str(), 0755), s.path.text);
 }
 
 namespace detail {
 
-/// May a file have `size` bytes? A write beyond `ulimit -f` would end the process by SIGXFSZ, in
-/// a library's caller as in a tool, so it is not tried. Asked of the kernel once; a filter that
-/// refuses the question counts as no limit.
+/// May a file have `size` bytes? A write beyond `ulimit -f` would kill the process by SIGXFSZ, even
+/// that of a library's caller, so it is not tried. The limit is read once; if that fails, there is
+/// none.
 template <kernel::Kernel K>
-bool file_may_have(K& k, Assembling& a, std::size_t size) noexcept {
+bool fits_file_size_limit(K& k, AssemblyState& a, std::size_t size) noexcept {
   if (!a.knows_file_size) (void)kernel::getrlimit(k, kernel::rlimit_fsize, a.file_size);
   a.knows_file_size = true;
   return size <= a.file_size.soft;
@@ -198,8 +197,8 @@ bool file_may_have(K& k, Assembling& a, std::size_t size) noexcept {
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexcept {
-  if (!detail::file_may_have(k, a, s.content.size()))
+Result<void> perform(K& k, AssemblyState& a, const step::WriteScratchFile& s) noexcept {
+  if (!detail::fits_file_size_limit(k, a, s.content.size()))
     return failure({Errno::efbig, kernel::Call::none, StepIndex::none, s.path.text});
   const auto opened =
       as_result(kernel::openat(
@@ -218,14 +217,14 @@ Result<void> perform(K& k, Assembling& a, const step::WriteScratchFile& s) noexc
 
 namespace detail {
 
-/// What is at the place of the link: `there` is false if that is not the link itself.
+/// Does the link exist already, with the right target?
 struct LinkState {
-  bool there = false;
-  Error error{};  // why it is not: nothing (ENOENT), something else (EEXIST), or no way to it
+  bool exists = false;
+  Error error{};  // if not: nothing there (ENOENT), something else (EEXIST), or no access
 };
 
 template <kernel::Kernel K>
-LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noexcept {
+LinkState look_for_link(K& k, const AssemblyState& a, const step::MakeLink& s) noexcept {
   const char* path = s.destination.c_str();
   constexpr std::uint64_t flags = kernel::o_path | kernel::o_nofollow;
   const auto opened = as_result(kernel::open_in_root(k, a.root, path, flags), s.destination.text);
@@ -238,13 +237,13 @@ LinkState look_for_link(K& k, const Assembling& a, const step::MakeLink& s) noex
 }  // namespace detail
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MakeLink& s) noexcept {
   const auto state = detail::look_for_link(k, a, s);
-  if (state.there) return {};
+  if (state.exists) return {};
   if (state.error.code != Errno::enoent && state.error.code != Errno::eexist)
     return failure(state.error);
   if (a.access == Access::read_only) {
-    CHARLIE_TRY(detail::want_overlay(k, a, s.destination));
+    CHARLIE_TRY(detail::request_overlay(k, a, s.destination));
     return failure(state.error);
   }
   std::uint8_t first = 0;
@@ -256,7 +255,7 @@ Result<void> perform(K& k, Assembling& a, const step::MakeLink& s) noexcept {
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::Bind& s) noexcept {
   const auto bound =
       detail::bind(k, a, Fd::cwd, s.source.text, s.destination, s.access, s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) {
@@ -267,7 +266,7 @@ Result<void> perform(K& k, Assembling& a, const step::Bind& s) noexcept {
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::BindScratch& s) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::BindScratch& s) noexcept {
   const auto bound =
       detail::bind(k, a, a.scratch, s.source.text, s.destination, s.access, s.if_missing);
   if (!bound && s.if_missing == IfMissing::skip && detail::is_missing(bound.error())) return {};
@@ -275,8 +274,9 @@ Result<void> perform(K& k, Assembling& a, const step::BindScratch& s) noexcept {
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexcept {
-  const auto at = detail::need_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
+Result<void> perform(K& k, AssemblyState& a, const step::MountFilesystem& s) noexcept {
+  const auto at =
+      detail::find_or_make_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
   if (a.mode == Assembly::classic)
@@ -290,8 +290,8 @@ Result<void> perform(K& k, Assembling& a, const step::MountFilesystem& s) noexce
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
-  // Private: what the host mounts later stays out.
+Result<void> perform(K& k, AssemblyState& a, const step::EnterRoot&) noexcept {
+  // Private: later mounts of the host do not propagate here.
   if (a.mode == Assembly::classic) {
     CHARLIE_TRY(as_result(kernel::mount(k, nullptr, detail::FdPath(a.root).c_str(), nullptr,
                                         kernel::ms_rec | kernel::ms_private)));
@@ -299,12 +299,12 @@ Result<void> perform(K& k, Assembling& a, const step::EnterRoot&) noexcept {
     CHARLIE_TRY(as_result(kernel::mount_setattr(k, a.root, kernel::at_recursive,
                                                 {.propagation = kernel::ms_private})));
   }
-  // On top of "/": no path of the host's is looked up for it, and from here on none is.
+  // On top of "/": needs no path of the host, and from here on none is looked up.
   if (a.mode == Assembly::detached) CHARLIE_TRY(as_result(kernel::move_mount(k, a.root, "/"), "/"));
   CHARLIE_TRY(as_result(kernel::fchdir(k, a.root)));
   CHARLIE_TRY(as_result(kernel::pivot_root(k, ".", ".")));  // stacks the old root on the new one,
   a.in_root = true;                                         // which paths from now on begin at,
-  if (a.workshop != Fd::none)                               // and with it what is on top of that
+  if (a.staging != Fd::none)                                // and with it what is on top of that
     CHARLIE_TRY(as_result(kernel::umount2(k, ".", kernel::mnt_detach)));
   return as_result(kernel::umount2(k, ".", kernel::mnt_detach));
 }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 3b. What the step Overlay does: a writable layer on the image, in the scratch
-// file system or in a directory of the user's (overlay_layer.hpp). Missing mount points are
-// made in that layer *before* it is mounted: there all directories are ours, while in the
-// merged tree those of the image may be another user's. Runs between clone and exec.
+// file system or in a directory of the user's (overlay_layer.hpp). Missing mount points are created
+// in that layer *before* it is mounted: there we own all directories, while in the merged tree
+// those of the image may belong to another user. Runs between clone and exec.
 // Source: Documentation/filesystems/overlayfs.rst ("userxattr" is for user namespaces).
 #pragma once
 
@@ -13,23 +13,24 @@
 namespace ch {
 namespace detail {
 
-/// What the mount point has to be. The scratch file system is still empty at this time.
+/// The kind that the mount point must have. The scratch file system is still empty at this time.
 template <kernel::Kernel K>
-kernel::MountPoint kind_of(K& k, const Assembling& a, const CreatedMountPoint& point) noexcept {
+kernel::MountPoint mount_point_kind(K& k, const AssemblyState& a,
+                                    const CreatedMountPoint& point) noexcept {
   if (!point.source.empty()) return mount_point_for(k, Fd::cwd, point.source.c_str());
   return is_scratch_file(a.steps, point.scratch) ? kernel::MountPoint::file
                                                  : kernel::MountPoint::directory;
 }
 
-/// Makes in `upper` all mount points that the image lacks, and all links.
+/// Creates in `upper` all mount points and links that the image lacks.
 template <kernel::Kernel K>
-Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) noexcept {
+Result<void> make_mount_points(K& k, AssemblyState& a, Fd upper, OverlayKind kind) noexcept {
   for (std::size_t i = 0; i < a.steps.size(); ++i) {
-    // A layer in memory takes what is made along; its names may be there in the image.
-    std::uint8_t& note = kind == OverlayKind::directory ? a.note_for(i) : a.unnoted;
+    // Only for a kept layer: what is created in memory needs no removal.
+    std::uint8_t& note = kind == OverlayKind::directory ? a.note_for(i) : a.discarded_note;
     const Step& step = a.steps[i];
     if (const auto* link = std::get_if<step::MakeLink>(&step)) {
-      if (look_for_link(k, a, *link).there) continue;
+      if (look_for_link(k, a, *link).exists) continue;
       CHARLIE_TRY(as_result(
           kernel::make_link(k, a.root, upper, link->destination.view(), link->target.c_str(), note),
           link->destination.text));
@@ -39,22 +40,23 @@ Result<void> make_mount_points(K& k, Assembling& a, Fd upper, OverlayKind kind) 
     if (!point.wanted) continue;
     const auto there = open_mount_point(k, a, point.destination);
     if (there) a.release(k, *there);
-    if (there || there.error().code != Errno::enoent) continue;  // any other error: at its step
+    if (there || there.error().code != Errno::enoent) continue;  // other errors: at their step
     TextBuffer<kernel::RootWalk::max_path> names;
     kernel::RootWalk walk;
     CHARLIE_TRY(as_result(walk.locate(k, a.root, point.destination.c_str(), names),
                           point.destination.text));
-    CHARLIE_TRY(as_result(kernel::make_names(k, upper, names.view(), kind_of(k, a, point), note),
-                          point.destination.text));
+    CHARLIE_TRY(
+        as_result(kernel::make_names(k, upper, names.view(), mount_point_kind(k, a, point), note),
+                  point.destination.text));
   }
   return {};
 }
 
-/// Why the kernel took no overlay. EINVAL: it can be that there are mounts inside the image. Those
-/// that were there before our user namespace are locked: nobody in it may see what lies beneath
-/// them, as an overlay would show it. Then the clone of the image alone is refused, too.
+/// Why the kernel refused the overlay. EINVAL may be due to mounts inside the image. Those made
+/// before our user namespace are locked: nobody in it may see what is beneath them, and an overlay
+/// would show it. In that case cloning the image without them fails with EINVAL, too.
 template <kernel::Kernel K>
-[[gnu::noinline]] Error why_no_overlay(K& k, const Assembling& a, const Error& error) noexcept {
+[[gnu::noinline]] Error why_no_overlay(K& k, const AssemblyState& a, const Error& error) noexcept {
   if (error.code != Errno::einval) return error;
   const auto alone =
       as_result(kernel::clone_tree(k, a.image_directory, "", kernel::at_empty_path), a.image.text);
@@ -62,12 +64,12 @@ template <kernel::Kernel K>
   return !alone && alone.error().code == Errno::einval ? alone.error() : error;
 }
 
-/// A detached mount of the image with `layer` over it, which is made or opened.
+/// A detached mount of the image with `layer`, which is created or opened, over it.
 ///
-/// Mount points are made when the layer is known to be ours: after the kernel has the overlay,
-/// and before anybody has looked up a name in it.
+/// Mount points are created once the layer is known to be ours: after the overlay exists, and
+/// before anybody has looked up a name in it.
 template <kernel::Kernel K>
-[[gnu::noinline]] Result<Fd> merge(K& k, Assembling& a, const step::Overlay& s, Fd context,
+[[gnu::noinline]] Result<Fd> merge(K& k, AssemblyState& a, const step::Overlay& s, Fd context,
                                    OpenLayer& layer) noexcept {
   const bool kept = s.kind == OverlayKind::directory;
   const ZString name = kept ? s.directory.text : ZString("overlay");
@@ -83,9 +85,9 @@ template <kernel::Kernel K>
   for (const auto& part : parts)
     CHARLIE_TRY(as_result(kernel::fsconfig_set(k, context, part.key, part.path.c_str()), part.key));
   CHARLIE_TRY(as_result(kernel::fsconfig_flag(k, context, "userxattr"), "userxattr"));
-  // With an index the kernel refuses (EBUSY) a layer that another overlay uses, until the last
-  // process in that one has ended, however it ends; without, both would spoil the layer. Where
-  // there can be no index (without privilege, for one) it refuses all the same, and does without.
+  // With index=on the kernel refuses (EBUSY) a layer that another overlay uses, until the last
+  // process in that one has ended; without, both would corrupt the layer. If no index is possible
+  // (without privilege, for example), the kernel disables it, but still refuses the layer.
   if (kept) CHARLIE_TRY(as_result(kernel::fsconfig_set(k, context, "index", "on"), "index"));
   const auto created = as_result(kernel::fsconfig_create(k, context), name);
   layer.ours = created || (layer.ours && created.error().code != Errno::ebusy);
@@ -101,13 +103,13 @@ template <kernel::Kernel K>
 
 }  // namespace detail
 
-/// A layer that is refused, here or by the kernel, is left as it was: what has been made is gone.
-/// One of the user's is kept open, for what is refused later (take_back.hpp).
+/// A kept layer stays open, so that what is created in it can be removed again if the launch fails,
+/// here or later (roll_back.hpp).
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
-  a.can_overlay = a.mode != Assembly::classic;
-  if (s.kind == OverlayKind::if_needed && !a.wants_overlay) return {};
-  if (!a.can_overlay)  // a kernel this old has none for ordinary users
+Result<void> perform(K& k, AssemblyState& a, const step::Overlay& s) noexcept {
+  a.overlay_allowed = a.mode != Assembly::classic;
+  if (s.kind == OverlayKind::if_needed && !a.overlay_requested) return {};
+  if (!a.overlay_allowed)  // a kernel this old has none for ordinary users
     return failure({Errno::enosys, kernel::Call::fsopen, StepIndex::none, "overlay"});
   const auto opened = as_result(kernel::fsopen(k, "overlay"), "overlay");
   if (!opened) return failure(opened.error());
@@ -122,11 +124,11 @@ Result<void> perform(K& k, Assembling& a, const step::Overlay& s) noexcept {
     if (layer.upper != Fd::none) a.release(k, layer.upper);
   }
   if (!merged) return failure(merged.error());
-  a.release(k, a.root);  // the overlay has its own hold on it
+  a.release(k, a.root);  // the overlay has its own reference
   a.root = *merged;
   if (s.kind != OverlayKind::if_needed) a.access = Access::read_write;
   if (a.mode == Assembly::detached) return {};
-  return detail::attach_in_workshop(k, a, a.root, "root");
+  return detail::attach_in_staging(k, a, a.root, "root");
 }
 
 }  // namespace ch

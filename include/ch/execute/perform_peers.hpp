@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. What the steps MeetPeers and AdmitPeers do, is in meet/: they hand it the gathering of
-// this execution. Runs between clone and exec.
+// Floor 3b. The steps MeetPeers and AdmitPeers: implemented in meet/, on the Gathering of this
+// execution. Runs between clone and exec.
 #pragma once
 
 #include "ch/execute/perform.hpp"
@@ -11,12 +11,12 @@
 namespace ch {
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::MeetPeers&) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::MeetPeers&) noexcept {
   return meet(k, *a.gathering);
 }
 
 template <kernel::Kernel K>
-Result<void> perform(K& k, Assembling& a, const step::AdmitPeers&) noexcept {
+Result<void> perform(K& k, AssemblyState& a, const step::AdmitPeers&) noexcept {
   return admit(k, *a.gathering);
 }
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. A Kernel that knows how long each step of a plan took: `ch-run --time-steps`
-// and the launch benchmarks. Since a last step Execute never comes back, the times are
-// handed out when it is about to begin.
+// Floor 3b. A Kernel that measures how long each step of a plan takes: for `ch-run --time-steps`
+// and the launch benchmarks. Since Execute, the last step, does not return, the times are reported
+// just before it.
 #pragma once
 
 #include "ch/kernel/timing.hpp"
@@ -11,8 +11,8 @@
 namespace ch {
 
 /// Wraps `K`. `report(span of nanoseconds, one per step so far)` is called before Execute.
-/// A plan that starts over (overlay) adds to the steps it repeats. Room for 128 steps;
-/// later ones are not timed.
+/// If a plan starts over (overlay), the times of repeated steps add up. Room for 128 steps; later
+/// ones are not timed.
 template <kernel::Kernel K, class Report>
 class StepTiming {
  public:

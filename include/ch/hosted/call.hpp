@@ -44,7 +44,7 @@ struct CopyOrders {
 [[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan,
                                              CopyOrders& orders) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
-  if (!only_child_enters(plan)) {
+  if (!enters_by_child(plan)) {
     const Result<void> inside = execute(k, plan, orders.execution);
     if (inside || creates == nullptr || inside.error().code != Errno::einval ||
         inside.error().step != StepIndex{0})
@@ -68,7 +68,7 @@ struct CopyOrders {
   int status = 0;
   while (kernel::wait4(k, copy.value(), status).error() == Errno::eintr) {
   }
-  end_like(k, status);
+  end_with_status(k, status);
 }
 
 /// In the copy: puts streams and descriptors in order and enters the container.
@@ -237,7 +237,7 @@ template <class T, class F>
 [[nodiscard]] Outcome<Called<T>> start_call(const Plan& planned, Arena& arena, F& function,
                                             const CallOptions& options, OpenStreams streams) {
   Plan plan = planned;
-  if (only_child_enters(plan) && !clone_makes_all(plan)) {
+  if (enters_by_child(plan) && !clone_makes_all(plan)) {
     Failure wrong = failed_call(EINVAL, "call a function in the container");
     wrong.cause = "a time namespace, and the pid namespace of others, are entered by programs only";
     wrong.remedy = "leave those out, or run a program";

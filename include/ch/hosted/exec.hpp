@@ -18,7 +18,7 @@ namespace ch {
 template <class B>
 [[nodiscard]] Failure exec(const B& box, const Command& command, const Options& options = {}) {
   const auto become = [&](const Plan& plan, Arena& arena) -> Outcome<void> {
-    if (detail::only_child_enters(plan) || detail::needs_id_writer(plan)) {
+    if (detail::enters_by_child(plan) || detail::needs_id_writer(plan)) {
       Failure wrong = detail::failed_call(EINVAL, "become a program in the container");
       wrong.cause = "a child is needed for its namespaces or ids";
       wrong.remedy = "run or spawn it";

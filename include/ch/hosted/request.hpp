@@ -144,7 +144,7 @@ template <class ContainerT>
     wrong.cause = "the descriptor that should stand for it is none";
     return wrong;
   }
-  if (for_program && only_child_enters(plan)) {
+  if (for_program && enters_by_child(plan)) {
     wrong.cause = "an image that a descriptor stands for can't come along to a pid namespace";
     wrong.remedy = "name its path";
     return wrong;

@@ -86,7 +86,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   Pipe pipe = make_pipe();
   if (!pipe.to) return failed_call(errno, "make a pipe");
   handles.report = std::move(pipe.from);
-  SignalsOfCaller signals;
+  CallerSignals signals;
   signals.block(k);
   Fd pidfd = Fd::none;
   const auto peer = kernel::fork(k, 0, &pidfd);
@@ -112,7 +112,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   if (served.steps.empty()) return failed_call(ENOMEM, "plan the container");
   kernel::Linux k;
   std::optional<Failure> wrong;
-  if (takes_init(plan)) {
+  if (needs_init(plan)) {
     const Result<Execution> execution = prepare(served, arena);
     if (!execution) return explain_failure(execution.error(), plan);
     Fd pidfd = Fd::none;

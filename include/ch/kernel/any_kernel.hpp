@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. A Kernel chosen at run time: code that is instantiated with it exists once,
-// whatever watches behind it. For a tool's rare paths, where size counts and an indirect
-// call per system call does not.
+// Floor 1. A Kernel chosen at run time: code that is instantiated with it exists once, whatever
+// Kernel is behind it. For a tool's rare paths, where code size matters and an indirect call per
+// system call does not.
 #pragma once
 
 #include "ch/kernel/kernel.hpp"

@@ -30,9 +30,8 @@ namespace ch::kernel::arch {
   return result;
 }
 
-/// clone3 (or clone, by `number`) where the child starts `entry(argument)` on the
-/// stack that the arguments name and exits with its return value. Only the parent
-/// returns from here.
+/// clone3 (or clone, by `number`). The child calls `entry(argument)` on the stack given in the
+/// arguments and exits with its return value. Only the parent returns from here.
 ///
 /// The child must not return through this frame, which the parent also uses: its
 /// first instructions therefore stay in assembly, and `entry` never returns to C++.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. Every system call that this project's launch path makes, in one table:
-// its number, its name, and what its arguments and result are. The number goes to
-// the kernel; the rest lets the doubles in this folder print and compare calls.
+// Floor 1. Every system call of the launch path, in one table: its number, its name, and what its
+// arguments and result are. The number goes to the kernel; the rest lets the other Kernels in this
+// folder print and compare calls.
 // Source: man 2 syscalls; asm/unistd.h.
 #pragma once
 
@@ -92,7 +92,7 @@ enum class Call : int {
 /// `d` descriptor, `s` NUL-terminated string or null, `b` bytes whose count is the next
 /// argument, `x` flags (hexadecimal), `i` number, `p` pointer that is not followed,
 /// `h` open_how, `a` mount_attr. Result `d` is a new descriptor, `i` a number or 0,
-/// `n` a count that success echoes back from the last `i` (write).
+/// `n` a count that, on success, equals the last `i` (write).
 struct CallShape {
   Call call;
   char name[18];  // texts by themselves: pointers to them would take more room

@@ -2,8 +2,8 @@
 //
 // Floor 1. Descriptors and the files behind them: open, read, write, close, stat,
 // directories and links. Paths are NUL-terminated. No wrapper allocates; all are
-// safe between clone and exec. Errors are the man page's unless a comment says what
-// one means here. Source: man 2 of each call.
+// safe between clone and exec. Errors are those of the man page unless a comment says what one
+// means here. Source: man 2 of each call.
 #pragma once
 
 #include "ch/kernel/kernel.hpp"
@@ -18,8 +18,8 @@ Returned<Fd> openat(K& k, Fd directory, const char* path, std::uint64_t flags,
 }
 
 /// Opens `path` below `directory` with the lookup rules in `how`; kernel 5.6.
-/// ENOSYS also on newer kernels, where a seccomp filter does not know the call:
-/// in_root.hpp has the fallback.
+/// ENOSYS also on newer kernels if a seccomp filter does not know the call: in_root.hpp has the
+/// fallback.
 template <Kernel K>
 Returned<Fd> openat2(K& k, Fd directory, const char* path, const OpenHow& how) noexcept {
   return detail::make<Fd>(k, Call::openat2, directory, path, &how, sizeof(OpenHow));
@@ -38,27 +38,27 @@ Returned<std::size_t> write(K& k, Fd fd, const void* data, std::size_t size) noe
   return detail::make<std::size_t>(k, Call::write, fd, data, size);
 }
 
-/// Closes. Never repeat it after EINTR: Linux has released the descriptor by then.
+/// Never retry close after EINTR: Linux has released the descriptor by then.
 template <Kernel K>
 Returned<void> close(K& k, Fd fd) noexcept {
   return detail::make<void>(k, Call::close, fd);
 }
 
-/// Acts on the descriptors `first`..`last`; with `close_range_cloexec` they close at
-/// the next exec. Kernel 5.9, the flag 5.11.
+/// Closes the descriptors `first`..`last`; with `close_range_cloexec`, at the next exec. Kernel
+/// 5.9, the flag 5.11.
 template <Kernel K>
 Returned<void> close_range(K& k, unsigned first, unsigned last, unsigned flags) noexcept {
   return detail::make<void>(k, Call::close_range, first, last, flags);
 }
 
-/// Takes the close-on-exec mark off. EBADF: not open.
+/// Clears the close-on-exec flag. EBADF: not open.
 template <Kernel K>
 Returned<void> keep_at_exec(K& k, Fd fd) noexcept {
   constexpr int f_setfd = 2;
   return detail::make<void>(k, Call::fcntl, fd, f_setfd, 0);
 }
 
-/// Has it that mark? EBADF: not open.
+/// Is the close-on-exec flag set? EBADF: not open.
 template <Kernel K>
 Returned<bool> closes_at_exec(K& k, Fd fd) noexcept {
   constexpr int f_getfd = 1;
@@ -70,8 +70,8 @@ Returned<Fd> dup3(K& k, Fd from, Fd to) noexcept {
   return detail::make<Fd>(k, Call::dup3, from, to, 0);
 }
 
-/// Locks what `fd` has open, for as long as that stays open anywhere; EAGAIN: another has locked
-/// it. man 2 flock.
+/// Locks the open file of `fd`, as long as any descriptor refers to it. EAGAIN: locked by another
+/// process. man 2 flock.
 template <Kernel K>
 Returned<void> try_lock(K& k, Fd fd) noexcept {
   constexpr unsigned lock_ex_nb = 2 | 4;
@@ -97,13 +97,13 @@ Returned<void> symlinkat(K& k, const char* target, Fd directory, const char* pat
   return detail::make<void>(k, Call::symlinkat, target, directory, path);
 }
 
-/// Removes the name `path` below `directory`; no directory (EISDIR).
+/// Removes the name `path` below `directory`. EISDIR: it is a directory.
 template <Kernel K>
 Returned<void> unlinkat(K& k, Fd directory, const char* path) noexcept {
   return detail::make<void>(k, Call::unlinkat, directory, path, 0);
 }
 
-/// Removes the directory `path` below `directory`. ENOTEMPTY: it has something in it.
+/// Removes the directory `path` below `directory`. ENOTEMPTY: it is not empty.
 template <Kernel K>
 Returned<void> remove_directory(K& k, Fd directory, const char* path) noexcept {
   return detail::make<void>(k, Call::unlinkat, directory, path, at_removedir);
@@ -115,8 +115,8 @@ Returned<void> removexattr(K& k, const char* path, const char* name) noexcept {
   return detail::make<void>(k, Call::removexattr, path, name);
 }
 
-/// Status of `path` below `directory` (of `directory` itself with at_empty_path). `more` asks
-/// for what file systems need not know, and `out.mask` says whether this one does.
+/// Status of `path` below `directory` (of `directory` itself with at_empty_path). `more` requests
+/// fields that not every file system has; `out.mask` says which were filled in.
 template <Kernel K>
 Returned<void> statx(K& k, Fd directory, const char* path, unsigned flags, Statx& out,
                      unsigned more = 0) noexcept {

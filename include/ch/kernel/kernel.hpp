@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. The Kernel concept: one function through which every system call of
-// the launch path passes, and `Linux`, which passes it on. Everything that wants
-// to watch, time, refuse or record what we ask of the kernel replaces this one
-// function (recording.hpp, timing.hpp, narrating.hpp) and nothing else.
+// Floor 1. The Kernel concept: one function through which every system call of the launch path
+// passes, and `Linux`, which makes the call. Whatever watches, times, refuses or records system
+// calls replaces this one function (recording.hpp, timing.hpp, narrating.hpp) and nothing else.
 // Source: man 2 syscall.
 #pragma once
 
@@ -44,8 +43,8 @@ struct Linux {
 };
 static_assert(Kernel<Linux>);
 
-/// What a wrapper hands back: the kernel's word and which call gave it, so that an
-/// error can name its origin. `ok()` before `value()`.
+/// What a wrapper returns: the kernel's result and which call gave it, so that an error can name
+/// its origin. Check `ok()` before `value()`.
 template <class T>
 struct [[nodiscard]] Returned {
   long raw = 0;
@@ -85,7 +84,7 @@ template <class T>
     return static_cast<long>(value);
 }
 
-/// Makes `which` with arguments of any scalar type and types its answer.
+/// Makes the system call `which` with arguments of any scalar type; the result is typed.
 template <class T, Kernel K, class... Arguments>
 [[gnu::always_inline]] inline Returned<T> make(K& kernel, Call which, Arguments... a) noexcept {
   return {kernel.call(which, word(a)...), which};

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. Included before anything else by every header that includes no other of ours, so
-// that a compiler set to an older language says so in its first line. Source: ISO C++20,
+// Floor 1. Included before anything else by every header that includes no other of ours, so that
+// with an older language standard the first error message says so. Source: ISO C++20,
 // [cpp.predefined].
 #pragma once
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. Making a mount point or a link inside an image, with the directories above. The
-// place is found as a process in the image would find it, and then made name by name
-// without following any link: a link that someone puts in the way meanwhile is an error,
-// never a way out. Source: man 2 mkdirat, openat.
+// Floor 1. Making a mount point or a link inside an image, with the directories above. The path is
+// resolved as a process in the image would resolve it, and then created component by component
+// without following any link: a link that someone creates in between is an error, never a way out.
+// Source: man 2 mkdirat, openat.
 #pragma once
 
 #include "ch/kernel/in_root.hpp"
@@ -19,10 +19,10 @@ enum class MountPoint : std::uint8_t { directory, file };
   return count;
 }
 
-/// Makes what is missing of `names` below `directory`: "/a/b/c" as locate writes them,
-/// directories (0755) but for the last if that is to be a file. EEXIST never: what is
-/// there stays. ENOTDIR, ELOOP: something other than a directory is in the way. `first`, if it
-/// was 0, becomes the number of the first name that was missing, from 1, if one was.
+/// Makes the missing ones of `names` ("/a/b/c", as locate writes them) below `directory`:
+/// directories (0755), except for the last if `kind` is file. Never EEXIST: what exists is left
+/// alone. ENOTDIR, ELOOP: something other than a directory is in the way. If `first` is 0 and a
+/// name was missing, sets it to the number of the first such name, counted from 1.
 template <Kernel K>
 Returned<void> make_names(K& k, Fd directory, std::string_view names, MountPoint kind,
                           std::uint8_t& first) noexcept {
@@ -53,9 +53,9 @@ Returned<void> make_names(K& k, Fd directory, std::string_view names, MountPoint
   return done;
 }
 
-/// Makes a mount point at `path` as seen from inside `root`. Errors of locate (EXDEV: the
-/// place lies on another mount, where nothing is ours to make) and make_names (EROFS,
-/// EACCES). Allocates nothing; safe between clone and exec. `first` as in make_names.
+/// Makes a mount point at `path` as seen from inside `root`. Errors: those of locate (EXDEV: the
+/// path lies on another mount, where we create nothing) and make_names (EROFS, EACCES). Allocates
+/// nothing; safe between clone and exec. `first` as in make_names.
 template <Kernel K>
 [[gnu::noinline]] Returned<void> make_in_root(K& k, Fd root, const char* path, MountPoint kind,
                                               std::uint8_t& first) noexcept {
@@ -66,12 +66,12 @@ template <Kernel K>
   return make_names(k, root, names.view(), kind, first);
 }
 
-/// In place of a number, what is noted of a thing that stays: of a link that took the place of
-/// another, which is gone, and of what others may use by now.
-inline constexpr std::uint8_t stays = 255;
+/// Noted instead of a number for something that must not be removed again: a link that replaced
+/// another, and whatever others may be using by now.
+inline constexpr std::uint8_t must_stay = 255;
 
 /// Where a link `path` is, or will be, as seen from inside `root`: names as locate writes them,
-/// with links followed but for the last.
+/// following links except for the last.
 template <Kernel K>
 Returned<void> locate_link(K& k, Fd root, std::string_view path, TextWriter& names) noexcept {
   TextBuffer<RootWalk::max_path> parent;
@@ -93,19 +93,19 @@ bool is_link_to(K& k, Fd directory, const char* name, std::string_view target) n
   return n.ok() && std::string_view(found, n.value()) == target;
 }
 
-/// Is the place of `path`, as seen from inside `root`, on the mount that `root` is on? EXDEV: it
-/// is beneath another, where nothing is ours to make. Follows no link at the end.
+/// Is `path`, as seen from inside `root`, on the same mount as `root`? EXDEV: it is on another,
+/// where we create nothing. Does not follow a link as the last component.
 template <Kernel K>
 [[gnu::noinline]] Returned<void> is_on_root(K& k, Fd root, std::string_view path) noexcept {
   TextBuffer<RootWalk::max_path> names;
   return locate_link(k, root, path, names);
 }
 
-/// Makes the symbolic link `path`, as seen from inside `root`, in the tree `layer`: that of
-/// `root` itself, or one that will lie over it. Another link of that name in `layer` is
-/// replaced. EEXIST: a file or directory of that name is in the way. Other errors: those of
-/// locate and make_names. Allocates nothing; safe between clone and exec. `first` as in
-/// make_names, or `stays`.
+/// Makes the symbolic link `path`, as seen from inside `root`, in the tree `layer`: `root` itself,
+/// or the upper layer of a future overlay. Another link of that name in `layer` is replaced.
+/// EEXIST: a file or directory of that name is in the way. Other errors: those of locate and
+/// make_names. Allocates nothing; safe between clone and exec. `first` as in make_names, or
+/// `must_stay`.
 template <Kernel K>
 Returned<void> make_link(K& k, Fd root, Fd layer, std::string_view path, const char* target,
                          std::uint8_t& first) noexcept {
@@ -127,7 +127,7 @@ Returned<void> make_link(K& k, Fd root, Fd layer, std::string_view path, const c
       readlinkat(k, directory.value(), name, other, sizeof other).ok()) {
     done = unlinkat(k, directory.value(), name);
     if (done.ok()) {
-      first = stays;
+      first = must_stay;
       done = symlinkat(k, target, directory.value(), name);
     }
   }

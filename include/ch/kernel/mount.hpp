@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 1. Mounts by descriptor (kernel 5.2: open_tree, move_mount, fsopen; 5.12:
-// mount_setattr) and by path (mount, umount2, pivot_root). A mount that a descriptor
-// holds and no directory shows is called detached; it disappears when the descriptor
-// closes, which is why a launch that fails half-way leaves nothing behind.
-// No allocation; safe between clone and exec.
+// mount_setattr) and by path (mount, umount2, pivot_root). A mount that is held by a descriptor and
+// attached nowhere is called detached; it disappears when the descriptor is closed, which is why a
+// failed launch leaves nothing behind. No allocation; safe between clone and exec.
 // Source: man 2 of each call; Documentation/filesystems/mount_api.rst.
 #pragma once
 
@@ -12,10 +11,9 @@
 
 namespace ch::kernel {
 
-/// Copies the mount at `path` below `directory`, with all mounts beneath it if
-/// `flags` has at_recursive, to a detached tree. EINVAL here: the path lies in a
-/// mount namespace that is not ours, or mounts beneath it are locked to it (a
-/// container in a container) and at_recursive was not given.
+/// Copies the mount at `path` below `directory`, with all mounts beneath it if `flags` has
+/// at_recursive, to a detached tree. EINVAL: the path lies in another mount namespace, or mounts
+/// beneath it are locked to it (a container in a container) and at_recursive was not given.
 template <Kernel K>
 Returned<Fd> clone_tree(K& k, Fd directory, const char* path, unsigned flags) noexcept {
   return detail::make<Fd>(k, Call::open_tree, directory, path,
@@ -38,23 +36,22 @@ Returned<void> move_mount(K& k, Fd tree, Fd at) noexcept {
                             move_mount_f_empty_path | move_mount_t_empty_path);
 }
 
-/// The same onto a path that the process's own root resolves.
+/// The same, onto a path in the process's own root.
 template <Kernel K>
 Returned<void> move_mount(K& k, Fd tree, const char* at) noexcept {
   return detail::make<void>(k, Call::move_mount, tree, "", Fd::cwd, at, move_mount_f_empty_path);
 }
 
 /// Changes attributes and propagation of the mount `tree`, and of all beneath it
-/// with at_recursive, all or nothing. Setting a flag can't drop one that the host has
-/// locked. EPERM: a clear was asked for a locked flag. EBUSY: read-only was asked
-/// while a file is open for writing.
+/// with at_recursive, all or nothing. EPERM: clearing a flag that the host has locked. EBUSY:
+/// setting read-only while a file is open for writing.
 template <Kernel K>
 Returned<void> mount_setattr(K& k, Fd tree, unsigned flags, const MountAttr& attr) noexcept {
   return detail::make<void>(k, Call::mount_setattr, tree, "", at_empty_path | flags, &attr,
                             sizeof(MountAttr));
 }
 
-/// Starts configuring a new file system of `type`. ENODEV: this kernel has none such.
+/// Starts configuring a new file system of `type`. ENODEV: this kernel does not have it.
 template <Kernel K>
 Returned<Fd> fsopen(K& k, const char* type) noexcept {
   return detail::make<Fd>(k, Call::fsopen, type, fsopen_cloexec);

@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. A Kernel that tells what it is asked before passing it on: `ch-run -vv`, and
-// a way to learn what a container is made of without strace.
+// Floor 1. A Kernel that prints each system call it passes on: `ch-run -vv`, and a way to see how a
+// container is made without strace.
 #pragma once
 
 #include "ch/kernel/describe.hpp"
 
 namespace ch::kernel {
 
-/// Wraps `K`; after each call hands one line, with its newline, to `sink`. A call that
-/// never returns (execve that succeeds) is therefore told before it is made.
+/// Wraps `K`; after each call passes one line, with its newline, to `sink`. execve, which does not
+/// return on success, is printed before the call.
 template <Kernel K, class Sink>
 class Narrating {
  public:

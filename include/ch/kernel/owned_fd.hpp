@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. A descriptor that closes itself, for code that throws and returns early: what
-// lies above the launch path, which closes by hand through the Kernel that it was given.
+// Floor 1. A descriptor that closes itself, for code above the launch path, which throws and
+// returns early. The launch path itself closes by hand, through the Kernel it was given.
 // Source: man 2 close.
 #pragma once
 
@@ -11,7 +11,7 @@
 
 namespace ch::kernel {
 
-/// Owns a descriptor; -1 means none. What closing returns is lost, and errno is left alone.
+/// Owns a descriptor; -1 means none. The result of close is discarded, and errno is left alone.
 class OwnedFd {
  public:
   OwnedFd() noexcept = default;
@@ -29,7 +29,7 @@ class OwnedFd {
   [[nodiscard]] int get() const noexcept { return fd_; }
   [[nodiscard]] Fd kernel_fd() const noexcept { return static_cast<Fd>(fd_); }
   explicit operator bool() const noexcept { return fd_ >= 0; }
-  /// Hands it over to the caller, who closes it.
+  /// Hands the descriptor over to the caller, who must close it.
   [[nodiscard]] int release() noexcept { return std::exchange(fd_, -1); }
   void reset() noexcept {
     Linux linux_kernel;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 1. Processes and their namespaces: unshare, setns, clone, pidfd, exec, wait,
-// prctl, signals masks, ids. No allocation; safe between clone and exec.
+// prctl, signals, ids. No allocation; safe between clone and exec.
 // Source: man 2 of each call; man 7 namespaces, user_namespaces.
 #pragma once
 
@@ -10,49 +10,49 @@
 namespace ch::kernel {
 
 /// Moves the caller to new namespaces. EPERM: a policy of the host forbids it, or the
-/// caller is in a chroot. ENOSPC: user.max_user_namespaces (or its sister for another
-/// kind) is used up or 0. EINVAL: the kernel lacks one of the kinds, or the caller has
-/// more than one thread (user namespace).
+/// caller is in a chroot. ENOSPC: user.max_user_namespaces (or the sysctl of another kind) is used
+/// up or 0. EINVAL: the kernel lacks one of the kinds, or the caller has more than one thread (user
+/// namespace).
 template <Kernel K>
 Returned<void> unshare(K& k, std::uint64_t flags) noexcept {
   return detail::make<void>(k, Call::unshare, flags);
 }
 
-/// Joins the namespaces `flags` of the process that `fd`, a pidfd, holds (kernel 5.8), or the
-/// one namespace that `fd`, a file of /proc/PID/ns, is.
+/// Joins the namespaces `flags` of the process of `fd`, if that is a pidfd (kernel 5.8), or the one
+/// namespace of `fd`, if that is a file of /proc/PID/ns.
 template <Kernel K>
 Returned<void> setns(K& k, Fd fd, std::uint64_t flags) noexcept {
   return detail::make<void>(k, Call::setns, fd, flags);
 }
 
-/// A descriptor that stands for the process `pid` and for no later one; kernel 5.3.
+/// A descriptor for the process `pid`, never for a later one with the same pid; kernel 5.3.
 template <Kernel K>
 Returned<Fd> pidfd_open(K& k, Pid pid) noexcept {
   return detail::make<Fd>(k, Call::pidfd_open, pid, 0);
 }
 
-/// Is the process that `pidfd` holds still there? ESRCH: it has ended. Kernel 5.1.
+/// Does the process of `pidfd` still exist? ESRCH: it has ended. Kernel 5.1.
 template <Kernel K>
 Returned<void> pidfd_alive(K& k, Fd pidfd) noexcept {
   return detail::make<void>(k, Call::pidfd_send_signal, pidfd, 0, 0, 0);
 }
 
-/// Sends `signal` to the process that `pidfd` holds, and never to a later one with its number.
-/// ESRCH: it has ended. Kernel 5.1.
+/// Sends `signal` to the process of `pidfd`, never to a later one with the same pid. ESRCH: it has
+/// ended. Kernel 5.1.
 template <Kernel K>
 Returned<void> pidfd_kill(K& k, Fd pidfd, int signal) noexcept {
   return detail::make<void>(k, Call::pidfd_send_signal, pidfd, signal, 0, 0);
 }
 
-/// A descriptor, close-on-exec, for what descriptor `fd` of the process is that `pidfd` holds.
-/// EPERM: the process may not be traced. EBADF: it has no such descriptor. Kernel 5.6.
+/// A duplicate, close-on-exec, of descriptor `fd` of the process of `pidfd`. EPERM: the process may
+/// not be traced. EBADF: it has no such descriptor. Kernel 5.6.
 template <Kernel K>
 Returned<Fd> pidfd_getfd(K& k, Fd pidfd, Fd fd) noexcept {
   return detail::make<Fd>(k, Call::pidfd_getfd, pidfd, fd, 0);
 }
 
-/// How the process ended that `pidfd` holds, as in man 2 wait, even if nobody could wait for it.
-/// ENOTTY, EINVAL: the kernel is older than 6.15. ENODATA: it has not ended.
+/// How the process of `pidfd` ended, as in man 2 wait, even if nobody can wait for it. ENOTTY,
+/// EINVAL: the kernel is older than 6.15. ENODATA: it has not ended.
 template <Kernel K>
 Returned<void> pidfd_status(K& k, Fd pidfd, int& status) noexcept {
   constexpr std::uint64_t pidfd_get_info = 0xc040ff0b;  // _IOWR(0xff, 11, 64 bytes)
@@ -76,7 +76,7 @@ inline Returned<Pid> clone3(const CloneArgs& args, long (*entry)(void*), void* a
 }
 
 /// The same by the older call, which takes the upper end of the stack and has no
-/// clone_clear_sighand; clone_pidfd needs a fifth argument that this does not give.
+/// clone_clear_sighand. No clone_pidfd either, since parent_tid is not passed.
 inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(void*),
                            void* argument) noexcept {
   const long raw = arch::clone_call(static_cast<long>(Call::clone), static_cast<long>(flags),
@@ -84,16 +84,17 @@ inline Returned<Pid> clone(std::uint64_t flags, void* stack_top, long (*entry)(v
   return {raw, Call::clone};
 }
 
-/// Does an answer to clone3 say that it is not to be had, on an old kernel or under a filter
-/// that does not know it? EPERM may also be about the namespaces: clone then says so again.
+/// Does this error of clone3 mean that the call is not available, on an old kernel or under a
+/// filter that does not know it? EPERM may also be about the namespaces: then clone fails the same
+/// way.
 [[nodiscard]] constexpr bool lacks_clone3(Errno code) noexcept {
   return code == Errno::enosys || code == Errno::eperm;
 }
 
-/// A child with a copy of our memory, in new namespaces if `flags` has some: 0 in the
-/// child. No handlers of libc's run; in a program with threads, the child makes system calls
-/// only. `pidfd`, if not null, becomes one for the child (kernel 5.2), close-on-exec. clone3
-/// (kernel 5.3) or, where that is refused, clone, whose flags have no room for a time namespace.
+/// A child with a copy of our memory, in new namespaces if `flags` has any; returns 0 in the child.
+/// libc's atfork handlers do not run; in a program with threads, the child may only make system
+/// calls. `pidfd`, if not null, becomes one for the child (kernel 5.2), close-on-exec. clone3
+/// (kernel 5.3) or, if that is refused, clone, whose flags have no room for a time namespace.
 template <Kernel K>
 Returned<Pid> fork(K& k, std::uint64_t flags, Fd* pidfd = nullptr) noexcept {
   if (pidfd != nullptr) flags |= clone_pidfd;
@@ -107,7 +108,7 @@ Returned<Pid> fork(K& k, std::uint64_t flags, Fd* pidfd = nullptr) noexcept {
   return detail::make<Pid>(k, Call::clone, flags | sigchld, 0L, pidfd, 0L, 0L);
 }
 
-/// `size` bytes of memory, all 0, of whole pages. ENOMEM: there is none, or `ulimit -v`.
+/// `size` bytes of zeroed memory, in whole pages. ENOMEM: none left, or `ulimit -v`.
 template <Kernel K>
 Returned<std::byte*> map_memory(K& k, std::size_t size) noexcept {
   constexpr int read_write = 3;
@@ -123,16 +124,16 @@ Returned<void> pipe(K& k, Fd (&ends)[2]) noexcept {
   return detail::make<void>(k, Call::pipe2, &ends[0], o_cloexec);
 }
 
-/// Bytes of a word or variable, its NUL counted, beyond which execve returns E2BIG: 32 pages,
-/// of the largest size that the processor may have.
+/// Maximum size of an argument or variable, including its NUL; beyond it execve returns E2BIG. 32
+/// pages, of the largest page size that the processor may have.
 #if defined(__x86_64__)
-inline constexpr std::size_t longest_argument = std::size_t{32} << 12;
+inline constexpr std::size_t max_argument_size = std::size_t{32} << 12;
 #else
-inline constexpr std::size_t longest_argument = std::size_t{32} << 16;
+inline constexpr std::size_t max_argument_size = std::size_t{32} << 16;
 #endif
 
-/// Replaces the program. Returns only on error: ENOENT also means that the program's
-/// own interpreter is missing, EACCES that it is not executable or its mount is noexec.
+/// Replaces the program. Returns only on error: ENOENT may also mean that the program's interpreter
+/// is missing, EACCES that the file is not executable or on a noexec mount.
 template <Kernel K>
 Returned<void> execve(K& k, const char* path, const char* const* argv,
                       const char* const* envp) noexcept {
@@ -148,7 +149,7 @@ Returned<Pid> wait4(K& k, Pid pid, int& status, int options = 0) noexcept {
   return detail::make<Pid>(k, Call::wait4, pid, &status, options, 0L);
 }
 
-/// Names the host as the caller's uts namespace sees it; up to 64 bytes.
+/// Sets the host name of the caller's uts namespace; up to 64 bytes.
 template <Kernel K>
 Returned<void> sethostname(K& k, const char* name, std::size_t size) noexcept {
   return detail::make<void>(k, Call::sethostname, name, size);
@@ -159,7 +160,7 @@ Returned<void> prctl(K& k, int option, long argument) noexcept {
   return detail::make<void>(k, Call::prctl, option, argument, 0, 0, 0);
 }
 
-/// Limits of this process; no limit at all unless the kernel says so.
+/// A resource limit; unlimited unless the kernel fills it in.
 struct RLimit {
   static constexpr std::uint64_t infinity = ~std::uint64_t{0};
   std::uint64_t soft = infinity;
@@ -193,7 +194,7 @@ Returned<void> sigprocmask(K& k, int how, const std::uint64_t* set, std::uint64_
 struct SigInfo {
   int signal = 0;
   int error = 0;
-  int code = 0;  // si_kernel: the kernel itself, such as a terminal
+  int code = 0;  // si_kernel: sent by the kernel, as for a terminal
   int padding[29] = {};
 };
 inline constexpr int si_kernel = 0x80;
@@ -237,7 +238,7 @@ template <Kernel K>
 Returned<Pid> getpid(K& k) noexcept {
   return detail::make<Pid>(k, Call::getpid);
 }
-/// The parent's, 0 if that is in another pid namespace.
+/// The parent's pid, 0 if the parent is in another pid namespace.
 template <Kernel K>
 Returned<Pid> getppid(K& k) noexcept {
   return detail::make<Pid>(k, Call::getppid);

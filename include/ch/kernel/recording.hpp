@@ -1,16 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. A Kernel that does nothing but remember: one ordered trace of the calls it
-// was asked for, each answered as a kernel in good health would, or with the error that
-// a test has ordered. With it every step of a launch can be made to fail once, without
-// privilege and without a trace on the machine.
+// Floor 1. A Kernel that only records: an ordered trace of the calls it was asked to make. Each
+// returns what a working kernel would, or the error that a test has requested. With it every step
+// of a launch can be made to fail once, without privilege and without touching the machine.
 #pragma once
 
 #include "ch/kernel/describe.hpp"
 
 namespace ch::kernel {
 
-/// Remembers up to `Capacity` calls; later ones are answered but only counted.
+/// Records up to `Capacity` calls; later ones are only counted.
 template <std::size_t Capacity = 256>
 class Recording {
  public:
@@ -30,8 +29,8 @@ class Recording {
     hidden_ = call;
     hidden_code_ = code;
   }
-  /// What every file holds; without it all are empty.
-  void files_hold(std::string_view text) noexcept { content_ = text; }
+  /// The content of every file; empty by default.
+  void set_file_content(std::string_view text) noexcept { content_ = text; }
 
   template <class... Arguments>
     requires(sizeof...(Arguments) <= 6 && (std::same_as<Arguments, long> && ...))

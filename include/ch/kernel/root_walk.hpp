@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. Walking a path inside an image by hand: component by component, never
-// following a link by the kernel's hand, one descriptor held per directory so that ".."
-// means the directory we came from. in_root.hpp uses it where openat2 is missing, and
-// make_in_root.hpp to find what has to be made. Source: man 7 path_resolution.
+// Floor 1. Walking a path inside an image by hand: component by component, never letting the kernel
+// follow a link, with one descriptor per directory so that ".." means the directory we came from.
+// in_root.hpp uses it if openat2 is missing, and make_in_root.hpp to find out what to create.
+// Source: man 7 path_resolution.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -11,9 +11,8 @@
 
 namespace ch::kernel {
 
-/// One walk; not reusable. Needs about 14 KiB where it lives. Allocates nothing; safe
-/// between clone and exec. Errors found by the walk itself carry the call openat2, as
-/// if that had found them.
+/// One walk; not reusable. About 14 KiB large. Allocates nothing; safe between clone and exec.
+/// Errors found by the walk itself are attributed to openat2.
 class RootWalk {
  public:
   static constexpr int max_depth = 128;
@@ -34,7 +33,7 @@ class RootWalk {
         if (slash_ && (flags & o_creat) != 0) return release(k, problem<Fd>(Errno::eisdir));
         const std::uint64_t only = how.only_directory ? o_directory : 0;
         const auto opened = openat(k, held_[depth_], name_, flags | only | o_nofollow, mode);
-        // A link is what the kernel calls too many links, or no directory.
+        // ELOOP or ENOTDIR: name_ may be a link.
         const bool link = opened.error() == Errno::eloop || opened.error() == Errno::enotdir;
         if (!link || how.keep_link) return release(k, opened);
       }
@@ -49,14 +48,14 @@ class RootWalk {
   }
 
   /// Where `path` leads: names below `root`, free of links and "..", whether or not they
-  /// exist yet. EXDEV: the way leaves the mount that `root` is on.
+  /// exist yet. EXDEV: the path leaves the mount that `root` is on.
   template <Kernel K>
   Returned<void> locate(K& k, Fd root, const char* path, TextWriter& names) noexcept {
     Statx top;
     Returned<void> done = statx(k, root, "", at_empty_path, top);
     if (done.ok()) done = begin(root, path);
     while (done.ok() && next_component(k)) {
-      done = enter(k, {.only_directory = slash_, .imagine_absent = true});
+      done = enter(k, {.only_directory = slash_, .absent_is_directory = true});
       Statx here;
       if (!done.ok() || held_[depth_] == Fd::none || depth_ == 0) continue;
       done = statx(k, held_[depth_], "", at_empty_path, here);
@@ -68,12 +67,12 @@ class RootWalk {
   }
 
  private:
-  /// How to go on to the next name: `keep_link`, else a link is followed;
-  /// `imagine_absent`: a name that does not exist counts as a directory.
+  /// How to enter the next name. `keep_link`: do not follow a link; `absent_is_directory`: treat a
+  /// name that does not exist as a directory.
   struct Enter {
     bool keep_link = false;
     bool only_directory = false;
-    bool imagine_absent = false;
+    bool absent_is_directory = false;
   };
 
   template <class T = void>
@@ -92,7 +91,7 @@ class RootWalk {
   }
 
   /// Puts the next real component into name_; "." and ".." are dealt with on the way.
-  /// slash_: one follows it, so it has to lead to a directory, also as the last one.
+  /// slash_: a slash follows, so it must be a directory, even as the last component.
   template <Kernel K>
   bool next_component(K& k) noexcept {
     for (;;) {
@@ -113,9 +112,9 @@ class RootWalk {
   template <Kernel K>
   Returned<void> enter(K& k, Enter how) noexcept {
     if (std::string_view(name_).size() > 255) return problem(Errno::enametoolong);
-    if (held_[depth_] == Fd::none) return push(k, Fd::none);  // below what is absent
+    if (held_[depth_] == Fd::none) return push(k, Fd::none);  // below a missing directory
     const auto child = openat(k, held_[depth_], name_, o_path | o_nofollow);
-    if (child.error() == Errno::enoent && how.imagine_absent) return push(k, Fd::none);
+    if (child.error() == Errno::enoent && how.absent_is_directory) return push(k, Fd::none);
     if (!child.ok()) return {child.raw, child.call};
     Statx status;
     if (const auto s = statx(k, child.value(), "", at_empty_path, status); !s.ok()) {
@@ -169,7 +168,7 @@ class RootWalk {
     return answer;
   }
 
-  /// Puts `first` before what is left of the path, which lies in the other buffer.
+  /// Puts `first` before the rest of the path, which is in the other buffer.
   bool prepend(const char* first) noexcept {
     TextWriter out(buffers_[use_ ^= 1], max_path);
     out << first;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 1. Seccomp filters: a small program that a process gives the kernel, and that the
-// kernel runs at the entry of each of its system calls to decide what becomes of the call.
-// Here are the instructions, what they can look at and answer, and the call that installs
-// a program; plan/root_emulation.hpp writes one. No allocation; safe between clone and exec.
+// kernel runs at the entry of each of its system calls to decide the fate of the call. Here are the
+// instructions, their input and results, and the call that installs a program;
+// plan/root_emulation.hpp writes one. No allocation; safe between clone and exec.
 // Source: man 2 seccomp; Documentation/userspace-api/seccomp_filter.rst;
 // include/uapi/linux/{bpf_common,filter,seccomp,audit}.h.
 #pragma once
@@ -20,13 +20,13 @@ namespace ch::kernel {
 /// that needs: one register A (and another, X, that nothing here uses), a block of bytes
 /// that it can read and not write (SeccompData), and jumps that only go forward, so that
 /// every program ends. It can follow no pointer: of open("/etc/passwd", ...) it sees
-/// where the path lies in memory, not what it says; which is as well, since another
-/// thread could change the path between the look and the call.
+/// where the path lies in memory, not what it says; which is just as well, since another thread
+/// could change the path between the check and the call.
 ///
 /// A jump's distance counts from the *next* instruction, and in a conditional one it has
-/// eight bits: `jt` if the comparison holds, `jf` if not. The last instruction that is
-/// reached returns the verdict. The kernel refuses a program that could run past its end
-/// and translates the others to machine code.
+/// eight bits: `jt` if the comparison holds, `jf` if not. The last instruction executed returns the
+/// verdict. The kernel refuses a program that could run past its end and translates the others to
+/// machine code.
 struct BpfInstruction {
   std::uint16_t code = 0;
   std::uint8_t jt = 0, jf = 0;
@@ -36,7 +36,7 @@ struct BpfInstruction {
 };
 static_assert(sizeof(BpfInstruction) == 8);
 
-// What `code` says; the kernel's names, put together of class, operation and source.
+// Values of `code`; the kernel's names, composed of class, operation and source.
 inline constexpr std::uint16_t bpf_ld_w_abs = 0x20;   // A = the 32 bits at offset k
 inline constexpr std::uint16_t bpf_alu_and_k = 0x54;  // A = A & k
 inline constexpr std::uint16_t bpf_jmp_ja = 0x05;     // goes k further, always
@@ -55,7 +55,7 @@ struct SeccompData {
 static_assert(sizeof(SeccompData) == 64);
 
 // Verdicts. With several filters in force all run, and the strictest verdict counts: kill,
-// then trap, then errno, and allow last. Between two of the same kind, the later filter's.
+// then trap, then errno, and allow last. Of two of the same kind, that of the later filter.
 inline constexpr std::uint32_t seccomp_ret_allow = 0x7fff0000;
 /// The call is not made and fails with the error number in the low 16 bits. With 0 there
 /// it is not made either, and returns 0: success.
@@ -80,17 +80,17 @@ struct BpfProgram {
   const BpfInstruction* filter = nullptr;
 };
 
-/// Puts `filter` in force for the calling thread, its future children and all that they
-/// execute, for good: filters can be added, never taken away. The program is copied.
+/// Installs `filter` for the calling thread, its future children and all that they execute,
+/// permanently: filters can be added, never removed. The program is copied.
 ///
 /// Precondition: no_new_privs is set, or the caller has CAP_SYS_ADMIN in its user
-/// namespace (EACCES else: a filter that lies to a set-user-id program could subvert it).
-/// EINVAL: no instruction or more than bpf_maxinsns, a malformed program, or a kernel
-/// built without filters. Kernel 3.5.
+/// namespace (otherwise EACCES: a filter that lies to a set-user-id program could subvert it).
+/// EINVAL: no instruction or more than bpf_maxinsns, a malformed program, or a kernel built without
+/// filters. Kernel 3.5.
 ///
-/// prctl, not seccomp(2), whose flags we don't need. Before 5.16 a filter may also turn
-/// on the processor's mitigations against speculation, which slow some programs down;
-/// seccomp(2) with SECCOMP_FILTER_FLAG_SPEC_ALLOW would not.
+/// prctl, not seccomp(2), whose flags we don't need. Before 5.16 a filter may also enable
+/// mitigations against speculative execution, which slow some programs down; seccomp(2) with
+/// SECCOMP_FILTER_FLAG_SPEC_ALLOW would not.
 template <Kernel K>
 Returned<void> install_filter(K& k, std::span<const BpfInstruction> filter) noexcept {
   // 65537 instructions would look like one: `len` has 16 bits.

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. Unix sockets with names that are no files, for processes of one machine that
-// have to find one another: connect, who is on the other side, messages, descriptors sent
-// along. A name belongs to whoever binds it first and is gone with its last descriptor.
+// Floor 1. Unix sockets with abstract names (not files), by which processes of one machine find one
+// another: connections, the peer's credentials, messages, passing descriptors. A name belongs to
+// whoever binds it first and is released when its last descriptor is closed.
 // Source: man 7 unix, man 2 bind, connect, accept, sendmsg, poll; man 3 cmsg.
 #pragma once
 
@@ -23,7 +23,7 @@ inline constexpr short pollin = 0x001;
 inline constexpr short pollerr = 0x008;
 inline constexpr short pollhup = 0x010;
 
-/// An abstract name: a NUL, then bytes that end where the size says. sockaddr_un.
+/// An abstract name: a NUL, then as many bytes as the size says. sockaddr_un.
 class UnixName {
  public:
   explicit UnixName(std::string_view name) noexcept {
@@ -45,8 +45,8 @@ class UnixName {
   unsigned size_ = 0;
 };
 
-/// Who is at the other end, in the caller's namespaces: for one that listens, who called
-/// listen; else who called connect. Ids without a name here show as 65534.
+/// The peer, in terms of the caller's namespaces: the process that called listen or, seen from that
+/// side, connect. Unmapped ids show as 65534.
 struct PeerCredentials {  // struct ucred
   Pid pid{};
   std::uint32_t uid = 0, gid = 0;
@@ -61,7 +61,7 @@ struct PollFd {
   short events = 0, revents = 0;
 };
 
-/// A message of one piece, with up to eight descriptors beside it.
+/// A message of one piece, with up to eight descriptors attached.
 struct Message {
   struct Piece {
     void* data = nullptr;
@@ -85,8 +85,7 @@ struct Message {
   static constexpr std::size_t rights_header = sizeof(std::size_t) + 2 * sizeof(int);
 };
 
-/// A socket that keeps the borders of messages and says when the other end is gone.
-/// Close-on-exec.
+/// A socket that preserves message boundaries and reports when the peer has closed. Close-on-exec.
 template <Kernel K>
 Returned<Fd> unix_socket(K& k, std::uint64_t more_flags = 0) noexcept {
   constexpr int af_unix = 1;
@@ -94,7 +93,7 @@ Returned<Fd> unix_socket(K& k, std::uint64_t more_flags = 0) noexcept {
   return detail::make<Fd>(k, Call::socket, af_unix, seqpacket | o_cloexec | more_flags, 0);
 }
 
-/// Two sockets of that kind, connected to each other: nobody else can send to either.
+/// Two connected sockets of that kind: nobody else can send to either.
 template <Kernel K>
 Returned<void> unix_socket_pair(K& k, Fd (&out)[2]) noexcept {
   constexpr int af_unix = 1;
@@ -102,12 +101,12 @@ Returned<void> unix_socket_pair(K& k, Fd (&out)[2]) noexcept {
   return detail::make<void>(k, Call::socketpair, af_unix, seqpacket | o_cloexec, 0, &out[0]);
 }
 
-/// Is `name` what `socket` is bound to, to the last byte? Asks the kernel, not a list.
+/// Is `socket` bound to exactly `name`? Asks the kernel by getsockname, not /proc/net/unix.
 template <Kernel K>
 bool has_name(K& k, Fd socket, const UnixName& name) noexcept {
   struct {
     std::uint16_t family = 0;
-    char path[110] = {};  // one byte more than the longest, and then even
+    char path[110] = {};  // one byte more than the longest name, rounded up to an even size
   } actual;
   unsigned size = sizeof actual;
   if (!detail::make<void>(k, Call::getsockname, socket, &actual, &size).ok()) return false;
@@ -115,7 +114,7 @@ bool has_name(K& k, Fd socket, const UnixName& name) noexcept {
          std::string_view(actual.path, size - sizeof actual.family) == name.path();
 }
 
-/// EADDRINUSE: somebody has this name. Only within one network namespace.
+/// EADDRINUSE: the name is taken. Names belong to a network namespace.
 template <Kernel K>
 Returned<void> bind(K& k, Fd socket, const UnixName& name) noexcept {
   return detail::make<void>(k, Call::bind, socket, name.data(), name.size());
@@ -127,20 +126,20 @@ Returned<void> listen(K& k, Fd socket, int waiting) noexcept {
   return detail::make<void>(k, Call::listen, socket, waiting);
 }
 
-/// ECONNREFUSED: nobody has the name, or does not listen. EAGAIN: too many wait there
-/// already, and the send time-out is over.
+/// ECONNREFUSED: nobody has the name, or its owner does not listen. EAGAIN: the queue was full
+/// until the send timeout expired.
 template <Kernel K>
 Returned<void> connect(K& k, Fd socket, const UnixName& name) noexcept {
   return detail::make<void>(k, Call::connect, socket, name.data(), name.size());
 }
 
-/// The next connection, close-on-exec. After `stop_listening`, EINVAL when none is left.
+/// The next connection, close-on-exec. After `stop_listening`, EINVAL if none is left.
 template <Kernel K>
 Returned<Fd> accept(K& k, Fd socket) noexcept {
   return detail::make<Fd>(k, Call::accept4, socket, 0L, 0L, o_cloexec);
 }
 
-/// Refuses further connections; those that wait can still be accepted.
+/// Refuses further connections; pending ones can still be accepted.
 template <Kernel K>
 Returned<void> stop_listening(K& k, Fd socket) noexcept {
   return detail::make<void>(k, Call::shutdown, socket, 2);
@@ -168,7 +167,7 @@ Returned<void> peer_credentials(K& k, Fd socket, PeerCredentials& out) noexcept 
   return detail::make<void>(k, Call::getsockopt, socket, sol_socket, so_peercred, &out, &size);
 }
 
-/// Sends one message, with descriptors. EPIPE, ECONNRESET: the other end is gone.
+/// Sends one message, with descriptors. EPIPE, ECONNRESET: the peer has closed.
 template <Kernel K>
 Returned<std::size_t> send(K& k, Fd socket, const void* data, std::size_t size,
                            const Fd* fds = nullptr, std::size_t fd_count = 0) noexcept {
@@ -185,8 +184,8 @@ Returned<std::size_t> send(K& k, Fd socket, const void* data, std::size_t size,
   return detail::make<std::size_t>(k, Call::sendmsg, socket, &header, msg_nosignal);
 }
 
-/// Takes one message without waiting, and its descriptors, close-on-exec; those that did
-/// not come are Fd::none. 0: the other end is gone. EAGAIN: nothing there yet.
+/// Receives one message, without waiting, and its descriptors, close-on-exec; missing ones are
+/// Fd::none. 0: the peer has closed. EAGAIN: no message yet.
 template <Kernel K>
 Returned<std::size_t> receive(K& k, Fd socket, void* data, std::size_t size, Fd* fds = nullptr,
                               std::size_t fd_count = 0) noexcept {
@@ -205,7 +204,7 @@ Returned<std::size_t> receive(K& k, Fd socket, void* data, std::size_t size, Fd*
   return got;
 }
 
-/// The next message, which stays for others to read. Neither waits nor takes descriptors.
+/// The next message, which stays in the queue. Neither waits nor receives descriptors.
 template <Kernel K>
 Returned<std::size_t> peek(K& k, Fd socket, void* data, std::size_t size) noexcept {
   Message::Piece piece{data, size};
@@ -214,7 +213,7 @@ Returned<std::size_t> peek(K& k, Fd socket, void* data, std::size_t size) noexce
   return detail::make<std::size_t>(k, Call::recvmsg, socket, &header, msg_dontwait | msg_peek);
 }
 
-/// Waits until one of `count` descriptors is ready, at most so long. EINTR: ask again.
+/// Waits until one of `count` descriptors is ready, for at most `nanoseconds`. EINTR: try again.
 template <Kernel K>
 Returned<int> poll(K& k, PollFd* fds, std::size_t count, std::uint64_t nanoseconds) noexcept {
   TimeSpec time{static_cast<std::int64_t>(nanoseconds / 1'000'000'000U),  // the kernel writes to it

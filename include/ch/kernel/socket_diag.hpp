@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. What the kernel knows of a unix socket, asked by its inode. Names of sockets may
-// have any bytes, line breaks too, so that lines of /proc/net/unix can be forged; this
-// answer can't be. Source: man 7 sock_diag; linux/unix_diag.h.
+// Floor 1. Queries the kernel for the name of a unix socket, by inode. Socket names may contain any
+// bytes, even newlines, so lines of /proc/net/unix can be forged; this reply can't. Source: man 7
+// sock_diag; linux/unix_diag.h.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -10,9 +10,9 @@
 
 namespace ch::kernel {
 
-/// Is the unix socket with this inode, in our network namespace, bound to `name`, to the last
-/// byte? ENOENT: there is no such socket, or this kernel has no unix_diag. Other errors: netlink
-/// is not to be had. Four calls.
+/// Is the unix socket with this inode, in our network namespace, bound to exactly `name`? ENOENT:
+/// there is no such socket, or this kernel has no unix_diag. Other errors: netlink is not
+/// available. Four calls.
 template <Kernel K>
 [[gnu::noinline]] Returned<bool> socket_has_name(K& k, std::uint64_t inode,
                                                  const UnixName& name) noexcept {
@@ -53,7 +53,7 @@ template <Kernel K>
   if (got.value() >= 20 && answer.type == 2) return {answer.error, Call::recvmsg};
   if (got.value() < header || answer.type != question.type || answer.inode != question.inode)
     return {-static_cast<long>(Errno::eproto), Call::recvmsg};
-  // Attributes: length and type, two bytes each, then the value, filled up to four bytes.
+  // Attributes: length and type, two bytes each, then the value, padded to four bytes.
   std::string_view rest(answer.attributes, got.value() - header);
   while (rest.size() >= 4) {
     const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(rest[i]); };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. A writer of text into a buffer that its owner hands in: no heap, no libc, so
-// that paths and id maps can be made between clone and exec, and calls described.
+// Floor 1. Writes text into a buffer that the caller provides: no heap, no libc, so that paths, id
+// maps and descriptions of calls can be formatted between clone and exec.
 #pragma once
 
 #include "ch/kernel/language.hpp"
@@ -81,7 +81,7 @@ class TextWriter {
     return *this << static_cast<char>('0' + number % 8);
   }
 
-  /// Begins anew.
+  /// Empties the buffer.
   constexpr void clear() noexcept {
     size_ = 0;
     truncated_ = false;
@@ -108,7 +108,7 @@ class TextBuffer : public TextWriter {
   TextBuffer& operator=(const TextBuffer&) = delete;
 
  private:
-  char storage_[N];  // not cleared: pages that a short text leaves alone cost nothing
+  char storage_[N];  // not cleared: untouched pages cost nothing
 };
 
 }  // namespace ch

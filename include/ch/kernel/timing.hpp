@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 1. A Kernel with a stop-watch: how long each system call took, so that one sees
-// where a launch spends its time. Source: man 2 clock_gettime.
+// Floor 1. A Kernel with a stopwatch: records how long each system call took, to show where a
+// launch spends its time. Source: man 2 clock_gettime.
 #pragma once
 
 #include "ch/kernel/process.hpp"
 
 namespace ch::kernel {
 
-/// Nanoseconds of the monotonic clock. A real system call, so a reading itself costs
-/// about as much as the cheapest call that it times.
+/// Nanoseconds of the monotonic clock. A real system call, so it costs about as much as the
+/// cheapest call that it times.
 template <Kernel K>
 [[nodiscard]] std::uint64_t monotonic_ns(K& k) noexcept {
   TimeSpec now;
@@ -17,7 +17,7 @@ template <Kernel K>
   return static_cast<std::uint64_t>(now.sec) * 1'000'000'000U + static_cast<std::uint64_t>(now.nsec);
 }
 
-/// Wraps `K` and remembers duration and kind of up to `Capacity` calls.
+/// Wraps `K` and records duration and kind of up to `Capacity` calls.
 template <Kernel K, std::size_t Capacity = 256>
 class Timing {
  public:

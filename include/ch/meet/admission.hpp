@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. AdmitPeers: the creator, its container made, waits for the peers that are not
-// there yet and lets all in at once. Whoever dies meanwhile ends it for all, at once and
-// with the same words, for a group that lacks one will never be complete.
-// Drawn in docs/join.md. Source: man 3 cmsg (SCM_RIGHTS); man 2 poll.
+// Floor 3b. AdmitPeers: after making the container, the creator waits for the missing peers and
+// admits all of them at once. If one dies in the meantime, the launch fails at once for all, with
+// the same message, since the group can never be complete. Drawn in docs/join.md. Source: man 3
+// cmsg (SCM_RIGHTS); man 2 poll.
 #pragma once
 
 #include "ch/meet/meeting.hpp"
@@ -12,15 +12,16 @@
 namespace ch {
 namespace detail {
 
-/// "rank 3 (process 1234)", or without rank.
+/// "rank 3 (process 1234)", or "process 1234" if the rank is unknown.
 inline void write_peer(TextWriter& out, const Peer& peer) noexcept {
   if (peer.rank != no_rank) out << "rank " << peer.rank << " (";
   out << "process " << static_cast<int>(peer.pid);
   if (peer.rank != no_rank) out << ')';
 }
 
-/// "3 of 4 peers came: ranks 0, 1, 3; missing: rank 2", or whom we know of them.
-inline void write_who_came(TextWriter& out, const Gathering& g) noexcept {
+/// "3 of 4 peers came: ranks 0, 1, 3; missing: rank 2", or a list of processes if ranks are
+/// unknown.
+inline void write_arrivals(TextWriter& out, const Gathering& g) noexcept {
   std::size_t greeted = 1;
   bool ranked = g.group.rank >= 0 && static_cast<std::uint32_t>(g.group.rank) < g.group.expected;
   for (std::size_t i = 0; i < g.present; ++i) {
@@ -50,15 +51,15 @@ inline void write_who_came(TextWriter& out, const Gathering& g) noexcept {
   if (greeted > listed) out << " and more";
 }
 
-/// Forgets peer `i`; the last one takes its place.
+/// Removes peer `i`; the last one takes its place.
 template <kernel::Kernel K>
 void drop_peer(K& k, Gathering& g, std::size_t i) noexcept {
   (void)kernel::close(k, g.peers[i].fd);
   g.peers[i] = g.peers[--g.present];
 }
 
-/// Lets in whom it can, strangers out. Bounded, so that a flood of strangers does not keep
-/// us from the clock and from our own.
+/// Accepts pending connections, and closes those of other users. Bounded, so that a flood of those
+/// does not keep us from checking the deadline and serving our peers.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> accept_some(K& k, Gathering& g) noexcept {
   for (int i = 0; i < 256 && g.present < g.peers.size(); ++i) {
@@ -74,9 +75,9 @@ template <kernel::Kernel K>
   return {};
 }
 
-/// Hears what peer `i` has to say. An error: it is gone.
+/// Reads the Hello of peer `i`. Fails if the peer is gone.
 template <kernel::Kernel K>
-[[nodiscard]] Result<void> hear(K& k, Gathering& g, std::size_t i) noexcept {
+[[nodiscard]] Result<void> read_hello(K& k, Gathering& g, std::size_t i) noexcept {
   Peer& peer = g.peers[i];
   meeting::Hello hello;
   const auto got = kernel::receive(k, peer.fd, &hello, sizeof hello);
@@ -85,8 +86,8 @@ template <kernel::Kernel K>
     write_peer(g.why, peer);
     g.why << " died while the group gathered; ";
     drop_peer(k, g, i);
-    write_who_came(g.why, g);
-    return no_meeting(g, Errno::econnreset, got.call);
+    write_arrivals(g.why, g);
+    return meeting_failed(g, Errno::econnreset, got.call);
   }
   const bool understood = got.value() == sizeof hello && hello.protocol == meeting::magic;
   if (understood && hello.expected == g.group.expected) {
@@ -94,36 +95,36 @@ template <kernel::Kernel K>
     peer.greeted = true;
     return {};
   }
-  // Not one of this group, which goes on without it.
+  // Not a member of this group, which continues without it.
   meeting::Answer answer;
   answer.verdict = meeting::Verdict::refused;
   answer.code = static_cast<int>(understood ? Errno::einval : Errno::eproto);
   TextWriter text(answer.text, sizeof answer.text);
   if (understood)
     text << "the group has " << g.group.expected << " peers, and this process counts "
-         << hello.expected << ": that has to be the same";
+         << hello.expected << ": these must match";
   else
-    text << "this process is of another version than the creator";
+    text << "this process has another version than the creator";
   (void)kernel::send(k, peer.fd, &answer, sizeof answer);
   drop_peer(k, g, i);
   return {};
 }
 
-/// Until all have come and said so, or it has failed.
+/// Waits until all peers have connected and sent their Hello.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> gather(K& k, Gathering& g) noexcept {
   for (;;) {
     const std::size_t known = g.present;
     CHARLIE_TRY(accept_some(k, g));
-    for (std::size_t i = g.present; i-- > known;) CHARLIE_TRY(hear(k, g, i));
+    for (std::size_t i = g.present; i-- > known;) CHARLIE_TRY(read_hello(k, g, i));
     std::size_t greeted = 0;
     for (std::size_t i = 0; i < g.present; ++i) greeted += g.peers[i].greeted ? 1U : 0U;
     if (greeted == g.peers.size()) return {};
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (now >= g.deadline) {
       g.why << "within " << g.group.timeout / second << " s, ";
-      write_who_came(g.why, g);
-      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
+      write_arrivals(g.why, g);
+      return meeting_failed(g, Errno::etimedout, kernel::Call::ppoll);
     }
     const bool all_here = g.present == g.peers.size();
     g.polled[0] = {all_here ? Fd::none : g.socket, kernel::pollin, 0};
@@ -131,15 +132,15 @@ template <kernel::Kernel K>
       g.polled[i + 1] = {g.peers[i].fd, kernel::pollin, 0};
     const auto ready = kernel::poll(k, g.polled.data(), g.present + 1, g.deadline - now);
     if (!ready.ok()) continue;
-    // Backwards: whoever leaves is replaced by the last one, who has been heard.
+    // Backwards: a peer that is removed is replaced by the last one, which has been read already.
     for (std::size_t i = g.present; i-- > 0;)
-      if (g.polled[i + 1].revents != 0) CHARLIE_TRY(hear(k, g, i));
+      if (g.polled[i + 1].revents != 0) CHARLIE_TRY(read_hello(k, g, i));
   }
 }
 
-/// Tells all who are there or at the door that it has failed.
+/// Tells all peers, connected or pending, that the launch has failed.
 template <kernel::Kernel K>
-void dismiss(K& k, Gathering& g, Errno code, std::string_view why) noexcept {
+void refuse_all(K& k, Gathering& g, Errno code, std::string_view why) noexcept {
   meeting::Answer answer;
   answer.verdict = meeting::Verdict::refused;
   answer.code = static_cast<int>(code);
@@ -151,7 +152,7 @@ void dismiss(K& k, Gathering& g, Errno code, std::string_view why) noexcept {
   refuse_waiting(k, g, answer);
 }
 
-/// What the creator says when a step of its own has failed while peers wait.
+/// Tells waiting peers that a step of the creator has failed.
 template <kernel::Kernel K>
 void abandon(K& k, Gathering& g) noexcept {
   if (!g.awaited) return;
@@ -161,7 +162,7 @@ void abandon(K& k, Gathering& g) noexcept {
   TextBuffer<160> why;
   why << "process " << static_cast<int>(g.self)
       << " could not make the container for the group; its own message says why";
-  dismiss(k, g, Errno::ecanceled, why.view());
+  refuse_all(k, g, Errno::ecanceled, why.view());
 }
 
 /// Opens the descriptors of `flags`, in the order of namespace_kinds.
@@ -186,8 +187,8 @@ template <kernel::Kernel K>
 /// How AdmitPeers is performed. Errors as of meet().
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> admit(K& k, Gathering& g) noexcept {
-  if (!g.awaited) return {};    // a joiner has been let in already
-  if (g.group.expected == 0) {  // the container stands: others may look for us
+  if (!g.awaited) return {};    // a joiner is in the container already
+  if (g.group.expected == 0) {  // the container is complete: others may look for us
     release(k, g.descriptors, g.socket);
     g.awaited = false;
     return {};
@@ -198,7 +199,7 @@ template <kernel::Kernel K>
     if (const auto* made = std::get_if<step::CreateNamespaces>(&step)) flags = made->flags;
     if (const auto* open = std::get_if<step::OpenImage>(&step)) image = open->image;
   }
-  g.uid = kernel::geteuid(k).value();  // as it is called in our user namespace
+  g.uid = kernel::geteuid(k).value();  // as mapped in our user namespace
   Fd fds[8];
   const Result<std::size_t> count = detail::open_namespaces(k, g, flags, fds);
   if (!count) return failure(count.error());
@@ -207,11 +208,11 @@ template <kernel::Kernel K>
   };
   if (const Result<void> all = detail::gather(k, g); !all) {
     release_namespaces();
-    if (g.why.view().empty()) g.why << "the creator could not go on: " << all.error().code;
-    detail::dismiss(k, g, all.error().code, g.why.view());
+    if (g.why.view().empty()) g.why << "the creator could not continue: " << all.error().code;
+    detail::refuse_all(k, g, all.error().code, g.why.view());
     return detail::with_cause(g, all);
   }
-  // From here on the group is complete, whatever happens to one of it.
+  // From here on the group counts as complete, whatever happens to a peer.
   g.admitted = true;
   meeting::Answer answer;
   answer.flags = static_cast<std::uint64_t>(flags);

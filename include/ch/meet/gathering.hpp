@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. What a process knows of its peer group while the group gathers: who is there,
-// what the others say, why it failed. It belongs to one execution of a plan: the two steps of
-// a meeting write to it, and whoever reports reads it. The protocol is drawn in docs/join.md.
+// Floor 3b. The state of a process while its peer group gathers: which peers have come, what they
+// reported, why it failed. It belongs to one execution of a plan: the two steps of a meeting write
+// it, and error reports read it. The protocol is drawn in docs/join.md.
 #pragma once
 
 #include <span>
@@ -21,41 +21,41 @@ struct Peer {
   Fd fd = Fd::none;
   Pid pid{};
   int rank = no_rank;
-  bool greeted = false;  // has said who it is
+  bool greeted = false;  // has sent its Hello
 };
 
-/// What the steps of a meeting find out.
+/// State of a meeting.
 struct Gathering {
-  // what is to be done
+  // the task
   step::MeetPeers group{};
   std::span<const Step> steps{};  // the whole plan, which says what the container is made of
   Descriptors descriptors = Descriptors::close_now;
   std::span<Peer> peers{};             // room for all but us
   std::span<kernel::PollFd> polled{};  // one more
 
-  // where we are
+  // progress
   Role role = Role::creator;
-  bool awaited = false;     // by peers: we are the creator, and have not admitted them yet
-  bool admitted = false;    // peers run in what has been made
-  Fd socket = Fd::none;     // the creator's that listens, or a joiner's to the creator
-  Fd own_ns = Fd::none;     // /proc/self/ns of the host's proc, which the container may lack
-  Fd target = Fd::none;     // the process whose namespaces we take (living tags)
-  NamespaceFlags flags{};   // that a joiner has been given
+  bool awaited = false;   // peers wait for us: we are the creator, and have not admitted them yet
+  bool admitted = false;  // peers may run in the container
+  Fd socket = Fd::none;   // the creator's listening socket, or a joiner's connection to the creator
+  Fd own_ns = Fd::none;   // /proc/self/ns, opened on the host, since the container may lack /proc
+  Fd target = Fd::none;   // pidfd of the process whose namespaces we join (living tags)
+  NamespaceFlags flags{};   // of the namespaces that a joiner joins
   std::size_t present = 0;  // of `peers`
   std::uint64_t deadline = 0;
   std::uint32_t uid = 0;
-  Pid self{};  // known to whoever holds the name
+  Pid self{};  // set if we hold the name
   Fingerprint made_of{};
 
   // what to report
-  Pid creator{};                        // that a joiner has met
-  std::uint32_t stranger = invalid_id;  // another user who holds one of our names
-  Fingerprint theirs{};                 // of the container joined
-  TextBuffer<256> image{};              // of the container joined
-  TextBuffer<640> why{};                // the cause, if it failed
+  Pid creator{};                           // as a joiner sees it
+  std::uint32_t foreign_uid = invalid_id;  // another user who holds one of our names
+  Fingerprint theirs{};                    // of the container joined
+  TextBuffer<256> image{};                 // of the container joined
+  TextBuffer<640> why{};                   // the cause, if it failed
 };
 
-/// What the step `s` of `steps` needs to be executed once, in `arena`; null if that is full.
+/// Allocates in `arena` what one execution of step `s` of `steps` needs; null if that is full.
 [[nodiscard]] inline Gathering* prepare_gathering(const step::MeetPeers& s,
                                                   std::span<const Step> steps,
                                                   Arena& arena) noexcept {
@@ -75,14 +75,14 @@ namespace meeting {
 
 inline constexpr std::uint32_t magic = 0x43684a32;  // "ChJ2": protocol 2
 
-/// How many names are tried where others have taken the first ones.
+/// How many names are tried if other users have taken the first ones.
 inline constexpr unsigned names = 8;
 
-/// The descriptor by which a process keeps a tag alive. High, out of the way of programs
-/// that count on the low ones; below 255, which shells use.
+/// The descriptor that keeps a tag alive. High, so that programs can use the low numbers; below
+/// 255, which shells use.
 inline constexpr int tag_descriptor = 200;
 
-/// The first and only word of a peer.
+/// The first and only message from a peer.
 struct Hello {
   std::uint32_t protocol = magic;
   std::uint32_t expected = 0;
@@ -91,22 +91,22 @@ struct Hello {
 
 enum class Verdict : std::uint32_t {
   welcome,     // with a descriptor for each namespace
-  refused,     // it has failed; `text` says why
-  start_over,  // the creator has joined another one: look again
+  refused,     // the launch has failed; `text` says why
+  start_over,  // the creator has joined another creator: search again
 };
 
-/// The one answer of a creator.
+/// The creator's only reply.
 struct Answer {
   std::uint32_t protocol = magic;
   Verdict verdict{};
   std::uint64_t flags = 0;  // which namespaces, in the order of namespace_kinds
-  std::int32_t code = 0;    // errno, if it has failed
+  std::int32_t code = 0;    // errno, if refused
   std::int32_t reserved = 0;
   Fingerprint made_of{};
-  char text[640] = {};  // why it has failed, or which image it is
+  char text[640] = {};  // why it was refused, or the path of the image
 };
 
-/// The name of a group with this tag; `n` counts up where another user holds one.
+/// The name of a group with this tag; `n` counts up if another user holds a name.
 inline kernel::UnixName group_name(std::uint32_t uid, ZString tag, unsigned n) noexcept {
   TextBuffer<108> name;
   name << "charlie/join/" << uid << '/' << n << '/' << tag;
@@ -120,7 +120,7 @@ inline kernel::UnixName member_name(std::uint32_t uid, std::uint64_t pid, ZStrin
   return kernel::UnixName(name.view());
 }
 
-/// "s 0-2, 5", or " 3", to follow "rank": those for whom `has(i)` holds.
+/// "s 0-2, 5", or " 3", to follow "rank": those for which `has(i)` is true.
 template <class Has>
 void write_ranks(TextWriter& out, std::size_t count, Has has) noexcept {
   std::size_t all = 0;

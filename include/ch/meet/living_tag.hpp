@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. A tag that lives: MeetPeers without a number of peers. Every process of such a
-// container holds a socket whose name says which process it is, so whoever comes later
-// finds one by reading the kernel's list of names, and joins it. The tag is gone with its
-// last holder. The group's other name (meeting.hpp) is the lock under which one
-// looks and, if there is nobody, makes the container.
+// Floor 3b. Living tags: MeetPeers without a number of peers. Every process of such a container
+// holds a socket whose name contains its pid, so a later process finds one by reading
+// /proc/net/unix, and joins it. The tag ends with its last holder. The group's other name
+// (meeting.hpp) is the lock for searching and, if no holder is found, making the container.
 // Source: man 5 proc, /proc/net/unix; man 2 pidfd_open.
 #pragma once
 
@@ -31,14 +30,15 @@ template <kernel::Kernel K>
   return std::string_view(target, n.value()) == wanted.view();
 }
 
-/// What a line of /proc/net/unix says of a member of our tag: nothing if it is not of one.
+/// What a line of /proc/net/unix says about a member of our tag; empty if it is about something
+/// else.
 struct ListedMember {
   std::string_view inode{};
   std::uint64_t pid = 0;
 };
 
-/// "Num RefCount Protocol Flags Type St Inode Path": six fields, the inode, and all the rest
-/// is the name, of which other users choose every byte.
+/// "Num RefCount Protocol Flags Type St Inode Path": six fields, the inode, and the name, which
+/// other users can choose freely.
 [[nodiscard]] constexpr ListedMember read_member(std::string_view line, std::uint32_t uid,
                                                  std::string_view tag) noexcept {
   std::string_view field;
@@ -59,59 +59,59 @@ struct ListedMember {
   return {field, pid};
 }
 
-/// Whether a line is right that says that a process is a member.
-enum class Belief : std::uint8_t { no, yes, unknown };
+/// Is a process, listed as a member, really one?
+enum class Membership : std::uint8_t { no, yes, unknown };
 
-/// Is what process `pid` holds as its tag a socket of our user's that the process itself has
-/// made, with that very name? A line may be forged, by a name with a line break; this asks
-/// the kernel for the socket. It carries a note of what its container is made of. Where a
-/// process may not be traced (Yama, a filter), the kernel is asked for the name of what it
-/// holds, and there is no note; where it does not say that either, nothing is believed.
+/// Is the tag descriptor of process `pid` a socket that this process of our user has created, bound
+/// to exactly this name? A line may be forged, by a name with a newline, so this duplicates the
+/// socket itself. A message queued in it describes the container. If the process may not be traced
+/// (Yama, a filter), the kernel is asked for the socket's name instead, and there is no message; if
+/// that fails too, the result is unknown.
 template <kernel::Kernel K>
-[[nodiscard]] Belief is_member(K& k, Gathering& g, Fd pidfd, const ListedMember& member) noexcept {
+[[nodiscard]] Membership check_member(K& k, Gathering& g, Fd pidfd,
+                                      const ListedMember& member) noexcept {
   const auto name = meeting::member_name(g.uid, member.pid, g.group.tag);
   const auto got = kernel::pidfd_getfd(k, pidfd, static_cast<Fd>(meeting::tag_descriptor));
   if (got.error() == Errno::eperm || got.error() == Errno::enosys) {
     std::uint64_t inode = 0;
-    if (!parse_number(member.inode, 0xffffffff, inode)) return Belief::no;
+    if (!parse_number(member.inode, 0xffffffff, inode)) return Membership::no;
     const auto named = kernel::socket_has_name(k, inode, name);
-    if (!named.ok()) return Belief::unknown;
-    return named.value() ? Belief::yes : Belief::no;
+    if (!named.ok()) return Membership::unknown;
+    return named.value() ? Membership::yes : Membership::no;
   }
-  if (!got.ok()) return Belief::no;
+  if (!got.ok()) return Membership::no;
   const ScopedFd socket(k, g.descriptors, got.value());
   Pid maker{};
   if (!kernel::has_name(k, socket.get(), name) || !is_own(k, g, socket.get(), maker) ||
       static_cast<std::uint64_t>(maker) != member.pid)
-    return Belief::no;
+    return Membership::no;
   meeting::Answer note;
   const auto size = kernel::peek(k, socket.get(), &note, sizeof note);
   if (!size.ok() || size.value() != sizeof note || note.protocol != meeting::magic)
-    return Belief::yes;
+    return Membership::yes;
   note.text[sizeof note.text - 1] = '\0';
   g.theirs = note.made_of;
   g.image.clear();
   g.image << note.text;
-  return Belief::yes;
+  return Membership::yes;
 }
 
-/// One line of /proc/net/unix: is it a member of our tag that lives? Then we hold it.
+/// Is this line of /proc/net/unix a living member of our tag? Then fills in `g.target`.
 template <kernel::Kernel K>
 [[nodiscard]] bool find_in_line(K& k, Gathering& g, std::string_view line) noexcept {
   const ListedMember member = read_member(line, g.uid, g.group.tag);
   if (member.pid == 0 || !holds_tag(k, g, member.pid, member.inode)) return false;
   const Result<Target> target = find_target(k, static_cast<Pid>(member.pid));
   if (!target) return false;
-  // Asked, and looked at again, while the pidfd is held: it is the same process throughout.
-  const Belief belief = is_member(k, g, target->pidfd, member);
-  if (belief != Belief::yes || !holds_tag(k, g, member.pid, member.inode) ||
+  // Checked again while the pidfd is open: it is the same process throughout.
+  const Membership belief = check_member(k, g, target->pidfd, member);
+  if (belief != Membership::yes || !holds_tag(k, g, member.pid, member.inode) ||
       !kernel::pidfd_alive(k, target->pidfd).ok()) {
-    if (belief == Belief::unknown && holds_tag(k, g, member.pid, member.inode) &&
+    if (belief == Membership::unknown && holds_tag(k, g, member.pid, member.inode) &&
         g.why.view().empty())
-      g.why
-          << "process " << member.pid
-          << " seems to hold the tag, but neither pidfd_getfd nor sock_diag is to be had here, so "
-             "that it can't be told from a stranger's trick";
+      g.why << "process " << member.pid
+            << " seems to hold the tag, but neither pidfd_getfd nor sock_diag is available, so "
+               "this can't be verified";
     (void)kernel::close(k, target->pidfd);
     return false;
   }
@@ -121,7 +121,7 @@ template <kernel::Kernel K>
   return true;
 }
 
-/// Looks through the names of all sockets for a living member.
+/// Searches the names of all sockets for a living member.
 template <kernel::Kernel K>
 [[nodiscard]] Result<bool> find_member(K& k, Gathering& g) noexcept {
   const auto opened = kernel::openat(k, Fd::cwd, "/proc/net/unix", kernel::o_rdonly);
@@ -148,8 +148,8 @@ template <kernel::Kernel K>
   }
 }
 
-/// Makes us a holder of the tag. The descriptor stays open in the program. Its other end is
-/// closed once it has sent the note of what the container is made of, for all who come later.
+/// Makes us a holder of the tag. The descriptor stays open in the program. Its other end sends a
+/// message that describes the container, for later joiners, and is closed.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> hold_tag(K& k, Gathering& g) noexcept {
   Fd pair[2] = {Fd::none, Fd::none};
@@ -168,19 +168,20 @@ template <kernel::Kernel K>
   return {};
 }
 
-/// With the lock in hand: joins a living member (true), or leaves us to create.
+/// Called with the lock held: joins a living member (true), or makes us the creator.
 template <kernel::Kernel K>
 [[nodiscard]] Result<bool> join_tag(K& k, Gathering& g) noexcept {
   const Result<bool> found = find_member(k, g);
   if (!found) return found;
   if (!*found && !g.why.view().empty())
-    return no_meeting<bool>(g, Errno::eperm, kernel::Call::pidfd_getfd);
+    return meeting_failed<bool>(g, Errno::eperm, kernel::Call::pidfd_getfd);
   g.why.clear();
   const ScopedFd member(k, g.descriptors, g.target);
   if (!*found)
     for (const Step& step : g.steps)
       if (const auto* open = std::get_if<step::OpenImage>(&step)) g.image << open->image.text;
-  CHARLIE_TRY(hold_tag(k, g));  // before the namespaces change: names belong to one of them
+  // Before the namespaces change, since names belong to the network namespace.
+  CHARLIE_TRY(hold_tag(k, g));
   if (!*found) return false;
   const auto joined =
       as_result(kernel::setns(k, g.target, static_cast<std::uint64_t>(g.flags)), g.group.tag);
@@ -191,7 +192,7 @@ template <kernel::Kernel K>
   return true;
 }
 
-/// Waits until the holder of the lock is done.
+/// Waits until the lock is released.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> await_lock(K& k, Gathering& g) noexcept {
   for (;;) {
@@ -201,8 +202,8 @@ template <kernel::Kernel K>
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (now >= g.deadline) {
       g.why << "process " << static_cast<int>(g.creator)
-            << ", which is making the container, does not get ready";
-      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
+            << ", which is making the container, took too long";
+      return meeting_failed(g, Errno::etimedout, kernel::Call::ppoll);
     }
     kernel::PollFd lock{g.socket, kernel::pollin, 0};
     (void)kernel::poll(k, &lock, 1, g.deadline - now);

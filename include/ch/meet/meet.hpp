@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. MeetPeers: the role of this process is found, by a group's name (meeting.hpp) or a
-// living tag (living_tag.hpp); a joiner takes the container. Drawn in docs/join.md.
+// Floor 3b. MeetPeers: determines the role of this process, by a group's name (meeting.hpp) or a
+// living tag (living_tag.hpp); a joiner enters the container. Drawn in docs/join.md.
 #pragma once
 
 #include "ch/meet/living_tag.hpp"
@@ -9,7 +9,7 @@
 namespace ch {
 namespace detail {
 
-/// Until we are in, or creator.
+/// Repeats until we have joined or are the creator.
 template <kernel::Kernel K>
 [[nodiscard]] Result<Role> find_role(K& k, Gathering& g) noexcept {
   for (;;) {
@@ -33,13 +33,13 @@ template <kernel::Kernel K>
       if (!joined) return failure(joined.error());
       if (*joined) return Role::joiner;
     }
-    (void)kernel::close(k, g.socket);  // the creator has gone elsewhere, or is done: look again
+    (void)kernel::close(k, g.socket);  // the creator has joined another, or is done: search again
     g.socket = Fd::none;
   }
 }
 
-/// The id that stands for every user without a name in a user namespace.
-[[nodiscard]] inline bool confuses_users(const Gathering& g) noexcept {
+/// Is our uid, outside or inside, the one that stands for all unmapped users?
+[[nodiscard]] inline bool is_ambiguous_uid(const Gathering& g) noexcept {
   constexpr auto overflow = static_cast<std::uint32_t>(Uid::nobody);
   bool confuses = g.uid == overflow;
   for (const Step& step : g.steps)
@@ -50,16 +50,15 @@ template <kernel::Kernel K>
 
 }  // namespace detail
 
-/// How MeetPeers is performed: until the role of this process is known, in `g`; as a joiner it is
-/// in the container then. On an error `g.why`, if not empty, says more than the code; the error
-/// refers to it. A kernel with `on_joined(const Gathering&)` is told of the container it has come
-/// to.
+/// Performs MeetPeers: determines the role of this process; a joiner is in the container
+/// afterwards. On an error `g.why`, if not empty, gives the cause; the error's `why` points to it.
+/// A kernel with `on_joined(const Gathering&)` is told which container was joined.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> meet(K& k, Gathering& g) noexcept {
   g.uid = kernel::geteuid(k).value();
-  if (detail::confuses_users(g)) {
-    g.why << "user 65534 is what every stranger looks like, so a group can't tell its own";
-    return detail::with_cause(g, detail::no_meeting(g, Errno::eoverflow, kernel::Call::none));
+  if (detail::is_ambiguous_uid(g)) {
+    g.why << "user 65534 is what all unmapped users look like, so a group can't recognize its own";
+    return detail::with_cause(g, detail::meeting_failed(g, Errno::eoverflow, kernel::Call::none));
   }
   g.deadline = kernel::monotonic_ns(k) + g.group.timeout;
   g.made_of = g.theirs = fingerprint(k, g.steps);

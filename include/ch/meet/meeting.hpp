@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. MeetPeers: how a process finds its peer group. A name that only one process can
-// have, and that the kernel takes back when that process ends, makes one of them the
-// creator; the others connect to it and wait for its word. Other users can take names too,
-// so each side asks the kernel who the other is, and all walk on together past a stranger.
-// Drawn in docs/join.md. Source: man 7 unix (SO_PEERCRED, abstract sockets).
+// Floor 3b. MeetPeers: how a process finds its peer group. The process that binds the group's
+// socket name, which the kernel releases when that process ends, is the creator; the others connect
+// to it and wait for its reply. Other users can take names too, so each side checks the credentials
+// of the other, and all try the next name if another user holds one. Drawn in docs/join.md. Source:
+// man 7 unix (SO_PEERCRED, abstract sockets).
 #pragma once
 
 #include "ch/meet/gathering.hpp"
@@ -16,39 +16,39 @@ namespace detail {
 
 inline constexpr std::uint64_t second = 1'000'000'000U;
 
-/// The group has failed; `why` is in the notes already.
+/// The error of a failed meeting; the cause is in g.why.
 template <class T = void>
-[[nodiscard]] Result<T> no_meeting(const Gathering& g, Errno code, kernel::Call call) noexcept {
+[[nodiscard]] Result<T> meeting_failed(const Gathering& g, Errno code, kernel::Call call) noexcept {
   return failure({code, call, StepIndex::none, g.group.tag});
 }
 
-/// `done`, and if it is an error, what the group has found out of its cause.
+/// `done`; if it is an error, with the cause from g.why.
 [[nodiscard]] inline Result<void> with_cause(const Gathering& g, Result<void> done) noexcept {
   if (!done && !g.why.view().empty()) done.error().why = g.why.c_str();
   return done;
 }
 
-/// Sleeps, with no descriptor to wait for.
+/// Sleeps.
 template <kernel::Kernel K>
 void pause(K& k, std::uint64_t nanoseconds) noexcept {
   kernel::PollFd none;
   (void)kernel::poll(k, &none, 0, nanoseconds);
 }
 
-/// Is the process at the other end ours? Its number goes to `pid`; else we remember whose it is.
+/// Is the peer a process of our user? Then stores its pid in `pid`, else its user in g.foreign_uid.
 template <kernel::Kernel K>
 [[nodiscard]] bool is_own(K& k, Gathering& g, Fd socket, Pid& pid) noexcept {
   kernel::PeerCredentials who{Pid::none, invalid_id, invalid_id};
   const bool known = kernel::peer_credentials(k, socket, who).ok();
   if (!known || who.uid != g.uid) {
-    g.stranger = who.uid;
+    g.foreign_uid = who.uid;
     return false;
   }
   pid = who.pid;
   return true;
 }
 
-/// Gives `answer` to all of ours who still wait to be let in, and closes the door.
+/// Stops listening, and sends `answer` to all pending connections of our user.
 template <kernel::Kernel K>
 void refuse_waiting(K& k, Gathering& g, const meeting::Answer& answer) noexcept {
   (void)kernel::stop_listening(k, g.socket);
@@ -59,7 +59,7 @@ void refuse_waiting(K& k, Gathering& g, const meeting::Answer& answer) noexcept 
     Pid pid{};
     meeting::Hello hello;
     if (is_own(k, g, next.value(), pid)) {
-      // A word that nobody has read would reach the other side as a reset instead.
+      // Closing with unread data would reset the connection instead.
       (void)kernel::receive(k, next.value(), &hello, sizeof hello);
       (void)kernel::send(k, next.value(), &answer, sizeof answer);
     }
@@ -69,19 +69,19 @@ void refuse_waiting(K& k, Gathering& g, const meeting::Answer& answer) noexcept 
   g.socket = Fd::none;
 }
 
-/// What there is under one of the names.
+/// Who holds a name.
 enum class Found : std::uint8_t { free, ours, foreign, silent };
 
-/// Takes name `n` if it is free (`free`), or connects to one of ours that has it (`ours`).
-/// Someone who has it and does not listen for so long that it can be none of ours is
-/// `silent`; the socket is still good for another name then.
+/// Binds name `n` if it is free (`free`), or connects to its holder if that is ours (`ours`).
+/// `silent`: the holder has not listened within `timeout`, so it is not ours; the socket can be
+/// used for another name then.
 template <kernel::Kernel K>
 [[nodiscard]] Result<Found> try_name(K& k, Gathering& g, Fd socket, unsigned n,
-                                     std::uint64_t patience) noexcept {
+                                     std::uint64_t timeout) noexcept {
   const kernel::UnixName name = meeting::group_name(g.uid, g.group.tag, n);
   std::uint64_t until = 0;
-  for (std::uint64_t nap = 50'000;; nap = nap < 2'000'000 ? nap * 2 : nap) {
-    // In this order, since one creates and all others join.
+  for (std::uint64_t delay = 50'000;; delay = delay < 2'000'000 ? delay * 2 : delay) {
+    // Connect first, since all but one process join.
     const auto connected = kernel::connect(k, socket, name);
     if (connected.ok()) return is_own(k, g, socket, g.creator) ? Found::ours : Found::foreign;
     const Errno code = connected.error();
@@ -92,17 +92,17 @@ template <kernel::Kernel K>
     if (bound.ok()) return Found::free;
     if (bound.error() != Errno::eaddrinuse) return failure(as_result(bound, g.group.tag).error());
     const std::uint64_t now = kernel::monotonic_ns(k);
-    if (until == 0) until = now + patience;
+    if (until == 0) until = now + timeout;
     if (now > until) return Found::silent;
-    pause(k, nap);
+    pause(k, delay);
   }
 }
 
-/// We have name `n` and open the door. Is there another creator of the group, under
-/// another name? Only where a stranger held a name for a while: then we go to that one.
+/// We hold name `n`: listens, and looks for another creator of the group under the other names,
+/// which exists only if another user held a name for a while. If there is one, we connect to it.
 /// Two that see each other both start over. Returns whether we stay creator.
 template <kernel::Kernel K>
-[[nodiscard]] Result<bool> open_door(K& k, Gathering& g, Fd socket, unsigned n) noexcept {
+[[nodiscard]] Result<bool> listen_as_creator(K& k, Gathering& g, Fd socket, unsigned n) noexcept {
   g.socket = socket;
   g.self = kernel::getpid(k).value();
   CHARLIE_TRY(as_result(kernel::listen(k, socket, 4096), g.group.tag));
@@ -130,23 +130,23 @@ template <kernel::Kernel K>
   return true;
 }
 
-/// Makes us creator (true), with a socket that listens, or connects us to the creator.
+/// Makes us the creator (true), with a listening socket, or connects us to the creator.
 template <kernel::Kernel K>
 [[nodiscard]] Result<bool> claim(K& k, Gathering& g) noexcept {
-  std::uint64_t patience = g.group.timeout / (std::uint64_t{2} * meeting::names);
-  if (patience > 2 * second) patience = 2 * second;
+  std::uint64_t timeout = g.group.timeout / (std::uint64_t{2} * meeting::names);
+  if (timeout > 2 * second) timeout = 2 * second;
   Fd socket = Fd::none;
   for (unsigned n = 0; n < meeting::names; ++n) {
     if (socket == Fd::none) {
       const auto made = as_result(kernel::unix_socket(k), g.group.tag);
       if (!made) return failure(made.error());
       socket = *made;
-      // Where a flood fills the queue we wait in line, but not for ever.
-      (void)kernel::set_send_timeout(k, socket, patience);
+      // If the queue is full we wait, but not forever.
+      (void)kernel::set_send_timeout(k, socket, timeout);
     }
-    const Result<Found> found = try_name(k, g, socket, n, patience);
+    const Result<Found> found = try_name(k, g, socket, n, timeout);
     if (found && *found == Found::silent) continue;
-    if (found && *found == Found::free) return open_door(k, g, socket, n);
+    if (found && *found == Found::free) return listen_as_creator(k, g, socket, n);
     if (found && *found == Found::ours) {
       g.socket = socket;
       return false;
@@ -157,12 +157,12 @@ template <kernel::Kernel K>
   }
   if (socket != Fd::none) (void)kernel::close(k, socket);
   g.why << "other users hold all " << meeting::names << " names that this group could meet under";
-  if (g.stranger != invalid_id) g.why << ", user " << g.stranger << " among them";
-  return no_meeting<bool>(g, Errno::eaddrinuse, kernel::Call::bind);
+  if (g.foreign_uid != invalid_id) g.why << ", user " << g.foreign_uid << " among them";
+  return meeting_failed<bool>(g, Errno::eaddrinuse, kernel::Call::bind);
 }
 
-/// A joiner's wait for the creator's answer. Its time is over a little later than the
-/// creator's, who knows more about what went wrong.
+/// Waits for the creator's reply. The deadline is a little later than the creator's, which knows
+/// better what went wrong.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> await_answer(K& k, Gathering& g, meeting::Answer& answer,
                                         Fd (&fds)[8]) noexcept {
@@ -170,34 +170,34 @@ template <kernel::Kernel K>
   for (bool reset = false;;) {
     const std::uint64_t now = kernel::monotonic_ns(k);
     if (now >= g.deadline + second) {
-      g.why << "process " << creator << ", which is to make the container, does not get ready";
-      return no_meeting(g, Errno::etimedout, kernel::Call::ppoll);
+      g.why << "process " << creator << ", which is to make the container, took too long";
+      return meeting_failed(g, Errno::etimedout, kernel::Call::ppoll);
     }
     kernel::PollFd socket{g.socket, kernel::pollin, 0};
     (void)kernel::poll(k, &socket, 1, g.deadline + second - now);
     const auto got = kernel::receive(k, g.socket, &answer, sizeof answer, fds, 8);
     if (got.ok() && got.value() > 0) {
       if (got.value() == sizeof answer && answer.protocol == meeting::magic) return {};
-      g.why << "process " << creator << " has the group's name, but speaks another language";
-      return no_meeting(g, Errno::eproto, got.call);
+      g.why << "process " << creator << " has the group's name, but uses another protocol";
+      return meeting_failed(g, Errno::eproto, got.call);
     }
     if (got.error() == Errno::econnreset && !reset) {
-      reset = true;  // the answer may still be behind it
+      reset = true;  // a reply may still be queued
       continue;
     }
     if (got.error() != Errno::eagain && got.error() != Errno::eintr) {
       g.why << "process " << creator
             << ", which was to make the container, died before it was ready";
-      return no_meeting(g, Errno::econnreset, got.call);
+      return meeting_failed(g, Errno::econnreset, got.call);
     }
   }
 }
 
-/// Says hello, waits, and takes the namespaces. False: the creator has gone elsewhere.
+/// Sends Hello, waits, and joins the namespaces. False: the creator has joined another.
 template <kernel::Kernel K>
 [[nodiscard]] Result<bool> follow(K& k, Gathering& g) noexcept {
   const meeting::Hello hello{meeting::magic, g.group.expected, g.group.rank};
-  (void)kernel::send(k, g.socket, &hello, sizeof hello);  // a failure shows in the answer
+  (void)kernel::send(k, g.socket, &hello, sizeof hello);  // a failure shows in the reply
   meeting::Answer answer;
   Fd fds[8];
   CHARLIE_TRY(await_answer(k, g, answer, fds));
@@ -205,7 +205,7 @@ template <kernel::Kernel K>
   answer.text[sizeof answer.text - 1] = '\0';
   if (answer.verdict == meeting::Verdict::refused) {
     g.why << answer.text;
-    return no_meeting<bool>(g, static_cast<Errno>(answer.code), kernel::Call::recvmsg);
+    return meeting_failed<bool>(g, static_cast<Errno>(answer.code), kernel::Call::recvmsg);
   }
   g.theirs = answer.made_of;
   g.image << answer.text;
@@ -218,7 +218,7 @@ template <kernel::Kernel K>
     if (joined.ok()) joined = kernel::setns(k, ns.get(), static_cast<std::uint64_t>(kind.flag));
   }
   if (!joined.ok()) {
-    g.why << "the namespaces of process " << static_cast<int>(g.creator) << " can't be taken";
+    g.why << "the namespaces of process " << static_cast<int>(g.creator) << " can't be joined";
     return failure(as_result(joined, g.group.tag).error());
   }
   return true;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain
-// system calls because libc's way (NSS) allocates, locks and loads plug-ins. Files of
-// any size in a fixed buffer. Source: man 5 passwd, man 5 group.
+// Floor 3a. Names for numbers: the lines of /etc/passwd and /etc/group, read by plain system calls
+// because libc's NSS allocates, locks and loads plug-ins. Reads files of any size with a fixed
+// buffer. Source: man 5 passwd, man 5 group.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -12,7 +12,7 @@
 
 namespace ch {
 
-/// One account as passwd(5) has it; empty fields where the file has no such id.
+/// One account of passwd(5); the fields are empty if the file lacks the id.
 struct Account {
   ZString name{};
   ZString home{};
@@ -30,9 +30,10 @@ constexpr std::string_view colon_field(std::string_view line, int n) noexcept {
   return head(line, line.find(':'));
 }
 
-/// The line of `text` whose field 2 is the number that `digits` spell; empty if there is none.
-/// Looks for the digits, not at every line: most of a large file is passed over in one go.
-constexpr std::string_view line_of(std::string_view text, std::string_view digits) noexcept {
+/// The line of `text` whose field 2 (from 0) is `digits`; empty if there is none. Searches for the
+/// digits instead of parsing every line, which skips most of a large file quickly.
+constexpr std::string_view find_account_line(std::string_view text,
+                                             std::string_view digits) noexcept {
   for (std::size_t at = 0; (at = text.find(digits, at)) != std::string_view::npos; ++at) {
     const std::string_view behind = tail(text, at + digits.size());
     if (at == 0 || text[at - 1] != ':' ||
@@ -49,12 +50,12 @@ constexpr std::string_view line_of(std::string_view text, std::string_view digit
   return {};
 }
 
-/// A reader of text that lives elsewhere and says when it has enough. By pointer, so that the
-/// loop that reads files exists once and not once for each reader.
-class Reader {
+/// A reference to a function that takes a chunk of text and returns true to stop. Type-erased, so
+/// that the loop that reads files is compiled once and not once per caller.
+class ChunkCallback {
  public:
   template <class Use>
-  explicit Reader(const Use& use) noexcept
+  explicit ChunkCallback(const Use& use) noexcept
       : use_(&use), call_([](const void* u, std::string_view text) noexcept -> bool {
           return (*static_cast<const Use*>(u))(text);
         }) {}
@@ -65,19 +66,19 @@ class Reader {
   bool (*call_)(const void*, std::string_view) noexcept;
 };
 
-/// Calls `use(text)` with one piece of the file after the other, each of whole lines, until it
-/// returns true. The buffer is small, since each page of stack costs a launch a page fault; of
-/// a line that does not fit, as a group of hundreds has one, the fields that do. What could not
-/// be opened or read is told to who cares; code `none`: nothing was wrong.
+/// Calls `use(text)` with one chunk of the file after the other, each of whole lines, until it
+/// returns true. The buffer is small, since each page of stack costs a launch a page fault; a line
+/// that does not fit, such as that of a group with hundreds of members, is cut after the last field
+/// that does. Returns the error of open or read, with code `none` if there was none.
 template <kernel::Kernel K>
-Error each_piece(K& k, const char* path, Reader use,
-                 Descriptors descriptors = Descriptors::close_now) noexcept {
+Error for_each_chunk(K& k, const char* path, ChunkCallback use,
+                     Descriptors descriptors = Descriptors::close_now) noexcept {
   const auto fd = kernel::openat(k, Fd::cwd, path, kernel::o_rdonly | kernel::o_nonblock);
   if (!fd.ok()) return {fd.error(), fd.call, StepIndex::none, path};
   Error problem;
   char buffer[2048];
   std::size_t held = 0;
-  bool inside = false;  // a line that did not fit and is passed over
+  bool inside = false;  // a line that did not fit, and whose rest is skipped
   for (bool done = false; !done;) {
     const auto n = kernel::read(k, fd.value(), buffer + held, sizeof buffer - held);
     const bool ended = !n.ok() || n.value() == 0;
@@ -88,7 +89,7 @@ Error each_piece(K& k, const char* path, Reader use,
       inside = line == std::string_view::npos;
       text = inside ? std::string_view() : tail(text, line + 1);
     }
-    std::size_t whole = ended ? text.size() : text.rfind('\n') + 1;  // 0 if there is no end
+    std::size_t whole = ended ? text.size() : text.rfind('\n') + 1;  // 0 if there is no newline
     if (whole == 0 && text.size() == sizeof buffer) {
       inside = true;
       done = use(head(text, text.rfind(':')));
@@ -104,9 +105,9 @@ Error each_piece(K& k, const char* path, Reader use,
   return problem;
 }
 
-/// The same line by line, without their ends.
+/// The same, line by line, without newlines.
 template <kernel::Kernel K, class Use>
-Error each_line(K& k, const char* path, Use use) noexcept {
+Error for_each_line(K& k, const char* path, Use use) noexcept {
   const auto lines = [&](std::string_view text) {
     while (!text.empty()) {
       const auto end = text.find('\n');
@@ -115,13 +116,13 @@ Error each_line(K& k, const char* path, Use use) noexcept {
     }
     return false;
   };
-  return each_piece(k, path, Reader(lines));
+  return for_each_chunk(k, path, ChunkCallback(lines));
 }
 
 }  // namespace detail
 
 /// The account of `id` in the file `path`. Empty if there is none, the file can't be
-/// read or the arena is full: a name is a courtesy, never a reason to fail.
+/// read or the arena is full: a missing name is never a reason to fail.
 template <kernel::Kernel K>
 [[nodiscard]] Account find_account(K& k, Arena& arena, std::uint32_t id,
                                    const char* path = "/etc/passwd",
@@ -130,7 +131,7 @@ template <kernel::Kernel K>
   TextBuffer<16> digits;
   digits << id;
   const auto use = [&](std::string_view text) {
-    const std::string_view line = detail::line_of(text, digits.view());
+    const std::string_view line = detail::find_account_line(text, digits.view());
     if (line.empty()) return false;
     const char* name = arena.join(detail::colon_field(line, 0));
     const char* home = arena.join(detail::colon_field(line, 5));
@@ -138,7 +139,7 @@ template <kernel::Kernel K>
     if (home != nullptr) found.home = home;
     return true;
   };
-  detail::each_piece(k, path, detail::Reader(use), descriptors);
+  detail::for_each_chunk(k, path, detail::ChunkCallback(use), descriptors);
   return found;
 }
 

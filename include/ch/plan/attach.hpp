@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. A process whose namespaces somebody wants to share: held by a pidfd, so that a
-// later process with its number is never taken for it, and in which namespaces it is
-// other than we are. Source: man 2 pidfd_open, setns; man 7 namespaces.
+// Floor 3a. A process whose namespaces are to be joined: referred to by a pidfd, so that a later
+// process with the same pid is never mistaken for it, with the set of namespaces that differ from
+// ours. Source: man 2 pidfd_open, setns; man 7 namespaces.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -11,15 +11,15 @@
 
 namespace ch {
 
-/// A process that is held, and the namespaces to take from it.
+/// A process, and the namespaces to join.
 struct Target {
   Fd pidfd = Fd::none;
   NamespaceFlags flags{};
 };
 
-/// Holds `pid` and compares its namespaces with ours: about twenty calls. The descriptor
-/// is the caller's to close. Errors: ESRCH, there is no such process; EACCES or EPERM, it
-/// is another user's; EINVAL, it has no namespace that we don't have.
+/// Opens a pidfd for `pid` and compares its namespaces with ours: about twenty calls. The caller
+/// closes the pidfd. Errors: ESRCH, there is no such process; EACCES or EPERM, it is another
+/// user's; EINVAL, it is in the same namespaces as we are.
 template <kernel::Kernel K>
 [[nodiscard]] Result<Target> find_target(K& k, Pid pid) noexcept {
   const auto pidfd = as_result(kernel::pidfd_open(k, pid));
@@ -44,7 +44,7 @@ template <kernel::Kernel K>
     }
     if (a.ino != b.ino) target.flags = target.flags | kind.flag;
   }
-  // Still there: so all that was read under its number was its own.
+  // Still alive, so everything read under its pid was about it.
   const auto alive = as_result(kernel::pidfd_alive(k, target.pidfd));
   if (!alive) return fail(alive.error());
   if (target.flags == NamespaceFlags::none) return fail({Errno::einval, kernel::Call::setns});

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. What there is to say of a step, once for all who ask: its name, the sentence that
-// people read, and its fields by name. Text, JSON, the fingerprint and == are made of that
-// alone. Each description takes the step apart by structured binding, so that a field which
-// is added to a step and not described here does not compile.
+// Floor 3a. The one description of each step: its name, a sentence for people, and its fields by
+// name. Text, JSON, the fingerprint and == are derived from it. Each description decomposes the
+// step by structured binding, so that a new field that is not described here does not compile.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +16,7 @@
 
 namespace ch {
 
-/// The bytes of a file: their number is what people read.
+/// The bytes of a file; text output shows only their number.
 struct Content {
   std::string_view bytes{};
   friend constexpr bool operator==(Content, Content) noexcept = default;
@@ -59,7 +58,7 @@ using Instructions = List<kernel::BpfInstruction>;
 using FieldValue = std::variant<std::string_view, Content, std::uint64_t, Nanoseconds,
                                 NamespaceFlags, Access, IfMissing, Words, Numbers, Instructions>;
 
-/// Whom a field means something to. A descriptor's number is not shown to others, nor compared
+/// To whom a field is meaningful. A descriptor's number is neither shown to others nor compared
 /// with theirs.
 enum class Audience : std::uint8_t { everyone, this_process };
 
@@ -69,15 +68,15 @@ struct Field {
   Audience audience = Audience::everyone;
 };
 
-/// What there is to say of a step. `sentence` has {names} of fields in it.
+/// The description of a step. `sentence` refers to fields by {name}.
 struct Description {
-  static constexpr std::size_t most_fields = 5;
+  static constexpr std::size_t max_fields = 5;
   const char* name;
   const char* sentence;
   std::size_t size = 0;
-  Field fields[most_fields]{};
+  Field fields[max_fields]{};
 
-  // Not inline: it would be so for each kind of step.
+  // Not inline, to save a copy per kind of step.
   [[gnu::noinline]] constexpr Description(const char* called, const char* reads,
                                           std::initializer_list<Field> list) noexcept
       : name(called), sentence(reads) {
@@ -110,9 +109,9 @@ namespace step {
   const auto& [tag, expected, rank, timeout] = s;
   return {"meet-peers",
           expected == 0
-              ? "join the container of tag {tag} if it lives, and skip to its peers' step"
-              : "meet the {peers} peers of group {tag}; whoever is not the first waits, joins, and "
-                "skips to the end of the creator's steps",
+              ? "join the container of tag {tag} if it exists, and skip the creator's steps"
+              : "meet the {peers} peers of group {tag}; all but the first wait, join, and "
+                "skip the creator's steps",
           {{"tag", tag.view()},
            {"peers", std::uint64_t{expected}},
            {"timeout_ms", Nanoseconds{timeout}},
@@ -131,7 +130,7 @@ namespace step {
 [[nodiscard]] constexpr Description describe(const DenySetgroups&) noexcept {
   return {"deny-setgroups", "deny setgroups", {}};
 }
-/// `sentences`: of one id, of a range, of more than one range.
+/// `sentences`: for one id, for a range, for several ranges.
 template <class Map>
 [[nodiscard]] constexpr Description describe_map(const char* name, const char* const* sentences,
                                                  const Map& map) noexcept {
@@ -162,7 +161,7 @@ template <class Map>
   return describe_map("map-groups", sentences, s);
 }
 [[nodiscard]] constexpr Description describe(const MakePrivate&) noexcept {
-  return {"make-private", "cut all mounts off from the host's", {}};
+  return {"make-private", "make all mounts private", {}};
 }
 [[nodiscard]] constexpr Description describe(const OpenImage& s) noexcept {
   const auto& [image, access, directory, by] = s;
@@ -232,7 +231,7 @@ template <class S>
           {{"type", type.view()}, {"destination", destination.view()}}};
 }
 [[nodiscard]] constexpr Description describe(const EnterRoot&) noexcept {
-  return {"enter-root", "make this tree the root and let go of the host's", {}};
+  return {"enter-root", "make this tree the root and detach the host's", {}};
 }
 [[nodiscard]] constexpr Description describe(const ChangeDirectory& s) noexcept {
   const auto& [path, if_missing] = s;
@@ -251,7 +250,7 @@ template <class S>
 [[nodiscard]] constexpr Description describe(const Redirect& s) noexcept {
   const auto& [from, to] = s;
   return {"redirect",
-          "put descriptor {from} in the place of {to}",
+          "duplicate descriptor {from} to {to}",
           {{"from", static_cast<std::uint64_t>(from)}, {"to", static_cast<std::uint64_t>(to)}}};
 }
 [[nodiscard]] constexpr Description describe(const CloseDescriptors& s) noexcept {
@@ -277,9 +276,9 @@ template <class S>
 
 static_assert(std::is_empty_v<DenySetgroups> && std::is_empty_v<MakePrivate> &&
                   std::is_empty_v<EnterRoot> && std::is_empty_v<ForbidNewPrivileges>,
-              "a step that has fields now has to describe them");
+              "this step has fields now: describe them");
 
-/// Steps are equal if all of their fields are: texts, lists and words by what they say.
+/// Steps are equal if all of their fields are; texts and lists compare by content.
 template <class S>
 requires requires(const S& s) { describe(s); }
 [[nodiscard]] constexpr bool operator==(const S& a, const S& b) noexcept {
@@ -299,9 +298,9 @@ requires requires(const S& s) { describe(s); }
 namespace detail {
 template <class... Kinds>
 [[nodiscard]] consteval bool has_room_for(std::type_identity<std::variant<Kinds...>>) noexcept {
-  return ((describe(Kinds{}).size <= Description::most_fields) && ...);
+  return ((describe(Kinds{}).size <= Description::max_fields) && ...);
 }
 }  // namespace detail
-static_assert(detail::has_room_for(std::type_identity<Step>{}), "raise most_fields");
+static_assert(detail::has_room_for(std::type_identity<Step>{}), "raise max_fields");
 
 }  // namespace ch

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. The fingerprint of a plan: a number for what the image is, for what is mounted,
-// who one is inside, and which namespaces there are. Two processes that are to share a
-// container compare theirs, so that options which come to nothing are not silent.
+// Floor 3a. The fingerprint of a plan: a number each for the image, the mounts, the ids inside, and
+// the namespaces. Processes that share a container compare theirs, to warn of options that have no
+// effect because the container exists already.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -11,7 +11,7 @@
 namespace ch {
 
 /// What a container was made of, by kind, so that two can be compared and the difference
-/// named. Equal values mean the same with all but certainty.
+/// named. Equal values almost certainly mean equal containers.
 struct Fingerprint {
   std::uint64_t image = 0, mounts = 0, ids = 0, namespaces = 0;
   friend constexpr bool operator==(const Fingerprint&, const Fingerprint&) noexcept = default;
@@ -19,7 +19,7 @@ struct Fingerprint {
 
 namespace detail {
 
-/// FNV-1a, 64 bits. Not against ill will: all who compare are the same user.
+/// FNV-1a, 64 bits. Not collision-resistant, which is fine: all processes are the same user's.
 constexpr void mix(std::uint64_t& hash, std::string_view bytes) noexcept {
   for (const char c : bytes) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001b3ULL;
 }
@@ -27,8 +27,8 @@ constexpr void mix(std::uint64_t& hash, std::uint64_t number) noexcept {
   for (int i = 0; i < 8; ++i, number >>= 8) hash = (hash ^ (number & 0xff)) * 0x100000001b3ULL;
 }
 
-/// A field's value goes into the number `hash`; texts with their length, so that what ends one
-/// can't begin the next.
+/// Mixes a field's value into `hash`; texts with their length, so that no text can run into the
+/// next.
 struct MixValue {
   std::uint64_t& hash;
 
@@ -62,7 +62,7 @@ struct MixValue {
   }
 };
 
-/// All of a step that is the same for another process with the same options.
+/// Mixes the fields of a step that are the same in another process with the same options.
 constexpr void mix(std::uint64_t& hash, const Step& step) noexcept {
   const Description description = describe(step);
   mix(hash, std::string_view(description.name));
@@ -109,7 +109,7 @@ template <kernel::Kernel K>
   return print;
 }
 
-/// "image and mounts": in what two containers differ; nothing if they don't.
+/// Writes in what two containers differ, as "image, mounts"; nothing if they don't.
 inline void write_differences(TextWriter& out, const Fingerprint& a,
                               const Fingerprint& b) noexcept {
   const struct {

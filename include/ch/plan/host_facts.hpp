@@ -19,7 +19,7 @@ struct KernelVersion {
 };
 
 struct HostFacts {
-  Uid uid{};  // effective ids: those that file access and the maps go by
+  Uid uid{};  // effective ids, which file access and id maps use
   Gid gid{};
   KernelVersion kernel{};
   Assembly assembly = Assembly::detached;
@@ -39,14 +39,14 @@ struct HostFacts {
   return {part[0], part[1]};
 }
 
-/// The cheapest way that a kernel of this version allows.
+/// The cheapest way of assembly on this kernel version.
 [[nodiscard]] constexpr Assembly best_assembly(KernelVersion running) noexcept {
   if (running >= KernelVersion{6, 15}) return Assembly::detached;
   if (running >= KernelVersion{5, 12}) return Assembly::attached;
   return Assembly::classic;
 }
 
-/// The facts about the kernel alone: one call. What it does not say is taken for old.
+/// Only the facts about the kernel: one call. An unknown version counts as old.
 template <kernel::Kernel K>
 [[nodiscard]] HostFacts probe_kernel(K& k, Uid uid, Gid gid) noexcept {
   HostFacts facts{uid, gid, {}, Assembly::classic, Privilege::none};
@@ -62,19 +62,19 @@ template <kernel::Kernel K>
   const Identity who = identity(k);
   HostFacts facts =
       probe_kernel(k, static_cast<Uid>(who.effective_uid), static_cast<Gid>(who.effective_gid));
-  facts.privilege = detail::judge(k, who);
+  facts.privilege = detail::effective_privilege(k, who);
   return facts;
 }
 
-/// The same with the ids that the kernel left for a new program, which spares four calls.
-/// `environment` as in identity_at_start().
+/// The same, with the ids from the auxiliary vector, which saves four calls. `environment` as in
+/// identity_at_start().
 template <kernel::Kernel K>
 [[nodiscard]] HostFacts probe(K& k, const char* const* environment) noexcept {
   Identity who;
   if (!identity_at_start(environment, who)) return probe(k);
   HostFacts facts =
       probe_kernel(k, static_cast<Uid>(who.effective_uid), static_cast<Gid>(who.effective_gid));
-  facts.privilege = detail::judge(k, who);
+  facts.privilege = detail::effective_privilege(k, who);
   return facts;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. Which mount points the steps of a plan may have to make: for the layer that they are
-// made in before it is mounted, and for the script that does the same.
+// Floor 3a. Which mount points the steps of a plan may have to create. Used for a layer, in which
+// they are created before it is mounted, and for the shell script that does the same.
 #pragma once
 
 #include <span>
@@ -10,12 +10,12 @@
 
 namespace ch::detail {
 
-/// The mount point that a step will need and may make.
+/// The mount point that a step needs and may create.
 struct CreatedMountPoint {
   ImagePath destination{};
   HostPath source{};      // decides between directory and file,
   ScratchPath scratch{};  // or this does; if both are empty, a directory
-  bool wanted = false;    // else the step is no concern here
+  bool wanted = false;    // false: the step creates no mount point
 
   explicit CreatedMountPoint(const Step& step) noexcept {
     if (const auto* bind = std::get_if<step::Bind>(&step)) {
@@ -35,7 +35,7 @@ struct CreatedMountPoint {
   }
 };
 
-/// Do the steps write a file at that place? Else it is a directory.
+/// Do the steps write a file at `path`? Else it is a directory.
 [[nodiscard]] inline bool is_scratch_file(std::span<const Step> steps, ScratchPath path) noexcept {
   for (const Step& step : steps)
     if (const auto* written = std::get_if<step::WriteScratchFile>(&step))

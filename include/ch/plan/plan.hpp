@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. A plan: the steps of one container in order, in an arena of the caller's,
-// and the builder that policies add steps with. Building asks the kernel nothing and
-// changes nothing.
+// Floor 3a. A plan: the steps of one container in order, in the caller's arena, and the builder to
+// which policies add steps. Building makes no system calls.
 #pragma once
 
 #include <span>
@@ -14,16 +13,16 @@
 
 namespace ch {
 
-/// How the tree of mounts is put together; a newer kernel allows a cheaper way.
+/// How the tree of mounts is assembled; newer kernels allow cheaper ways.
 enum class Assembly : std::uint8_t {
-  detached,  // 6.15: unattached trees may be mounted onto each other; attach once, complete
+  detached,  // 6.15: mount detached trees onto each other, then attach the complete tree once
   attached,  // 5.12: attach the root first, then mount onto it by descriptor
   classic,   // mount(2) through /proc/self/fd, for kernels without the calls above
 };
 
-/// The steps of one container. A view: the arena that the builder used owns all of it. What a
-/// run of it finds out is elsewhere (execution.hpp), so that one plan can be executed by several
-/// threads at once. Plans are equal if they say the same.
+/// The steps of one container. A view: the arena that the builder used owns all of it. State of an
+/// execution is elsewhere (execution.hpp), so that several threads can execute one plan at once.
+/// Plans compare by content.
 struct Plan {
   std::span<const Step> steps{};
   Assembly assembly = Assembly::detached;
@@ -36,13 +35,15 @@ struct Plan {
   }
 };
 
-/// Collects steps. When the arena is full the builder remembers that, ignores what
-/// comes after, and `finish` reports it: no policy needs to check each step.
-/// Never allocates outside the arena. Not for use between clone and exec.
+/// Collects steps. When the arena is full, the builder ignores further steps and `finish` reports
+/// it, so that policies need not check each step. Never allocates outside the arena. Not for use
+/// between clone and exec.
 class PlanBuilder {
  public:
   explicit PlanBuilder(Arena& arena) noexcept
-      : arena_(arena), steps_(arena.sequence<Step>(usual)), full_(steps_.capacity() == 0) {}
+      : arena_(arena),
+        steps_(arena.sequence<Step>(initial_capacity)),
+        full_(steps_.capacity() == 0) {}
 
   void add(const Step& step) noexcept {
     full_ = !arena_.push_back(steps_, step) || full_;
@@ -52,8 +53,8 @@ class PlanBuilder {
       if (auto* creates = std::get_if<step::CreateNamespaces>(&before))
         creates->enter = image->directory;
   }
-  /// Shows `source` of the host at `destination` of the container. The paths are views, as in
-  /// every step.
+  /// Binds `source` of the host at `destination` in the container. The paths are views, as in every
+  /// step.
   void bind(HostPath source, ImagePath destination, IfMissing if_missing = IfMissing::fail,
             Access access = Access::read_write) noexcept {
     add(step::Bind{source, destination, access, if_missing});
@@ -94,7 +95,7 @@ class PlanBuilder {
   }
 
  private:
-  static constexpr std::size_t usual = 40;  // steps of a default ch-run and some binds
+  static constexpr std::size_t initial_capacity = 40;  // a default ch-run and some binds
 
   Arena& arena_;
   Sequence<Step> steps_;

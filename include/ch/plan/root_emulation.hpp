@@ -1,20 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. Root emulation: a seccomp filter that makes the system calls which only a real
-// root may make, and package managers insist on, return success without doing anything.
-// The table below says which; the filter is written from it at compile time. How filters
-// work: kernel/seccomp.hpp. No allocation; safe between clone and exec.
+// Floor 3a. Root emulation: a seccomp filter that makes some system calls return success without
+// doing anything: those that need real root and that package managers insist on. The table below
+// lists them; the filter is generated from it at compile time. How filters work:
+// kernel/seccomp.hpp. No allocation; safe between clone and exec.
 // Source: man 2 of each call; arch/*/tools/syscall*.tbl of the kernel for the numbers;
 // Priedhorsky, Jennings, Phinney, "Zero-consistency root emulation".
 //
 // In a container made by an ordinary user only one id is mapped. `chown 33 /var/www` fails
 // there with EINVAL, and with it the installation of a web server that would have worked
-// just as well with all files in the user's name. The filter returns 0 instead.
+// just as well with all files owned by the user. The filter returns 0 instead.
 //
-// It keeps no record of its lies: a file that was "given away" still shows its old owner,
-// and a program that looks again can tell (apt does, where it drops root: it wants
-// APT::Sandbox::User=root). For the same reason setfsuid(2), whose result is the id before,
-// always says that this was root.
+// It keeps no state: a file that was "given away" still shows its old owner, and a program that
+// checks will notice (apt does when it drops root: it needs APT::Sandbox::User=root). For the same
+// reason setfsuid(2), which returns the previous id, always returns root.
 //
 // Not faked, on purpose:
 // - setxattr(2), which file capabilities (security.capability) go through. A filter sees
@@ -24,7 +23,8 @@
 // - io_uring (kernel 5.1), whose operations no filter sees. It has none that changes
 //   owners or ids or makes devices, so nothing gets around the filter that way.
 //
-// This is no sandbox: nothing is forbidden, and a machine that is not in the filter passes.
+// This is no sandbox: nothing is forbidden, and calls of an architecture that is not in the filter
+// pass.
 #pragma once
 
 #include <asm/unistd.h>
@@ -36,11 +36,11 @@
 
 namespace ch::root_emulation {
 
-/// Whose system calls. The order is that of the table's columns.
+/// The architecture of a system call, in the order of the table's columns.
 enum class Machine : std::uint8_t { x86_64, i386, aarch64, arm, ppc64le, s390x };
 
-/// The machines that one filter knows. They have the same byte order: one kernel runs
-/// them all.
+/// The machines that one filter covers. They have the same byte order, since one kernel runs them
+/// all.
 template <Machine... Known>
 struct Machines {};
 
@@ -52,7 +52,7 @@ using ThisMachine = Machines<Machine::x86_64, Machine::i386>;
 using ThisMachine = Machines<Machine::aarch64, Machine::arm>;
 #endif
 
-/// On what a call's fate depends besides its number.
+/// What decides, besides its number, whether a call is faked.
 enum class Fakes : std::uint8_t {
   always,
   device_by_argument_1,  // a file type in the second argument, if it is a device
@@ -68,8 +68,8 @@ struct FakedCall {
 inline constexpr std::int16_t absent = -1;
 
 /// All that is faked, by groups: owners of files; ids and capabilities of the process;
-/// devices; and kexec_load, which no container needs and by which others test a filter
-/// like this one. The names in 32 are of machines whose first ids had 16 bits.
+/// devices; and kexec_load, which no container needs and which other tools use to test such a
+/// filter. Names ending in 32 belong to machines whose original calls had 16-bit ids.
 // clang-format off
 inline constexpr FakedCall faked_calls[] = {
     //                              x86-64    i386 aarch64     arm ppc64le   s390x
@@ -107,8 +107,8 @@ inline constexpr FakedCall faked_calls[] = {
                                   {    259,    297,     33,    324,    288,    290}},
 
     {"kexec_load", Fakes::always, {    246,    283,    104,    347,    268,    277}},
-    // x32 has x86-64's numbers with a bit more, except for a few: this is the one of ours.
-    // No other kind of program will ever get a number of that range (512 to 547).
+    // x32 has x86-64's numbers plus one bit, except for a few; this is the only one of ours. No
+    // other ABI will ever use a number of that range (512 to 547).
     {"kexec_load", Fakes::always, {    528, absent, absent, absent, absent, absent}},
 };
 // clang-format on
@@ -124,46 +124,48 @@ inline constexpr std::uint32_t block_device = 0060000;      // S_IFBLK
 
 constexpr bool big_endian(Machine machine) noexcept { return machine == Machine::s390x; }
 
-/// Where a jump may lead.
-enum class Place : std::uint8_t {
+/// Targets of jumps.
+enum class Label : std::uint8_t {
   next,  // not a jump
   mode_in_argument_1,
   mode_in_argument_2,
   test_mode,
   fake,
-  machine,  // and those after it: the part for the first machine, the second...
+  machine,  // and the following values: the part for the first machine, the second...
 };
 
-/// A program being written: its jumps name places, some of which are not written yet.
+/// A program being generated: its jumps refer to labels, some of which are not defined yet.
 struct Listing {
   struct Line {
     std::uint16_t code = 0;
-    Place yes = Place::next;  // jumps have no `no`: they fall through
+    Label target = Label::next;  // jumps have no `no`: they fall through
     std::uint32_t k = 0;
   };
   Line lines[512] = {};
   std::size_t size = 0;
-  std::size_t places[16] = {};
+  std::size_t label_at[16] = {};
 
-  constexpr void here_is(Place place) noexcept { places[static_cast<std::size_t>(place)] = size; }
+  constexpr void define_label(Label place) noexcept {
+    label_at[static_cast<std::size_t>(place)] = size;
+  }
   constexpr void load(std::size_t offset) noexcept {
-    add(kernel::bpf_ld_w_abs, Place::next, static_cast<std::uint32_t>(offset));
+    add(kernel::bpf_ld_w_abs, Label::next, static_cast<std::uint32_t>(offset));
   }
   constexpr void keep_bits(std::uint32_t mask) noexcept {
-    add(kernel::bpf_alu_and_k, Place::next, mask);
+    add(kernel::bpf_alu_and_k, Label::next, mask);
   }
-  constexpr void if_equal(std::uint32_t k, Place to) noexcept { add(kernel::bpf_jmp_jeq_k, to, k); }
-  constexpr void jump(Place to) noexcept { add(kernel::bpf_jmp_ja, to, 0); }
-  constexpr void answer(std::uint32_t verdict) noexcept {
-    add(kernel::bpf_ret_k, Place::next, verdict);
+  constexpr void if_equal(std::uint32_t k, Label to) noexcept { add(kernel::bpf_jmp_jeq_k, to, k); }
+  constexpr void jump(Label to) noexcept { add(kernel::bpf_jmp_ja, to, 0); }
+  constexpr void ret(std::uint32_t verdict) noexcept {
+    add(kernel::bpf_ret_k, Label::next, verdict);
   }
-  constexpr void add(std::uint16_t code, Place yes, std::uint32_t k) noexcept {
-    lines[size++] = {code, yes, k};
+  constexpr void add(std::uint16_t code, Label target, std::uint32_t k) noexcept {
+    lines[size++] = {code, target, k};
   }
-  /// How far line `i` jumps. A jump back, which BPF has not, comes out as enormous.
+  /// How far line `i` jumps. A backward jump, which BPF lacks, yields a huge number.
   [[nodiscard]] constexpr std::size_t distance(std::size_t i) const noexcept {
-    const Place to = lines[i].yes;
-    return to == Place::next ? 0 : places[static_cast<std::size_t>(to)] - (i + 1);
+    const Label to = lines[i].target;
+    return to == Label::next ? 0 : label_at[static_cast<std::size_t>(to)] - (i + 1);
   }
   [[nodiscard]] constexpr std::size_t longest_jump() const noexcept {
     std::size_t longest = 0;
@@ -173,64 +175,64 @@ struct Listing {
   }
 };
 
-constexpr Place part_of(std::size_t machine_index) noexcept {
-  return static_cast<Place>(static_cast<std::size_t>(Place::machine) + machine_index);
+constexpr Label machine_label(std::size_t machine_index) noexcept {
+  return static_cast<Label>(static_cast<std::size_t>(Label::machine) + machine_index);
 }
 
-constexpr Place target(Fakes fakes) noexcept {
+constexpr Label label_for(Fakes fakes) noexcept {
   switch (fakes) {
     case Fakes::device_by_argument_1:
-      return Place::mode_in_argument_1;
+      return Label::mode_in_argument_1;
     case Fakes::device_by_argument_2:
-      return Place::mode_in_argument_2;
+      return Label::mode_in_argument_2;
     default:
-      return Place::fake;
+      return Label::fake;
   }
 }
 
-/// The filter, in words. Each number is compared in turn: from kernel 5.11 on, the kernel
-/// finds out once, when the filter is installed, which numbers pass whatever their
-/// arguments, and then doesn't run it for these at all. A search by halves would pay only
-/// before, and make the program longer and harder to read.
+/// Generates the filter. It compares each number in turn: since 5.11 the kernel determines once,
+/// when the filter is installed, which numbers are allowed regardless of their arguments, and does
+/// not run it for these at all. A binary search would only help older kernels, and make the program
+/// longer and harder to read.
 template <std::size_t N>
 constexpr Listing write(const Machine (&known)[N]) noexcept {
   using kernel::SeccompData;
   Listing out;
   out.load(offsetof(SeccompData, arch));
   for (std::size_t i = 0; i < N; ++i)
-    out.if_equal(audit_arch[static_cast<std::size_t>(known[i])], part_of(i));
-  out.answer(kernel::seccomp_ret_allow);
+    out.if_equal(audit_arch[static_cast<std::size_t>(known[i])], machine_label(i));
+  out.ret(kernel::seccomp_ret_allow);
 
   for (std::size_t i = 0; i < N; ++i) {
-    out.here_is(part_of(i));
+    out.define_label(machine_label(i));
     out.load(offsetof(SeccompData, nr));
-    // To let x32 programs pass would be to serve them half: they run beside the others.
+    // Clears the bit of x32, so that x32 programs are covered as well.
     if (known[i] == Machine::x86_64) out.keep_bits(~kernel::x32_syscall_bit);
     for (const FakedCall& call : faked_calls) {
       const std::int16_t number = call.number[static_cast<std::size_t>(known[i])];
-      if (number != absent) out.if_equal(static_cast<std::uint32_t>(number), target(call.fakes));
+      if (number != absent) out.if_equal(static_cast<std::uint32_t>(number), label_for(call.fakes));
     }
-    out.answer(kernel::seccomp_ret_allow);
+    out.ret(kernel::seccomp_ret_allow);
   }
 
-  // The kernel takes a mode of 16 bits and ignores what is above; so do we.
+  // The kernel uses the low 16 bits of a mode and ignores the rest; so do we.
   const std::size_t low_half = big_endian(known[0]) ? 4 : 0;
-  out.here_is(Place::mode_in_argument_1);
+  out.define_label(Label::mode_in_argument_1);
   out.load(offsetof(SeccompData, args[1]) + low_half);
-  out.jump(Place::test_mode);
-  out.here_is(Place::mode_in_argument_2);
+  out.jump(Label::test_mode);
+  out.define_label(Label::mode_in_argument_2);
   out.load(offsetof(SeccompData, args[2]) + low_half);
-  out.here_is(Place::test_mode);
+  out.define_label(Label::test_mode);
   out.keep_bits(kernel::s_ifmt);
-  out.if_equal(character_device, Place::fake);
-  out.if_equal(block_device, Place::fake);
-  out.answer(kernel::seccomp_ret_allow);
-  out.here_is(Place::fake);
-  out.answer(kernel::seccomp_ret_errno | 0);
+  out.if_equal(character_device, Label::fake);
+  out.if_equal(block_device, Label::fake);
+  out.ret(kernel::seccomp_ret_allow);
+  out.define_label(Label::fake);
+  out.ret(kernel::seccomp_ret_errno | 0);
   return out;
 }
 
-/// The listing with its jumps counted out.
+/// The listing with its labels resolved.
 template <Machine First, Machine... Rest>
 constexpr auto assemble(Machines<First, Rest...>) noexcept {
   static_assert(((big_endian(Rest) == big_endian(First)) && ...),
@@ -256,19 +258,19 @@ constexpr auto assemble(Machines<First, Rest...>) noexcept {
 template <class Known = ThisMachine>
 inline constexpr auto filter = detail::assemble(Known{});
 
-/// Puts the filter in force for the calling thread, its children and what they execute,
-/// for good. After all steps that need the real calls (ids, devices), and after
-/// no_new_privs. Errors: see kernel::install_filter.
+/// Installs the filter for the calling thread, its children and what they execute, permanently.
+/// After all steps that need the real calls (ids, devices), and after no_new_privs. Errors: see
+/// kernel::install_filter.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> install(K& k) noexcept {
   return as_result(kernel::install_filter(k, filter<>));
 }
 
-/// Is the filter in force? A call that it fakes and that the kernel would refuse even
-/// root, without doing anything: a device in the directory of no descriptor. EBADF: the
-/// call got through to the kernel, so programs on this machine are not in the filter.
+/// Is the filter active? Makes a call that it fakes, and that the kernel would refuse even to root
+/// without doing anything: mknodat with an invalid descriptor. EBADF: the call reached the kernel,
+/// so the filter does not cover programs of this machine.
 ///
-/// Not kexec_load(2): filters around us (of a service, a container engine) kill for it.
+/// Not kexec_load(2): filters around us (of a service, a container engine) may kill the caller.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> check(K& k) noexcept {
   constexpr auto mknodat = static_cast<kernel::Call>(__NR_mknodat);

@@ -2,9 +2,8 @@
 //
 // Floor 3a. The steps that a container is made of, as plain data: no pointers to
 // state, no behaviour, so that a plan can be printed, compared, tested without any
-// privilege, and executed by several threads at once. What there is to say of a step is in
-// description.hpp, what it *does* in execute/ and meet/; the compiler names what a new step
-// lacks.
+// privilege, and executed by several threads at once. Steps are described in description.hpp and
+// performed in execute/ and meet/; if a new step lacks either, the compiler says so.
 #pragma once
 
 #include <cstdint>
@@ -18,39 +17,39 @@
 
 namespace ch {
 
-/// Where the writable layer of an Overlay lies, and when there is one.
+/// Where the layer of an Overlay is, and when there is one.
 enum class OverlayKind : std::uint8_t {
   if_needed,  // in scratch, read-only, and only if a mount point is missing
-  scratch,    // in scratch; changes are gone at the end
-  directory,  // in a directory of the host, to be kept
+  scratch,    // in scratch; changes are lost at the end
+  directory,  // in a directory of the host; changes are kept
 };
 
 namespace step {
 
 // ---- which namespaces, and who we are in them -------------------------------------
 
-/// New namespaces for the process; the first step of a container that we make.
-/// unshare(2) in place, or clone's flags where a child is started anyway. `enter`, if not none, is
-/// a directory to enter just before, see OpenImage; clone can't.
+/// Makes new namespaces; the first step of a new container. unshare(2) in place, or clone's flags
+/// if a child is started anyway. `enter`, if not none, is a directory to change to just before (see
+/// OpenImage), which clone can't do.
 struct CreateNamespaces {
   NamespaceFlags flags{};
   Fd enter = Fd::none;
 };
 
-/// The namespaces of a running process instead of new ones. The pidfd makes sure that
-/// it is the process meant and not a later one with its number. Or the namespace of a file; then
-/// there may be several such steps, one after the other. setns(2), pidfd_open(2).
+/// Joins the namespaces of a running process; the pidfd makes sure that it is the intended process
+/// and not a later one with the same pid. Or joins the namespace that a file stands for; several
+/// such steps may follow each other. setns(2), pidfd_open(2).
 struct JoinNamespaces {
   Pid pid{};
   NamespaceFlags flags{};
-  Fd held = Fd::none;  // a pidfd, where the caller holds the process already; or the file
-  ZString file{};      // what that is named, for people
+  Fd held = Fd::none;  // a pidfd, if the caller has one already, or the open file
+  ZString file{};      // the file's path, for messages
 };
 
-/// Finds the peers of the group `tag`. The first to come is the creator and goes on with
-/// the next step; the others wait for its container, take its namespaces and go on after
-/// AdmitPeers. `expected` 0: a tag that lives; who comes when it does joins it at once.
-/// man 7 unix, "Abstract sockets".
+/// Finds the peers of the group `tag`. The first process is the creator and continues with the next
+/// step; the others wait for its container, join its namespaces and continue after AdmitPeers.
+/// `expected` 0: a living tag; while it lives, later processes join at once. man 7 unix, "Abstract
+/// sockets".
 struct MeetPeers {
   ZString tag{};
   std::uint32_t expected = 0;
@@ -58,20 +57,20 @@ struct MeetPeers {
   std::uint64_t timeout = 0;  // nanoseconds
 };
 
-/// The creator's: waits until all peers are there and hands them the namespaces, as
-/// descriptors, so that it need not live any longer. Until then none goes on.
+/// For the creator: waits until all peers have arrived and sends them descriptors of the
+/// namespaces, so that they don't depend on the creator's lifetime. Until then no peer continues.
 struct AdmitPeers {
   MeetPeers group{};
 };
 
-/// Gives up setgroups(2), which the kernel demands of an ordinary user before gid_map:
-/// a process could otherwise drop a group that is *denied* access somewhere.
-/// man 7 user_namespaces, "/proc/pid/setgroups".
+/// Denies setgroups(2), which an ordinary user has to do before writing gid_map: otherwise a
+/// process could drop a group that is *denied* access somewhere. man 7 user_namespaces,
+/// "/proc/pid/setgroups".
 struct DenySetgroups {};
 
-/// The lines of uid_map and of gid_map: what ids we have inside. Written once, ever. More than one
-/// id has to be written by a process outside, with privilege (newuidmap); `writer` is a socket to
-/// whoever has that done. `more`: the ranges after the first, "INSIDE OUTSIDE COUNT, ...".
+/// Write uid_map and gid_map, which define the ids inside. They can be written only once. More than
+/// one id must be mapped by a privileged process outside (newuidmap); `writer` is a socket to the
+/// process that runs it. `more`: the ranges after the first, "INSIDE OUTSIDE COUNT, ...".
 struct MapUsers {
   IdRange<Uid> range{};
   ZString more{};
@@ -85,18 +84,18 @@ struct MapGroups {
 
 // ---- the tree of mounts ----------------------------------------------------------
 
-/// Cuts every mount off from the host's, so that ours don't appear there. Needed only
-/// without a user namespace: with one, the kernel has done it already (man 7
-/// mount_namespaces, "less privileged").
+/// Makes all mounts private, so that ours don't propagate to the host. Needed only without a user
+/// namespace: with one, the kernel has already stopped that (man 7 mount_namespaces, "less
+/// privileged").
 struct MakePrivate {};
 
-/// Copies the image's mount to a tree of our own, to be the root. Never grants what
-/// the host's mount withholds. `access` read_only covers mounts beneath it too. A descriptor
-/// from before the mount namespace was made can't be mounted, so the path is looked up; whoever
-/// has looked into the image before says by `directory` which one it was (ESTALE: another).
-/// Found by that descriptor alone, it comes along as the working directory, which the kernel moves
-/// to the new mount namespace: so PlanBuilder has CreateNamespaces enter it, and the path only
-/// names the image to people.
+/// Copies the image's mount to a tree of our own, to become the root. Never grants what the host's
+/// mount withholds. `access` read_only applies to mounts beneath it, too. A descriptor opened
+/// before the mount namespace was made can't be mounted, so the path is looked up again;
+/// `directory`, if the caller has opened the image before, must be the same directory (else
+/// ESTALE). An image found by descriptor alone is passed on as the working directory, which the
+/// kernel moves to the new mount namespace: PlanBuilder makes CreateNamespaces enter it, and the
+/// path is for messages only.
 struct OpenImage {
   HostPath image{};
   Access access = Access::read_only;
@@ -104,16 +103,15 @@ struct OpenImage {
   FoundBy by = FoundBy::path;
 };
 
-/// A tmpfs for generated files and directories. It is never visible under a path of
-/// the host, so nothing of it can be left behind.
-/// `size` as tmpfs takes it ("64m", "12%"); empty: half of the memory.
+/// A tmpfs for generated files and directories. It is never visible under a path of the host, so
+/// nothing of it can be left behind. `size` as for tmpfs ("64m", "12%"); empty: half of the memory.
 struct MakeScratch {
   ZString size{};
 };
 
-/// A writable layer over the image: what changes goes there, the image stays as it is.
-/// Missing mount points are made in it, before it is mounted. One of kind `directory` is for one
-/// container at a time (EBUSY) and for the image that it was made over (ESTALE). kernel 5.11.
+/// A layer over the image: changes go there, and the image stays unchanged. Missing mount points
+/// are made in the layer, before it is mounted. A layer of kind `directory` can be used by one
+/// container at a time (EBUSY), over the image that it was made for (ESTALE). Kernel 5.11.
 struct Overlay {
   OverlayKind kind{};
   HostPath directory{};  // of kind `directory`: holds the layer between runs
@@ -130,13 +128,14 @@ struct WriteScratchFile {
 };
 
 /// A symbolic link in the container, with the directories above it where these are missing:
-/// in the image if that is writable, else in a layer over it. A link of that name gives way.
+/// in the image if that is writable, else in a layer over it. An existing link of that name is
+/// replaced.
 struct MakeLink {
   ZString target{};  // as readlink(2) returns it; need not exist
   ImagePath destination{};
 };
 
-/// Shows a host file or tree, with the mounts beneath it, at a path of the container.
+/// Binds a host file or tree, with the mounts beneath it, at a path in the container.
 struct Bind {
   HostPath source{};
   ImagePath destination{};
@@ -144,7 +143,7 @@ struct Bind {
   IfMissing if_missing = IfMissing::fail;
 };
 
-/// Shows a part of the scratch file system at a path of the container.
+/// Binds a part of the scratch file system at a path in the container.
 struct BindScratch {
   ScratchPath source{};
   ImagePath destination{};
@@ -152,16 +151,15 @@ struct BindScratch {
   IfMissing if_missing = IfMissing::fail;
 };
 
-/// A new file system of the kernel's (tmpfs, proc, mqueue, sysfs) at a path of the
-/// container. proc and its kin show the namespaces of the process that mounts them.
+/// Mounts a new kernel file system (tmpfs, proc, mqueue, sysfs) at a path in the container. All but
+/// tmpfs show the namespaces of the process that mounts them.
 struct MountFilesystem {
   ZString type{};
   ImagePath destination{};
 };
 
-/// Makes the assembled tree the root and lets go of the host's. pivot_root(2), not
-/// chroot: in a chroot the kernel refuses further user namespaces, and the host's tree
-/// would stay reachable.
+/// Makes the assembled tree the root and detaches the host's. pivot_root(2), not chroot: in a
+/// chroot the kernel refuses further user namespaces, and the host's tree would stay reachable.
 struct EnterRoot {};
 
 // ---- the process ----------------------------------------------------------------
@@ -175,32 +173,32 @@ struct ChangeDirectory {
 /// capabilities). Not reversible. prctl(2), PR_SET_NO_NEW_PRIVS.
 struct ForbidNewPrivileges {};
 
-/// The name that the container's processes see; in a uts namespace of their own.
+/// Sets the host name in the container's own uts namespace.
 struct SetHostname {
   ZString name{};
 };
 
-/// Descriptor `from`, which is open already, takes the place of `to`: 0, 1 or 2, the program's
-/// standard input, output or error. `from` stays as it is. dup3(2).
+/// Duplicates the open descriptor `from` to `to`: 0, 1 or 2, the program's standard input, output
+/// or error. `from` stays open. dup3(2).
 struct Redirect {
   Fd from = Fd::none;
   Fd to = Fd::none;
 };
 
-/// Descriptors from 3 on close when the program starts, but for those in `keep`
-/// (ascending), which stay open even if they were close-on-exec: one that leaks may be the
-/// way back to the host's root directory (CVE-2024-21626).
+/// Closes descriptors from 3 on when the program starts, except for those in `keep` (ascending),
+/// which stay open even if they were close-on-exec: a leaked one may lead back to the host's root
+/// directory (CVE-2024-21626).
 struct CloseDescriptors {
   std::span<const int> keep{};
 };
 
-/// A seccomp filter for all that comes; needs no_new_privs. kernel/seccomp.hpp.
+/// Installs a seccomp filter for everything that follows; needs no_new_privs. kernel/seccomp.hpp.
 struct InstallFilter {
   std::span<const kernel::BpfInstruction> program{};
 };
 
-/// Becomes the program. `name` without a slash is looked for in `search_path`, which
-/// is the *container's* PATH. argv and envp end in null, as execve(2) wants.
+/// Executes the program. `name` without a slash is looked up in `search_path`, which is the
+/// *container's* PATH. argv and envp end in null, as for execve(2).
 struct Execute {
   ZString name{};
   const char* const* argv = nullptr;
@@ -221,7 +219,7 @@ using Step =
                  step::CloseDescriptors, step::Execute>;
 static_assert(std::is_trivially_copyable_v<Step>);
 
-/// Where a step wants to put something in the container; null for other steps.
+/// The path in the container at which a step creates or mounts something; null for other steps.
 template <class... Kinds>
 [[nodiscard]] constexpr const ImagePath* destination_of(
     const std::variant<Kinds...>& step) noexcept {

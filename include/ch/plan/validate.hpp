@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3a. Is a plan one that can work at all? Catches, before anything has happened,
-// what a policy or a caller put together wrongly; what the *host* refuses shows only in
-// execution. Pure: no system call, no allocation.
+// Floor 3a. Can a plan work at all? Detects mistakes of a policy or a caller before anything is
+// executed; what the *host* refuses shows only during execution. Pure: no system call, no
+// allocation.
 #pragma once
 
 #include "ch/plan/peers.hpp"
@@ -12,9 +12,9 @@ namespace ch {
 
 namespace detail {
 
-/// What a step lacks that its author forgot to name, as a sentence; null if nothing. To the
-/// executor an empty path would be another thing: the caller's working directory, or `/`.
-[[nodiscard]] constexpr const char* forgotten(const Step& step) noexcept {
+/// The field of a step that is empty by mistake, as a sentence; null if there is none. The executor
+/// would take an empty path for something else: the caller's working directory, or `/`.
+[[nodiscard]] constexpr const char* missing_field(const Step& step) noexcept {
   if (const auto* opens = std::get_if<step::OpenImage>(&step))
     if (opens->image.empty()) return "the image's path is empty: name a directory";
   if (const auto* binds = std::get_if<step::Bind>(&step))
@@ -25,9 +25,9 @@ namespace detail {
     if (layer->kind == OverlayKind::directory && layer->directory.empty())
       return "the layer's directory is empty: name a directory of the host";
   if (const auto* makes = std::get_if<step::MakeScratchDirectory>(&step))
-    if (makes->path.empty()) return "what is made in scratch has no name";
+    if (makes->path.empty()) return "a scratch file or directory has no name";
   if (const auto* writes = std::get_if<step::WriteScratchFile>(&step))
-    if (writes->path.empty()) return "what is made in scratch has no name";
+    if (writes->path.empty()) return "a scratch file or directory has no name";
   if (const auto* links = std::get_if<step::MakeLink>(&step))
     if (links->target.empty()) return "a link leads nowhere: name its target";
   if (const auto* mounts = std::get_if<step::MountFilesystem>(&step))
@@ -41,54 +41,54 @@ namespace detail {
   return nullptr;
 }
 
-/// Of a whole plan.
-[[nodiscard]] constexpr Unexpected unfit(const char* why) noexcept {
+/// An error of the plan as a whole.
+[[nodiscard]] constexpr Unexpected invalid_plan(const char* why) noexcept {
   return failure({Errno::einval, kernel::Call::none, StepIndex::none, {}, why});
 }
 
-/// What the steps so far have come to, and whether the next one may follow them. The functions
-/// return what is wrong with it, as a sentence, or null.
-struct Progress {
+/// The state after the steps so far; decides whether the next step may follow. The functions return
+/// what is wrong with that step, as a sentence, or null.
+struct PlanChecker {
   std::size_t index = 0;
   bool entered = false;  // the namespaces
   bool image = false;
   bool mounted = false;
   bool scratch = false;
   bool in_root = false;
-  bool over = false;
+  bool executed = false;
   bool meets = false;
   bool admits = false;
   bool joined = false;  // by the step before
   NamespaceFlags own = NamespaceFlags::none;
 
-  [[nodiscard]] constexpr const char* take(const Step& s) noexcept {
-    if (over) return "nothing may follow Execute";
-    if (const char* lacks = forgotten(s)) return lacks;
-    const char* wrong = take_descriptors(s);
-    if (wrong == nullptr) wrong = take_namespaces(s);
-    if (wrong == nullptr) wrong = take_mounts(s);
-    over = std::holds_alternative<step::Execute>(s);
+  [[nodiscard]] constexpr const char* check(const Step& s) noexcept {
+    if (executed) return "nothing may follow Execute";
+    if (const char* lacks = missing_field(s)) return lacks;
+    const char* wrong = check_descriptors(s);
+    if (wrong == nullptr) wrong = check_namespaces(s);
+    if (wrong == nullptr) wrong = check_mounts(s);
+    executed = std::holds_alternative<step::Execute>(s);
     ++index;
     return wrong;
   }
 
  private:
-  [[nodiscard]] static constexpr const char* take_descriptors(const Step& s) noexcept {
+  [[nodiscard]] static constexpr const char* check_descriptors(const Step& s) noexcept {
     if (const auto* puts = std::get_if<step::Redirect>(&s))
       if (puts->from < Fd{0} || puts->to < Fd{0} || puts->to > Fd{2} || puts->from == puts->to)
-        return "an open descriptor can take the place of another one of 0, 1 and 2";
+        return "a redirect is from an open descriptor to another: 0, 1 or 2";
     if (const auto* closes = std::get_if<step::CloseDescriptors>(&s)) {
       int before = 0;
       for (const int kept : closes->keep) {
-        if (kept < before) return "descriptors to keep ascend from 0 on: sort them";
+        if (kept < before) return "descriptors to keep must be ascending: sort them";
         before = kept;
       }
     }
     return nullptr;
   }
-  [[nodiscard]] constexpr const char* take_namespaces(const Step& s) noexcept {
+  [[nodiscard]] constexpr const char* check_namespaces(const Step& s) noexcept {
     if (const auto* meeting = std::get_if<step::MeetPeers>(&s)) {
-      if (index != 0) return "the peers meet first, and once";
+      if (index != 0) return "MeetPeers comes first, and once";
       if (!is_tag(meeting->tag)) return "a group's tag has 1 to 64 visible ASCII characters";
       meets = true;
       return nullptr;
@@ -103,20 +103,20 @@ struct Progress {
     entered = entered || enters;
     if (makes != nullptr) {
       own = makes->flags;
-      if (meets && takes_child(own))
+      if (meets && needs_child(own))
         return "a pid or time namespace can't be shared by a group: it ends with one process";
     }
     if (std::holds_alternative<step::SetHostname>(s) &&
         !contains(own, static_cast<NamespaceFlags>(kernel::clone_newuts)))
-      return "a host name needs a uts namespace of the container's own: it would be the host's";
+      return "a host name needs a new uts namespace: otherwise it would be the host's";
     if (std::holds_alternative<step::AdmitPeers>(s)) {
       if (!meets || admits || (image && !in_root))
-        return "peers are admitted once, to a container that stands";
+        return "peers are admitted once, after the root is entered";
       admits = true;
     }
     return nullptr;
   }
-  [[nodiscard]] constexpr const char* take_mounts(const Step& s) noexcept {
+  [[nodiscard]] constexpr const char* check_mounts(const Step& s) noexcept {
     if (std::holds_alternative<step::OpenImage>(s)) {
       if (image) return "a container has one image";
       image = true;
@@ -127,7 +127,7 @@ struct Progress {
     }
     if (std::holds_alternative<step::Overlay>(s)) {
       if (!scratch || in_root) return "a layer goes between MakeScratch and EnterRoot";
-      if (mounted) return "a layer hides what is mounted before it: let it follow the image's root";
+      if (mounted) return "a layer hides earlier mounts: put it right after the image's root";
     }
     const bool uses_scratch = std::holds_alternative<step::MakeScratchDirectory>(s) ||
                               std::holds_alternative<step::WriteScratchFile>(s) ||
@@ -152,21 +152,22 @@ struct Progress {
 
 }  // namespace detail
 
-/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet and
-/// are never admitted or by no tag, ids mapped before or without them, a path, a name or a type
-/// that is empty, a destination that is relative or the root itself, a layer over mounts, which it
-/// would hide, scratch or mounts used before they exist or after the root was entered, descriptors
-/// to keep that are not ascending, a host name without a uts namespace, steps after Execute.
+/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet but
+/// are never admitted or have no valid tag, an empty path, name or type, a destination that is
+/// relative or the root itself, a layer over mounts, which it would hide, scratch or mounts used
+/// before they exist or after the root was entered, descriptors to keep that are not ascending, a
+/// host name without a uts namespace, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
-  detail::Progress seen;
+  detail::PlanChecker checker;
   for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    if (const char* wrong = seen.take(plan.steps[i]))
+    if (const char* wrong = checker.check(plan.steps[i]))
       return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), {}, wrong});
-  if (seen.meets != seen.admits)
-    return detail::unfit("peers who meet are never admitted: they would wait for ever");
-  if (!seen.entered)
-    return detail::unfit("a plan begins with namespaces, and this one has no steps");
-  if (seen.image && !seen.in_root) return detail::unfit("the image is opened, and never entered");
+  if (checker.meets != checker.admits)
+    return detail::invalid_plan("peers meet but are never admitted: they would wait forever");
+  if (!checker.entered)
+    return detail::invalid_plan("a plan begins with namespaces, and this one has no steps");
+  if (checker.image && !checker.in_root)
+    return detail::invalid_plan("the image is opened but never entered");
   return {};
 }
 

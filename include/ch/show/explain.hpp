@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. From an error number to a cause and a remedy. The kernel has some 130 error
-// numbers for everything; which step failed, on which path and under which switches of
-// the host says far more.
+// Floor 3b. From an error number to a cause and a remedy. The kernel has only some 130 error
+// numbers; the step that failed, its path and the host's settings say far more.
 #pragma once
 
 #include "ch/show/explain_step.hpp"
@@ -11,7 +10,7 @@ namespace ch {
 
 namespace detail {
 
-/// What a step was about to do, to follow "can't".
+/// What a step attempts, to follow "can't".
 struct Attempt {
   constexpr const char* operator()(const step::CreateNamespaces&) const {
     return "make namespaces";
@@ -66,23 +65,23 @@ struct Attempt {
                                             const HostLimits& limits) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
   const bool in_plan = error.step != StepIndex::none && index < plan.steps.size();
-  // A group that has failed says why itself; the remedy is for its step to name.
+  // If a group fails, error.why is its cause; the rule of the step adds the remedy.
   const bool meets = in_plan && (std::holds_alternative<step::MeetPeers>(plan.steps[index]) ||
                                  std::holds_alternative<step::AdmitPeers>(plan.steps[index]));
   if (!in_plan || (!error.why.empty() && !meets)) return {error.why, {}};
   return std::visit(detail::Explain{error, limits}, plan.steps[index]);
 }
 
-/// Did the container come about, so that only the program could not be started?
+/// Was the container made, so that only the program could not be started?
 [[nodiscard]] constexpr bool failed_to_execute(const Error& error, const Plan& plan) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
   return error.step != StepIndex::none && index < plan.steps.size() &&
          std::holds_alternative<step::Execute>(plan.steps[index]);
 }
 
-/// The whole message: what was attempted, on which path, what the kernel said to which
-/// call; then cause and remedy, a line each where known. Lines end in a newline. `words` says
-/// a remedy in the caller's own way, or is null, or returns null, where the library's will do.
+/// The whole message: what was attempted, on which path, the error of which call; then cause and
+/// remedy, if known, on a line each. Lines end in a newline. `words` returns the caller's own
+/// wording of a remedy; if it is null or returns null, the library's is used.
 inline void write_message(TextWriter& out, std::string_view program, const Error& error,
                           const Plan& plan, const HostLimits& limits,
                           const char* (*words)(Remedy) = nullptr) noexcept {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. What explain.hpp knows of each kind of step: which of its errors mean what, and what
-// can be done. One rule per situation, first match wins.
+// Floor 3b. The rules of explain.hpp for each kind of step: what its errors mean, and what to do.
+// One rule per situation, first match wins.
 // Source: the ERRORS sections of man 2 unshare, open_tree(2), pivot_root, execve; man 7
 // user_namespaces.
 #pragma once
@@ -12,12 +12,12 @@
 
 namespace ch {
 
-/// Remedies by which somebody would choose something else for the container. How that is said
-/// is up to whoever offers the choice: a tool names its option.
+/// Remedies that change an option of the container. The front end that offers the option may word
+/// them itself: a tool names its option.
 enum class Remedy : std::uint8_t {
-  as_worded,        // no choice, or none that needs other words
-  spare_the_image,  // don't write to it, so that a layer can hide what it has
-  write_to_image,   // do without a layer
+  as_worded,             // no option, or the library's wording will do
+  keep_image_read_only,  // so that a layer can hide what is in it
+  write_to_image,        // do without a layer
   make_mount_points,
   share_layer,
   enlarge_scratch,
@@ -31,7 +31,7 @@ enum class Remedy : std::uint8_t {
   // Unpacking.
   allow_more_files,
   allow_more_bytes,
-  keep_owners,  // replace an image with files of several owners as it was made
+  keep_owners,  // when replacing an image that has files of several owners
   choose_image,
   choose_platform,
   leave_out_container,
@@ -44,8 +44,7 @@ enum class Remedy : std::uint8_t {
   name_descriptions,
 };
 
-/// Why, and what to do about it, in the library's words; both empty where we know no more than
-/// the errno says.
+/// Cause and remedy, in the library's words; empty if we know no more than the errno says.
 struct Explanation {
   TextAddress cause{};
   TextAddress remedy{};
@@ -123,7 +122,7 @@ struct Explain {
     if (e.code == Errno::estale)
       return {"the image was replaced while the container was being made", "start it again"};
     if (e.code == Errno::enotdir)
-      return {"this is not a directory, and an image is one",
+      return {"this is not a directory, but an image must be one",
               "unpack the archive first: ch-tar2dir ARCHIVE DIR"};
     return refused();
   }
@@ -134,9 +133,9 @@ struct Explain {
     if (e.code == Errno::eexist || e.code == Errno::eisdir)
       return {
           "the image has a file or directory of this name, which only a layer over the image "
-          "could hide, and there is none: the image is writable, or the kernel has no layers "
+          "could hide, and there is none: the image is writable, or the kernel has no overlays "
           "for users",
-          "leave the image read-only, or remove it from the image", Remedy::spare_the_image};
+          "leave the image read-only, or remove it from the image", Remedy::keep_image_read_only};
     if (e.code == Errno::enoent)
       return {"the image lacks it, and this kernel has no overlays for users to make it in",
               "make the link in the image"};
@@ -148,7 +147,7 @@ struct Explain {
   constexpr Explanation operator()(const step::WriteScratchFile&) const noexcept {
     if (e.code == Errno::efbig)
       return {
-          "the limit on the size of files is below that of this file, which the launch makes "
+          "the limit on the size of files is too low for this file, which the launch creates "
           "in memory",
           "raise it: ulimit -f unlimited"};
     return scratch();
@@ -167,26 +166,27 @@ struct Explain {
   constexpr Explanation operator()(const step::Overlay& s) const noexcept {
     if (e.code == Errno::enodev)
       return {"this kernel has no overlay file system, or its module is not loaded",
-              "make the missing mount points in the image, or ask for: modprobe overlay"};
+              "make the missing mount points in the image, or have an administrator run: modprobe "
+              "overlay"};
     if (e.code == Errno::ebusy)
-      return {"another container uses this directory, and two would spoil it",
+      return {"another container uses this directory, and two would corrupt it",
               "wait for its end, share that container, or choose another directory",
               Remedy::share_layer};
     if (e.code == Errno::estale)
       return {
           "this layer was made over another image, or over this one before it was unpacked "
-          "anew: the file made-over in the directory names it",
+          "again: the file made-over in the directory names it",
           "choose another directory, or remove that file to use the layer over this image"};
     if (e.code == Errno::einval && e.operation == kernel::Call::none)
       return {"the directory lies in the image, or the image in its layer",
-              "choose a directory outside of the image"};
+              "choose a directory outside the image"};
     if (e.code == Errno::enospc && s.kind == OverlayKind::directory)
       return {"the file system of the directory is full", "make room there"};
     if (e.code == Errno::enospc) return scratch();
     if (e.operation == kernel::Call::open_tree)
       return {
-          "file systems are mounted inside the image, and the kernel lets no overlay of a user "
-          "show what lies beneath them",
+          "file systems are mounted inside the image, and a user's overlay must not show what "
+          "is beneath them",
           "make the image writable, unmount them, or unpack the image elsewhere; missing mount "
           "points can be made in the image",
           Remedy::write_to_image};
@@ -204,7 +204,7 @@ struct Explain {
     return refused();
   }
   constexpr Explanation operator()(const step::InstallFilter&) const noexcept {
-    return {"this kernel has no seccomp filters, or a filter around us forbids more of them",
+    return {"this kernel has no seccomp filters, or an outer filter forbids more of them",
             "leave out the filter; compare the kernel's configuration (CONFIG_SECCOMP_FILTER)",
             Remedy::drop_filter};
   }
@@ -227,7 +227,7 @@ struct Explain {
     if (e.code == Errno::eloop)
       return {
           "the path goes through a link of /proc that may lead out of the container, or its "
-          "links go round in a circle",
+          "links form a loop",
           "name the directory itself"};
     return refused();
   }
@@ -244,11 +244,11 @@ struct Explain {
               "chmod +x it in the image"};
     if (e.code == Errno::enoexec)
       return {
-          "the file is no program for this machine: another architecture, or a script "
-          "without #! line",
+          "the file is not a program for this machine: another architecture, or a "
+          "script without a #! line",
           "start scripts through their interpreter; compare file(1) with uname -m"};
     if (e.code == Errno::e2big)
-      return {"arguments and environment together are too large", "pass less"};
+      return {"arguments and environment together are too large", "pass fewer or shorter ones"};
     return refused();
   }
   template <class S>
@@ -262,12 +262,11 @@ struct Explain {
   }
   [[nodiscard]] constexpr Explanation scratch() const noexcept {
     if (e.code == Errno::enospc)
-      return {"what the container needs for itself does not fit in its memory file system",
-              "allow the layer in memory more, or put fewer files into it",
-              Remedy::enlarge_scratch};
+      return {"what the container needs for itself does not fit in its tmpfs",
+              "allow the layer in memory more space, or write less to it", Remedy::enlarge_scratch};
     return refused();
   }
-  /// What the group itself has found out says more than any errno.
+  /// The group's own finding is more specific than the errno.
   [[nodiscard]] constexpr Explanation group() const noexcept {
     if (!e.why.empty()) return group_remedy(e.why);
     if (e.operation == kernel::Call::dup3)
@@ -284,18 +283,19 @@ struct Explain {
         if (e.operation == kernel::Call::none) return {why, ""};  // the plan is wrong
         [[fallthrough]];
       case Errno::eusers:
-        return {why, "tell all peers the same number of them on this machine", Remedy::count_peers};
+        return {why, "give all peers the same number of peers on this machine",
+                Remedy::count_peers};
       case Errno::econnreset:
       case Errno::ecanceled:
-        return {why, "look at what that process has said, and start all peers again"};
+        return {why, "see that process's own messages, and start all peers again"};
       case Errno::eperm:
         return {why,
-                "have the administrator load the module unix_diag, or allow pidfd_getfd and "
-                "netlink sockets in the filter around us"};
+                "have an administrator load the module unix_diag, or allow pidfd_getfd and "
+                "netlink sockets in the outer seccomp filter"};
       case Errno::eproto:
-        return {why, "let all peers be of the same version"};
+        return {why, "use the same version for all peers"};
       case Errno::eoverflow:
-        return {why, "be another user inside", Remedy::change_uid};
+        return {why, "use another uid inside", Remedy::change_uid};
       case Errno::eaddrinuse:
         return {why, "choose another tag, one that nobody can guess, and tell the administrator",
                 Remedy::change_tag};
@@ -326,15 +326,14 @@ struct Explain {
           "is a directory",
           "check the source"};
     if (e.code == Errno::eloop)
-      return {"links at this path of the image go round in a circle",
-              "repair the link in the image"};
+      return {"links at this path of the image form a loop", "repair the link in the image"};
     return refused();
   }
   [[nodiscard]] constexpr Explanation beneath_a_mount() const noexcept {
     return {
-        "the place lies in something that is mounted before it, such as the host's /tmp or "
-        "another bind, and nothing is made in that",
-        "make it there yourself, or choose a place outside of that"};
+        "the path is in something mounted earlier, such as the host's /tmp or another "
+        "bind, in which nothing is created",
+        "create it there yourself, or choose another place"};
   }
   [[nodiscard]] constexpr Explanation refused() const noexcept {
     if (e.code == Errno::enosys)
@@ -343,7 +342,7 @@ struct Explain {
     if ((e.code == Errno::eperm || e.code == Errno::eacces) && l.apparmor_restricts_userns.is(1))
       return explain_namespaces(e, l);
     if (e.code == Errno::eacces)
-      return {"a directory on the way may not be searched by you", "check it with: namei -l PATH"};
+      return {"you may not search a directory of the path", "check it with: namei -l PATH"};
     if (e.code == Errno::emfile || e.code == Errno::enfile)
       return {"the limit on open files is reached", "raise it: ulimit -n"};
     if (e.code == Errno::enospc)

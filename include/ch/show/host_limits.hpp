@@ -1,16 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. The switches by which a host refuses containers. Read only after something
-// has failed, or for a check of the host: a launch that works never pays for it.
+// Floor 3b. The host's settings that can forbid containers. Read only after a failure, or to check
+// the host: a launch that works never pays for it.
 // Source: man 7 namespaces (/proc/sys/user); man 5 proc; man 2 seccomp;
-// Ubuntu's and Debian's own sysctls are documented by those distributions.
+// Ubuntu and Debian document their own sysctls.
 #pragma once
 
 #include "ch/plan/account.hpp"
 
 namespace ch {
 
-/// A switch that may be absent on a host: then it forbids nothing.
+/// A setting that may be absent: then it forbids nothing.
 struct Switch {
   bool present = false;
   std::uint64_t value = 0;
@@ -31,7 +31,7 @@ namespace detail {
 template <kernel::Kernel K>
 Switch read_switch(K& k, const char* path) noexcept {
   Switch found;
-  each_line(k, path, [&](std::string_view line) {
+  for_each_line(k, path, [&](std::string_view line) {
     found.present = parse_number(line, ~0ULL, found.value);
     return true;
   });
@@ -50,7 +50,7 @@ template <kernel::Kernel K>
       detail::read_switch(k, "/proc/sys/kernel/unprivileged_userns_clone");
   limits.apparmor_restricts_userns =
       detail::read_switch(k, "/proc/sys/kernel/apparmor_restrict_unprivileged_userns");
-  detail::each_line(k, "/proc/self/status", [&](std::string_view line) {
+  detail::for_each_line(k, "/proc/self/status", [&](std::string_view line) {
     constexpr std::string_view key = "Seccomp:\t";
     if (head(line, key.size()) != key) return false;
     limits.seccomp.present = parse_number(tail(line, key.size()), 9, limits.seccomp.value);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. A plan as JSON, for programs: an object with the way of assembly and an array
-// of steps, each with its name and its data. Bytes that are no valid UTF-8 come out as
-// the code points U+0080..U+00FF of their values, so that the output is always JSON.
+// Floor 3b. A plan as JSON, for programs: an object with the assembly mode and an array of steps,
+// each with its name and its fields. Bytes that are not valid UTF-8 are written as the code points
+// U+0080..U+00FF of their values, so that the output is always valid JSON.
 // Source: RFC 8259.
 #pragma once
 
@@ -41,7 +41,7 @@ class JsonWriter {
   void raw(std::string_view text) { sink_(text); }
   void raw(const char* text) { sink_(text); }
   void string(const char* text) { string(std::string_view(text)); }
-  /// Begins a datum that follows another.
+  /// Begins a further member of an object.
   void key(const char* name) {
     raw(", ");
     string(name);
@@ -122,7 +122,7 @@ struct JsonValue {
 
 }  // namespace detail
 
-/// Hands `sink(std::string_view)` the plan as one JSON object, a step a line.
+/// Passes the plan to `sink(std::string_view)` as one JSON object, one step per line.
 template <class Sink>
 void print_json(const Plan& plan, Sink&& sink) {
   detail::JsonWriter<std::remove_reference_t<Sink>> json(sink);

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 3b. A plan as a shell script of util-linux commands: unshare, mount, pivot_root.
-// Running it gives the same container, so that a student can stop half-way, look around
-// and change things. What the shell does less well is said in its comments: mount(8)
-// wants to be root (hence a second user namespace at the end), works on paths (links in
-// the image are followed) and leaves no detached trees.
+// Running it makes the same container, so that a student can stop half-way, look around and change
+// things. Its comments state its limits: mount(8) requires root (hence a second user namespace at
+// the end), works on paths (links in the image are followed) and can't make detached trees.
 // Source: man 1 unshare, nsenter; man 8 mount, pivot_root.
 #pragma once
 
@@ -23,12 +22,12 @@ struct ShellOutline {
   Pid target = Pid::none;  // whose namespaces
   Uid uid{};
   Gid gid{};
-  bool many = false;  // ids
+  bool several_ids = false;
   bool scratch = false;
   bool image = false;
-  bool writable = false;  // the image itself
-  bool layer = false;     // there is a step where what is missing is made
-  bool makes = false;     // mount points or links may be
+  bool writable = false;    // the image itself
+  bool layer = false;       // there is an Overlay step, which creates what is missing
+  bool may_create = false;  // a step may create mount points or links
   std::span<const Step> steps{};
 
   explicit ShellOutline(std::span<const Step> all) noexcept : steps(all) {
@@ -40,7 +39,7 @@ struct ShellOutline {
         target = joined->pid;
       }
       if (const auto* maps = std::get_if<step::MapUsers>(&step)) uid = maps->range.inside;
-      if (const auto* maps = std::get_if<step::MapUsers>(&step)) many = !maps->more.empty();
+      if (const auto* maps = std::get_if<step::MapUsers>(&step)) several_ids = !maps->more.empty();
       if (const auto* maps = std::get_if<step::MapGroups>(&step)) gid = maps->range.inside;
       scratch = scratch || std::holds_alternative<step::MakeScratch>(step);
       if (const auto* opens = std::get_if<step::OpenImage>(&step)) {
@@ -48,8 +47,8 @@ struct ShellOutline {
         writable = opens->access == Access::read_write;
       }
       layer = layer || std::holds_alternative<step::Overlay>(step);
-      makes =
-          makes || std::holds_alternative<step::MakeLink>(step) || CreatedMountPoint(step).wanted;
+      may_create = may_create || std::holds_alternative<step::MakeLink>(step) ||
+                   CreatedMountPoint(step).wanted;
     }
   }
   [[nodiscard]] bool has_user_namespace() const noexcept {
@@ -95,7 +94,7 @@ struct StepShell {
   const ShellOutline& outline;
   const char* const* environ;
 
-  void operator()(const step::CreateNamespaces&) const {}  // by the script's first stage
+  void operator()(const step::CreateNamespaces&) const {}  // done by the script's first stage
   void operator()(const step::JoinNamespaces&) const {}
   void operator()(const step::MeetPeers&) const {
     sink(
@@ -124,7 +123,7 @@ struct StepShell {
   }
   void operator()(const step::Overlay& s) const {
     const bool if_needed = s.kind == OverlayKind::if_needed;
-    if (if_needed && (outline.writable || !outline.makes)) {
+    if (if_needed && (outline.writable || !outline.may_create)) {
       for (const Step& step : outline.steps) make(step, "\"$new\"");
       return;
     }
@@ -167,7 +166,7 @@ struct StepShell {
     sink("\n");
   }
   void operator()(const step::MakeLink& s) const {
-    if (!outline.layer) make(s, "\"$new\"");  // else it is there
+    if (!outline.layer) make(s, "\"$new\"");  // else it exists already
   }
   void operator()(const step::Bind& s) const {
     if (!outline.layer) make(s, "\"$new\"");
@@ -245,7 +244,7 @@ struct StepShell {
     if (s.argv == nullptr || *s.argv == nullptr) {
       shell_word(sink, s.name.view());
     } else {
-      // The name is what is looked for; argv[0] can't be set from a shell.
+      // The name to execute; argv[0] can't be set from a shell.
       shell_word(sink, s.name.view());
       for (const char* const* word = s.argv + 1; *word != nullptr; ++word) {
         sink(" ");
@@ -256,7 +255,7 @@ struct StepShell {
   }
 
  private:
-  /// The command that makes what `step` may make, where `base` says.
+  /// The command that creates, below `base`, what `step` may create.
   void make(const Step& step, const char* base) const {
     const auto command = [&](const char* name, std::string_view of, ImagePath destination) {
       sink(name);
@@ -271,7 +270,7 @@ struct StepShell {
       return command("link ", link->target.view(), link->destination);
     const CreatedMountPoint point(step);
     if (!point.wanted) return;
-    // What stands for a file of the scratch file system, which is empty at that time.
+    // A model for the kind of the mount point; the scratch file system is still empty.
     const bool file = !point.scratch.empty() && is_scratch_file(outline.steps, point.scratch);
     const std::string_view like = file ? "/dev/null" : "/";
     command("point ", point.source.empty() ? like : point.source.view(), point.destination);
@@ -313,7 +312,7 @@ struct StepShell {
       if (name_of(*variables) == name) return *variables;
     return {};
   }
-  /// Only names that a shell can assign; it passes on the others by itself.
+  /// Can a shell assign this name? It passes on other variables unchanged.
   static bool assignable(std::string_view name) noexcept {
     if (name.empty() || (name[0] >= '0' && name[0] <= '9')) return false;
     for (const char c : name) {
@@ -323,7 +322,7 @@ struct StepShell {
     }
     return true;
   }
-  /// The difference between the environment now and the program's.
+  /// The difference between the current environment and the program's.
   void environment(const char* const* envp) const {
     for (const char* const* old = environ; *old != nullptr; ++old) {
       const auto name = name_of(*old);
@@ -346,8 +345,8 @@ struct StepShell {
 
 }  // namespace detail
 
-/// Hands `sink(std::string_view)` a POSIX shell script that does what the plan does, for
-/// util-linux 2.38 or newer. `environ` is the environment it will start from: only
+/// Passes `sink(std::string_view)` a POSIX shell script that does what the plan does, for
+/// util-linux 2.38 or newer. `environ` is the environment in which it will be started: only
 /// differences are set; null leaves the environment alone.
 template <class Sink>
 void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nullptr) {
@@ -364,7 +363,7 @@ void print_shell(const Plan& plan, Sink&& sink, const char* const* environ = nul
   sink(" -- /bin/sh \"$0\"");
   if (outline.scratch) sink(" || status=$?\n  rmdir \"$scratch\"\n  exit $status");
   sink("\nfi\n\n");
-  if (outline.makes)
+  if (outline.may_create)
     sink(
         "# point BASE LIKE PLACE: makes the mount point PLACE, unless the image has it, in BASE: "
         "a\n"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. A plan as text for people: one numbered line per step. Lines go to a sink as
-// they are made, so that a plan of any length needs no buffer.
+// Floor 3b. A plan as text for people: one numbered line per step. Lines are passed to a sink one
+// by one, so that a plan of any length needs no buffer.
 #pragma once
 
 #include "ch/plan/plan.hpp"
@@ -22,7 +22,7 @@ inline void write_namespaces(TextWriter& out, NamespaceFlags flags,
 
 namespace detail {
 
-/// A field as a part of its step's sentence; what goes without saying is nothing.
+/// A field as part of its step's sentence; a default is left out.
 struct ValueText {
   TextWriter& out;
 
@@ -52,7 +52,7 @@ struct ValueText {
 
 }  // namespace detail
 
-/// Writes what `step` does, in a line without number and end.
+/// Writes what `step` does, without line number and newline.
 inline void write_step(TextWriter& out, const Step& step) noexcept {
   const Description description = describe(step);
   std::string_view rest(description.sentence);
@@ -67,7 +67,7 @@ inline void write_step(TextWriter& out, const Step& step) noexcept {
   out << rest;
 }
 
-/// Hands `sink(std::string_view)` one line per step. Lines longer than 4 KiB are cut.
+/// Passes `sink(std::string_view)` one line per step. Lines longer than 4 KiB are truncated.
 template <class Sink>
 void print_text(const Plan& plan, Sink&& sink) {
   for (std::size_t i = 0; i < plan.steps.size(); ++i) {

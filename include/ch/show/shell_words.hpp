@@ -10,7 +10,7 @@
 
 namespace ch::detail {
 
-/// Text as one word of a POSIX shell.
+/// Writes text as one word of a POSIX shell.
 template <class Sink>
 void shell_word(Sink& sink, std::string_view text) {
   sink("'");
@@ -24,7 +24,7 @@ void shell_word(Sink& sink, std::string_view text) {
   sink("'");
 }
 
-/// Bytes as a format of printf(1): a word of the shell can't hold a NUL.
+/// Writes bytes as a format of printf(1), since a shell word can't contain a NUL.
 template <class Sink>
 void shell_bytes(Sink& sink, std::string_view bytes) {
   sink("'");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 2. Storage for the launch path, which may not touch the heap: an arena over
-// bytes that the caller owns, and a sequence that grows inside it. Nothing is freed by
-// itself; the arena's owner drops all at once, or all that came after a mark.
+// bytes that the caller owns, and a sequence that grows inside it. Nothing is freed individually;
+// the arena's owner releases everything at once, or everything since a mark.
 #pragma once
 
 #include <cstddef>
@@ -16,8 +16,8 @@
 namespace ch {
 
 /// Up to `capacity` values of T in storage that someone else owns, which holds no objects
-/// before push_back puts them there. `push_back` returns false when full, and the sequence
-/// stays as it was.
+/// before push_back puts them there. `push_back` returns false when full, and leaves the sequence
+/// unchanged.
 template <class T>
 requires std::is_trivially_copyable_v<T>
 class Sequence {
@@ -48,9 +48,9 @@ class Sequence {
   std::size_t capacity_ = 0;
 };
 
-/// Hands out aligned pieces of one buffer. A request that does not fit is passed to `more`,
-/// which returns a further buffer of at least that many bytes, or an empty one; without it,
-/// or if there is none, the request returns null and changes nothing.
+/// Hands out aligned pieces of one buffer. A request that does not fit is passed to `more`, which
+/// returns a further buffer of at least that many bytes, or an empty one. Without `more`, or if it
+/// returns an empty buffer, the request returns null and changes nothing.
 class Arena {
  public:
   using More = std::span<std::byte> (*)(std::size_t) noexcept;
@@ -69,9 +69,9 @@ class Arena {
     used_ += padding + size;
     return piece;
   }
-  /// The bytes of `piece`, of which `size` were asked for, and room behind them for `wanted`
-  /// in all, or without what is not wanted: where they are if nothing was handed out since,
-  /// else in a copy. Null, and nothing has changed, if there is no room.
+  /// Resizes `piece`, of `size` bytes, to `wanted` bytes: in place if it shrinks or is the last
+  /// piece handed out and there is room, else in a copy. Null, with nothing changed, if there is no
+  /// room.
   [[nodiscard]] char* resize(char* piece, std::size_t size, std::size_t wanted) noexcept {
     const bool is_last = reinterpret_cast<std::byte*>(piece) + size == storage_ + used_;
     if (wanted <= size || (is_last && wanted - size <= capacity_ - used_)) {
@@ -86,7 +86,7 @@ class Arena {
   template <class T>
   requires std::is_trivially_destructible_v<T>
   [[nodiscard]] T* make(std::size_t count = 1) noexcept {
-    if (count > most / sizeof(T)) return nullptr;
+    if (count > max_size / sizeof(T)) return nullptr;
     void* piece = allocate(sizeof(T) * count, alignof(T));
     if (piece == nullptr) return nullptr;
     T* first = static_cast<T*>(piece);
@@ -94,14 +94,14 @@ class Arena {
     return first;
   }
   /// An empty sequence with room for `capacity` values, or for none if the arena is full.
-  /// The room is not touched: a page that is never used costs no page fault.
+  /// The storage is not touched: a page that is never used costs no page fault.
   template <class T>
   [[nodiscard]] Sequence<T> sequence(std::size_t capacity) noexcept {
-    if (capacity > most / sizeof(T)) return {};
+    if (capacity > max_size / sizeof(T)) return {};
     return {static_cast<T*>(allocate(sizeof(T) * capacity, alignof(T))), capacity};
   }
-  /// Appends to `sequence`, in room twice as large if it is full: the old room is lost.
-  /// False, and nothing has changed, if there is none.
+  /// Appends to `values`. If it is full, moves it to a storage twice as large; the old storage is
+  /// wasted. False, with nothing changed, if there is no room.
   template <class T>
   [[nodiscard]] bool push_back(Sequence<T>& values, const T& value) noexcept {
     if (values.push_back(value)) return true;
@@ -129,7 +129,7 @@ class Arena {
     return copy;
   }
 
-  /// How far an arena is used: to be kept, and handed to rewind().
+  /// How far an arena is used, for rewind().
   class Mark {
     friend class Arena;
     std::byte* storage = nullptr;
@@ -143,8 +143,8 @@ class Arena {
     here.used = used_;
     return here;
   }
-  /// Takes back all that was handed out since `mark`, an earlier one of this arena: nothing may
-  /// refer to it any more. A further buffer that came from `more` meanwhile is let go of.
+  /// Releases everything handed out since `mark`, an earlier mark of this arena; nothing may refer
+  /// to it any more. Buffers obtained from `more` since then are no longer used.
   void rewind(const Mark& mark) noexcept {
     storage_ = mark.storage;
     capacity_ = mark.capacity;
@@ -155,11 +155,11 @@ class Arena {
   [[nodiscard]] std::size_t capacity() const noexcept { return capacity_; }
 
  private:
-  static constexpr std::size_t most = ~std::size_t{0} / 4;
+  static constexpr std::size_t max_size = ~std::size_t{0} / 4;
 
-  /// Goes on in a further buffer that has room for the request; the rest of this is lost.
+  /// Continues in a further buffer that has room for the request; the rest of this one is wasted.
   [[nodiscard]] bool refill(std::size_t size, std::size_t alignment) noexcept {
-    if (more_ == nullptr || size > most) return false;
+    if (more_ == nullptr || size > max_size) return false;
     const std::span<std::byte> further = more_(size + alignment);
     if (further.size() < size + alignment) return false;
     storage_ = further.data();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 2. Error numbers in words, without libc (strerror may allocate and looks at the
-// locale). Only those that a launch can meet; any other prints as its number.
+// locale). Only those that a launch can return; any other is printed as its number.
 // Source: man 3 errno.
 #pragma once
 

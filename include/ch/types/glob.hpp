@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 2. Does a text match a shell pattern, extended globs included? What fnmatch with
-// FNM_EXTMATCH answers in the C locale, without libc and with an end to what a hostile
-// pattern can cost.
+// Floor 2. Does a text match a shell pattern, extended globs included? The same results as fnmatch
+// with FNM_EXTMATCH in the C locale, without libc and with a bound on what a hostile pattern can
+// cost.
 // Source: man 3 fnmatch, man 7 glob, man 1 bash (Pattern Matching).
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace ch {
 
-enum class GlobAnswer { differs, matches, undecided };
+enum class GlobResult { differs, matches, undecided };
 
 namespace detail {
 
@@ -64,34 +64,34 @@ class NumberSet {
   return name == "cntrl" && (c < ' ' || c == 0x7f);
 }
 
-/// One match. A pattern without groups is walked with one place to come back to, the last
-/// `*`. With groups, all the positions of the text that the pattern so far can reach are
-/// carried through it at once: nothing is tried twice, as it is where each group calls the
-/// rest of the pattern (that takes exponential time for `*(*(a))b`, and glibc does it).
+/// One match. A pattern without groups is matched with one backtracking point, the last `*`. With
+/// groups, the set of all text positions that the pattern so far can reach is advanced at once, so
+/// nothing is tried twice. Recursing into the rest of the pattern at each group, as glibc does,
+/// takes exponential time for `*(*(a))b`.
 class GlobMatcher {
  public:
-  static constexpr std::size_t longest_text = 2047;  // for patterns with groups
-  static constexpr int deepest_group = 16;
-  static constexpr std::size_t most_steps = std::size_t{1} << 22;  // 10 to 30 ms
+  static constexpr std::size_t max_text = 2047;  // for patterns with groups
+  static constexpr int max_depth = 16;
+  static constexpr std::size_t max_steps = std::size_t{1} << 22;  // 10 to 30 ms
 
   constexpr GlobMatcher(std::string_view pattern, std::string_view text) noexcept
       : pattern_(pattern), text_(text) {}
 
-  [[nodiscard]] constexpr GlobAnswer answer() noexcept {
+  [[nodiscard]] constexpr GlobResult answer() noexcept {
     const bool yes = has_group() ? grouped() : plain();
-    if (steps_left_ == 0) return GlobAnswer::undecided;
-    return yes ? GlobAnswer::matches : GlobAnswer::differs;
+    if (steps_left_ == 0) return GlobResult::undecided;
+    return yes ? GlobResult::matches : GlobResult::differs;
   }
 
  private:
   using Bytes = NumberSet<256>;
-  using Positions = NumberSet<longest_text + 1>;
+  using Positions = NumberSet<max_text + 1>;
 
   enum class Kind { byte, star, group };
   struct Element {
     Kind kind = Kind::byte;
     Bytes bytes{};           // what a byte may be
-    char group = '\0';       // which of ?*+@! a group is
+    char group = '\0';       // which of ?*+@! introduces the group
     std::size_t inside = 0;  // where a group's first alternative starts
     std::size_t next = 0;
   };
@@ -111,7 +111,7 @@ class GlobMatcher {
            std::string_view("?*+@!").find(pattern_[at]) != std::string_view::npos;
   }
 
-  /// Reads the class name after `[:` at `at`. Returns where it ends, 0 if it is none.
+  /// Reads the class name after `[:` at `at`. Returns its end, 0 if it is none.
   [[nodiscard]] constexpr std::size_t class_end(std::size_t at, std::size_t end) noexcept {
     std::size_t i = at + 2;
     while (i < end && pattern_[i] >= 'a' && pattern_[i] <= 'z') ++i;
@@ -119,7 +119,7 @@ class GlobMatcher {
     return end - i > 1 && pattern_[i] == ':' && pattern_[i + 1] == ']' ? i + 2 : 0;
   }
 
-  /// Reads the bracket expression at `at`. Returns where it ends, 0 if it has no `]`.
+  /// Reads the bracket expression at `at`. Returns its end, 0 if it has no `]`.
   constexpr std::size_t bracket_end(std::size_t at, std::size_t end, Bytes& bytes) noexcept {
     std::size_t i = at + 1;
     const bool other = i < end && (pattern_[i] == '!' || pattern_[i] == '^');
@@ -172,8 +172,8 @@ class GlobMatcher {
     return end;
   }
 
-  /// What stands at `at`. A group or bracket that is never closed is plain characters; a
-  /// backslash at the very end accepts nothing, as with fnmatch.
+  /// The element at `at`. A group or bracket that is never closed is plain characters; a backslash
+  /// at the very end accepts nothing, as with fnmatch.
   constexpr Element element(std::size_t at, std::size_t end) noexcept {
     Element e;
     char c = pattern_[at];
@@ -247,7 +247,7 @@ class GlobMatcher {
   }
 
   constexpr bool grouped() noexcept {
-    if (text_.size() > longest_text) {
+    if (text_.size() > max_text) {
       steps_left_ = 0;
       return false;
     }
@@ -257,7 +257,7 @@ class GlobMatcher {
     return reached.has(text_.size());
   }
 
-  /// Moves `reached` through the pattern from `at` to `end`.
+  /// Advances `reached` through the pattern from `at` to `end`.
   constexpr void sequence(std::size_t at, std::size_t end, Positions& reached, int depth) noexcept {
     while (at < end && reached.any() && spend(text_.size() + 1)) {
       const Element e = element(at, end);
@@ -291,7 +291,7 @@ class GlobMatcher {
 
   constexpr void through_group(const Element& e, const Positions& from, Positions& to,
                                int depth) noexcept {
-    if (depth > deepest_group) steps_left_ = 0;
+    if (depth > max_depth) steps_left_ = 0;
     if (e.group == '!') {  // from each position to all later ones that no alternative reaches
       for (std::size_t i = 0; i <= text_.size() && spend(text_.size() + 1); ++i) {
         if (!from.has(i)) continue;
@@ -320,7 +320,7 @@ class GlobMatcher {
 
   std::string_view pattern_;
   std::string_view text_;
-  std::size_t steps_left_ = most_steps;
+  std::size_t steps_left_ = max_steps;
 };
 
 }  // namespace detail
@@ -332,26 +332,25 @@ class GlobMatcher {
 ///                                                 one, anything but; a and b are patterns
 ///
 /// A `.` or `/` is nothing special. A `[` without `]`, and a group without `)`, stand for
-/// themselves; so does a group that holds such a `[`. Ranges go by byte value, and an
-/// unknown class has no characters. Differences from glibc's fnmatch: collating symbols
-/// `[.x.]` and equivalence classes `[=x=]` are not known; an unknown class or a range cut
-/// off by the end does not make the whole pattern fail; inside a group a backslash also
-/// protects `|` and `)`; and a `*` may leave nothing at all to a group after it
-/// (`a*@(b|)` matches "ac", as it says).
+/// themselves; so does a group that holds such a `[`. Ranges compare byte values, and an unknown
+/// class has no characters. Differences from glibc's fnmatch: collating symbols `[.x.]` and
+/// equivalence classes `[=x=]` are not supported; an unknown class or an unterminated range does
+/// not make the whole pattern fail; inside a group a backslash also protects `|` and `)`; and a
+/// group after a `*` may match nothing (`a*@(b|)` matches "ac", as it should).
 ///
-/// `undecided` where the answer would cost too much: more than 2^22 steps (10 to 30 ms),
-/// groups nested deeper than 16, or a pattern with groups and a text longer than 2047
-/// bytes. Without groups, the length does not matter by itself.
-/// Needs at most 30 KiB of stack. Never allocates; may run between clone and exec.
-[[nodiscard]] constexpr GlobAnswer glob_answer(std::string_view pattern,
-                                               std::string_view text) noexcept {
+/// `undecided` if the comparison would cost too much: more than 2^22 steps (10 to 30 ms), groups
+/// nested deeper than 16, or a pattern with groups and a text longer than 2047 bytes. Without
+/// groups, the length alone does not matter. Needs at most 30 KiB of stack. Never allocates; may
+/// run between clone and exec.
+[[nodiscard]] constexpr GlobResult match_glob(std::string_view pattern,
+                                              std::string_view text) noexcept {
   return detail::GlobMatcher(pattern, text).answer();
 }
 
-/// The same for who has no use for the difference: what is undecided does not match.
+/// The same as a bool: what is undecided does not match.
 [[nodiscard]] constexpr bool glob_matches(std::string_view pattern,
                                           std::string_view text) noexcept {
-  return glob_answer(pattern, text) == GlobAnswer::matches;
+  return match_glob(pattern, text) == GlobResult::matches;
 }
 
 }  // namespace ch

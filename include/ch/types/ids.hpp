@@ -20,7 +20,7 @@ enum class Gid : std::uint32_t { root = 0, nogroup = 65534 };
 /// Ids in /proc/*/{u,g}id_map may be anything but this one, which means "no id".
 inline constexpr std::uint32_t invalid_id = 0xFFFFFFFF;
 
-/// One line of uid_map: `count` ids from `inside` on are the host's from `outside` on.
+/// One line of uid_map: `count` ids from `inside` on map to the parent's ids from `outside` on.
 template <class Id>
 struct IdRange {
   Id inside{};
@@ -57,24 +57,24 @@ inline constexpr NamespaceKind namespace_kinds[] = {
     {static_cast<NamespaceFlags>(kernel::clone_newtime), "time"},
 };
 
-/// Does a process need a child to get to these namespaces? unshare and setns move only
-/// later children to a pid or time namespace.
-[[nodiscard]] constexpr bool takes_child(NamespaceFlags flags) noexcept {
+/// Can only a child enter these namespaces? unshare and setns move only later children to a pid or
+/// time namespace.
+[[nodiscard]] constexpr bool needs_child(NamespaceFlags flags) noexcept {
   constexpr auto kinds = static_cast<NamespaceFlags>(kernel::clone_newpid | kernel::clone_newtime);
   return (flags & kinds) != NamespaceFlags::none;
 }
 
-/// When descriptors that we opened are closed.
+/// When the descriptors that we opened are closed.
 enum class Descriptors : std::uint8_t {
   close_now,      // the process lives on (enter, and any test)
-  close_at_exec,  // exec or exit follows at once and closes them all in one go
+  close_at_exec,  // exec or exit follows at once and closes them all
 };
 
-/// How an image is found: by its path, or by an open descriptor alone, whatever its path leads to
-/// by now.
+/// How an image is found: by its path, or only by an open descriptor, whatever its path leads to by
+/// now.
 enum class FoundBy : std::uint8_t { path, descriptor };
 
-/// May what is mounted be changed through this mount?
+/// Whether a mount is read-only.
 enum class Access : std::uint8_t { read_only, read_write };
 
 }  // namespace ch

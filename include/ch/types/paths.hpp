@@ -2,8 +2,8 @@
 //
 // Floor 2. Paths by role. A path means different things on the host, inside the
 // image, and inside the small file system that holds generated files; mixing them up
-// is how containers leak. So each role is a type, and only the executor, which knows
-// where each starts, turns one into a descriptor.
+// is how containers leak. So each role is a type, and only the executor, which knows where each
+// kind starts, opens them.
 #pragma once
 
 #include "ch/types/ids.hpp"
@@ -29,18 +29,18 @@ struct Path {
 using HostPath = Path<struct HostRole>;
 /// As a process in the container would open it; links are the image's own.
 using ImagePath = Path<struct ImageRole>;
-/// Relative to the scratch file system, where generated files live. Never has links.
+/// Relative to the scratch file system, which holds generated files. Contains no links.
 using ScratchPath = Path<struct ScratchRole>;
 
-/// What to do where a source or a mount point does not exist.
+/// What to do if a source or a mount point does not exist.
 enum class IfMissing : std::uint8_t {
-  fail,    // an error that says which
-  skip,    // the container simply goes without
+  fail,    // an error that names it
+  skip,    // the container does without
   create,  // a missing mount point is made, in the image only if that is writable; a
            // missing source is an error
 };
 
-/// For binds of what some hosts and some images have.
+/// For binds of what only some hosts and some images have.
 inline constexpr IfMissing if_both_exist = IfMissing::skip;
 
 /// A host file or tree that the user wants inside.

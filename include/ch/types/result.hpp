@@ -3,9 +3,9 @@
 // Floor 2. What went wrong, as a value: which call, its error number, at which step
 // of which plan, on which path. Nothing is formatted here; `explain` (floor 3b) turns
 // an Error and the host's facts into a cause and a remedy.
-// Result<T> has the interface of std::expected<T, Error> as far as we use it, and can be
-// that one day. Not tl::expected, which includes <functional>: 42 000 lines for each file
-// that includes this, four times as many as all of the launch path.
+// Result<T> has the part of std::expected<T, Error>'s interface that we use, so that it can be
+// replaced by that one day. Not tl::expected, which includes <functional>: 42 000 lines for each
+// file that includes it, four times the whole launch path.
 #pragma once
 
 #include <type_traits>
@@ -21,9 +21,9 @@ using kernel::Errno;
 enum class StepIndex : int { none = -1 };
 
 /// An operation that failed. Plain data: it is written by a child that shares our
-/// memory and read by the parent after the child is gone. `path` views what the plan
-/// or the caller named and lives as long as that. `why` says in a sentence what the kernel was
-/// not asked about, or does not know; empty where the code says it all. A literal.
+/// memory and read by the parent after the child is gone. `path` views a text of the plan or the
+/// caller and lives as long as that. `why`, one sentence, gives a cause that the kernel did not
+/// report; empty if `code` says it all.
 struct Error {
   Errno code = Errno::none;
   kernel::Call operation = kernel::Call::none;  // none: no call was made
@@ -34,15 +34,14 @@ struct Error {
   friend constexpr bool operator==(const Error&, const Error&) noexcept = default;
 };
 
-/// An error on its way to become a Result of any type, as std::unexpected is.
+/// An error that converts to a Result of any type, as std::unexpected does.
 struct Unexpected {
   Error error;
 };
 [[nodiscard]] constexpr Unexpected failure(Error error) noexcept { return {error}; }
 
-/// A value, or the error that there is in its place. Plain data, so that a child that
-/// shares our memory can leave one. `*`, `->` and value() need a value, error() an error:
-/// nothing is checked, and nothing throws.
+/// A value or an error. Plain data, so that a child that shares our memory can leave one. `*`, `->`
+/// and value() need a value, error() an error: nothing is checked, and nothing throws.
 template <class T>
 class [[nodiscard]] Result {
  public:
@@ -100,7 +99,7 @@ class [[nodiscard]] Result<void> {
   bool has_value_ = true;
 };
 
-/// What the kernel returned, as a Result, naming the path it was about.
+/// The result of a system call as a Result; an error names `path`.
 template <class T>
 [[nodiscard]] constexpr Result<T> as_result(kernel::Returned<T> returned,
                                             ZString path = {}) noexcept {
@@ -113,8 +112,8 @@ template <class T>
 
 }  // namespace ch
 
-/// `CHARLIE_TRY(expression)`: leaves the function with the error, if there is one.
-/// A macro because only a macro can return from its user; the one we allow ourselves.
+/// `CHARLIE_TRY(expression)`: returns the error, if there is one, from the calling function. A
+/// macro because only a macro can do that; the only one in this library.
 #define CHARLIE_TRY(...)                                                                           \
   do {                                                                                             \
     if (auto charlie_try = (__VA_ARGS__); !charlie_try) return ::ch::failure(charlie_try.error()); \

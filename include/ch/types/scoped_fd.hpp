@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 2. A descriptor for the length of a block, closed through the kernel that the launch
-// path was given, at once or by exec. Runs between clone and exec. Source: man 2 close.
+// Floor 2. A descriptor for the duration of a block, closed through the launch path's Kernel, at
+// once or by exec. Runs between clone and exec. Source: man 2 close.
 #pragma once
 
 #include "ch/kernel/fd.hpp"
@@ -9,8 +9,8 @@
 
 namespace ch {
 
-/// Closes `fd`, unless exec will. Beyond descriptor 127 it is closed in any case, so
-/// that a thousand binds fit into the usual limit of 1024 descriptors.
+/// Closes `fd`, unless exec will. Descriptors above 127 are closed in any case, so that a thousand
+/// binds fit into the usual limit of 1024 descriptors.
 template <kernel::Kernel K>
 void release(K& k, Descriptors when, Fd fd) noexcept {
   if (when == Descriptors::close_now || static_cast<int>(fd) > 127) (void)kernel::close(k, fd);

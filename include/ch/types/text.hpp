@@ -12,9 +12,9 @@
 
 namespace ch {
 
-/// Text that ends in a NUL, as the kernel wants it, with its length known. Views; the
-/// storage (argv, an arena, a literal) must outlive it. Never null: a null pointer, such
-/// as getenv's for what is not set, is the empty text.
+/// NUL-terminated text, as the kernel requires, with its length. A view: the storage (argv, an
+/// arena, a literal) must outlive it. Never null: a null pointer, such as getenv's for an unset
+/// variable, becomes the empty text.
 class ZString {
  public:
   constexpr ZString() noexcept = default;
@@ -33,8 +33,8 @@ class ZString {
   std::size_t size_ = 0;
 };
 
-/// The same by its address alone: half the size, and measured whenever it is asked for. For
-/// errors, which are handed on at every call and read at most once.
+/// The same as an address only: half the size; its length is computed on demand. For errors, which
+/// are passed on at every call and read at most once.
 class TextAddress {
  public:
   constexpr TextAddress() noexcept = default;
@@ -54,8 +54,8 @@ class TextAddress {
   const char* data_ = "";
 };
 
-/// Decimal text to a number no greater than `limit`. False for anything else, be it
-/// empty, signed, or followed by more.
+/// Parses a decimal number no greater than `limit`. False for anything else: empty, signed, or with
+/// trailing characters.
 [[nodiscard]] constexpr bool parse_number(std::string_view text, std::uint64_t limit,
                                           std::uint64_t& out) noexcept {
   if (text.empty()) return false;

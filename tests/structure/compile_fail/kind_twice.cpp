@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A set has no element twice.
-// expect: Charlie: a kind stands twice in this NamespaceSet; name each once.
+// expect: Charlie: a kind is named twice in this NamespaceSet; name each once.
 #include "ch/container.hpp"
 
 ch::Container<ch::NamespaceSet<ch::ns::user, ch::ns::uts, ch::ns::uts>> box;

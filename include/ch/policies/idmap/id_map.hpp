@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 4, third policy: who we are inside. A user namespace starts with no ids at
-// all; an ordinary user may map exactly one, to the own id outside, and must give up
-// setgroups first. Access to files goes by the outside ids, always: being root inside
-// gives nothing on the host. Source: man 7 user_namespaces.
+// Floor 4, third policy: who we are inside. A user namespace starts with no ids; an ordinary user
+// may map exactly one, to their own id outside, and must deny setgroups first. File access always
+// uses the outside ids: root inside has no privilege on the host. Source: man 7 user_namespaces.
 #pragma once
 
 #include <concepts>
@@ -19,8 +18,8 @@ namespace ch {
 /// the ids inside; `contribute(builder, facts)`: the steps, right after the namespaces
 /// exist.
 ///
-/// Laws: what uid() and gid() say is what the steps make true; the ids outside are
-/// those of the caller.
+/// Laws: the steps establish the ids that uid() and gid() return; the ids outside are those of the
+/// caller.
 ///
 /// Models: SameIds, AsRoot, ChosenIds, MappedIds, KeepIds.
 template <class P>
@@ -53,8 +52,8 @@ struct SameIds {
   }
 };
 
-/// Root inside, for package managers and ldconfig. The capabilities that come with it
-/// hold in this namespace only.
+/// Root inside, for package managers and ldconfig. Its capabilities are valid in this namespace
+/// only.
 struct AsRoot {
   static constexpr bool maps = true;
   [[nodiscard]] Uid uid(const HostFacts&) const noexcept { return Uid::root; }
@@ -64,7 +63,7 @@ struct AsRoot {
   }
 };
 
-/// Any one id, chosen at run time; the caller's where none is chosen.
+/// Any one uid and gid, chosen at run time; the default is the caller's.
 struct ChosenIds {
   static constexpr bool maps = true;
   std::optional<Uid> chosen_uid{};
@@ -80,9 +79,9 @@ struct ChosenIds {
   }
 };
 
-/// Several ids, such as subordinate ones (hosted/subordinate_ids.hpp): the first of each is who
-/// the caller is inside. A process outside has to write these maps, for which the hosted front
-/// cares; in the freestanding one they fail (EPERM).
+/// Several ids, such as subordinate ones (hosted/subordinate_ids.hpp): the first of each is the
+/// caller's id inside. A process outside has to write these maps: the hosted front arranges that;
+/// in the freestanding one mapping fails (EPERM).
 struct MappedIds {
   static constexpr bool maps = true;
   std::span<const IdRange<Uid>> users{};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 4, fourth policy: who makes the namespaces. Alone, a process makes its own;
-// attaching, it goes where another process already is, and nothing is left to mount; in a
-// group, one makes them for all (peer_group.hpp). Source: man 2 unshare, setns, pidfd_open.
+// Floor 4, fourth policy: who makes the namespaces. Alone: a process makes its own. AttachToPid: it
+// joins those of another process, and has nothing to mount. In a group, one process makes them for
+// all (peer_group.hpp). Source: man 2 unshare, setns, pidfd_open.
 #pragma once
 
 #include <concepts>
@@ -16,12 +16,12 @@ namespace ch {
 ///
 /// Minimal definition: `contribute(builder, flags)` adds the first steps of the plan and
 /// returns the role, which the rest of the plan depends on. A strategy may also have
-/// `complete(builder)`, which adds the steps that follow when the container stands, and
-/// a static `meets_peers` that is true if the container is always shared.
+/// `complete(builder)`, which adds the steps that follow when the container is complete, and a
+/// static `meets_peers` that is true if the container is always shared.
 ///
 /// Laws: after the steps the process is in all namespaces of `flags`; a joiner's plan
 /// maps no ids and mounts nothing. A strategy that knows its role only when the plan is
-/// executed returns `creator`, and its steps skip the creator's where need be.
+/// executed returns `creator`, and its steps skip the creator's if necessary.
 ///
 /// Models: Alone, AttachToPid, AttachToFiles, PeerGroup, LivingTag, ChosenJoin.
 template <class S>
@@ -31,7 +31,7 @@ concept JoinStrategy = requires(const S& strategy, PlanBuilder& builder, Namespa
 };
 
 namespace detail {
-/// A strategy whose container always belongs to a group says so with this member.
+/// A strategy whose container always belongs to a group declares this member.
 template <class S>
 concept MeetsPeers = requires {
   requires S::meets_peers;
@@ -46,9 +46,9 @@ struct Alone {
   }
 };
 
-/// The namespaces of a process that is already in a container of ours. Who has looked at
-/// the process before should hold it (find_target): then `pidfd` is it, and a later
-/// process with its number is not.
+/// The namespaces of a process that is already in a container of ours. If the caller has inspected
+/// the process before, it should pass the `pidfd` from find_target, so that a later process with
+/// the same pid is not joined by mistake.
 struct AttachToPid {
   Pid pid{};
   Fd pidfd = Fd::none;

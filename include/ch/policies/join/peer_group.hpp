@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 4, fourth policy: one container for many processes. Those of a PeerGroup are
-// started together, such as the ranks of an MPI job on one machine: the first to come
-// makes the container, and all go on when all are in. Those of a LivingTag come when they
-// like. How they meet is in meet/ and docs/join.md.
+// started together, such as the ranks of an MPI job on one machine: the first makes the container,
+// and all continue once all have joined. Those of a LivingTag may join at any time. How they meet
+// is in meet/ and docs/join.md.
 #pragma once
 
 #include <variant>
@@ -27,12 +27,12 @@ inline void add_admission(PlanBuilder& builder) noexcept {
 
 }  // namespace detail
 
-/// As many processes as `count`, of one user, on one machine and in one network namespace,
-/// that name the same tag. Not for pid and time namespaces, which Container refuses.
+/// `count` processes of one user, on one machine and in one network namespace, with the same tag.
+/// Not for pid and time namespaces, which Container refuses.
 ///
 /// Cost: the creator makes about 20 calls more than Alone and 4 for each peer; a joiner
-/// makes about 20 and mounts nothing. Execution takes 24 bytes of its arena for each peer. The plan
-/// waits for the others while it is executed, and with it whoever spawns it.
+/// makes about 20 and mounts nothing. Execution takes 24 bytes of its arena for each peer.
+/// Executing the plan waits for the other peers, and so does spawning it.
 struct PeerGroup {
   static constexpr bool meets_peers = true;
   ZString tag{};
@@ -47,9 +47,9 @@ struct PeerGroup {
   void complete(PlanBuilder& builder) const noexcept { detail::add_admission(builder); }
 };
 
-/// Joins the container of the tag if a process of it lives that came by the tag; else
-/// makes it. The program keeps descriptor `meeting::tag_descriptor` open, so name that in
-/// Program::keep_descriptors; the tag lives until the last such descriptor is closed.
+/// Joins the container of the tag if a process holds the tag; else makes it. The program keeps
+/// descriptor `meeting::tag_descriptor` open, so add it to Program::keep_descriptors; the tag lives
+/// until the last such descriptor is closed.
 struct LivingTag {
   static constexpr bool meets_peers = true;
   ZString tag{};

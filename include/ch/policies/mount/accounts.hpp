@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 4, mount contributor: /etc/passwd and /etc/group with just the ids that exist
-// inside: root, nobody and the user. The host's files would not do: sites keep their
-// users in LDAP, which a container can't ask. They live in the scratch file system,
-// never on a disk. Source: man 5 passwd, group.
+// inside: root, nobody and the user. The host's files would not do: many sites keep their users in
+// LDAP, which a container can't query. The generated files are in the scratch file system, never on
+// disk. Source: man 5 passwd, group.
 #pragma once
 
 #include "ch/plan/context.hpp"

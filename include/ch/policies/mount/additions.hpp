@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 4, mount contributor: links and small files that the image lacks or has otherwise,
-// laid over it. The files are in memory, read-only; the image does not change.
+// Floor 4, mount contributor: links and small files that are missing or different in the image,
+// mounted over it. The files are in memory, read-only; the image does not change.
 #pragma once
 
 #include <span>

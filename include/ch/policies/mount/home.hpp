@@ -20,8 +20,8 @@ struct Home {
     b.add(step::MakeScratchDirectory{ScratchPath(b.text("home/", user.view()))});
     b.add(step::BindScratch{ScratchPath("home"), ImagePath("/home"), Access::read_write,
                             IfMissing::create});
-    // A home that does not exist, as with many service accounts, is an empty one inside. A
-    // kernel with on_skipped is told, so that nobody loses files there in silence.
+    // If the home does not exist, as with many service accounts, it is empty inside. on_skipped
+    // reports that, so that nobody loses files there unawares.
     b.add(step::Bind{source, ImagePath(b.text("/home/", user.view())), Access::read_write,
                      IfMissing::skip});
   }

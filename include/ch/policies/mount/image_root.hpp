@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 4, mount contributor: the image becomes the root, read-only unless asked, so
-// that a thousand ranks can share it and none can break it.
+// Floor 4, mount contributor: the image becomes the root, read-only by default, so that a thousand
+// ranks can share it and none can break it.
 #pragma once
 
 #include "ch/plan/context.hpp"
@@ -14,7 +14,7 @@ struct ImageRoot {
   static constexpr bool opens_image = true;
   HostPath image{};
   AccessSetting access{};
-  Fd directory = Fd::none;  // of the image, if whoever plans has looked into it: it must be that
+  Fd directory = Fd::none;  // of the image, if the caller has opened it already: must be the same
   FoundBy by = FoundBy::path;
 
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {

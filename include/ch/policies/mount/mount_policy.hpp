@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 4, second policy: what the container's tree of mounts looks like. It is made
-// of contributors, each one idea in one header of this folder; Mounts puts them in a
-// row between opening the image and entering it. docs/contributor.md shows how to
-// write one. Source: man 7 mount_namespaces.
+// Floor 4, second policy: what the container's tree of mounts looks like. It consists of
+// contributors, each a header of this folder; Mounts runs them in order between opening the image
+// and entering it. docs/contributor.md shows how to write one. Source: man 7 mount_namespaces.
 #pragma once
 
 #include <concepts>
@@ -13,15 +12,15 @@
 
 namespace ch {
 
-/// Purpose: adds the mounts that serve one end, such as a home directory.
+/// Purpose: adds the mounts for one feature, such as the home directory.
 ///
 /// Minimal definition: `contribute(builder, context)`, const and noexcept. Optional, static:
-/// `uses_scratch`, true if its steps need the scratch file system; `opens_image`, for the one
-/// that provides the root; `covers_image`, for one that is mounted on the root and so hides
-/// what was mounted before it. And `scratch_size`, a ZString, to limit the scratch file system.
+/// `uses_scratch`, true if its steps need the scratch file system; `opens_image`, true for the one
+/// that provides the root; `covers_image`, true for one that is mounted on the root and so hides
+/// earlier mounts. Also optional: `scratch_size`, a ZString, to limit the scratch file system.
 ///
-/// Laws: it only describes (no system calls); its options are its members; it looks at
-/// nothing but those and the context, so equal inputs give equal steps.
+/// Laws: it only describes (no system calls); its options are its members; it depends only on those
+/// and the context, so equal inputs give equal steps.
 ///
 /// Models: ImageRoot, WritableLayer, HostFiles, Accounts, Tmp, Home, Devices, Additions,
 /// UserBinds.
@@ -55,13 +54,13 @@ struct HostMounts {
 };
 
 namespace detail {
-/// A contributor that opens the image says so with this member.
+/// A contributor that opens the image declares this member.
 template <class C>
 concept OpensImage = requires {
   requires C::opens_image;
 };
 
-/// A contributor that needs the scratch file system says so with this member.
+/// A contributor that needs the scratch file system declares this member.
 template <class C>
 concept UsesScratch = requires {
   requires C::uses_scratch;
@@ -74,13 +73,13 @@ concept ForgetsConst = !MountContributor<C> &&
       contributor.contribute(builder, context);
     };
 
-/// A contributor that covers the whole image says so with this member.
+/// A contributor that covers the whole image declares this member.
 template <class C>
 concept CoversImage = requires {
   requires C::covers_image;
 };
 
-/// Does each contributor that covers the image stand second, right after its root?
+/// Is each contributor that covers the image the second one, right after the root?
 template <class... Contributors>
 [[nodiscard]] constexpr bool covers_come_second() noexcept {
   int position = 0;
@@ -89,7 +88,7 @@ template <class... Contributors>
   return right;
 }
 
-/// Is no type among them twice?
+/// Are all types different?
 template <class... Ts>
 [[nodiscard]] constexpr bool all_differ() noexcept {
   const auto count = []<class T>(std::type_identity<T>) {
@@ -98,7 +97,7 @@ template <class... Ts>
   return ((count(std::type_identity<Ts>{}) == 1) && ...);
 }
 
-/// What a contributor says about the size of the scratch file system, if anything.
+/// The contributor's size limit of the scratch file system, if it has one.
 template <class C>
 [[nodiscard]] constexpr ZString scratch_size(const C& contributor, ZString so_far) noexcept {
   if constexpr (requires { contributor.scratch_size; })
@@ -108,8 +107,8 @@ template <class C>
 }
 }  // namespace detail
 
-/// The contributors' steps in the order given, which is the order of mounting: what
-/// comes later may cover what came before. compose.hpp finds a good order by itself.
+/// The contributors' steps in the order given, which is the order of mounting: later ones may cover
+/// earlier ones. compose.hpp sorts them automatically.
 template <class... Contributors>
 class Mounts {
   static_assert(!(detail::ForgetsConst<Contributors> || ...),

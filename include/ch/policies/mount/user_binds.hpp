@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 4, mount contributor: the host directories and files that the user asks for,
-// in the order asked, after everything else so that they may cover it.
+// in the given order, after everything else, so that they may cover it.
 #pragma once
 
 #include <span>

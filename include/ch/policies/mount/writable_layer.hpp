@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 4, mount contributor: a layer over the image that takes what is written, or
-// just the mount points that the image lacks. Stands right after the image root.
+// Floor 4, mount contributor: a layer over the image that holds changes, or only the mount points
+// that the image lacks. Comes right after the image root.
 #pragma once
 
 #include "ch/plan/context.hpp"

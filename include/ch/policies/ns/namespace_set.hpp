@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 4, first policy: which of Linux's eight namespaces a container has of its own.
-// What is not in the set is shared with the host, which for HPC is the point: the
-// network and the other processes stay reachable. Source: man 7 namespaces.
+// Kinds that are not in the set are shared with the host, which is what HPC needs: the network and
+// the other processes stay reachable. Source: man 7 namespaces.
 #pragma once
 
 #include <concepts>
@@ -26,7 +26,7 @@ struct pid {  // process numbers; the first process inside is number 1
   static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newpid);
   static constexpr bool needs_child = true;
 };
-struct net {  // interfaces, addresses, ports; a new one has nothing but a sleeping lo
+struct net {  // interfaces, addresses, ports; a new one has only lo, which is down
   static constexpr auto flag = static_cast<NamespaceFlags>(kernel::clone_newnet);
   static constexpr bool needs_child = false;
 };
@@ -78,17 +78,17 @@ struct NamespaceSet {
   template <class Kind>
   static constexpr int count = (0 + ... + (std::same_as<Kind, Kinds> ? 1 : 0));
   static_assert(((count<Kinds> == 1) && ...),
-                "Charlie: a kind stands twice in this NamespaceSet; name each once.");
+                "Charlie: a kind is named twice in this NamespaceSet; name each once.");
 
-  /// Can a running process move there itself, or does it take a child?
+  /// Can a running process enter by itself, or only a child?
   static constexpr bool enters_in_place = !(Kinds::needs_child || ...);
-  /// Has it a kind that only children move to?
+  /// Has it a kind that only a child can enter?
   static constexpr bool needs_child = !enters_in_place;
 };
 
 /// A set whose kinds beyond `Always` are chosen at run time. For tools with an option;
-/// a program that knows what it wants is better served by a NamespaceSet. What is only
-/// possible with a kind (mounts, id maps) needs it in `Always`.
+/// if the kinds are known at compile time, use a NamespaceSet. What is only possible with a kind
+/// (mounts, id maps) needs it in `Always`.
 template <class Always>
 struct ChosenNamespaces {
   NamespaceFlags more = NamespaceFlags::none;
@@ -96,14 +96,14 @@ struct ChosenNamespaces {
   [[nodiscard]] constexpr NamespaceFlags flags() const noexcept { return Always::flags() | more; }
   template <class Kind>
   static constexpr bool has = Always::template has<Kind>;
-  /// Not known before run time; `takes_child(flags)` tells.
+  /// Not known before run time; use `needs_child(flags)`.
   static constexpr bool enters_in_place = false;
-  /// What it has for sure; validate looks at those that were chosen.
+  /// Only that of `Always`; validate checks the chosen kinds.
   static constexpr bool needs_child = Always::needs_child;
 };
 
-/// A set of namespaces: knows its flags, which kinds it surely has, whether a running
-/// process can move there itself, and whether it surely takes a child.
+/// A set of namespaces: knows its flags, which kinds it always has, whether a running process can
+/// enter by itself, and whether it always needs a child.
 ///
 /// Models: NamespaceSet, ChosenNamespaces.
 template <class T>

@@ -1,19 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 3b. A run that is refused leaves the user's layer as it was: what its steps have made
-// there is removed again, the last first. Each step has noted the first of its names that was
-// missing, so that and all below it are new; of these go empty directories, empty files and
-// links. What others may use by now, such as a mount point in the image, stays and is named. Runs
-// between clone and exec.
+// Floor 3b. A failed launch leaves the user's layer as it was: what its steps have created there is
+// removed again, in reverse order. Each step has noted the first component of its path that was
+// missing; that one and all after it are new. Of these, empty directories, empty files and links
+// are removed. What other processes may use by now, such as a mount point in the image, stays and
+// is reported. Runs between clone and exec.
 #pragma once
 
 #include "ch/execute/perform_overlay.hpp"
 
 namespace ch::detail {
 
-/// Where a step's mount point or link is: names below the image's root.
+/// The path of a step's mount point or link, as names below the image's root.
 template <kernel::Kernel K>
-[[nodiscard]] kernel::Returned<void> locate_made(K& k, const Assembling& a, const Step& step,
+[[nodiscard]] kernel::Returned<void> locate_made(K& k, const AssemblyState& a, const Step& step,
                                                  TextWriter& names) noexcept {
   if (const auto* link = std::get_if<step::MakeLink>(&step))
     return kernel::locate_link(k, a.image_directory, link->destination.view(), names);
@@ -21,7 +21,7 @@ template <kernel::Kernel K>
   return walk.locate(k, a.image_directory, destination_of(step)->c_str(), names);
 }
 
-/// Removes the last of `names` below `base`, unless somebody has filled it.
+/// Removes the last of `names` below `base`, unless it is no longer empty.
 template <kernel::Kernel K>
 kernel::Returned<void> remove_made(K& k, Fd base, std::string_view names) noexcept {
   TextBuffer<kernel::RootWalk::max_path> above;
@@ -44,38 +44,38 @@ kernel::Returned<void> remove_made(K& k, Fd base, std::string_view names) noexce
   return removed;
 }
 
-/// Tells a kernel with `on_left(ZString)` of what `step` has made and what stays.
+/// Reports to a kernel with `on_left(ZString)` what `step` has created and what stays.
 template <kernel::Kernel K>
-void name_left([[maybe_unused]] K& k, [[maybe_unused]] const Step& step) noexcept {
+void report_left([[maybe_unused]] K& k, [[maybe_unused]] const Step& step) noexcept {
   if constexpr (requires { k.on_left(ZString()); }) k.on_left(destination_of(step)->text);
 }
 
-/// Takes back what the steps have made, or names it.
+/// Removes what the steps have created, or reports it.
 template <kernel::Kernel K>
-[[gnu::noinline]] void take_back(K& k, Assembling& a) noexcept {
+[[gnu::noinline]] void roll_back(K& k, AssemblyState& a) noexcept {
   for (std::size_t i = a.made.size(); i-- > 0;) {
     if (a.made[i] == 0) continue;
     TextBuffer<kernel::RootWalk::max_path> place;
-    bool left = a.made[i] == kernel::stays;
+    bool left = a.made[i] == kernel::must_stay;
     if (!left) left = !locate_made(k, a, a.steps[i], place).ok();
     std::string_view names = place.view();
     for (unsigned n = kernel::count_names(names); !left && n >= a.made[i]; --n) {
       const auto gone = remove_made(k, a.layer.upper, names);
-      left = !gone.ok() && gone.error() != Errno::enoent;  // it had not come to that
+      left = !gone.ok() && gone.error() != Errno::enoent;  // ENOENT: it was not created
       names = head(names, names.rfind('/'));
     }
     a.made[i] = 0;
-    if (left) name_left(k, a.steps[i]);
+    if (left) report_left(k, a.steps[i]);
   }
   for (const Step& step : a.steps)
-    if (const auto* layer = std::get_if<step::Overlay>(&step)) take_back(k, *layer, a.layer);
+    if (const auto* layer = std::get_if<step::Overlay>(&step)) roll_back(k, *layer, a.layer);
 }
 
-/// For a container that stands, and whose program can't be started: names all that was made.
+/// For a complete container whose program can't be started: reports everything created.
 template <kernel::Kernel K>
-void name_all_made(K& k, const Plan& plan, std::span<const std::uint8_t> made) noexcept {
+void report_all_made(K& k, const Plan& plan, std::span<const std::uint8_t> made) noexcept {
   for (std::size_t i = 0; i < made.size(); ++i)
-    if (made[i] != 0) name_left(k, plan.steps[i]);
+    if (made[i] != 0) report_left(k, plan.steps[i]);
 }
 
 }  // namespace ch::detail
