@@ -5,6 +5,7 @@
 #include <catch2/catch.hpp>
 #include <string>
 
+#include "ch/policies/join/namespace_files.hpp"
 #include "ch/presets.hpp"
 #include "ch/show/print_text.hpp"
 

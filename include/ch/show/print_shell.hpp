@@ -83,7 +83,7 @@ void shell_namespaces(const ShellOutline& outline, Sink& sink) {
   }
   if (outline.joins) return;
   if (outline.has_user_namespace())
-    sink(outline.many ? " --map-auto --map-root-user" : " --map-root-user");
+    sink(outline.several_ids ? " --map-auto --map-root-user" : " --map-root-user");
   if (contains(outline.flags, static_cast<NamespaceFlags>(kernel::clone_newpid))) sink(" --fork");
 }
 
