@@ -3,7 +3,7 @@
 // Fault injection: for each scenario, runs the good case once and notes each system call
 // that our tools make in it; then once more for each call and each fault that it can have,
 // and judges what came of it against the good case; and then undisturbed, which must repair
-// all. Last, with each newer system call refused for good, as on an older kernel.
+// all. Last, with each newer system call refused throughout, as on an older kernel.
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -220,8 +220,8 @@ std::string row(const Entry& entry, const Counts& c) {
 
 std::string figures(const std::vector<Entry>& entries, const Counts* counts, bool short_one) {
   std::string table =
-      "| tool | scenario | calls | faults | kills | calls refused for good | refused | as if "
-      "nothing had been | not reached | hangs | wrong | seconds |\n"
+      "| tool | scenario | calls | faults | kills | calls hidden | refused | unaffected | "
+      "not reached | hangs | wrong | seconds |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   Counts sum{};
   for (std::size_t i = 0; i < entries.size(); ++i) {
