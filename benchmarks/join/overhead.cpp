@@ -2,21 +2,21 @@
 //
 //   overhead [--rounds N] [--cpu N] [--creator-cpu N] [--json FILE] CH-RUN IMAGE COMMAND
 //
-// What joining costs beside creating: microseconds of COMMAND (a static program at this
-// path in IMAGE and, for the bare figure, of IMAGE on the host) by itself, in a container
-// of its own, and as the second of a group of two whose creator has made the container and
-// sleeps until the other comes. All take turns, so that a noisy machine disturbs all; overhead
-// is time minus that of the command by itself.
+// Compares the costs of joining and creating, in microseconds. COMMAND is the path in IMAGE of
+// a static program. It runs by itself on the host ("bare"), in its own container, and as the
+// second of a group of two whose creator has made the container and sleeps until the other
+// arrives. All take turns, so that a busy machine affects all; overhead is time minus that of
+// the command by itself.
 //
-// Two measures. From start to end: a joiner wakes its creator and waits for the answer, and
-// this is part of it; that of a creator in a group says nothing, it waits for others. And the
-// time of the processor: what each of them spends itself. The joiner's overhead is compared
-// with that of a creator that has nobody to meet, the least that a creator spends.
+// There are two measures. From start to end: for a joiner this includes waking its creator and
+// waiting for the reply; for a creator in a group it means nothing, since the creator waits for
+// others. And CPU time: what each process uses itself. The joiner's overhead is compared with
+// that of a creator without peers, the least that a creator can use.
 //
-// All are pinned to one core, as in the launch benchmark; --creator-cpu puts the creators
-// that joiners find on another, where it takes an interrupt to wake them.
-// The last lines have the plan's steps alone, as --time-steps has them: without what it
-// takes to start ch-run at all.
+// All are pinned to one core, as in the launch benchmark; --creator-cpu puts the creators that
+// joiners meet on another core, where it takes an interrupt to wake them.
+// The last lines show the plan's steps alone, as measured by --time-steps, without starting
+// ch-run.
 
 #include <sched.h>
 #include <spawn.h>
@@ -40,7 +40,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Words = std::vector<std::string>;
 
-/// Starts the program on this core, and what we do ourselves with it.
+/// Starts the program on core `cpu`, and moves this process to it, too.
 pid_t start(int cpu, const Words& argv, const posix_spawn_file_actions_t* actions = nullptr) {
   std::vector<char*> words;
   for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
@@ -57,7 +57,7 @@ pid_t start(int cpu, const Words& argv, const posix_spawn_file_actions_t* action
   return pid;
 }
 
-/// Waits for the end; answers what it has used.
+/// Waits for the process to end; returns the resources it has used.
 rusage finish(pid_t pid) {
   int status = 0;
   rusage used{};
@@ -68,15 +68,15 @@ rusage finish(pid_t pid) {
   return used;
 }
 
-/// Microseconds of the processor.
-double processor(const rusage& used) {
+/// CPU time in microseconds.
+double cpu_time(const rusage& used) {
   const auto us = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec);
   };
   return us(used.ru_utime) + us(used.ru_stime);
 }
 
-/// What --time-steps says that all steps took, in microseconds.
+/// The time of all steps as reported by --time-steps, in microseconds.
 double steps(int cpu, const Words& argv) {
   int ends[2];
   if (pipe(ends) != 0) std::exit(1);
@@ -96,8 +96,8 @@ double steps(int cpu, const Words& argv) {
   return std::atof(text.c_str() + (line == std::string::npos ? 0 : line + 1));
 }
 
-/// Waits until the process sleeps, that is, until the creator has made its container and
-/// waits for others: what it waits for before is no sleep that a signal ends.
+/// Waits until the process sleeps interruptibly: then the creator has made its container and
+/// waits for its peers. Its earlier waits are uninterruptible.
 void await_sleep(pid_t pid) {
   for (char state = 'R'; state != 'S';) {
     std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -131,7 +131,7 @@ struct Way {
     wall.all.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begun).count());
   }
   void note(const rusage& used) {
-    cpu.all.push_back(processor(used));
+    cpu.all.push_back(cpu_time(used));
     faults = used.ru_minflt;
   }
   void print() const {
@@ -166,7 +166,7 @@ void write_case(std::FILE* out, const Way& way, const Way& bare) {
   std::exit(64);
 }
 
-/// The last core that we may use.
+/// The last core that this process may use.
 int last_core() {
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 0;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How long commands take from start to end, measured so that they can be compared on a
-// machine that also does other things: one after the other in rounds, all on one core,
-// started by vfork and exec, which cost the same for all of them. What disturbs one round
-// disturbs one run of each; minimum and median don't see it. Each round has an order of its
-// own: whoever runs behind a large program pays for the caches that it has filled, and whoever
-// runs behind one that makes the same system calls finds them warm.
+// Measures how long commands take from start to end, so that they can be compared on a machine
+// that also does other things: one after the other in rounds, all on one core, started by vfork
+// and exec, which cost the same for all of them. What disturbs one round disturbs one run of
+// each, and hardly affects minimum and median. Each round has a different order, since a command
+// that runs after a large program pays for the caches that the latter has filled, and one that
+// runs after a program with the same system calls finds the caches warm.
 // Source: man 2 vfork, sched_setaffinity, clock_gettime.
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ constexpr const char* usage =
     "usage: interleave [--rounds N] [--warm N] [--cpu N] [--at-once N] [--json FILE]\n"
     "                  --case NAME COMMAND [ARG...] [--case ...]\n"
     "The first case is the base: overhead is time minus its time. --at-once N measures\n"
-    "launches a second on all cores, N in flight. CPU -1: not pinned.\n";
+    "launches per second on all cores, N in flight. CPU -1: not pinned.\n";
 
 struct Case {
   std::string name;
@@ -55,7 +55,7 @@ double now_us() {
   return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) / 1e3;
 }
 
-/// posix_spawn is vfork and exec in glibc. Standard output goes nowhere (set up once).
+/// In glibc, posix_spawn is vfork and exec. Standard output is discarded (set up once).
 pid_t start(const Case& c) {
   pid_t pid = -1;
   const int error = posix_spawn(&pid, c.argv[0], nullptr, nullptr, c.argv.data(), environ);
@@ -88,9 +88,9 @@ double once(Case& c) {
   return after - before;
 }
 
-/// Launches a second in groups: all of one are started, then all are waited for. The words
-/// {size} and {group} of the command become the number of members and a number that no
-/// other group has, as ch-run --join needs them.
+/// Launches per second in groups: starts all members of a group, then waits for all. In the
+/// command, {size} is replaced by the number of members and {group} by a number that is unique
+/// to the group, as ch-run --join needs them.
 double group_throughput(const Case& c, int size, int total) {
   static int group = static_cast<int>(getpid()) * 100;
   const double before = now_us();
@@ -119,7 +119,7 @@ double group_throughput(const Case& c, int size, int total) {
   return started / (now_us() - before) * 1e6;
 }
 
-/// Launches a second with `at_once` in flight, over about `total` launches.
+/// Launches per second with `at_once` in flight, over about `total` launches.
 double throughput(const Case& c, int at_once, int total) {
   for (const char* word : c.argv)
     if (word != nullptr && std::strstr(word, "{group}") != nullptr)
@@ -146,8 +146,8 @@ double quantile(const std::vector<double>& sorted, double q) {
   return sorted[at];
 }
 
-/// Nanoseconds of one CPUID, which a hypervisor traps: a glibc program executes dozens of
-/// them before main, so that its start costs more in a virtual machine. 0: no such thing.
+/// Nanoseconds of one CPUID instruction, which a hypervisor traps. A glibc program executes
+/// dozens of them before main, so it starts more slowly in a virtual machine. 0: not x86-64.
 double cpuid_ns() {
 #if defined(__x86_64__)
   double best = 1e9;
@@ -216,14 +216,14 @@ int main(int argc, char** argv) {
   }
   const double cpuid = cpuid_ns();
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // all start with the same descriptors
-  // The programs' output is not wanted; ours goes where theirs would have gone.
+  // The programs' output is discarded; our own goes to the original standard output.
   const int out = fcntl(1, F_DUPFD_CLOEXEC, 3);
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   dup2(nowhere, 1);
   std::FILE* report = fdopen(out, "w");
 
   if (at_once > 0) {
-    // The best of a few: what else runs only ever takes away.
+    // The best of a few: other work on the machine can only make it worse.
     for (int repeat = 0; repeat < 5; ++repeat)
       for (Case& c : cases) c.per_second = std::max(c.per_second, throughput(c, at_once, rounds));
   } else {
@@ -255,7 +255,7 @@ int main(int argc, char** argv) {
     std::fprintf(report, "%-26s %9s %9s %9s   %-19s %7s\n", "", "minimum", "median", "p99",
                  "overhead min/median", "faults");
   } else {
-    std::fprintf(report, "%d at once, launches a second\n", at_once);
+    std::fprintf(report, "%d at once, launches per second\n", at_once);
   }
   const char* separator = "";
   for (const Case& c : cases) {
