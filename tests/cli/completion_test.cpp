@@ -51,7 +51,7 @@ TEST_CASE("every word that is offered is one that ch-run takes", "[pure]") {
   }
 }
 
-TEST_CASE("help in a menu is its first clause", "[pure]") {
+TEST_CASE("a menu shows the first clause of the help", "[pure]") {
   using ch::cli::detail::clause;
   CHECK(clause("start here (default: there)") == "start here");
   CHECK(clause("do it; twice: more") == "do it");
@@ -67,7 +67,7 @@ TEST_CASE("what shells would interpret is quoted", "[pure]") {
   CHECK(escaped("[a]:b", "[]:") == "\\[a\\]\\:b");
 }
 
-TEST_CASE("a tool with other options and operands gets completions of its own", "[pure]") {
+TEST_CASE("a tool with different options and operands gets its own completions", "[pure]") {
   constexpr Option options[] = {{'f', "force", "", "do it anyway", "All"}};
   constexpr Completes operands[] = {Completes::file, Completes::directory, Completes::nothing};
   const ch::cli::Tool tool{"my-tool", options, {}, operands};

@@ -53,7 +53,7 @@ bool has_another_way(Call call, Errno code, Assembly way) {
 
 }  // namespace
 
-TEST_CASE("a plan in good health makes its calls in order and leaves nothing open", "[recorded]") {
+TEST_CASE("a successful plan makes its calls in order and leaves nothing open", "[recorded]") {
   test::DefaultPlan d;
   StepRecording k;
   const Result<void> done = execute(k, d.plan, d.arena);
@@ -97,7 +97,7 @@ TEST_CASE("whichever call fails, the error names its step and nothing stays open
   }
 }
 
-TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the step says",
+TEST_CASE("a missing mount point is skipped, made in an overlay, or an error, as the step says",
           "[recorded]") {
   test::DefaultPlan d;
   StepRecording healthy;
@@ -133,7 +133,7 @@ TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the s
   CHECK(overlaid == 2);  // /tmp and /mnt/0
 }
 
-TEST_CASE("descriptors stay open until exec where that is asked", "[recorded]") {
+TEST_CASE("descriptors stay open until exec if requested", "[recorded]") {
   test::DefaultPlan d;
   Recording<512> k;
   (void)execute(k, d.plan, d.arena, Descriptors::close_at_exec);

@@ -69,7 +69,7 @@ TEST_CASE("a link that the image lacks is made in an overlay before that is moun
   CHECK(k.open_descriptors() == 0);
 }
 
-TEST_CASE("in a writable image another link gives way", "[recorded]") {
+TEST_CASE("in a writable image a different link is replaced", "[recorded]") {
   const LinkPlan p("libx.so.1", Access::read_write);
   Recording<> healthy;
   REQUIRE(execute(healthy, p.plan, p.arena));

@@ -82,7 +82,8 @@ TEST_CASE_METHOD(Fixture, "a called function can be watched, fed, read and stopp
   CHECK(::kill(pid, 0) == -1);
 }
 
-TEST_CASE_METHOD(Fixture, "a result of megabytes comes whole, and beyond the limit not at all",
+TEST_CASE_METHOD(Fixture,
+                 "a result of megabytes is returned whole, and beyond the limit not at all",
                  "[userns]") {
   const auto box = compose(image(image_path));
   const auto megabytes = [] { return std::string(3'000'000, 'x'); };
@@ -144,7 +145,7 @@ TEST_CASE_METHOD(Fixture, "a called function ends with the process that has call
   CHECK(said_by() == '-');  // nobody has its other end any more
 }
 
-TEST_CASE_METHOD(Fixture, "an image that a descriptor stands for is found wherever it is now",
+TEST_CASE_METHOD(Fixture, "an image given by a descriptor is found wherever it is now",
                  "[userns]") {
   test::write_file(dir / "image/etc/which", "the one\n");
   const kernel::OwnedFd directory(::open(image_path.c_str(), O_PATH | O_CLOEXEC));
@@ -175,8 +176,7 @@ TEST_CASE_METHOD(Fixture, "an image that a descriptor stands for is found wherev
   CHECK(test::fs::current_path() != dir / "moved");
 }
 
-TEST_CASE_METHOD(Fixture, "programs and functions of the host are started in no container",
-                 "[userns]") {
+TEST_CASE_METHOD(Fixture, "host programs and functions run without a container", "[userns]") {
   const std::string own = test::fs::read_symlink("/proc/self/ns/mnt").string() + "\n";
   const auto got = capture(ch::host, {"readlink", "/proc/self/ns/mnt"});
   REQUIRE(got);

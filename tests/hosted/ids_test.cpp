@@ -61,7 +61,7 @@ TEST_CASE("ranges of subordinate ids are those of the user's name or number", "[
         std::vector<IdRange<Uid>>{{Uid{0}, Uid{7}, 1}, {Uid{1}, Uid{8}, 2}});
 }
 
-TEST_CASE("several ids stand in the plan, in every form", "[pure]") {
+TEST_CASE("several ids are in the plan, in every format", "[pure]") {
   const std::vector<IdRange<Uid>> users = {{Uid{0}, Uid{1000}, 1}, {Uid{1}, Uid{100000}, 65536}};
   const std::vector<IdRange<Gid>> groups = {{Gid{0}, Gid{1000}, 1}, {Gid{1}, Gid{200000}, 5}};
   const auto box = compose(also<>, MappedIds{users, groups});
@@ -121,7 +121,8 @@ TEST_CASE_METHOD(Fixture, "a program and a function have the subordinate ids of 
   CHECK_FALSE(run(compose(image(image_path), subordinate_ids(), peers("with-ids", 2)), {"true"}));
 }
 
-TEST_CASE_METHOD(Fixture, "ids that nobody gave are refused, and the failure says whom to ask",
+TEST_CASE_METHOD(Fixture,
+                 "ids that were never granted are refused, and the failure says whom to ask",
                  "[userns]") {
   if (::geteuid() == 0) return;  // to whom every id is given
   const std::vector<IdRange<Uid>> users = {{Uid{0}, static_cast<Uid>(::geteuid()), 1},

@@ -72,7 +72,7 @@ class Companion {
 
 }  // namespace
 
-TEST_CASE("the library, too, refuses where a container is required and can't be had",
+TEST_CASE("the library, too, refuses if a container is required and can't be made",
           "[image][userns]") {
   const test::TempDir dir;
   const std::string refusal = told_without_namespaces(dir / "i", Containment::required);

@@ -134,8 +134,7 @@ TEST_CASE("20 000 levels, as links in the archive can make them, unpack and are 
     }
 }
 
-TEST_CASE("a mount point that is a link to what is not there, 2000 levels below, is made",
-          "[image][tool]") {
+TEST_CASE("a mount point that is a dangling link, 2000 levels deep, is made", "[image][tool]") {
   const Fixture f;
   const std::string path = repeated(2000, "d/");
   test::write_file(f.archive, small_tar().symlink("etc/hosts", "/" + path + "hosts").bytes());

@@ -180,7 +180,7 @@ TEST_CASE("what can't be removed after an image was replaced is named, and the n
   }
 }
 
-TEST_CASE("killed at every system call: never a half image, and the next run recovers",
+TEST_CASE("killed at every system call: never half an image, and the next run recovers",
           "[image][tool]") {
   const Fixture f;
   const auto any = [](long) { return true; };

@@ -326,7 +326,7 @@ TEST_CASE("hostile archives end in an error or inside the image", "[image][tool]
   for (const Case& c : cases()) check_case(c);
 }
 
-TEST_CASE("the same tricks in layers: the upper one uses the lower one's links", "[image][tool]") {
+TEST_CASE("the same attacks in layers: the upper one uses the lower one's links", "[image][tool]") {
   for (const char* how : {"--contain=always", "--contain=never"}) {
     Place place;
     Tar lower, upper;

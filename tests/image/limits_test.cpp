@@ -54,7 +54,7 @@ std::string archive_of_many_notes() {
 
 }  // namespace
 
-TEST_CASE("a report of any length comes through", "[image][tool]") {
+TEST_CASE("a report of any length is delivered", "[image][tool]") {
   const Fixture f;
   test::write_file(f.archive, archive_of_many_notes());
   const Ran ran =
@@ -65,7 +65,7 @@ TEST_CASE("a report of any length comes through", "[image][tool]") {
   CHECK(content(f.image + "/usr/f") == "f");
 }
 
-TEST_CASE("an error of any length comes through", "[image][tool]") {
+TEST_CASE("an error of any length is delivered", "[image][tool]") {
   const Fixture f;
   Tar layer;
   layer.file("usr/f", "f");
@@ -100,7 +100,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("removing a tree holds few descriptors and follows nobody who moves its directories",
+TEST_CASE("removing a tree needs few descriptors and does not follow moved directories",
           "[image][tool]") {
   const TempDir dir;
   const ch::io::Descriptor at(open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));

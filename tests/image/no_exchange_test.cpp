@@ -79,8 +79,7 @@ TEST_CASE("an image is made and replaced where names can't be exchanged", "[imag
 }
 
 #ifdef CHARLIE_HAVE_TRACER
-TEST_CASE("an image that can't be looked at when it has been set aside gets its place back",
-          "[image][tool]") {
+TEST_CASE("an image that can't be examined after it was set aside is put back", "[image][tool]") {
   const Fixture f(false);
   for (const bool exchange : {true, false}) {
     test::Fault fault;

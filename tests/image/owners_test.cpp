@@ -114,7 +114,7 @@ TEST_CASE("an owner beyond the ranges is an error that names it, and nothing sta
   CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 1);
 }
 
-TEST_CASE("--subids where none are configured says what to ask for", "[image][tool]") {
+TEST_CASE("--subids without configured ids says what to ask for", "[image][tool]") {
   if (geteuid() == 0) return;  // who needs none
   const TempDir dir;
   test::write_file(dir / "a.tar", owned_tar().bytes());

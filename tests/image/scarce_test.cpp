@@ -86,7 +86,7 @@ TEST_CASE("however little memory there is for a large description, it works or s
   }
 }
 
-TEST_CASE("128 MiB of addresses are enough for eight threads and an archive that is mapped",
+TEST_CASE("128 MiB of address space are enough for eight threads and a mapped archive",
           "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
   return;

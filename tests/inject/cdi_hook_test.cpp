@@ -56,7 +56,7 @@ struct Cuda : FromHost {
 
 }  // namespace
 
-TEST_CASE("the image's CUDA compatibility library goes first where it is newer than the driver",
+TEST_CASE("the image's CUDA compatibility library comes first if it is newer than the driver",
           "[tool]") {
   const Cuda f;
   const fs::path newer = f.compat / "libcuda.so.560.54.14";

@@ -101,7 +101,7 @@ TEST_CASE("--cdi on a host where nothing is described is one error with its reme
   CHECK(before == test::everything(f.image, true));
 }
 
-TEST_CASE("what of a device can't be in an image is warned of", "[tool]") {
+TEST_CASE("parts of a device that can't be in an image cause a warning", "[tool]") {
   const Fixture f(R"(, {"hostPath": "/etc", "containerPath": "/opt/etc"})");
   const Ran ran = f({"--cdi-dirs", f.cdi, "--cdi=made.com/gpu", "--dry-run"});
   CAPTURE(ran.out, ran.err);

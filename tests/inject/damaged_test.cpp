@@ -71,8 +71,7 @@ std::string library_without_end(unsigned kind) {
 
 }  // namespace
 
-TEST_CASE("of an ELF file whose lists never end a bounded part is read, and it is refused",
-          "[inject][tool]") {
+TEST_CASE("an ELF file with endless lists is read up to a limit and refused", "[inject][tool]") {
   for (const unsigned kind : {SHT_DYNAMIC, SHT_GNU_verneed}) {
     const FromHost f;
     CAPTURE(kind);

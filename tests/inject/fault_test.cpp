@@ -71,7 +71,7 @@ struct Fixture : FromHost {
 
 }  // namespace
 
-TEST_CASE("a file that can't be read is one error, and not taken for something else",
+TEST_CASE("an unreadable file is one error, and not mistaken for something else",
           "[inject][tool]") {
   const Fixture f;
   int named = 0;
@@ -95,8 +95,7 @@ TEST_CASE("a file that can't be read is one error, and not taken for something e
   CHECK(named > 4);
 }
 
-TEST_CASE("a source that becomes another file after it was looked at is not copied",
-          "[inject][tool]") {
+TEST_CASE("a source that is replaced after it was examined is not copied", "[inject][tool]") {
   Fixture f;
   const fs::path source = f.dir / "source", other = f.dir / "other", link = f.dir / "link";
   for (const bool by_link : {false, true}) {

@@ -79,7 +79,7 @@ TEST_CASE("under small limits ch-fromhost and ch-device work, or end with one er
   }
 }
 
-TEST_CASE("memory that runs out is told as that", "[inject][tool]") {
+TEST_CASE("lack of memory is reported as such", "[inject][tool]") {
   STATIC_TOOLS_ONLY();
   DeviceImage f;
   const std::string list = f.dir / "list";
@@ -97,7 +97,7 @@ TEST_CASE("memory that runs out is told as that", "[inject][tool]") {
   }
 }
 
-TEST_CASE("what ch-fromhost and ch-device can't print is an error", "[inject][tool]") {
+TEST_CASE("output that ch-fromhost and ch-device can't write is an error", "[inject][tool]") {
   DeviceImage f;
   CHECK(f({"-p", f.program}).status == 0);
   const auto closed = [] { close(1); };

@@ -45,7 +45,7 @@ pid_t start(const std::vector<std::string>& words) {
 
 }  // namespace
 
-TEST_CASE("a lock that is given back within seconds is waited for", "[inject][tool]") {
+TEST_CASE("a lock that is released within seconds is waited for", "[inject][tool]") {
   const FromHost f;
   const int fd = locked(f.image);
   std::thread other([fd] {
@@ -91,7 +91,7 @@ TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
   CHECK(f({"-p", inject_fixture("bin/charlie_ask")}).status == 0);
 }
 
-TEST_CASE("who waits for another ch-fromhost can be interrupted", "[inject][tool]") {
+TEST_CASE("waiting for another ch-fromhost can be interrupted", "[inject][tool]") {
   FromHost f;
   const int fd = locked(f.image);
   f.options.in_child = [] {  // a signal that comes while it waits
@@ -110,7 +110,7 @@ TEST_CASE("who waits for another ch-fromhost can be interrupted", "[inject][tool
   close(fd);
 }
 
-TEST_CASE("ldconfig ends with the ch-fromhost that was killed", "[inject][tool]") {
+TEST_CASE("ldconfig ends when ch-fromhost is killed", "[inject][tool]") {
   const FromHost f;
   fs::remove(f.image / "sbin/ldconfig");
   test::write_file(f.image / "sbin/ldconfig",
@@ -131,7 +131,7 @@ TEST_CASE("ldconfig ends with the ch-fromhost that was killed", "[inject][tool]"
   CHECK(size() == then);
 }
 
-TEST_CASE("right after one that was killed, the next ch-fromhost does its work", "[inject][tool]") {
+TEST_CASE("right after a run that was killed, the next ch-fromhost succeeds", "[inject][tool]") {
   const FromHost f;
   const std::vector<std::string> words = {test::ch_fromhost(),
                                           "-p",

@@ -123,8 +123,7 @@ bool needs_space(long number) {
 
 }  // namespace
 
-TEST_CASE("killed at any call, an injection leaves every original to be had back",
-          "[inject][tool]") {
+TEST_CASE("killed at any call, an injection leaves every original restorable", "[inject][tool]") {
   for (const bool has_links : {true, false}) {
     const Originals f(has_links);
     for (int k = 0, points = 0;; k += step(7)) {
@@ -184,7 +183,7 @@ TEST_CASE("when any call of an injection fails, every original stays", "[inject]
   }
 }
 
-TEST_CASE("a copy of an original is on the disk before it counts", "[inject][tool]") {
+TEST_CASE("a copy of an original is on disk before it is relied on", "[inject][tool]") {
   const Originals f(true);
   std::vector<std::string> order;
   test::Tracing tracing;

@@ -60,7 +60,7 @@ struct Swapped : FromHost {
 
 #if defined(CHARLIE_HAVE_TRACER)
 
-TEST_CASE("a directory of the image that becomes a link at any call leads nowhere else",
+TEST_CASE("a directory of the image that is replaced by a link at any call leads nowhere else",
           "[inject][tool]") {
   const auto looks_at_paths = [](long number) {
     static const std::set<long> calls = {
@@ -123,8 +123,7 @@ TEST_CASE("a file of the image is looked up once, and that very file is read", "
 
 #endif
 
-TEST_CASE("directories that change to links and back all the time lead nowhere else",
-          "[inject][tool]") {
+TEST_CASE("directories that keep changing to links and back lead nowhere else", "[inject][tool]") {
   void* shared = mmap(nullptr, sizeof(std::atomic<long>), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   REQUIRE(shared != MAP_FAILED);
@@ -188,7 +187,7 @@ TEST_CASE("calls that an old kernel or a filter lacks are done without by ch-fro
     }
 }
 
-TEST_CASE("a container for ldconfig that can't be made is one error, and the image as it was",
+TEST_CASE("if no container for ldconfig can be made, there is one error and the image is unchanged",
           "[inject][tool]") {
   FromHost f;
   const auto before = test::everything(f.image);

@@ -93,7 +93,7 @@ std::string without_sections(const std::string& bytes) {
 
 }  // namespace
 
-TEST_CASE("a file says the same of itself without its section table", "[inject][pure]") {
+TEST_CASE("a file yields the same information without its section table", "[inject][pure]") {
   const test::TempDir dir;
   int versions = 0;
   for (const char* path : {"/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6",
@@ -124,7 +124,7 @@ TEST_CASE("a file says the same of itself without its section table", "[inject][
 }
 
 #if defined(CHARLIE_HAVE_TRACER)
-TEST_CASE("what the system could not read is not called damaged", "[inject][tool]") {
+TEST_CASE("a file that could not be read is not called damaged", "[inject][tool]") {
   const Shadowing f;
   const std::string source = f.dir / "host" / soname;
   test::write_file(source, f.whole);

@@ -21,7 +21,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("a file is replaced at once, and what a killed call left is no hindrance", "[pure]") {
+TEST_CASE("a file is replaced atomically, and leftovers of a killed call don't matter", "[pure]") {
   const Fixture f;
   test::write_file(f.dir / "outside", "mine");
   test::write_file(f.dir / "name.new", "a part");

@@ -47,7 +47,7 @@ TEST_CASE("peers read one another's memory; processes of separate containers may
   CHECK(joined.out == greeting);
 }
 
-TEST_CASE("a debugger that is started with --join-pid attaches to a peer", "[tool]") {
+TEST_CASE("a debugger started with --join-pid attaches to a peer", "[tool]") {
   const std::string scope = read_file("/proc/sys/kernel/yama/ptrace_scope");
   SKIP_UNLESS(scope.empty() || scope[0] == '0', "Yama restricts ptrace on this host");
   Probed g;
@@ -90,7 +90,7 @@ TEST_CASE("--join-pid enters any container of ours, with all its namespaces", "[
   }
 }
 
-TEST_CASE("--join-pid refuses what is no container of ours", "[tool]") {
+TEST_CASE("--join-pid refuses a process that is not in a container of ours", "[tool]") {
   Group g;
   const auto refusal = [&](const std::string& pid) {
     const Ran ran = g.ch_run({"--join-pid=" + pid, g.image, "--", "true"});
@@ -109,7 +109,8 @@ TEST_CASE("--join-pid refuses what is no container of ours", "[tool]") {
   CHECK(g.ch_run({"--join", "--join-pid=1", g.image, "--", "true"}).status == 64);
 }
 
-TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it anew", "[tool]") {
+TEST_CASE("--join-ct=0 joins the tag while any process holds it, then makes a new container",
+          "[tool]") {
   Group g;
   const std::vector<std::string> say_and_stay = {"sh", "-c",
                                                  "readlink /proc/self/ns/mnt; exec sleep 1000"};
@@ -141,7 +142,7 @@ TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it a
   g.check_nothing_left();
 }
 
-TEST_CASE("many that come at once by --join-ct=0 make one container", "[tool]") {
+TEST_CASE("many that start at once with --join-ct=0 make one container", "[tool]") {
   Group g;
   for (int i = 0; i < 16; ++i)
     g.start({"--join-ct=0"}, {"sh", "-c", "readlink /proc/self/ns/mnt; exec sleep 1000"});

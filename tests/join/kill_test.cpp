@@ -139,7 +139,8 @@ std::string kill_living(int place, std::size_t call) {
 
 }  // namespace
 
-TEST_CASE("killed at any of its system calls, one of a living tag keeps nobody out", "[tool]") {
+TEST_CASE("killed at any of its system calls, a member of a living tag keeps no other out",
+          "[tool]") {
   STATIC_TOOLS_ONLY();
   for (const int place : {0, 1, 2}) {
     constexpr std::size_t together = 16;
@@ -162,7 +163,8 @@ TEST_CASE("killed at any of its system calls, one of a living tag keeps nobody o
   }
 }
 
-TEST_CASE("killed at any of its system calls, a peer strands nobody and leaves nothing", "[tool]") {
+TEST_CASE("killed at any of its system calls, a peer strands no other and leaves nothing",
+          "[tool]") {
   STATIC_TOOLS_ONLY();
   for (const int place : {0, 1, 2}) {  // the victim comes first, second or third of three
     // As far as there are calls: how many depends on who has to wait for whom, and how long.

@@ -36,7 +36,8 @@ class NamedSocket {
 
 }  // namespace
 
-TEST_CASE("a name that contains a member's name leads nobody into another container", "[tool]") {
+TEST_CASE("a name that contains a member's name leads no process into another container",
+          "[tool]") {
   Group other;
   other.tag = "o" + std::to_string(getpid());  // short: the forged name has to fit
   Peer& victim = other.start({"--join-ct=0"}, say_and_stay);
@@ -64,7 +65,7 @@ TEST_CASE("a name that contains a member's name leads nobody into another contai
     }
 }
 
-TEST_CASE("where nothing tells members from strangers, a second one is refused", "[tool]") {
+TEST_CASE("if members can't be told from strangers, a second one is refused", "[tool]") {
   Group g;
   Peer& first = g.start({"--join-ct=0"}, say_and_stay);
   REQUIRE(first.wait_for_output());
@@ -78,7 +79,7 @@ TEST_CASE("where nothing tells members from strangers, a second one is refused",
   CHECK(first.ended() == false);
 }
 
-TEST_CASE("who joins a living tag with another image or mounts is told so", "[tool]") {
+TEST_CASE("a process that joins a living tag with another image or mounts is warned", "[tool]") {
   Group g;
   const std::string image = g.dir / "other";
   make_image(image);
@@ -121,7 +122,7 @@ TEST_CASE("long names of a launcher that differ only at the beginning are two gr
   CHECK(containers.size() == 2);
 }
 
-TEST_CASE("a tag that is too long, empty or not visible is no plan, and never cut", "[pure]") {
+TEST_CASE("a tag that is too long, empty or not visible is refused, never truncated", "[pure]") {
   const auto refused = [](const char* tag) {
     using namespace ch;
     ArenaOf<65536> arena;

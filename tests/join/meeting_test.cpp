@@ -178,7 +178,7 @@ TEST_CASE("a creator makes the container and hands it on; a joiner only takes it
   CHECK(joining.size() * 3 < creating.size());
 }
 
-TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing stays open",
+TEST_CASE("whichever call fails in a meeting, the error names its step and nothing stays open",
           "[recorded]") {
   for (const Other others : {Other::peers, Other::creator}) {
     Peers p;
@@ -207,7 +207,7 @@ TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing sta
   }
 }
 
-TEST_CASE("one plan is executed a second time while the first goes on", "[recorded]") {
+TEST_CASE("one plan can be executed a second time while the first is in progress", "[recorded]") {
   Peers p;
   World joining(Other::creator);
   ArenaOf<16384> own;
@@ -269,7 +269,7 @@ TEST_CASE("a group of one is alone, and a plan says who waits for whom", "[pure]
   CHECK(shell.find("nsenter") != std::string::npos);
 }
 
-TEST_CASE("a group that could never work is no plan", "[pure]") {
+TEST_CASE("a group that could never work is not planned", "[pure]") {
   ArenaOf<65536> arena;
   Container<ChosenNamespaces<presets::Unprivileged>, Mounts<ImageRoot<>>, SameIds, PeerGroup> box;
   box.namespaces.more = ns::pid::flag;
@@ -301,7 +301,7 @@ TEST_CASE("a tag is 1 to 64 visible characters", "[pure]") {
   CHECK_FALSE(is_tag("caf\xc3\xa9"));
 }
 
-TEST_CASE("fingerprints differ by what differs", "[recorded]") {
+TEST_CASE("fingerprints differ if anything differs", "[recorded]") {
   Recording<> k;
   const Peers p;
   Peers other;

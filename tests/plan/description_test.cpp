@@ -147,7 +147,8 @@ std::uint64_t mixed(const Step& step) {
 
 }  // namespace
 
-TEST_CASE("a changed field makes steps differ, one of equal content does not", "[pure]") {
+TEST_CASE("a field with different content makes steps differ, one with equal content does not",
+          "[pure]") {
   const Catalogue all;
   const Catalogue again;
   REQUIRE(all.kinds.size() == std::variant_size_v<Step>);
@@ -170,7 +171,7 @@ TEST_CASE("a changed field makes steps differ, one of equal content does not", "
   }
 }
 
-TEST_CASE("plans are equal that say the same, and differ by any field of any step", "[pure]") {
+TEST_CASE("plans with equal content are equal, and differ by any field of any step", "[pure]") {
   const Catalogue all;
   const Catalogue again;
   std::vector<Step> steps;
@@ -189,7 +190,7 @@ TEST_CASE("plans are equal that say the same, and differ by any field of any ste
     }
 }
 
-TEST_CASE("a sentence names fields that there are, and leaves no brace", "[pure]") {
+TEST_CASE("a sentence names only existing fields, and leaves no brace", "[pure]") {
   const Catalogue all;
   const auto check = [](const Step& step) {
     const Description description = describe(step);
@@ -209,7 +210,7 @@ TEST_CASE("a sentence names fields that there are, and leaves no brace", "[pure]
   }
 }
 
-TEST_CASE("the fingerprint knows what a file holds, not only how long it is", "[pure]") {
+TEST_CASE("the fingerprint depends on a file's content, not only on its length", "[pure]") {
   const Step one = step::WriteScratchFile{ScratchPath("passwd"), "alice"};
   const Step other = step::WriteScratchFile{ScratchPath("passwd"), "carol"};
   CHECK(as_text(one) == as_text(other));

@@ -89,7 +89,7 @@ TEST_CASE("binds, links and layers that name nothing are refused", "[pure]") {
   }
 }
 
-TEST_CASE("what is not named is refused before a child is made", "[pure]") {
+TEST_CASE("a missing name is refused before a child is made", "[pure]") {
   kernel::Linux k;
   ArenaOf<std::size_t{256} * 1024> arena;
   const auto ended = run(k, presets::HostIntegrated{}, program, arena);
@@ -128,7 +128,7 @@ TEST_CASE("a host name without a uts namespace, which would be the host's, is re
   CHECK_FALSE(refusal(of_root).empty());
 }
 
-TEST_CASE("ids that nobody has chosen are the caller's", "[pure]") {
+TEST_CASE("the default ids are the caller's", "[pure]") {
   presets::HostIntegrated box;
   CHECK(box.ids.uid(facts) == facts.uid);
   CHECK(box.ids.gid(facts) == facts.gid);

@@ -128,7 +128,7 @@ TEST_CASE("every way of assembly gives the same mounts with the same flags", "[t
   }
 }
 
-TEST_CASE("a kernel that lacks a call half-way gives each mount once", "[tool]") {
+TEST_CASE("if a call is missing half-way, each mount is still made only once", "[tool]") {
   STATIC_TOOLS_ONLY();
   Fixture f;
   const std::vector<std::string> words = {"--no-home", "-b", f.tree + ":/mnt/1:ro"};

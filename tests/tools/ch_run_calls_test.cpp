@@ -46,7 +46,7 @@ TEST_CASE("a launch makes no more system calls than it did", "[tool]") {
   CHECK(count(launched.calls, {__NR_fork, __NR_vfork, __NR_clone, __NR_clone3}) == 0);
 }
 
-TEST_CASE("asking for less takes fewer system calls", "[tool]") {
+TEST_CASE("asking for less makes fewer system calls", "[tool]") {
   STATIC_TOOLS_ONLY();
   test::ChRun f;
   const auto calls = [&](std::vector<std::string> words) {

@@ -41,7 +41,7 @@ TEST_CASE("a bind that covers an earlier bind, home or /tmp is named with what i
   CHECK(said({"-b", a + ":/home", "--no-home"}).empty());
 }
 
-TEST_CASE("files that the memory of a container has no room for are an error", "[tool]") {
+TEST_CASE("files that do not fit the container's memory are an error", "[tool]") {
   test::ChRun f;
   const std::string large = f.dir / "large";
   test::write_file(large, std::string(200000, 'x'));

@@ -10,7 +10,7 @@
 
 using test::contains;
 
-TEST_CASE("what is missing beneath something mounted is said to be there, not in the image",
+TEST_CASE("what is missing beneath a mount is reported as missing there, not in the image",
           "[tool]") {
   const test::ChRun f;
   const std::string source = f.home;
@@ -35,7 +35,8 @@ TEST_CASE("what is missing beneath something mounted is said to be there, not in
   check("/tmp/x", {"--private-tmp", "-b", source + ":/tmp/x"});
 }
 
-TEST_CASE("a bad line of the image's own environment is the image's to mend", "[tool]") {
+TEST_CASE("for a bad line of the image's own environment, the remedy is to mend the image",
+          "[tool]") {
   const test::ChRun f;
   test::fs::create_directory(f.image + "/ch");
   test::write_file(f.image + "/ch/environment", "A=1\nnonsense\n");
@@ -51,7 +52,7 @@ TEST_CASE("a bad line of the image's own environment is the image's to mend", "[
   }
 }
 
-TEST_CASE("an option behind the command, without --, is likely the command's", "[tool]") {
+TEST_CASE("an option after the command, without --, is taken for the command's", "[tool]") {
   const test::ChRun f;
   for (const char* option : {"-l", "--colour"}) {
     const auto ran = f.ch_run({f.image, "ls", option});
@@ -62,7 +63,7 @@ TEST_CASE("an option behind the command, without --, is likely the command's", "
   CHECK(contains(f.ch_run({"--colour", f.image}).err, "remedy: see ch-run --help"));
 }
 
-TEST_CASE("a variable that can't be set is wrong usage, however it is given", "[tool]") {
+TEST_CASE("a variable that can't be set is a usage error, however it is given", "[tool]") {
   const test::ChRun f;
   const std::string file = f.dir / "variables";
   test::write_file(file, "nonsense\n");
@@ -74,7 +75,7 @@ TEST_CASE("a variable that can't be set is wrong usage, however it is given", "[
     }
 }
 
-TEST_CASE("a file without end is an error that names the most that is read", "[tool]") {
+TEST_CASE("an endless file is an error that names the limit", "[tool]") {
   const test::ChRun f;
   for (const char* option :
        {"--set-env=/dev/zero", "--set-env0=/dev/zero", "--copy=/dev/zero:/x"}) {
@@ -91,7 +92,7 @@ TEST_CASE("a file without end is an error that names the most that is read", "[t
   CHECK(contains(ran.err, "the configuration /dev/zero: this is longer than"));
 }
 
-TEST_CASE("--join-pid refuses what would make another container of the one it enters", "[tool]") {
+TEST_CASE("--join-pid refuses options that would change the container it enters", "[tool]") {
   const test::ChRun f;
   const pid_t other = fork();
   REQUIRE(other >= 0);
@@ -138,7 +139,7 @@ TEST_CASE("--join-pid refuses what would make another container of the one it en
   waitpid(other, nullptr, 0);
 }
 
-TEST_CASE("--ch-ssh without that program says where it is to be", "[tool]") {
+TEST_CASE("--ch-ssh without that program says where it should be", "[tool]") {
   const test::ChRun f;
   const auto ran = f.script("true", {"--ch-ssh"});
   INFO(ran.err);

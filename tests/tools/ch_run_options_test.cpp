@@ -81,7 +81,7 @@ TEST_CASE("a missing mount point behind links is made where they lead, in the im
   CHECK_FALSE(test::fs::exists(f.image + "/charlie-elsewhere"));
 }
 
-TEST_CASE("nothing is made in what a bind shows of the host", "[tool]") {
+TEST_CASE("nothing is created in a bind of the host", "[tool]") {
   const Fixture f;
   const std::string data = f.dir / "data";
   test::fs::create_directory(data);
@@ -112,7 +112,7 @@ TEST_CASE("an image without /home and /tmp runs", "[tool]") {
   CHECK_FALSE(test::fs::exists(f.image + "/home"));
 }
 
-TEST_CASE("--write-fake lets the command write, and forgets it", "[tool]") {
+TEST_CASE("--write-fake lets the command write, and discards the changes", "[tool]") {
   const Fixture f;
   const std::string before = all_files(f.image);
   CHECK(
@@ -323,7 +323,7 @@ TEST_CASE("--namespaces adds namespaces, and a pid namespace an init", "[tool]")
   CHECK(f.script("true", {"--hostname=" + std::string(65, 'x')}).status == 64);
 }
 
-TEST_CASE("init passes on how the command ended", "[tool]") {
+TEST_CASE("init passes on the command's exit status", "[tool]") {
   const Fixture f;
   for (const int status : {0, 3, 255})
     CHECK(f.script("exit " + std::to_string(status), {"--namespaces=pid"}).status == status);
@@ -402,14 +402,14 @@ TEST_CASE("the command has no capability outside its namespace", "[tool]") {
   CHECK(contains(as_root, "NoNewPrivs:\t1\n"));
 }
 
-TEST_CASE("supplementary groups stay, and setgroups is denied", "[tool]") {
+TEST_CASE("supplementary groups are kept, and setgroups is denied", "[tool]") {
   const Fixture f;
   CHECK(f.script("cat /proc/self/setgroups").out == "deny\n");
   CHECK(f.script("grep ^Groups /proc/self/status | wc -w").out ==
         run({"sh", "-c", "grep ^Groups /proc/self/status | wc -w"}).out);
 }
 
-TEST_CASE("descriptors that are asked for stay open", "[tool]") {
+TEST_CASE("requested descriptors stay open", "[tool]") {
   Fixture f;
   f.options.in_child = [] {
     for (const int fd : {3, 5, 7, 9}) dup2(0, fd);
@@ -462,7 +462,7 @@ TEST_CASE("a configuration file adds options, the command line has the last word
 
 // ---- information --------------------------------------------------------------------------------
 
-TEST_CASE("--feature answers by exit status", "[tool]") {
+TEST_CASE("--feature replies with its exit status", "[tool]") {
   const Fixture f;
   for (const char* yes : {"extglob", "overlayfs", "seccomp", "tmpfs-xattrs"})
     CHECK(f.ch_run({"--feature", yes}).status == 0);

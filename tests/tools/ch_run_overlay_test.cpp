@@ -25,7 +25,7 @@ std::set<std::string> names_in(const std::string& directory) {
 
 }  // namespace
 
-TEST_CASE("an overlay's directory that a container uses is refused to all others", "[tool]") {
+TEST_CASE("an overlay's directory that a container uses is refused to others", "[tool]") {
   test::ChRun f;
   const std::string layer = f.dir / "layer";
   int pipe_ends[2];
@@ -54,7 +54,7 @@ TEST_CASE("an overlay's directory that a container uses is refused to all others
   CHECK_FALSE(test::fs::exists(layer + "/upper/etc/lost"));
 }
 
-TEST_CASE("of 2, 4 and 64 at once over one directory, one gets it and nothing is spoilt",
+TEST_CASE("of 2, 4 and 64 at once over one directory, one gets it and nothing is corrupted",
           "[tool]") {
   for (const int count : {2, 4, 64}) {
     test::ChRun f;
@@ -139,7 +139,7 @@ TEST_CASE("a layer goes over the image that it was made over, and over no other"
   CHECK(f.ch_run({"--overlay=" + layer, moved, "--", "true"}).status == 31);
 }
 
-TEST_CASE("a layer of before there were records is taken as it is", "[tool]") {
+TEST_CASE("a layer from before layers had records is accepted", "[tool]") {
   test::ChRun f;
   const std::string layer = f.dir / "layer";
   test::fs::create_directories(layer + "/upper/etc");
@@ -201,7 +201,7 @@ TEST_CASE("--write-fake and --overlay contradict each other", "[tool]") {
   CHECK_FALSE(exists(layer));
 }
 
-TEST_CASE("an overlay of an image with mounts inside is refused for what it is", "[tool]") {
+TEST_CASE("an overlay of an image with mounts inside is refused with that reason", "[tool]") {
   test::ChRun f;
   // Mounted where ch-run is started, beyond the reach of its own user namespace.
   const std::string mount_and_run =
