@@ -45,7 +45,7 @@ TEST_CASE("every word that is offered is one that ch-run takes", "[pure]") {
       ch_run::Options chosen;
       const auto wrong = ch_run::parse(3, argv, arena, chosen);
       CHECK((wrong.problem == nullptr ? "" : std::string(wrong.problem)).empty());
-      // The help must mention it, or nobody knows what it means.
+      // The help must mention it.
       if (o.help[0] != '\0') CHECK(std::string_view(o.help).find(word) != std::string_view::npos);
     }
   }

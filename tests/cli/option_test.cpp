@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parser of command lines: GNU habits, by table.
+// The command-line parser: GNU conventions, driven by a table.
 
 #include "ch/cli/option.hpp"
 

@@ -99,7 +99,7 @@ TEST_CASE("whichever call of a link fails, the error names its step and nothing 
       INFO("call " << healthy.trace()[call].text << ", errno " << static_cast<int>(code));
       const Call which = healthy.trace()[call].call;
       CHECK(k.open_descriptors() <= (which == Call::close ? 1 : 0));
-      // To look at what is there is only a question; the answer may be had otherwise.
+      // Reading an existing link is only a query, for which there may be another way.
       if (done) continue;
       ++failed;
       CHECK(done.error().code == code);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Containers with several ids: the subordinate ones that an administrator gave to a user.
+// Containers with several ids: the subordinate ids that an administrator granted to a user.
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -35,7 +35,7 @@ std::string map_of_process(const char* file) {
   return all;
 }
 
-/// What it has to be, by what the box says.
+/// What it should be, according to the box.
 template <class Id>
 std::string wanted_map(std::span<const IdRange<Id>> ranges) {
   std::ostringstream all;
@@ -124,7 +124,7 @@ TEST_CASE_METHOD(Fixture, "a program and a function have the subordinate ids of 
 TEST_CASE_METHOD(Fixture,
                  "ids that were never granted are refused, and the failure says whom to ask",
                  "[userns]") {
-  if (::geteuid() == 0) return;  // to whom every id is given
+  if (::geteuid() == 0) return;  // root has every id
   const std::vector<IdRange<Uid>> users = {{Uid{0}, static_cast<Uid>(::geteuid()), 1},
                                            {Uid{1}, Uid{1}, 2}};
   const std::vector<IdRange<Gid>> groups = {{Gid{0}, static_cast<Gid>(::getegid()), 1},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hosted front in real containers: children, streams, captures, calls.
+// The hosted API in real containers: children, streams, captures, calls.
 
 #include "ch/run.hpp"
 
@@ -38,7 +38,7 @@ std::string said(const B& box, const std::string& script, const CaptureOptions& 
   return got->out + got->err;
 }
 
-/// Is there a child of this process that has ended and nobody has waited for?
+/// Does this process have a child that has ended and was not waited for?
 bool has_children() { return ::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD; }
 
 }  // namespace
@@ -140,7 +140,7 @@ TEST_CASE_METHOD(Fixture, "streams are files, descriptors, pipes, texts or nothi
   CHECK(run(box(), {"echo", "more"}, {.out = Stream::append(out)})->code == 0);
   CHECK(test::read_file(out) == "from a file\nmore\n");
 
-  // Output and errors change places: neither redirection takes away the other's source.
+  // Swaps output and errors: neither redirection may close the other's source.
   const std::string errors = dir / "errors";
   const kernel::OwnedFd a(::open(out.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
   const kernel::OwnedFd b(::open(errors.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
@@ -238,7 +238,7 @@ TEST_CASE_METHOD(Fixture, "a function is called inside, and its result is return
   REQUIRE_FALSE(nowhere);
   CHECK(nowhere.error().path == (dir / "nowhere").string());
   CHECK(nowhere.error().attempted == "open image");
-  // In a pid namespace it is the first process; to a time namespace only a program comes.
+  // In a pid namespace it is the first process; only a program can enter a time namespace.
   const auto first = call(compose(box(), also<ns::pid>), [] { return ::getpid(); });
   REQUIRE(first);
   CHECK(*first == 1);
@@ -259,7 +259,7 @@ TEST_CASE_METHOD(Fixture, "a called function does not keep pipes of others open"
   detail::Pipe pipe = detail::make_pipe();
   const int writing_end = pipe.to.get();
   CHECK(*call(box(), [&] { return ::fcntl(writing_end, F_GETFD) == -1 && errno == EBADF; }));
-  // Without standard streams the result must not come by one of their numbers.
+  // Without standard streams, the result must not use one of their numbers.
   const auto closed = call(box(), [this] {
     ::close(0);
     ::close(1);

@@ -16,7 +16,7 @@ using test::contains;
 using test::content;
 namespace fs = std::filesystem;
 
-/// What unpacking says in a process that may make no namespaces: "" or the error, and a note.
+/// The error ("" for none) and note of unpacking in a process that may not make namespaces.
 std::string told_without_namespaces(const fs::path& image, Containment containment) {
   int ends[2];
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Input that is cut or altered is refused, whatever the compression: cut at every byte,
+// Input that is truncated or altered is refused, whatever the compression: cut at every byte,
 // every bit flipped. Read by the library in this process; nothing is written to disk.
 
 #include <catch2/catch.hpp>

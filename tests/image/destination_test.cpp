@@ -63,7 +63,7 @@ TEST_CASE("an image is replaced whole; what is not an image stays", "[image][too
 }
 
 TEST_CASE("a directory of another user is not replaced, not even by force", "[image][tool]") {
-  if (geteuid() == 0) return;  // to whom all belong
+  if (geteuid() == 0) return;  // root may replace everyone's files
   const Fixture f;
   for (const char* name : {"/usr", "/etc/"}) {
     const Ran ran = run({ch_tar2dir(), "--force", f.archive, name});
@@ -428,7 +428,7 @@ TEST_CASE("an image that was set aside by a run that was killed is restored", "[
   }
   test::write_file(f.archive, "no archive");
 
-  // Somebody made something under the name since: neither is lost.
+  // Something else was created under the name since: neither is lost.
   fs::create_directories(holder / "new/usr");
   test::write_file(holder / "ch-tar2dir.work", "");
   fs::rename(f.image, holder / "old");

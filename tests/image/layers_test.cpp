@@ -45,7 +45,7 @@ TEST_CASE("layers apply in order, in every kind of archive and compression", "[i
   upper.file("a/one", "new").file("a/.wh.two", "").file("c", "c");
   for (const Layout layout : layouts)
     for (const std::string& filter : test::all_filters()) {
-      if (filter == "lzma") continue;  // no layer has that
+      if (filter == "lzma") continue;  // not used for layers
       CAPTURE(static_cast<int>(layout), filter);
       const TempDir dir;
       ImageRecipe recipe{{base().bytes(), upper.bytes()}, filter, {}};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-tar2dir where something is very long, very deep, very many or very short: reports,
+// ch-tar2dir with something very long, very deep, very numerous or very short: reports,
 // trees, directories, and what ulimit allows.
 
 #include <sys/xattr.h>
@@ -42,7 +42,7 @@ void make_deep(const fs::path& top, int levels, mode_t mode_of_last = 0755) {
   close(at);
 }
 
-/// 20 000 variables that fit no line, so 20 000 notes: more than any pipe holds.
+/// 20 000 variables that don't fit on a line, so 20 000 notes: more than a pipe holds.
 std::string archive_of_many_notes() {
   Tar layer;
   layer.file("usr/f", "f");
@@ -116,7 +116,7 @@ TEST_CASE("removing a tree needs few descriptors and does not follow moved direc
   if (failure) FAIL(failure->what());
   CHECK(fs::is_empty(dir.path()));
 
-  // Somebody moves the directories that are being removed to beside what must stay.
+  // Another process moves the directories that are being removed next to what must stay.
   fs::create_directories(dir / "kept/inner");
   test::write_file(dir / "kept/inner/file", "kept");
   for (int round = 0; round < 40; ++round) {

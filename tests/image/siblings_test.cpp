@@ -28,7 +28,7 @@ std::vector<std::string> words(const Fixture& f, std::vector<std::string> option
   return options;
 }
 
-/// Has this process the record open of who works?
+/// Does this process have the work record open?
 bool knows_of_another(pid_t pid) {
   std::error_code ignored;
   for (const auto& fd : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd", ignored))
@@ -37,8 +37,8 @@ bool knows_of_another(pid_t pid) {
 }
 
 #ifdef CHARLIE_HAVE_TRACER
-/// A ch-tar2dir that has all but named the image, or has come to another call, and then waits to
-/// be let go on, or to fail.
+/// A ch-tar2dir that is about to name the image, or to make another call, and then waits to
+/// be continued, or to fail.
 class Held {
  public:
   Held(
@@ -279,7 +279,7 @@ TEST_CASE("one that waits can be interrupted, and the first continues", "[image]
 TEST_CASE(
     "a run whose place is taken by one that does not see its lock reports it and does no harm",
     "[image][tool]") {
-  // Locks are each machine's own on some network file systems: here, always granted.
+  // On some network file systems each machine has its own locks: here, they are always granted.
   const auto elsewhere = [] { test::filter_calls({SYS_flock}, 0); };
   for (const auto& [then, options] :
        std::vector<std::pair<test::Interference, std::vector<std::string>>>{

@@ -123,7 +123,7 @@ TEST_CASE("every refusal says what is wrong with which name, and what to do", "[
   closed.environment = {"TMPDIR=/none"};
   const Ran temporary = run({ch_tar2dir(), "--check", f.archive}, closed);
   CHECK(contains(temporary.err, "/none: can't open the directory for temporary files"));
-  if (geteuid() == 0) return;  // who may do all this
+  if (geteuid() == 0) return;  // root may do all this
   fs::permissions(text, fs::perms(0));
   const Ran unreadable = run({ch_tar2dir(), text, f.image});
   CHECK(contains(unreadable.err, "can't open the archive: Permission denied"));

@@ -118,7 +118,7 @@ TEST_CASE("ch-run finds ch-device beside itself, else in ../libexec/charlie", "[
   CAPTURE(found.err);
   CHECK(found.out == "libcuda.so.1 550\n");
 
-  // The one beside it goes first, and one that can't be executed is an error, no reason to
+  // The one beside it is tried first, and if it can't be executed, that is an error, no reason to
   // look elsewhere.
   test::write_file(bin / "ch-device", "#!/bin/sh\necho beside\n");
   fs::permissions(bin / "ch-device", fs::perms(0755));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost --cdi: the files of a device in an image, for good, until they are removed.
+// ch-fromhost --cdi: a device's files in an image, until they are removed.
 
 #include "tests/inject/host_image.hpp"
 
@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// An image, a made driver, and its description.
+/// An image, a dummy driver, and its description.
 struct Fixture : FromHost {
   fs::path cdi = dir / "cdi";
 

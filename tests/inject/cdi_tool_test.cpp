@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-run --device and what it is made of, from outside.
+// ch-run --device and its parts, from outside.
 
 #include <fcntl.h>
 
@@ -235,7 +235,7 @@ TEST_CASE("ch-device lists devices, and writes a file that ch-run takes", "[tool
   CHECK(contains(test::run({tool, "--version"}).out, "ch-device "));
 }
 
-// ---- what it is made of -----------------------------------------------------------------
+// ---- its parts --------------------------------------------------------------------------
 
 TEST_CASE("--symlink makes a link over the image, whatever is there", "[tool]") {
   const Fixture f;

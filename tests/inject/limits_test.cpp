@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ch-fromhost and ch-device under small limits (ulimit), and where what they print or write
-// does not arrive: they work, or end with one clear error; never by a signal, never as if all
+// is lost: they work, or end with one clear error; never by a signal, never as if all
 // were well, and without half a file left behind.
 
 #include <sys/resource.h>
@@ -87,7 +87,7 @@ TEST_CASE("lack of memory is reported as such", "[inject][tool]") {
   fs::resize_file(list, std::uintmax_t{60} << 20);
   f.options.in_child = limit(RLIMIT_AS, rlim_t{40000} * 1024);
   is_one_error(f({"-f", list}), "out of memory");
-  // Whoever reads what an image brings must not take this for damage to it.
+  // This must not be mistaken for a damaged file in the image.
   for (const char* name : {"injected.json", ".ch-fromhost.journal"}) {
     fs::create_directory(f.image / "ch");
     test::write_file(f.image / "ch" / name,

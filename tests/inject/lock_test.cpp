@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost on an image that another one works on, or that one which was killed a moment ago
-// still holds: it waits for that a little while, and then says whom it has waited for.
+// ch-fromhost on an image that another one is changing, or that one killed a moment ago
+// still locks: it waits a little while, and then names the process that it waited for.
 
 #include <sys/file.h>
 
@@ -28,7 +28,7 @@ int locked(const fs::path& image) {
   return fd;
 }
 
-/// Starts a command, in silence.
+/// Starts a command, without output.
 pid_t start(const std::vector<std::string>& words) {
   const pid_t pid = fork();
   REQUIRE(pid >= 0);
@@ -82,7 +82,7 @@ TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
     CHECK(took < std::chrono::seconds(20));
   }
   CHECK(before == test::everything(f.image, true));
-  // What only looks has nobody to wait for.
+  // Commands that only read don't wait.
   const auto start = Clock::now();
   CHECK(f({"--list"}).status == 0);
   CHECK(f({"--dry-run", "-p", inject_fixture("bin/charlie_ask")}).status == 0);

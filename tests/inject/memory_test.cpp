@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Work in parallel, where memory for that runs out: what can be done without is done without.
+// Parallel work when memory runs out: what is not essential is left out.
 
 #include <atomic>
 #include <catch2/catch.hpp>

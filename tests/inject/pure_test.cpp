@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is decided about a file, and what is read from lists, caches and records: all of it
-// without an image.
+// Decisions about files, and parsing of lists, caches and records:
+// everything that needs no image.
 
 #include <catch2/catch.hpp>
 

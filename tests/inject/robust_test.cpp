@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost under ill will: directories of the image that become links to elsewhere while
+// ch-fromhost under attack: directories of the image that become links to elsewhere while
 // it works, and kernels that lack a call, or whose filters refuse it. Nothing outside the
 // image is ever written; what can be done without is done without, the rest is one error.
 
@@ -29,7 +29,7 @@ std::function<void()> openat2_that_answers(int answer) {
 }
 
 /// A directory of the image, and outside the same once more, behind a link that can change
-/// places with it. Whoever follows that link finds all that he expects.
+/// places with it. A program that follows the link finds everything that it expects.
 struct Swapped : FromHost {
   std::string program = inject_fixture("bin/charlie_ask");
   std::string library = inject_fixture("lib/libcharlie_answer.so.1.0");
@@ -75,8 +75,8 @@ TEST_CASE("a directory of the image that is replaced by a link at any call leads
     for (const char* name : {"usr/bin", "usr/local", "usr/local/lib", "etc", "ch", "var", ""}) {
       const Swapped f(name);
       test::Fault fault{looks_at_paths};
-      // Whoever changes what the image's own name means has chosen another image, until
-      // that is open.
+      // Changing what the image's own name refers to means choosing another image, until
+      // the image is open.
       fault.from = *name == '\0' ? SYS_mkdirat : SYS_openat;
       fault.in_programs = false;
       fault.meddle = [&f] { f.swap(); };

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ch-fromhost from outside: what is injected runs in the image, a second run changes no
-// byte, --remove brings back what was, links in the image lead nowhere, and every refusal
+// byte, --remove restores the image, links in the image can't lead out, and every failure
 // leaves the image as it was.
 
 #include "apps/ch-fromhost/option_table.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is undone is undone backwards: of a name that was changed twice, what was there at first
-// comes back; of directories, those inside go first.
+// Undoing goes backwards: for a name that was changed twice, the first content
+// is restored; of directories, the inner ones are removed first.
 
 #include <catch2/catch.hpp>
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A file that the image's loader would find instead of a library of the image must be a whole
-// shared object for the same machine: a cut one would end every program that needs it.
+// shared object for the same machine: a truncated one would break every program that needs it.
 
 #include <elf.h>
 
@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* soname = "libcharlie_answer.so.1";
 
-/// An image with a library of its own, and files to be injected under that one's name.
+/// An image with its own library, and files to be injected under that library's name.
 struct Shadowing : FromHost {
   std::string whole = test::read_file(inject_fixture("lib/libcharlie_answer.so.1.0"));
   fs::path own = image / "usr/lib" / soname;
@@ -234,7 +234,7 @@ TEST_CASE("a whole library takes the place of the image's, with a section table 
   CAPTURE(bare.err);
   CHECK(bare.status == 0);
   CHECK(f({"--remove"}).status == 0);
-  // What takes nobody's place is the user's business.
+  // A file that replaces nothing is not checked.
   const Ran alone = f.inject(f.whole.substr(0, 100), "libother.so.1", {"-d", "/etc"});
   CAPTURE(alone.err);
   CHECK(alone.status == 0);

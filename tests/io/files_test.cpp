@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files replaced at once, and paths made in an image, whose links lead anywhere.
+// Files replaced atomically, and paths made in an image, whose links may lead anywhere.
 
 #include "tests/support/files.hpp"
 #include "ch/io/failed.hpp"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The JSON documents of strangers: read as nlohmann::json reads them, up to a number of levels.
+// Untrusted JSON documents: read as nlohmann::json reads them, up to a number of levels.
 
 #include "ch/io/json.hpp"
 

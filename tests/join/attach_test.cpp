@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What sharing a container is for: memory of other ranks, debuggers, later arrivals. And
-// that without it the kernel refuses, or the tests would show nothing.
+// that without it the kernel refuses; otherwise the tests would prove nothing.
 
 #include <sstream>
 
@@ -11,7 +11,7 @@ using namespace test;
 
 namespace {
 
-/// A group in whose image the probe lies.
+/// A group whose image contains the probe.
 struct Probed : Group {
   Probed() {
     fs::copy_file(tool("JOIN_PROBE", CHARLIE_JOIN_PROBE), image + "/bin/probe");
@@ -37,7 +37,7 @@ TEST_CASE("peers read one another's memory; processes of separate containers may
   Peer& holder = g.start({"--join-ct=2"}, {"probe", "hold"});
   Peer& other = g.start({"--join-ct=2"}, {"probe", "hold"});
   const auto at = Probed::held(holder);
-  REQUIRE(other.wait_for_output());              // before, it may not be in yet
+  REQUIRE(other.wait_for_output());              // until then it may not have entered
   CHECK(at[0] == std::to_string(holder.pid()));  // no process in between
   const Ran apart = g.ch_run({g.image, "--", "probe", "read", at[0], at[1]});
   CHECK(apart.out == "Operation not permitted\n");
@@ -121,11 +121,11 @@ TEST_CASE("--join-ct=0 joins the tag while any process holds it, then makes a ne
   const std::string container = first.out_so_far();
   CHECK(second.out_so_far() == container);
   CHECK(names_held(g.tag).size() == 2);
-  // Held open, or the next namespace may get the number of this one when it is gone.
+  // Held open, since another namespace may reuse the number of one that is gone.
   const int held = open(("/proc/" + std::to_string(first.pid()) + "/ns/mnt").c_str(), O_RDONLY);
   REQUIRE(held >= 0);
 
-  first.kill_now();  // who made it need not live
+  first.kill_now();  // its creator need not survive
   (void)first.wait();
   Peer& third = g.start({"--join-ct=0"}, say_and_stay);
   REQUIRE(third.wait_for_output());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// --join from outside: one container for all peers, or one clear word for each.
+// --join from outside: one container for all peers, or one clear error for each.
 
 #include "tests/join/peers.hpp"
 
@@ -59,8 +59,8 @@ TEST_CASE("a group of one needs no meeting", "[tool]") {
 }
 
 TEST_CASE("too few peers get one error that says who came and who is missing", "[tool]") {
-  // Who is started so late, on a machine that has other work, that the first has given up
-  // has not met it: then again.
+  // On a busy machine a peer may start so late that the first one has already given up
+  // and they don't meet: then try again.
   for (int attempt = 0; attempt < 5; ++attempt) {
     Group g;
     for (const int rank : {0, 2}) g.start({"--join-ct=4", "--join-timeout=2"}, {"true"}, rank);
@@ -220,7 +220,7 @@ TEST_CASE("a peer that dies is noticed and named at once", "[tool]") {
   Group g;
   g.start_ranks(3, 4, {"true"}, {"--join-timeout=3600"});
   REQUIRE(g.wait_for_names(3));  // all have met
-  g.peers[0]->kill_now();        // whichever it is, creator or joiner, ends the group
+  g.peers[0]->kill_now();        // the end of any peer, creator or joiner, ends the group
   for (const std::size_t i : {1U, 2U}) {
     const Ran& ran = g.peers[i]->wait();
     INFO(ran.err);
@@ -252,7 +252,7 @@ TEST_CASE("a tag can be used again at once, whatever happened to it", "[tool]") 
 TEST_CASE("groups with different tags don't meet", "[tool]") {
   Group a;
   Group b;
-  // All alive at the same time: a namespace's number is free again when it is gone.
+  // All alive at the same time, since a namespace's number can be reused when it is gone.
   const std::vector<std::string> stay = {"sh", "-c", "readlink /proc/self/ns/mnt; exec sleep 1000"};
   for (Group* group : {&a, &b}) {
     group->start_ranks(2, 2, stay);

@@ -22,7 +22,7 @@ struct Chosen {
   std::string problem;
 };
 
-/// What is chosen in an environment of these variables.
+/// The join strategy that is chosen with these variables.
 Chosen choose(std::vector<const char*> variables, ch_run::JoinOptions options = {}) {
   variables.push_back(nullptr);
   ArenaOf<65536> arena;

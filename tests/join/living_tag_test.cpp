@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A tag that lives, and names that look like its members': other sockets may have any name,
+// A living tag, and names that look like its members': other sockets may have any name,
 // be listed in any order and end in whatever the group's names end in.
 
 #include <sys/socket.h>
@@ -47,7 +47,7 @@ TEST_CASE("a name that contains a member's name leads no process into another co
   const std::string held = fs::read_symlink("/proc/" + pid + "/fd/200", none).string();
   REQUIRE(held.rfind("socket:[", 0) == 0);
   const std::string inode = held.substr(8, held.size() - 9);
-  // Where processes may not be traced (Yama, a filter), the kernel is asked otherwise.
+  // If processes may not be traced (Yama, a filter), the kernel is asked in another way.
   for (const unsigned refusal : {0, EPERM, ENOSYS})
     for (const std::string before : {"x ", "x\n0: 2 0 0 5 1 "}) {
       Group g;
@@ -93,7 +93,7 @@ TEST_CASE("a process that joins a living tag with another image or mounts is war
   CHECK(ran.status == 0);
   CHECK(contains(ran.err, "differs from what this one was asked for: image (" + g.image +
                               " instead of " + image + ")"));
-  // A joiner hands on what the container is made of, not what it asked for itself.
+  // A joiner passes on what the container is made of, not what it asked for itself.
   Peer& joiner = g.start({"--join-ct=0", "--private-tmp"}, say_and_stay);
   REQUIRE(joiner.wait_for_output());
   CHECK(contains(read_file(g.dir / "peer1.err"), "asked for: mounts"));

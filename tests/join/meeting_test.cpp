@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The meeting on a double of the kernel: what a creator and a joiner ask, in which order,
-// and that whichever call fails, the right step is blamed and no descriptor stays open.
+// The meeting on a test double of the kernel: the calls of a creator and a joiner, their order,
+// and that whichever call fails, the error names the right step and no descriptor stays open.
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -62,7 +62,7 @@ struct World : Recording<512> {
     const long a[7] = {arguments...};
     if (result < 0) return result;
     switch (which) {
-      case Call::clock_gettime:  // each look at the clock takes a second
+      case Call::clock_gettime:  // each reading of the clock advances it by a second
         *reinterpret_cast<kernel::TimeSpec*>(a[1]) = {++clock, 0};
         return 0;
       case Call::bind:
@@ -110,7 +110,7 @@ struct World : Recording<512> {
   }
 };
 
-/// A creator that something happens to before it admits its peers.
+/// A creator to which something happens before it admits its peers.
 struct Interrupted : World {
   std::function<void()> meanwhile;
   explicit Interrupted(std::function<void()> f) : World(Other::peers), meanwhile(std::move(f)) {}
@@ -144,7 +144,7 @@ struct Peers {
     while (!std::holds_alternative<step::AdmitPeers>(plan.steps[i])) ++i;
     return i;
   }
-  /// Each time anew; what an error names stays until the next.
+  /// Reset each time; what an error names stays valid until the next call.
   template <class K>
   [[nodiscard]] Result<void> execute_with(K& k) {
     arena.rewind(planned);
@@ -195,7 +195,7 @@ TEST_CASE("whichever call fails in a meeting, the error names its step and nothi
         INFO("others " << static_cast<int>(others) << ", call " << call << " "
                        << kernel::shape(k.failed).name << ", errno " << static_cast<int>(code));
         CHECK(k.open_descriptors() <= (k.failed == Call::close ? 1 : 0));
-        if (done.error().operation == Call::execve) continue;  // it was done without
+        if (done.error().operation == Call::execve) continue;  // the call was not essential
         ++blamed;
         CHECK(static_cast<std::size_t>(done.error().step) == healthy.step_of(call));
         TextBuffer<2048> message;

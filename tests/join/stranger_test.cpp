@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A second user on the same machine, of ill will: takes the names first, listening or not,
-// fills the queue, pretends to be a peer. The group comes about all the same. Takes root,
-// who can be two other users.
+// A malicious second user on the same machine: takes the names first, listening or not,
+// fills the queue, pretends to be a peer. The group must gather nevertheless. Needs root,
+// to act as two other users.
 
 #include <sys/socket.h>
 #include <sys/un.h>

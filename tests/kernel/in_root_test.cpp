@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one resolver of paths in images: by openat2, and by hand where that is missing.
+// The one resolver of paths in images: with openat2, and by hand if that is missing.
 
 #include "ch/kernel/in_root.hpp"
 

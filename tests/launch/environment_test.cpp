@@ -16,7 +16,7 @@ using namespace ch;
 
 namespace {
 
-/// An environment with storage of its own.
+/// An environment with its own storage.
 class Fixture {
  public:
   explicit Fixture(std::vector<std::string> inherited, std::size_t bytes = std::size_t{1} << 16)
@@ -243,7 +243,7 @@ TEST_CASE("files are read line by line or record by record", "[pure]") {
       {lines("A=1\r\nB='2'\r\n"), {"A=1\r", "B='2'\r"}},
       {lines("A=1\nA=2\n"), {"A=2"}},
       {lines("A=1\nB=$A:$A\n"), {"A=1", "B=1:1"}},
-      {lines("'A=1'\n"), {"'A=1'"}},  // the shell's habit, so only in arguments
+      {lines("'A=1'\n"), {"'A=1'"}},  // as in a shell, so only in arguments
       {records({"A=1\0B=2\0", 8}), {"A=1", "B=2"}},
       {records({"A=1\0B=2", 7}), {"A=1", "B=2"}},
       {records({"\0\0A=1\n\nB\0", 9}), {"A=1\n\nB"}},

@@ -79,7 +79,7 @@ std::string message(const Result<T>& result) {
   return std::string(text.view());
 }
 
-/// From here on, the system call `number` answers ENOSYS in this process.
+/// From here on, the system call `number` fails with ENOSYS in this process.
 void hide_call(unsigned number) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -352,7 +352,7 @@ TEST_CASE("all eight namespaces at once, for a child", "[userns]") {
   box.mounts.get<UserBinds>().binds = binds;
   auto ended = run(f.k, box, f.shell("echo $$ > /mnt/0/out"), f.arena);
   if (!ended && ended.error().code == Errno::einval) {
-    // A kernel without time namespaces, or one that wants no shared memory with them.
+    // A kernel without time namespaces, or one that does not allow shared memory with them.
     WARN("all eight: " << message(ended));
   }
   INFO(message(ended));
@@ -440,7 +440,7 @@ TEST_CASE("one arena can be used for one launch after the other", "[userns]") {
     CHECK(ended->code == 7);
     const auto child = spawn(f.k, f.with_pid_namespace(), f.shell("exit 3"), arena);
     REQUIRE(child);
-    CHECK(child->pidfd == Fd::none);  // nobody ignores SIGCHLD here
+    CHECK(child->pidfd == Fd::none);  // SIGCHLD is not ignored here
     CHECK(ch::wait(f.k, *child)->code == 3);
     CHECK(arena.used() == 0);
   }
@@ -510,7 +510,7 @@ TEST_CASE("the child shares memory instead of copying it", "[userns]") {
 }
 
 TEST_CASE("a process whose real and effective ids differ makes no container", "[userns]") {
-  if (getuid() != 0) return;  // who else could differ
+  if (getuid() != 0) return;  // only root can have a different group
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {

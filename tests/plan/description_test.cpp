@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What there is to say of each kind of step: every field is in ==, and in text, JSON and
-// fingerprint unless it means something to one process alone.
+// The description of each kind of step: every field is in ==, and in text, JSON and
+// fingerprint unless it is meaningful in one process only.
 
 #include "ch/plan/description.hpp"
 
@@ -24,8 +24,8 @@ struct Kind {
   std::vector<Step> changed;
 };
 
-/// One of each kind, in the order of Step. Every text stands at an address of its own, so that
-/// those of two catalogues only say the same.
+/// One of each kind, in the order of Step. Every text has its own address, so that
+/// those of two catalogues are equal only in content.
 class Catalogue {
  public:
   Catalogue() {

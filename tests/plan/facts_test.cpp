@@ -57,7 +57,7 @@ TEST_CASE("an account is found by its number, in files of any size", "[pure]") {
   CHECK(find_account(k, arena, 2345, path.c_str()).name == ZString("u2345"));
   CHECK(find_account(k, arena, 9999, path.c_str()).home == ZString("/last"));
   CHECK(find_account(k, arena, 5, path.c_str()).name == ZString("long"));
-  CHECK(find_account(k, arena, 5, path.c_str()).home.empty());  // too far behind
+  CHECK(find_account(k, arena, 5, path.c_str()).home.empty());  // too far from the start
   CHECK(find_account(k, arena, 4, path.c_str()).name.empty());
   CHECK(find_account(k, arena, 0, (dir / "none").c_str()).name.empty());
 }

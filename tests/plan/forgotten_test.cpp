@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a program forgot to name, or left null, is refused while planning. To the kernel an
-// empty path is another thing: the working directory, or the host's own root.
+// Missing or null names are refused while planning. To the kernel an
+// empty path means something else: the working directory, or the host's own root.
 
 #include <catch2/catch.hpp>
 #include <string>
@@ -121,7 +121,7 @@ TEST_CASE("a host name without a uts namespace, which would be the host's, is re
         "the host's");
   box.namespaces.more = ns::uts::flag;
   CHECK(refusal(box).empty());
-  // For real root nobody else would have stood in the way.
+  // For real root nothing else would have prevented it.
   Container<NamespaceSet<ns::mount>, Mounts<ImageRoot<>>, KeepIds> of_root;
   set_image(of_root.mounts, HostPath("/i"));
   of_root.hostname = "box";

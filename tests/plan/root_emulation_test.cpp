@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The filter of root emulation: run on paper, for every machine, by a small interpreter of
+// The filter of root emulation: run for every architecture by a small interpreter of
 // BPF; compared with libseccomp's numbers and with the filter that libseccomp writes; and
 // in force, on this machine.
 
@@ -84,7 +84,7 @@ namespace {
 constexpr std::uint32_t pass = SECCOMP_RET_ALLOW;
 constexpr std::uint32_t fake = SECCOMP_RET_ERRNO;
 
-// ---- BPF on paper --------------------------------------------------------------------
+// ---- BPF interpreter -----------------------------------------------------------------
 
 struct Verdict {
   std::uint32_t value = 0;
@@ -259,7 +259,7 @@ TEST_CASE("each faked call of each machine is faked, and no other call is", "[pu
 }
 
 TEST_CASE("each call in the table gets its verdict", "[pure]") {
-  // Said without the function above: what is a device is faked, what is not is made.
+  // Written out without the function above: devices are faked, other files are made.
   for (const Program& p : programs()) {
     for (const Column& column : columns) {
       if (!p.machines.contains(column.machine)) continue;
@@ -439,7 +439,7 @@ TEST_CASE("all numbers are those that libseccomp knows", "[pure]") {
 
 namespace {
 
-/// What libseccomp makes of the same wish. It writes in the byte order of the machine that
+/// libseccomp's filter for the same request. It writes in the byte order of the machine that
 /// the filter is for.
 std::vector<BpfInstruction> libseccomp_filter(const std::vector<std::uint32_t>& arches,
                                               std::endian order) {
@@ -518,7 +518,7 @@ TEST_CASE("libseccomp's filter for the same calls gives the same verdicts", "[pu
 
 namespace {
 
-/// Answers every call with `answer` and remembers the last one.
+/// Returns `answer` from every call and remembers the last one.
 struct OneAnswer {
   long answer = 0;
   int calls = 0;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Composition without regard to order.
+// Composition in any order.
 
 #include "ch/compose.hpp"
 

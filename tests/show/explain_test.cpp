@@ -118,7 +118,7 @@ TEST_CASE("every step and error has an answer that does not crash", "[pure]") {
       const Explanation e =
           explain({row.code, kernel::Call::openat2, static_cast<StepIndex>(i), {}}, d.plan, {});
       CHECK(e.cause.empty() == e.remedy.empty());
-      // What has to be chosen otherwise is an option of some tool, whose name only that knows.
+      // The choice to change is an option of a tool, and only the tool knows its name.
       CHECK(std::string(e.cause).find("--") == std::string::npos);
       CHECK(std::string(e.remedy).find("--") == std::string::npos);
     }

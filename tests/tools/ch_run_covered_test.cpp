@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What hides files of the user's is said; what does not fit is an error, never cut.
+// Mounts that hide the user's files cause a warning; what does not fit is an error, and never
+// truncated.
 
 #include "tests/support/ch_run.hpp"
 

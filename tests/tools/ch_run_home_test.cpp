@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the user writes to ~ is kept, or he is told before that it will not be.
+// What the user writes to ~ is kept, or a warning says beforehand that it will not be.
 
 #include "tests/support/ch_run.hpp"
 

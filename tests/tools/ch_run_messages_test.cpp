@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A refusal names the cause that it has, and what helps against that.
+// An error names its actual cause, and what helps against it.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -25,7 +25,7 @@ TEST_CASE("what is missing beneath a mount is reported as missing there, not in 
   };
   for (const std::string place : {"/tmp/charlie-not-there", "/home/not-there", "/dev/not-there",
                                   "/sys/not-there", "/mnt/0/not/there"}) {
-    for (const char* image : {"--home", "-w", "-W"}) {  // the first is what there is anyway
+    for (const char* image : {"--home", "-w", "-W"}) {  // the first is the default
       check(place, {image, "-b", source + ':' + place});
       // Links come before binds, so one there is the image's own, and hidden.
       if (place.rfind("/mnt/0", 0) != 0) check(place, {image, "--symlink=x:" + place});
@@ -121,7 +121,7 @@ TEST_CASE("--join-pid refuses options that would change the container it enters"
     CHECK(ran.status == 64);
     CHECK(contains(ran.err, "--join-pid enters a container as it is"));
   }
-  // What a site has configured for all containers is no one's word about this one.
+  // What a site has configured for all containers was not requested for this one.
   test::write_file(f.dir / "conf", "bind=" + f.home + ":/mnt/0\n");
   auto configured = f.options;
   configured.environment.push_back("CH_RUN_CONF=" + (f.dir / "conf").string());

@@ -60,7 +60,7 @@ TEST_CASE("a missing mount point works in an image of another user's", "[tool]")
   const std::string data = f.dir / "data";
   test::fs::create_directory(data);
   test::write_file(data + "/name", "data");
-  // Nobody may write to the image's directories, as with one that a site provides.
+  // The image's directories are read-only, as in an image that a site provides.
   for (const char* d : {"", "/etc", "/mnt"}) REQUIRE(chmod((f.image + d).c_str(), 0555) == 0);
   CHECK(f.script("cat /new/deep/name", {"-b", data + ":/new/deep"}).out == "data");
   CHECK(f.script("cat /etc/new/name", {"-b", data + ":/etc/new"}).out == "data");
@@ -69,7 +69,7 @@ TEST_CASE("a missing mount point works in an image of another user's", "[tool]")
 
 TEST_CASE("a missing mount point behind links is made where they lead, in the image", "[tool]") {
   const Fixture f;
-  // Not below /tmp, which the container shows of the host.
+  // Not below /tmp, which is the host's in the container.
   test::fs::create_symlink("/charlie-elsewhere/made", f.image + "/etc/absolute");
   test::fs::create_symlink("../../../../../../charlie-elsewhere/made2", f.image + "/etc/relative");
   test::write_file(f.home + "/name", "here");
@@ -254,7 +254,7 @@ TEST_CASE("hostile environments pass through unharmed", "[tool]") {
   CHECK(f.script("echo $V19999").out == "x\n");
 }
 
-// ---- what the image says ------------------------------------------------------------------
+// ---- image metadata -----------------------------------------------------------------------
 
 TEST_CASE("the image's environment, directory and command are honoured", "[tool]") {
   const Fixture f;
@@ -452,7 +452,7 @@ TEST_CASE("a configuration file adds options, the command line has the last word
     INFO(line);
     test::write_file(file, std::string(line) + "\n");
     CHECK(f.script("true").status == 64);
-    CHECK(f.ch_run({"--help"}).status == 0);  // which may be what one needs to mend it
+    CHECK(f.ch_run({"--help"}).status == 0);  // which may be needed to fix the file
   }
   test::fs::remove(file);
   const Ran gone = f.script("true");

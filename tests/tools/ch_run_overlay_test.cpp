@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One directory of --overlay is one container's at a time, whoever comes how often, and one
-// image's; a run that is refused leaves nothing.
+// A directory of --overlay belongs to one container at a time, and to one
+// image; a run that is refused leaves nothing.
 
 #include <algorithm>
 #include <csignal>
@@ -124,14 +124,14 @@ TEST_CASE("a layer goes over the image that it was made over, and over no other"
   CHECK(contains(refused.err, "remove that file"));
   CHECK(names_in(layer) == before);
 
-  // Moved, it is the same image; unpacked anew at the same path, it is another.
+  // Moved, it is the same image; unpacked again at the same path, it is another.
   const std::string moved = f.dir / "moved";
   test::fs::rename(f.image, moved);
   CHECK(f.ch_run({"--overlay=" + layer, moved, "--", "cat", "/etc/kept"}).out == "kept\n");
   test::make_image(f.image);
   CHECK(f.ch_run({"--overlay=" + layer, f.image, "--", "true"}).status == 31);
 
-  // Who removes the record has decided; from then on it is the other's.
+  // A user who removes the record has decided; from then on it is the other image's.
   test::fs::remove(layer + "/made-over");
   const auto taken = f.ch_run({"--overlay=" + layer, other, "--", "cat", "/etc/kept"});
   INFO(taken.err);
@@ -147,7 +147,7 @@ TEST_CASE("a layer from before layers had records is accepted", "[tool]") {
   test::write_file(layer + "/upper/etc/kept", "kept\n");
   CHECK(f.script("cat /etc/kept", {"--overlay=" + layer}).out == "kept\n");
   CHECK(exists(layer + "/made-over"));
-  test::write_file(layer + "/made-over", "");  // cut off when the disk was full
+  test::write_file(layer + "/made-over", "");  // truncated when the disk was full
   CHECK(f.script("cat /etc/kept", {"--overlay=" + layer}).out == "kept\n");
 }
 
@@ -170,7 +170,7 @@ TEST_CASE("the image, a place in it or around it as the layer is refused and lea
   test::fs::create_directories(around + "/upper");
   test::make_image(around + "/upper/image");
   check_refused(around, around + "/upper/image");
-  // Beside its image a layer is in nobody's way.
+  // A layer beside its image is fine.
   CHECK(f.script("touch /etc/x", {"--no-home", "--overlay=" + f.dir.path().string()}).status == 0);
   CHECK(exists(f.dir / "upper/etc/x"));
 }
@@ -227,7 +227,7 @@ TEST_CASE("an overlay of an image with mounts inside is refused with that reason
       CHECK(names_in(f.dir.path()) == before);
     }
   }
-  // Without an overlay they come along.
+  // Without an overlay they are included.
   const auto along = in_mounts({f.image, "--", "grep", "-c", " /mnt/0 ", "/proc/self/mountinfo"});
   CHECK(along.out == "1\n");
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A run that is refused leaves the user's layer and the host as they were; and what it has made
-// in a writable image, where others may use it by then, it names.
+// in a writable image, where other runs may use it by then, it names.
 
 #include <unistd.h>
 
