@@ -171,48 +171,124 @@ double cpuid_ns() {
   std::exit(64);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+struct Settings {
   int rounds = 500;
   int warm = 5;
   int cpu = 0;
   int at_once = 0;
   const char* json = nullptr;
-  std::vector<Case> cases;
+  std::vector<Case> cases{};
+};
+
+Settings parse(int argc, char** argv) {
+  Settings s;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--case") {
       if (i + 2 >= argc) refuse();
-      cases.push_back({argv[i + 1], {}, {}});
+      s.cases.push_back({argv[i + 1], {}, {}});
       for (i += 2; i < argc && std::strcmp(argv[i], "--case") != 0; ++i)
-        cases.back().argv.push_back(argv[i]);
-      cases.back().argv.push_back(nullptr);
+        s.cases.back().argv.push_back(argv[i]);
+      s.cases.back().argv.push_back(nullptr);
       --i;
     } else if (i + 1 < argc && word == "--rounds") {
-      rounds = std::atoi(argv[++i]);
+      s.rounds = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--warm") {
-      warm = std::atoi(argv[++i]);
+      s.warm = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--cpu") {
-      cpu = std::atoi(argv[++i]);
+      s.cpu = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--at-once") {
-      at_once = std::atoi(argv[++i]);
+      s.at_once = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--json") {
-      json = argv[++i];
+      s.json = argv[++i];
     } else {
       refuse();
     }
   }
-  if (cases.empty() || rounds < 1) refuse();
+  if (s.cases.empty() || s.rounds < 1) refuse();
+  return s;
+}
 
-  if (cpu >= 0 && at_once == 0) {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<std::size_t>(cpu), &one);
-    if (sched_setaffinity(0, sizeof one, &one) != 0) {
-      std::perror("interleave: can't pin to the core that --cpu names");
-      return 1;
+/// Pins this process, and so its children, to one core.
+bool pin(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<std::size_t>(cpu), &one);
+  return sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
+void measure(Settings& s) {
+  if (s.at_once > 0) {
+    // The best of a few: other work on the machine can only make it worse.
+    for (int repeat = 0; repeat < 5; ++repeat)
+      for (Case& c : s.cases)
+        c.per_second = std::max(c.per_second, throughput(c, s.at_once, s.rounds));
+    return;
+  }
+  std::vector<Case*> order;
+  for (Case& c : s.cases) order.push_back(&c);
+  std::minstd_rand random;  // the same orders in every run
+  for (int round = -s.warm; round < s.rounds; ++round) {
+    std::shuffle(order.begin(), order.end(), random);
+    for (Case* c : order) {
+      const double taken = once(*c);
+      if (round >= 0) c->microseconds.push_back(taken);
     }
+  }
+  for (Case& c : s.cases) std::sort(c.microseconds.begin(), c.microseconds.end());
+}
+
+void write_report(std::FILE* out, const Settings& s, double cpuid) {
+  if (s.at_once > 0) {
+    std::fprintf(out, "%d at once, launches per second\n", s.at_once);
+    for (const Case& c : s.cases) std::fprintf(out, "%-26s %9.0f\n", c.name.c_str(), c.per_second);
+    return;
+  }
+  std::fprintf(out, "%d interleaved rounds on core %d; microseconds; one CPUID %.1f us\n", s.rounds,
+               s.cpu, cpuid / 1000);
+  std::fprintf(out, "%-26s %9s %9s %9s   %-19s %7s\n", "", "minimum", "median", "p99",
+               "overhead min/median", "faults");
+  const auto& base = s.cases[0].microseconds;
+  for (const Case& c : s.cases) {
+    const auto& t = c.microseconds;
+    const double median = quantile(t, 0.5);
+    std::fprintf(out, "%-26s %9.1f %9.1f %9.1f   %8.1f %8.1f   %7ld\n", c.name.c_str(), t.front(),
+                 median, quantile(t, 0.99), t.front() - base.front(), median - quantile(base, 0.5),
+                 c.faults);
+  }
+}
+
+void write_json(std::FILE* out, const Settings& s, double cpuid) {
+  std::fprintf(out,
+               "{\"rounds\": %d, \"cpu\": %d, \"at_once\": %d, \"cpuid_ns\": %.0f, \"cases\": [",
+               s.rounds, s.at_once > 0 ? -1 : s.cpu, s.at_once, cpuid);
+  const auto& base = s.cases[0].microseconds;
+  const char* separator = "";
+  for (const Case& c : s.cases) {
+    if (s.at_once > 0) {
+      std::fprintf(out, "%s\n {\"name\": \"%s\", \"per_second\": %.1f}", separator, c.name.c_str(),
+                   c.per_second);
+    } else {
+      const auto& t = c.microseconds;
+      const double median = quantile(t, 0.5);
+      std::fprintf(out,
+                   "%s\n {\"name\": \"%s\", \"minimum\": %.2f, \"median\": %.2f, \"p99\": %.2f, "
+                   "\"overhead_minimum\": %.2f, \"overhead_median\": %.2f, \"faults\": %ld}",
+                   separator, c.name.c_str(), t.front(), median, quantile(t, 0.99),
+                   t.front() - base.front(), median - quantile(base, 0.5), c.faults);
+    }
+    separator = ",";
+  }
+  std::fprintf(out, "\n]}\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings = parse(argc, argv);
+  if (settings.cpu >= 0 && settings.at_once == 0 && !pin(settings.cpu)) {
+    std::perror("interleave: can't pin to the core that --cpu names");
+    return 1;
   }
   const double cpuid = cpuid_ns();
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // all start with the same descriptors
@@ -222,69 +298,17 @@ int main(int argc, char** argv) {
   dup2(nowhere, 1);
   std::FILE* report = fdopen(out, "w");
 
-  if (at_once > 0) {
-    // The best of a few: other work on the machine can only make it worse.
-    for (int repeat = 0; repeat < 5; ++repeat)
-      for (Case& c : cases) c.per_second = std::max(c.per_second, throughput(c, at_once, rounds));
-  } else {
-    std::vector<Case*> order;
-    for (Case& c : cases) order.push_back(&c);
-    std::minstd_rand random;  // the same orders in every run
-    for (int round = -warm; round < rounds; ++round) {
-      std::shuffle(order.begin(), order.end(), random);
-      for (Case* c : order) {
-        const double taken = once(*c);
-        if (round >= 0) c->microseconds.push_back(taken);
-      }
-    }
-    for (Case& c : cases) std::sort(c.microseconds.begin(), c.microseconds.end());
-  }
+  measure(settings);
 
-  std::FILE* machine = json == nullptr ? nullptr : std::fopen(json, "we");
-  if (json != nullptr && machine == nullptr) {
+  std::FILE* json = settings.json == nullptr ? nullptr : std::fopen(settings.json, "we");
+  if (settings.json != nullptr && json == nullptr) {
     std::perror("interleave: can't write the JSON file");
     return 1;
   }
-  if (machine != nullptr)
-    std::fprintf(machine,
-                 "{\"rounds\": %d, \"cpu\": %d, \"at_once\": %d, \"cpuid_ns\": %.0f, \"cases\": [",
-                 rounds, at_once > 0 ? -1 : cpu, at_once, cpuid);
-  if (at_once == 0) {
-    std::fprintf(report, "%d interleaved rounds on core %d; microseconds; one CPUID %.1f us\n",
-                 rounds, cpu, cpuid / 1000);
-    std::fprintf(report, "%-26s %9s %9s %9s   %-19s %7s\n", "", "minimum", "median", "p99",
-                 "overhead min/median", "faults");
-  } else {
-    std::fprintf(report, "%d at once, launches per second\n", at_once);
-  }
-  const char* separator = "";
-  for (const Case& c : cases) {
-    if (at_once > 0) {
-      std::fprintf(report, "%-26s %9.0f\n", c.name.c_str(), c.per_second);
-      if (machine != nullptr)
-        std::fprintf(machine, "%s\n {\"name\": \"%s\", \"per_second\": %.1f}", separator,
-                     c.name.c_str(), c.per_second);
-      separator = ",";
-      continue;
-    }
-    const auto& t = c.microseconds;
-    const auto& base = cases[0].microseconds;
-    const double minimum = t.front();
-    const double median = quantile(t, 0.5);
-    const double p99 = quantile(t, 0.99);
-    std::fprintf(report, "%-26s %9.1f %9.1f %9.1f   %8.1f %8.1f   %7ld\n", c.name.c_str(), minimum,
-                 median, p99, minimum - base.front(), median - quantile(base, 0.5), c.faults);
-    if (machine != nullptr)
-      std::fprintf(machine,
-                   "%s\n {\"name\": \"%s\", \"minimum\": %.2f, \"median\": %.2f, \"p99\": %.2f, "
-                   "\"overhead_minimum\": %.2f, \"overhead_median\": %.2f, \"faults\": %ld}",
-                   separator, c.name.c_str(), minimum, median, p99, minimum - base.front(),
-                   median - quantile(base, 0.5), c.faults);
-    separator = ",";
-  }
-  if (machine != nullptr) {
-    std::fprintf(machine, "\n]}\n");
-    std::fclose(machine);
+  write_report(report, settings, cpuid);
+  if (json != nullptr) {
+    write_json(json, settings, cpuid);
+    std::fclose(json);
   }
   std::fclose(report);
   return 0;
