@@ -142,7 +142,7 @@ void fuzz_run(std::string_view input) {
   const int status = ch_main(line.count(), stack.data(), stack.data() + line.count() + 1);
   opened.close();
   if (status != 0 && status != 1 && status != 31 && status != 64)
-    wrong("a status that nobody has been promised");
+    wrong("an undocumented exit status");
   place().check();
 }
 

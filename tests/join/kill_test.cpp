@@ -61,7 +61,7 @@ std::string kill_one(int place, std::size_t call) {
     for (int i = 0; i < count; ++i) g.start(join, show_namespaces);
   };
   start_others(place);
-  if (place > 0 && !g.wait_for_names()) return "nobody took the group's name";
+  if (place > 0 && !g.wait_for_names()) return "no peer took the group's name";
   RunOptions o = g.options;
   o.environment.push_back("CHARLIE_TEST=" + g.tag);
   std::vector<std::string> argv = {ch_run_path(), "--join-tag=" + g.tag};
