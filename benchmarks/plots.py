@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Plots as SVG, without any library: bars and lines, enough for a report that opens
-anywhere and can be read by anyone."""
+"""SVG plots without any library: bars and lines, enough for a report that opens anywhere."""
 
 import html
 import math
@@ -21,7 +20,7 @@ def rule(x1, y1, x2, y2, colour):
 
 
 def shown(value):
-    """A number with three digits that matter, as people write it."""
+    """A number with three significant digits, in plain notation."""
     if value >= 10000:
         return f"{value:,.0f}".replace(",", "\u202f")
     if value >= 100:
@@ -46,7 +45,7 @@ def nice(limit):
 
 
 def bars(rows, unit, label, highlight=(), logarithmic=False, left=190):
-    """Horizontal bars: rows of (name, value, small print). `left`: room for the names."""
+    """Horizontal bars: rows of (name, value, small print). `left`: space for the names."""
     right, line = 170, 30
     width, height = 860, line * len(rows) + 46
     most = max(value for _, value, _ in rows)
@@ -84,7 +83,7 @@ def bars(rows, unit, label, highlight=(), logarithmic=False, left=190):
 
 
 def lines(series, xlabel, ylabel, label, log_x=False, log_y=False, highlight=()):
-    """Lines with points: series of (name, [(x, y)]). The legend stands at the lines' ends."""
+    """Lines with points: series of (name, [(x, y)]). The legend is at the ends of the lines."""
     left, right, top, bottom = 70, 190, 14, 48
     width, height = 860, 360
     points = [p for _, data in series for p in data]

@@ -2,12 +2,12 @@
 #
 #   charlie_add_part(<part>)
 #
-# A part of floor 6: headers, and what they declare compiled once, as a static and a shared
-# library of the same objects. A program that links one includes no header but ours and the
-# standard library's. Targets:
+# A part of floor 6: headers, and a compiled library, static and shared, with the definitions.
+# A program that links the library includes only our headers and the standard library's.
+# Targets:
 #
-#   charlie::<part>-header-only  the headers, with the libraries that they need
-#   charlie::<part>              the static library; the headers where it is not built
+#   charlie::<part>-header-only  the headers, with the libraries that these need
+#   charlie::<part>              the static library; the headers if that is not built
 #   charlie::<part>-shared       the shared library
 #
 # charlie_<part>_libraries are what the headers need.

@@ -2,8 +2,8 @@
 #
 #   charlie_find_compose_dependencies(<missing>)
 #
-# Finds what ch/compose.hpp and ch/run.hpp include, as CharlieImageDependencies.cmake does
-# for charlie::image.
+# Finds the dependencies of ch/compose.hpp and ch/run.hpp, as CharlieImageDependencies.cmake
+# does for charlie::image.
 
 macro(charlie_find_compose_dependencies missing)
   find_package(Boost QUIET)

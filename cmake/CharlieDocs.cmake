@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Manual pages and completions, made at build time from each tool's table of options, and
-# laid out below ${PROJECT_BINARY_DIR}/share as they get installed. A tool that describes
-# itself in apps/TOOL/documented.cpp is one more word in charlie_documented_tools, besides
-# its line in apps/docgen/main.cpp and its text in docs/man.
+# Manual pages and completions, generated at build time from each tool's option table, and
+# laid out below ${PROJECT_BINARY_DIR}/share as they are installed. To add a tool, which
+# describes itself in apps/TOOL/documented.cpp, add its name to charlie_documented_tools, a
+# line to apps/docgen/main.cpp and a text to docs/man.
 
 set(charlie_documented_tools ch-run ch-tar2dir ch-fromhost ch-device)
 
@@ -14,7 +14,7 @@ target_link_libraries(charlie-docgen PRIVATE charlie_core charlie_flags)
 set(charlie_share ${PROJECT_BINARY_DIR}/share)
 set(charlie_docs "")
 
-# charlie_add_document(<file below share> <argument of charlie-docgen>...)
+# charlie_add_document(<path below share> <charlie-docgen argument>...)
 function(charlie_add_document file)
   set(output ${charlie_share}/${file})
   cmake_path(GET output PARENT_PATH folder)
@@ -38,7 +38,7 @@ foreach(tool IN LISTS charlie_documented_tools)
 endforeach()
 add_custom_target(charlie_docs ALL DEPENDS ${charlie_docs})
 
-# ch-checkns is ch-run --check by another name, with the same manual page.
+# ch-checkns is another name for ch-run --check, and has the same manual page.
 set(charlie_links ${PROJECT_BINARY_DIR}/links)
 file(MAKE_DIRECTORY ${charlie_links})
 file(CREATE_LINK ch-run ${charlie_links}/ch-checkns SYMBOLIC)

@@ -2,33 +2,33 @@
 #
 #   charlie_add_freestanding_tool(<name> <source>...)
 #
-# A program whose entry is `int ch_main(int argc, char** argv, char** envp)` and which
+# A program whose entry point is `int ch_main(int argc, char** argv, char** envp)` and which
 # includes nothing but the launch path. With CHARLIE_FREESTANDING it is linked without
-# any library: one small static file, whose start costs a tenth of a static libc
-# program's. Without, an ordinary program calls the same ch_main, so that sanitizers and
-# debuggers see the same sources.
+# any library, into one small static file that starts in a tenth of the time of a static
+# program with libc. Otherwise an ordinary program calls the same ch_main, so that sanitizers
+# and debuggers can be used on the same sources.
 
 set(charlie_freestanding_dir ${PROJECT_SOURCE_DIR}/apps/freestanding)
 
-# The flags of code that runs without libc, on a target of any kind. For size, which costs
-# no time here: a launch waits for the kernel, not for its own instructions.
+# Compile flags for code that runs without libc, for a target of any kind. They optimise for
+# size, which costs no time here: a launch waits for the kernel, not for its own instructions.
 function(charlie_freestanding_flags target)
   target_compile_definitions(${target} PRIVATE NDEBUG)
   target_compile_options(${target} PRIVATE
     -Oz -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-stack-protector
     -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-pie -ffunction-sections
     -fdata-sections -U_FORTIFY_SOURCE -fno-jump-tables
-    # Short loops are smaller than calls of memset.
+    # Short loops are smaller than calls to memset.
     $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>
-    $<$<CXX_COMPILER_ID:Clang>:-fno-builtin-bcmp>  # which memcmp would become
+    $<$<CXX_COMPILER_ID:Clang>:-fno-builtin-bcmp>  # clang would turn memcmp into it
     $<$<STREQUAL:${CMAKE_SYSTEM_PROCESSOR},x86_64>:-fcf-protection=none>)
 endfunction()
 
-# Returns of x86-64 by a jump instead of `ret`, if the compiler can. The kernel leaves
-# nothing of the processor's return predictions, so that the first returns after a system
-# call are guessed wrong; on processors where the kernel has to guard its own returns (AMD
-# with "Safe RET") such a miss makes the next system call a third of a microsecond slower,
-# and a launch has sixty. docs/performance.md has the figures.
+# On x86-64, return with a jump instead of `ret`, if the compiler can. A system call destroys
+# the processor's return predictions, so that the first returns after it are mispredicted. On
+# processors where the kernel has to guard its own returns (AMD with "Safe RET"), each such
+# misprediction makes the next system call a third of a microsecond slower, and a launch makes
+# some seventy. docs/performance.md has the figures.
 set(charlie_return_flags "")
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64)$")
   include(CheckCXXCompilerFlag)
@@ -56,7 +56,7 @@ function(charlie_add_freestanding_tool name)
     -nostdlib -static $<$<CXX_COMPILER_ID:GNU>:-no-pie>
     LINKER:--gc-sections,--build-id=none,-z,noseparate-code,-z,norelro
     $<$<CONFIG:Release>:LINKER:--strip-all>)
-  # By itself, since memcpy's own loop must not be compiled into a call of memcpy: -fno-builtin.
+  # A separate library, since memcpy's own loop must not become a call to memcpy: -fno-builtin.
   if(NOT TARGET charlie_start)
     add_library(charlie_start OBJECT ${charlie_freestanding_dir}/start.cpp)
     target_link_libraries(charlie_start PRIVATE charlie_core charlie_warnings)

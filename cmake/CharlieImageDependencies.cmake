@@ -2,9 +2,9 @@
 #
 #   charlie_find_image_dependencies(<missing>)
 #
-# Finds the libraries of charlie::image. Leaves in <missing> the names of those that are
-# not there, and in charlie_image_libraries the targets to link. Used by our build and by
-# the installed package alike, so that both mean the same libraries.
+# Finds the libraries that charlie::image needs. Sets <missing> to the names of those that are
+# not found, and charlie_image_libraries to the targets to link. Both our build and the
+# installed package use it, so that they agree.
 
 macro(charlie_find_image_dependencies missing)
   find_package(LibArchive QUIET)
@@ -14,7 +14,7 @@ macro(charlie_find_image_dependencies missing)
   find_package(LibLZMA QUIET)
   find_package(nlohmann_json CONFIG QUIET)
   find_package(Threads QUIET)
-  find_package(Boost QUIET)  # Boost.Hana, of the hosted front
+  find_package(Boost QUIET)  # Boost.Hana, for the hosted API
   set(${missing} "")
   set(charlie_image_libraries LibArchive::LibArchive Nettle::Nettle ISAL::ISAL
     Zstd::Zstd LibLZMA::LibLZMA

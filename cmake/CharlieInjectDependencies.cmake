@@ -2,7 +2,7 @@
 #
 #   charlie_find_inject_dependencies(<missing>)
 #
-# Finds the libraries of charlie::inject, as CharlieImageDependencies.cmake does for
+# Finds the libraries that charlie::inject needs, as CharlieImageDependencies.cmake does for
 # charlie::image.
 
 macro(charlie_find_inject_dependencies missing)
@@ -11,8 +11,8 @@ macro(charlie_find_inject_dependencies missing)
   find_package(nlohmann_json CONFIG QUIET)
   find_package(yaml-cpp CONFIG QUIET)
   find_package(Threads QUIET)
-  find_package(Boost QUIET)  # Boost.Hana, of the hosted front
-  # The target has a namespace since yaml-cpp 0.8.
+  find_package(Boost QUIET)  # Boost.Hana, for the hosted API
+  # The target is in a namespace since yaml-cpp 0.8.
   if(TARGET yaml-cpp AND NOT TARGET yaml-cpp::yaml-cpp)
     add_library(yaml-cpp::yaml-cpp INTERFACE IMPORTED)
     set_target_properties(yaml-cpp::yaml-cpp PROPERTIES INTERFACE_LINK_LIBRARIES yaml-cpp)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Installs headers, tools and the CMake package. Each part has an export file of its own,
-# so that find_package(Charlie COMPONENTS core) needs nothing of the others.
+# Installs headers, tools and the CMake package. Each part has its own export file, so that
+# find_package(Charlie COMPONENTS core) does not need the others.
 
 if(NOT CHARLIE_INSTALL)
   return()
@@ -49,8 +49,8 @@ install(FILES
   cmake/FindZstd.cmake
   DESTINATION ${charlie_package_dir})
 
-# For projects without CMake: pkg-config, by the directory that the file itself lies in; and
-# the launch path as one header, to be copied into a project.
+# For projects without CMake: pkg-config files, relative to their own directory; and the launch
+# path as one header, to be copied into a project.
 set(charlie_pkgconfig_dir ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 file(RELATIVE_PATH charlie_prefix_from_pkgconfig
   /prefix/${charlie_pkgconfig_dir} /prefix)

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
 # The options of this build, and the target that carries our own compile flags.
-# A user of the library gets none of these flags, and by default builds none of our
+# A project that uses the library gets none of these flags, and by default builds none of our
 # tools, tests and examples.
 
 option(CHARLIE_BUILD_APPS "Build the tools (ch-run, ch-tar2dir, ...)" ${PROJECT_IS_TOP_LEVEL})
@@ -19,8 +19,8 @@ if(CHARLIE_LAUNCH_ONLY)
 endif()
 set(CHARLIE_SANITIZE "" CACHE STRING "Sanitizers for everything built here, e.g. address,undefined")
 
-# The entry of a program without libc is assembly, for these machines; a sanitizer's
-# run-time library needs libc.
+# The entry point of a program without libc is in assembly, for these architectures only;
+# sanitizers' run-time libraries need libc.
 set(charlie_can_be_freestanding OFF)
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "^(x86_64|amd64|aarch64|arm64)$")
   set(charlie_can_be_freestanding ON)
@@ -43,7 +43,7 @@ if(PROJECT_IS_TOP_LEVEL)
   set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${PROJECT_BINARY_DIR}/bin)
 endif()
 
-# Our own programs link charlie_flags, privately; those without libc just the warnings.
+# Our own programs link charlie_flags privately; those without libc only the warnings.
 add_library(charlie_warnings INTERFACE)
 target_compile_options(charlie_warnings INTERFACE
   -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wsign-conversion -Wold-style-cast

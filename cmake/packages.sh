@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Sourced by examples/hello/run and tests/run: which Debian packages are needed for
-# what, and how they get there.
+# Sourced by examples/hello/run and tests/run: which Debian packages are needed, and a
+# function that installs them.
 
 packages_build="g++ cmake ninja-build libarchive-dev libboost-dev nettle-dev nlohmann-json3-dev
   libisal-dev libzstd-dev liblzma-dev libelf-dev librange-v3-dev libyaml-cpp-dev"
@@ -12,8 +12,8 @@ packages_tests="$packages_hello bsdutils catch2 clang fish fuse3 iproute2
   squashfs-tools squashfuse strace uidmap util-linux xz-utils zsh"
 packages_peers="bzip2 charliecloud isal libarchive-tools mmdebstrap skopeo umoci zstd"
 
-# need_packages PACKAGE...: root installs what is missing; anyone else is told. On a
-# system without dpkg, CMake will say what it does not find.
+# need_packages PACKAGE...: as root, installs those that are missing; otherwise names them and
+# fails. On a system without dpkg, does nothing: CMake reports what it does not find.
 need_packages() {
   command -v dpkg-query > /dev/null || return 0
   missing=
@@ -26,13 +26,13 @@ need_packages() {
   [ -n "$missing" ] || return 0
   if [ "$(id -u)" -ne 0 ]; then
     echo "These Debian packages are missing:$missing" >&2
-    echo "Install them, then start this again: sudo apt-get install$missing" >&2
+    echo "Install them and try again: sudo apt-get install$missing" >&2
     exit 1
   fi
   echo "Installing Debian packages:$missing"
   export DEBIAN_FRONTEND=noninteractive
   log=$(mktemp)
-  # Some bring daemons (Slurm's), which nobody wants started by that.
+  # Some have daemons (Slurm's), which installation must not start.
   policy=/usr/sbin/policy-rc.d
   if [ -e $policy ]; then policy=; else printf '#!/bin/sh\nexit 101\n' > $policy && chmod +x $policy; fi
   # shellcheck disable=SC2086  # a list of words
@@ -44,8 +44,8 @@ need_packages() {
   rm -f "$log" "$policy"
 }
 
-# build_folder DIR: where to build the sources in DIR. Next to them if this user may
-# write there, else in the user's own cache.
+# build_folder DIR: prints where to build the sources in DIR: in DIR itself if it is writable,
+# else in the user's cache directory.
 build_folder() {
   if [ -w "$1/build" ] || { [ ! -e "$1/build" ] && [ -w "$1" ]; }; then
     echo "$1/build"

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The examples, run and compared with what they promise; and the README, which is cut
-# from them.
+# Runs the examples and compares their output with the expected output; and checks that README
+# and docs show the examples' code.
 
 set(here ${CMAKE_CURRENT_SOURCE_DIR}/examples)
 set(example_dir ${PROJECT_SOURCE_DIR}/examples)

@@ -2,21 +2,21 @@
 //
 //   overhead [--rounds N] [--cpu N] [--creator-cpu N] [--json FILE] CH-RUN IMAGE COMMAND
 //
-// What joining costs beside creating: microseconds of COMMAND (a static program at this
-// path in IMAGE and, for the bare figure, of IMAGE on the host) by itself, in a container
-// of its own, and as the second of a group of two whose creator has made the container and
-// sleeps until the other comes. All take turns, so that a noisy machine disturbs all; overhead
-// is time minus that of the command by itself.
+// Compares the costs of joining and creating, in microseconds. COMMAND is the path in IMAGE of
+// a static program. It runs by itself on the host ("bare"), in its own container, and as the
+// second of a group of two whose creator has made the container and sleeps until the other
+// arrives. All take turns, so that a busy machine affects all; overhead is time minus that of
+// the command by itself.
 //
-// Two measures. From start to end: a joiner wakes its creator and waits for the answer, and
-// this is part of it; that of a creator in a group says nothing, it waits for others. And the
-// time of the processor: what each of them spends itself. The joiner's overhead is compared
-// with that of a creator that has nobody to meet, the least that a creator spends.
+// There are two measures. From start to end: for a joiner this includes waking its creator and
+// waiting for the reply; for a creator in a group it means nothing, since the creator waits for
+// others. And CPU time: what each process uses itself. The joiner's overhead is compared with
+// that of a creator without peers, the least that a creator can use.
 //
-// All are pinned to one core, as in the launch benchmark; --creator-cpu puts the creators
-// that joiners find on another, where it takes an interrupt to wake them.
-// The last lines have the plan's steps alone, as --time-steps has them: without what it
-// takes to start ch-run at all.
+// All are pinned to one core, as in the launch benchmark; --creator-cpu puts the creators that
+// joiners meet on another core, where it takes an interrupt to wake them.
+// The last lines show the plan's steps alone, as measured by --time-steps, without starting
+// ch-run.
 
 #include <sched.h>
 #include <spawn.h>
@@ -40,7 +40,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using Words = std::vector<std::string>;
 
-/// Starts the program on this core, and what we do ourselves with it.
+/// Starts the program on core `cpu`, and moves this process to it, too.
 pid_t start(int cpu, const Words& argv, const posix_spawn_file_actions_t* actions = nullptr) {
   std::vector<char*> words;
   for (const auto& word : argv) words.push_back(const_cast<char*>(word.c_str()));
@@ -57,7 +57,7 @@ pid_t start(int cpu, const Words& argv, const posix_spawn_file_actions_t* action
   return pid;
 }
 
-/// Waits for the end; answers what it has used.
+/// Waits for the process to end; returns the resources it has used.
 rusage finish(pid_t pid) {
   int status = 0;
   rusage used{};
@@ -68,15 +68,15 @@ rusage finish(pid_t pid) {
   return used;
 }
 
-/// Microseconds of the processor.
-double processor(const rusage& used) {
+/// CPU time in microseconds.
+double cpu_time(const rusage& used) {
   const auto us = [](const timeval& t) {
     return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_usec);
   };
   return us(used.ru_utime) + us(used.ru_stime);
 }
 
-/// What --time-steps says that all steps took, in microseconds.
+/// The time of all steps as reported by --time-steps, in microseconds.
 double steps(int cpu, const Words& argv) {
   int ends[2];
   if (pipe(ends) != 0) std::exit(1);
@@ -96,8 +96,8 @@ double steps(int cpu, const Words& argv) {
   return std::atof(text.c_str() + (line == std::string::npos ? 0 : line + 1));
 }
 
-/// Waits until the process sleeps, that is, until the creator has made its container and
-/// waits for others: what it waits for before is no sleep that a signal ends.
+/// Waits until the process sleeps interruptibly: then the creator has made its container and
+/// waits for its peers. Its earlier waits are uninterruptible.
 void await_sleep(pid_t pid) {
   for (char state = 'R'; state != 'S';) {
     std::this_thread::sleep_for(std::chrono::microseconds(200));
@@ -131,7 +131,7 @@ struct Way {
     wall.all.push_back(std::chrono::duration<double, std::micro>(Clock::now() - begun).count());
   }
   void note(const rusage& used) {
-    cpu.all.push_back(processor(used));
+    cpu.all.push_back(cpu_time(used));
     faults = used.ru_minflt;
   }
   void print() const {
@@ -166,7 +166,7 @@ void write_case(std::FILE* out, const Way& way, const Way& bare) {
   std::exit(64);
 }
 
-/// The last core that we may use.
+/// The last core that this process may use.
 int last_core() {
   cpu_set_t allowed;
   if (sched_getaffinity(0, sizeof allowed, &allowed) != 0) return 0;
@@ -176,96 +176,122 @@ int last_core() {
   return last;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+struct Settings {
   int rounds = 300;
   int cpu = last_core();
   int creator_cpu = -1;
   const char* json = nullptr;
+  std::string run{};
+  std::string image{};
+  std::string command{};
+};
+
+Settings parse(int argc, char** argv) {
+  Settings s;
   Words operands;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     const bool option = word.rfind("--", 0) == 0;
     if (option && i + 1 >= argc) refuse();
     if (word == "--rounds")
-      rounds = std::atoi(argv[++i]);
+      s.rounds = std::atoi(argv[++i]);
     else if (word == "--cpu")
-      cpu = std::atoi(argv[++i]);
+      s.cpu = std::atoi(argv[++i]);
     else if (word == "--creator-cpu")
-      creator_cpu = std::atoi(argv[++i]);
+      s.creator_cpu = std::atoi(argv[++i]);
     else if (word == "--json")
-      json = argv[++i];
+      s.json = argv[++i];
     else if (option)
       refuse();
     else
       operands.push_back(word);
   }
-  if (operands.size() != 3 || rounds < 1) refuse();
-  if (creator_cpu < 0) creator_cpu = cpu;
-  const std::string run = operands[0];
-  const std::string image = operands[1];
-  const std::string command = operands[2];
-  const std::string tag = "--join-tag=overhead-" + std::to_string(getpid());
-  const Words alone_words = {run, image, "--", command};
-  const Words group_words = {run, tag, "--join-ct=2", image, "--", command};
+  if (operands.size() != 3 || s.rounds < 1) refuse();
+  if (s.creator_cpu < 0) s.creator_cpu = s.cpu;
+  s.run = operands[0];
+  s.image = operands[1];
+  s.command = operands[2];
+  return s;
+}
 
+struct Results {
   Way bare{"the command alone", "bare exec"};
   Way alone{"in a container of its own", "ch-run, alone"};
   Way creator{"creating one for two", "ch-run --join, creator"};
   Way joiner{"joining a container", "ch-run --join, joiner"};
-  Figures own_steps;
-  Figures join_steps;
-  for (int i = 0; i < rounds; ++i) {
-    bare.measure(cpu, {image + command});
-    alone.measure(cpu, alone_words);
-    const pid_t first = start(creator_cpu, group_words);
+  Figures own_steps{};
+  Figures join_steps{};
+};
+
+Results measure(const Settings& s) {
+  const std::string tag = "--join-tag=overhead-" + std::to_string(getpid());
+  const Words alone_words = {s.run, s.image, "--", s.command};
+  const Words group_words = {s.run, tag, "--join-ct=2", s.image, "--", s.command};
+  Results r;
+  for (int i = 0; i < s.rounds; ++i) {
+    r.bare.measure(s.cpu, {s.image + s.command});
+    r.alone.measure(s.cpu, alone_words);
+    const pid_t first = start(s.creator_cpu, group_words);
     await_sleep(first);
-    joiner.measure(cpu, group_words);
-    creator.note(finish(first));
-    own_steps.all.push_back(steps(cpu, {run, "--time-steps", image, "--", command}));
-    const pid_t other = start(creator_cpu, group_words);
+    r.joiner.measure(s.cpu, group_words);
+    r.creator.note(finish(first));
+    r.own_steps.all.push_back(steps(s.cpu, {s.run, "--time-steps", s.image, "--", s.command}));
+    const pid_t other = start(s.creator_cpu, group_words);
     await_sleep(other);
-    join_steps.all.push_back(
-        steps(cpu, {run, tag, "--time-steps", "--join-ct=2", image, "--", command}));
+    r.join_steps.all.push_back(
+        steps(s.cpu, {s.run, tag, "--time-steps", "--join-ct=2", s.image, "--", s.command}));
     (void)finish(other);
   }
-  for (Way* way : {&bare, &alone, &creator, &joiner}) {
+  for (Way* way : {&r.bare, &r.alone, &r.creator, &r.joiner}) {
     way->wall.sort();
     way->cpu.sort();
   }
-  own_steps.sort();
-  join_steps.sort();
+  r.own_steps.sort();
+  r.join_steps.sort();
+  return r;
+}
 
-  std::printf("%d interleaved rounds on core %d, creators that are joined on core %d\n", rounds,
-              cpu, creator_cpu);
+void print(const Settings& s, const Results& r) {
+  std::printf("%d interleaved rounds on core %d, creators that are joined on core %d\n", s.rounds,
+              s.cpu, s.creator_cpu);
   std::printf("%-28s %17s %17s\n%-28s %8s %8s %8s %8s %7s\n", "microseconds", "start to end",
-              "processor", "", "minimum", "median", "minimum", "median", "faults");
-  for (const Way* way : {&bare, &alone, &creator, &joiner}) way->print();
+              "CPU time", "", "minimum", "median", "minimum", "median", "faults");
+  for (const Way* way : {&r.bare, &r.alone, &r.creator, &r.joiner}) way->print();
   const auto part = [](double b, double a, double j) { return (j - b) / (a - b); };
   std::printf("%-28s %8.2f %8.2f %8.2f %8.2f\n", "overhead, joining / creating",
-              part(bare.wall.low(), alone.wall.low(), joiner.wall.low()),
-              part(bare.wall.median(), alone.wall.median(), joiner.wall.median()),
-              part(bare.cpu.low(), alone.cpu.low(), joiner.cpu.low()),
-              part(bare.cpu.median(), alone.cpu.median(), joiner.cpu.median()));
+              part(r.bare.wall.low(), r.alone.wall.low(), r.joiner.wall.low()),
+              part(r.bare.wall.median(), r.alone.wall.median(), r.joiner.wall.median()),
+              part(r.bare.cpu.low(), r.alone.cpu.low(), r.joiner.cpu.low()),
+              part(r.bare.cpu.median(), r.alone.cpu.median(), r.joiner.cpu.median()));
   std::printf("%-28s %8.0f %8.0f\n%-28s %8.0f %8.0f\n%-28s %8.2f %8.2f\n", "steps, creating",
-              own_steps.low(), own_steps.median(), "steps, joining", join_steps.low(),
-              join_steps.median(), "joining / creating", join_steps.low() / own_steps.low(),
-              join_steps.median() / own_steps.median());
-  if (json == nullptr) return 0;
-  std::FILE* out = std::fopen(json, "we");
+              r.own_steps.low(), r.own_steps.median(), "steps, joining", r.join_steps.low(),
+              r.join_steps.median(), "joining / creating", r.join_steps.low() / r.own_steps.low(),
+              r.join_steps.median() / r.own_steps.median());
+}
+
+bool write_json(const Settings& s, const Results& r) {
+  std::FILE* out = std::fopen(s.json, "we");
   if (out == nullptr) {
     std::perror("overhead: can't write the JSON file");
-    return 1;
+    return false;
   }
-  std::fprintf(out, "{\"rounds\": %d, \"cpu\": %d, \"creator_cpu\": %d, \"cases\": [", rounds, cpu,
-               creator_cpu);
+  std::fprintf(out, "{\"rounds\": %d, \"cpu\": %d, \"creator_cpu\": %d, \"cases\": [", s.rounds,
+               s.cpu, s.creator_cpu);
   const char* separator = "";
-  for (const Way* way : {&bare, &alone, &creator, &joiner}) {
+  for (const Way* way : {&r.bare, &r.alone, &r.creator, &r.joiner}) {
     std::fprintf(out, "%s", separator);
-    write_case(out, *way, bare);
+    write_case(out, *way, r.bare);
     separator = ",";
   }
   std::fprintf(out, "\n]}\n");
-  return std::fclose(out) == 0 ? 0 : 1;
+  return std::fclose(out) == 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const Settings settings = parse(argc, argv);
+  const Results results = measure(settings);
+  print(settings, results);
+  return settings.json == nullptr || write_json(settings, results) ? 0 : 1;
 }

@@ -2,10 +2,10 @@
 //
 //   pingpong FOLDER
 //
-// Two ranks of MPI, each alone on a core, that send messages of 1 MiB there and back
-// whenever they are told to, and sleep otherwise, so that several such pairs can take turns
-// on two cores. A byte in FOLDER/go.RANK, a FIFO for each rank, is the word to do one series;
-// rank 0 answers with a line in FOLDER/said, GB/s. The end of the FIFOs ends the program.
+// Two MPI ranks, each on its own core, that send messages of 1 MiB back and forth when they are
+// told to, and sleep otherwise, so that several such pairs can take turns on two cores. A byte in
+// FOLDER/go.RANK, a FIFO for each rank, starts one series; rank 0 then writes a line with the
+// GB/s to FOLDER/said. End of file on the FIFOs ends the program.
 
 #include <fcntl.h>
 #include <mpi.h>
@@ -20,7 +20,7 @@ namespace {
 
 constexpr int bytes = 1 << 20;
 
-/// Stays on the `rank`-th of the cores that we may use.
+/// Pins this process to the `rank`-th of the cores that it may use.
 void pin(int rank) {
   cpu_set_t allowed;
   sched_getaffinity(0, sizeof allowed, &allowed);
@@ -57,7 +57,7 @@ int main(int argc, char** argv) {
   const int go = open((folder + "/go." + std::to_string(rank)).c_str(), O_RDONLY);
   const int said = rank == 0 ? open((folder + "/said").c_str(), O_WRONLY) : -1;
   for (char word = 0; read(go, &word, 1) == 1;) {
-    trips(rank, data, 3);  // caches and frequency are as before
+    trips(rank, data, 3);  // to warm up caches and clock frequency
     MPI_Barrier(MPI_COMM_WORLD);
     constexpr int count = 40;
     const double begun = MPI_Wtime();

@@ -2,10 +2,11 @@
 //
 //   hosted_cost IMAGE COMMAND [ROUNDS]
 //
-// What the hosted front adds to the launch path: COMMAND, a path in the image, is run in what
-// ch-run makes of it, by ch::run of a box and by the freestanding integrate and run with an
-// arena of the caller's, in turn; then 1000 programs from 8 threads by ch::spawn, and of the
-// host's /bin/true by posix_spawn. Microseconds from start to end. Writes JSON, one object a line.
+// What the hosted API costs on top of the launch path. Runs COMMAND, a path in the image, in the
+// container that ch-run makes, alternately with the hosted ch::run of a box and with the
+// freestanding integrate and run, and reports microseconds from start to end. Then starts 1000
+// programs from 8 threads with ch::run, and /bin/true on the host with posix_spawn. Writes JSON,
+// one object per line.
 
 #include <spawn.h>
 #include <sys/wait.h>
@@ -52,7 +53,7 @@ double timed(Start start) {
   return now_us() - before;
 }
 
-/// Programs a second, 1000 from 8 threads.
+/// Programs per second, for 1000 programs started from 8 threads.
 template <class Start>
 double throughput(Start start) {
   constexpr int all = 1000;
@@ -89,7 +90,7 @@ int main(int argc, char** argv) {
   };
   std::vector<double> times[2];
   for (int round = -3; round < rounds; ++round) {
-    const bool swap = round % 2 != 0;  // neither always runs behind the same
+    const bool swap = round % 2 != 0;  // so that neither always runs second
     const double first = timed([&] { swap ? hosted() : freestanding(argv[1], argv[2]); });
     const double second = timed([&] { swap ? freestanding(argv[1], argv[2]) : hosted(); });
     if (round < 0) continue;

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// How long commands take from start to end, measured so that they can be compared on a
-// machine that also does other things: one after the other in rounds, all on one core,
-// started by vfork and exec, which cost the same for all of them. What disturbs one round
-// disturbs one run of each; minimum and median don't see it. Each round has an order of its
-// own: whoever runs behind a large program pays for the caches that it has filled, and whoever
-// runs behind one that makes the same system calls finds them warm.
+// Measures how long commands take from start to end, so that they can be compared on a machine
+// that also does other things: one after the other in rounds, all on one core, started by vfork
+// and exec, which cost the same for all of them. What disturbs one round disturbs one run of
+// each, and hardly affects minimum and median. Each round has a different order, since a command
+// that runs after a large program pays for the caches that the latter has filled, and one that
+// runs after a program with the same system calls finds the caches warm.
 // Source: man 2 vfork, sched_setaffinity, clock_gettime.
 
 #include <fcntl.h>
@@ -39,7 +39,7 @@ constexpr const char* usage =
     "usage: interleave [--rounds N] [--warm N] [--cpu N] [--at-once N] [--json FILE]\n"
     "                  --case NAME COMMAND [ARG...] [--case ...]\n"
     "The first case is the base: overhead is time minus its time. --at-once N measures\n"
-    "launches a second on all cores, N in flight. CPU -1: not pinned.\n";
+    "launches per second on all cores, N in flight. CPU -1: not pinned.\n";
 
 struct Case {
   std::string name;
@@ -55,7 +55,7 @@ double now_us() {
   return static_cast<double>(t.tv_sec) * 1e6 + static_cast<double>(t.tv_nsec) / 1e3;
 }
 
-/// posix_spawn is vfork and exec in glibc. Standard output goes nowhere (set up once).
+/// In glibc, posix_spawn is vfork and exec. Standard output is discarded (set up once).
 pid_t start(const Case& c) {
   pid_t pid = -1;
   const int error = posix_spawn(&pid, c.argv[0], nullptr, nullptr, c.argv.data(), environ);
@@ -88,9 +88,9 @@ double once(Case& c) {
   return after - before;
 }
 
-/// Launches a second in groups: all of one are started, then all are waited for. The words
-/// {size} and {group} of the command become the number of members and a number that no
-/// other group has, as ch-run --join needs them.
+/// Launches per second in groups: starts all members of a group, then waits for all. In the
+/// command, {size} is replaced by the number of members and {group} by a number that is unique
+/// to the group, as ch-run --join needs them.
 double group_throughput(const Case& c, int size, int total) {
   static int group = static_cast<int>(getpid()) * 100;
   const double before = now_us();
@@ -119,7 +119,7 @@ double group_throughput(const Case& c, int size, int total) {
   return started / (now_us() - before) * 1e6;
 }
 
-/// Launches a second with `at_once` in flight, over about `total` launches.
+/// Launches per second with `at_once` in flight, over about `total` launches.
 double throughput(const Case& c, int at_once, int total) {
   for (const char* word : c.argv)
     if (word != nullptr && std::strstr(word, "{group}") != nullptr)
@@ -146,8 +146,8 @@ double quantile(const std::vector<double>& sorted, double q) {
   return sorted[at];
 }
 
-/// Nanoseconds of one CPUID, which a hypervisor traps: a glibc program executes dozens of
-/// them before main, so that its start costs more in a virtual machine. 0: no such thing.
+/// Nanoseconds of one CPUID instruction, which a hypervisor traps. A glibc program executes
+/// dozens of them before main, so it starts more slowly in a virtual machine. 0: not x86-64.
 double cpuid_ns() {
 #if defined(__x86_64__)
   double best = 1e9;
@@ -171,120 +171,144 @@ double cpuid_ns() {
   std::exit(64);
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+struct Settings {
   int rounds = 500;
   int warm = 5;
   int cpu = 0;
   int at_once = 0;
   const char* json = nullptr;
-  std::vector<Case> cases;
+  std::vector<Case> cases{};
+};
+
+Settings parse(int argc, char** argv) {
+  Settings s;
   for (int i = 1; i < argc; ++i) {
     const std::string word = argv[i];
     if (word == "--case") {
       if (i + 2 >= argc) refuse();
-      cases.push_back({argv[i + 1], {}, {}});
+      s.cases.push_back({argv[i + 1], {}, {}});
       for (i += 2; i < argc && std::strcmp(argv[i], "--case") != 0; ++i)
-        cases.back().argv.push_back(argv[i]);
-      cases.back().argv.push_back(nullptr);
+        s.cases.back().argv.push_back(argv[i]);
+      s.cases.back().argv.push_back(nullptr);
       --i;
     } else if (i + 1 < argc && word == "--rounds") {
-      rounds = std::atoi(argv[++i]);
+      s.rounds = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--warm") {
-      warm = std::atoi(argv[++i]);
+      s.warm = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--cpu") {
-      cpu = std::atoi(argv[++i]);
+      s.cpu = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--at-once") {
-      at_once = std::atoi(argv[++i]);
+      s.at_once = std::atoi(argv[++i]);
     } else if (i + 1 < argc && word == "--json") {
-      json = argv[++i];
+      s.json = argv[++i];
     } else {
       refuse();
     }
   }
-  if (cases.empty() || rounds < 1) refuse();
+  if (s.cases.empty() || s.rounds < 1) refuse();
+  return s;
+}
 
-  if (cpu >= 0 && at_once == 0) {
-    cpu_set_t one;
-    CPU_ZERO(&one);
-    CPU_SET(static_cast<std::size_t>(cpu), &one);
-    if (sched_setaffinity(0, sizeof one, &one) != 0) {
-      std::perror("interleave: can't pin to the core that --cpu names");
-      return 1;
+/// Pins this process, and so its children, to one core.
+bool pin(int cpu) {
+  cpu_set_t one;
+  CPU_ZERO(&one);
+  CPU_SET(static_cast<std::size_t>(cpu), &one);
+  return sched_setaffinity(0, sizeof one, &one) == 0;
+}
+
+void measure(Settings& s) {
+  if (s.at_once > 0) {
+    // The best of a few: other work on the machine can only make it worse.
+    for (int repeat = 0; repeat < 5; ++repeat)
+      for (Case& c : s.cases)
+        c.per_second = std::max(c.per_second, throughput(c, s.at_once, s.rounds));
+    return;
+  }
+  std::vector<Case*> order;
+  for (Case& c : s.cases) order.push_back(&c);
+  std::minstd_rand random;  // the same orders in every run
+  for (int round = -s.warm; round < s.rounds; ++round) {
+    std::shuffle(order.begin(), order.end(), random);
+    for (Case* c : order) {
+      const double taken = once(*c);
+      if (round >= 0) c->microseconds.push_back(taken);
     }
+  }
+  for (Case& c : s.cases) std::sort(c.microseconds.begin(), c.microseconds.end());
+}
+
+void write_report(std::FILE* out, const Settings& s, double cpuid) {
+  if (s.at_once > 0) {
+    std::fprintf(out, "%d at once, launches per second\n", s.at_once);
+    for (const Case& c : s.cases) std::fprintf(out, "%-26s %9.0f\n", c.name.c_str(), c.per_second);
+    return;
+  }
+  std::fprintf(out, "%d interleaved rounds on core %d; microseconds; one CPUID %.1f us\n", s.rounds,
+               s.cpu, cpuid / 1000);
+  std::fprintf(out, "%-26s %9s %9s %9s   %-19s %7s\n", "", "minimum", "median", "p99",
+               "overhead min/median", "faults");
+  const auto& base = s.cases[0].microseconds;
+  for (const Case& c : s.cases) {
+    const auto& t = c.microseconds;
+    const double median = quantile(t, 0.5);
+    std::fprintf(out, "%-26s %9.1f %9.1f %9.1f   %8.1f %8.1f   %7ld\n", c.name.c_str(), t.front(),
+                 median, quantile(t, 0.99), t.front() - base.front(), median - quantile(base, 0.5),
+                 c.faults);
+  }
+}
+
+void write_json(std::FILE* out, const Settings& s, double cpuid) {
+  std::fprintf(out,
+               "{\"rounds\": %d, \"cpu\": %d, \"at_once\": %d, \"cpuid_ns\": %.0f, \"cases\": [",
+               s.rounds, s.at_once > 0 ? -1 : s.cpu, s.at_once, cpuid);
+  const auto& base = s.cases[0].microseconds;
+  const char* separator = "";
+  for (const Case& c : s.cases) {
+    if (s.at_once > 0) {
+      std::fprintf(out, "%s\n {\"name\": \"%s\", \"per_second\": %.1f}", separator, c.name.c_str(),
+                   c.per_second);
+    } else {
+      const auto& t = c.microseconds;
+      const double median = quantile(t, 0.5);
+      std::fprintf(out,
+                   "%s\n {\"name\": \"%s\", \"minimum\": %.2f, \"median\": %.2f, \"p99\": %.2f, "
+                   "\"overhead_minimum\": %.2f, \"overhead_median\": %.2f, \"faults\": %ld}",
+                   separator, c.name.c_str(), t.front(), median, quantile(t, 0.99),
+                   t.front() - base.front(), median - quantile(base, 0.5), c.faults);
+    }
+    separator = ",";
+  }
+  std::fprintf(out, "\n]}\n");
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  Settings settings = parse(argc, argv);
+  if (settings.cpu >= 0 && settings.at_once == 0 && !pin(settings.cpu)) {
+    std::perror("interleave: can't pin to the core that --cpu names");
+    return 1;
   }
   const double cpuid = cpuid_ns();
   close_range(3, ~0U, CLOSE_RANGE_CLOEXEC);  // all start with the same descriptors
-  // The programs' output is not wanted; ours goes where theirs would have gone.
+  // The programs' output is discarded; our own goes to the original standard output.
   const int out = fcntl(1, F_DUPFD_CLOEXEC, 3);
   const int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
   dup2(nowhere, 1);
   std::FILE* report = fdopen(out, "w");
 
-  if (at_once > 0) {
-    // The best of a few: what else runs only ever takes away.
-    for (int repeat = 0; repeat < 5; ++repeat)
-      for (Case& c : cases) c.per_second = std::max(c.per_second, throughput(c, at_once, rounds));
-  } else {
-    std::vector<Case*> order;
-    for (Case& c : cases) order.push_back(&c);
-    std::minstd_rand random;  // the same orders in every run
-    for (int round = -warm; round < rounds; ++round) {
-      std::shuffle(order.begin(), order.end(), random);
-      for (Case* c : order) {
-        const double taken = once(*c);
-        if (round >= 0) c->microseconds.push_back(taken);
-      }
-    }
-    for (Case& c : cases) std::sort(c.microseconds.begin(), c.microseconds.end());
-  }
+  measure(settings);
 
-  std::FILE* machine = json == nullptr ? nullptr : std::fopen(json, "we");
-  if (json != nullptr && machine == nullptr) {
+  std::FILE* json = settings.json == nullptr ? nullptr : std::fopen(settings.json, "we");
+  if (settings.json != nullptr && json == nullptr) {
     std::perror("interleave: can't write the JSON file");
     return 1;
   }
-  if (machine != nullptr)
-    std::fprintf(machine,
-                 "{\"rounds\": %d, \"cpu\": %d, \"at_once\": %d, \"cpuid_ns\": %.0f, \"cases\": [",
-                 rounds, at_once > 0 ? -1 : cpu, at_once, cpuid);
-  if (at_once == 0) {
-    std::fprintf(report, "%d interleaved rounds on core %d; microseconds; one CPUID %.1f us\n",
-                 rounds, cpu, cpuid / 1000);
-    std::fprintf(report, "%-26s %9s %9s %9s   %-19s %7s\n", "", "minimum", "median", "p99",
-                 "overhead min/median", "faults");
-  } else {
-    std::fprintf(report, "%d at once, launches a second\n", at_once);
-  }
-  const char* separator = "";
-  for (const Case& c : cases) {
-    if (at_once > 0) {
-      std::fprintf(report, "%-26s %9.0f\n", c.name.c_str(), c.per_second);
-      if (machine != nullptr)
-        std::fprintf(machine, "%s\n {\"name\": \"%s\", \"per_second\": %.1f}", separator,
-                     c.name.c_str(), c.per_second);
-      separator = ",";
-      continue;
-    }
-    const auto& t = c.microseconds;
-    const auto& base = cases[0].microseconds;
-    const double minimum = t.front();
-    const double median = quantile(t, 0.5);
-    const double p99 = quantile(t, 0.99);
-    std::fprintf(report, "%-26s %9.1f %9.1f %9.1f   %8.1f %8.1f   %7ld\n", c.name.c_str(), minimum,
-                 median, p99, minimum - base.front(), median - quantile(base, 0.5), c.faults);
-    if (machine != nullptr)
-      std::fprintf(machine,
-                   "%s\n {\"name\": \"%s\", \"minimum\": %.2f, \"median\": %.2f, \"p99\": %.2f, "
-                   "\"overhead_minimum\": %.2f, \"overhead_median\": %.2f, \"faults\": %ld}",
-                   separator, c.name.c_str(), minimum, median, p99, minimum - base.front(),
-                   median - quantile(base, 0.5), c.faults);
-    separator = ",";
-  }
-  if (machine != nullptr) {
-    std::fprintf(machine, "\n]}\n");
-    std::fclose(machine);
+  write_report(report, settings, cpuid);
+  if (json != nullptr) {
+    write_json(json, settings, cpuid);
+    std::fclose(json);
   }
   std::fclose(report);
   return 0;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Who is measured: each launcher's command for the same program in the same image, with
-the mounts that come closest to what the others make. Those that do not run here are left
-out, and it is said why."""
+"""The launchers to measure: each one's command for the same program in the same image, with
+the mounts that come closest to those of the others. Launchers that do not run here are left
+out, with the reason."""
 
 import json
 import os
@@ -10,7 +10,7 @@ import subprocess
 
 
 class Launcher:
-    """`like`: the name of the ch-run that comes closest to doing the same."""
+    """`like`: the name of the ch-run variant that comes closest to doing the same."""
 
     def __init__(self, name, command, version="", note="", like="ch-run"):
         self.name, self.command, self.version, self.note = name, command, version, note
@@ -26,7 +26,7 @@ def first_line(*command):
 
 
 def bundle(runtime, image, program, folder):
-    """An OCI bundle as the runtime itself suggests it to ordinary users."""
+    """Makes an OCI bundle with the configuration that the runtime generates for ordinary users."""
     os.makedirs(folder, exist_ok=True)
     subprocess.run([runtime, "spec", "--rootless"], cwd=folder, check=True, capture_output=True)
     path = os.path.join(folder, "config.json")
@@ -41,8 +41,8 @@ def bundle(runtime, image, program, folder):
 
 
 def launchers(image, program, ch_run, work):
-    """[Launcher], and [(name, why not)]. `program` is a path in the image and, without libc,
-    runs outside as well. `work` is a folder for what they need."""
+    """Returns [Launcher], and [(name, reason for leaving it out)]. `program` is a path in the
+    image; it has no libc, so it also runs outside. `work` is a folder for temporary files."""
     outside = image + program
     found = [Launcher("bare exec", [outside], note="the program itself, no container"),
              Launcher("ch-run", [ch_run, image, "--", program], first_line(ch_run, "--version"))]

@@ -2,11 +2,11 @@
 //
 //   spawn_cost COMMAND [GIB...]
 //
-// What it costs to start COMMAND from a program of a certain size, in microseconds until
-// it has ended: by ch::spawn into new user and mount namespaces; by the kernel calls that
-// this makes and nothing else; by clone(CLONE_VM | CLONE_VFORK) with the same namespaces
-// and no more; and, without namespaces, by posix_spawn and by fork and exec. Each size is
-// memory that has been written to. Interleaved rounds. Writes JSON, one object a line.
+// What it costs to start COMMAND from a program of a given size, in microseconds until it has
+// ended: with ch::spawn into new user and mount namespaces; with the same kernel calls and
+// nothing else; with only clone(CLONE_VM | CLONE_VFORK) and the same namespaces; and, without
+// namespaces, with posix_spawn and with fork and exec. Each size is memory that has been written
+// to. Interleaved rounds. Writes JSON, one object per line.
 
 #include <sched.h>
 #include <spawn.h>
@@ -56,7 +56,7 @@ void by_library() {
   if (!ended || ended->code != 0) stop("ch::run");
 }
 
-/// What the child does in by_kernel: the same calls with the arguments at hand.
+/// The child of by_kernel: the same calls with ready-made arguments.
 struct Calls {
   bool map = false;
   std::string uid_map{};
@@ -163,7 +163,7 @@ int main(int argc, char** argv) {
                               timed([&] { by_kernel(none); }), timed(by_posix_spawn)};
       for (std::size_t i = 0; i < 4 && round >= 0; ++i) times[i].push_back(taken[i]);
     }
-    // By itself: after it, each page that somebody writes to is copied, at their expense.
+    // Not interleaved: after a fork, each page that is written to must be copied first.
     for (int round = 0; round < (gib >= 1 ? 20 : 300); ++round) times[4].push_back(timed(by_fork));
     for (std::size_t i = 0; i < 5; ++i) {
       std::sort(times[i].begin(), times[i].end());

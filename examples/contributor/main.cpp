@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A mount contributor of one's own, among those of the library: docs/contributor.md
-// walks through it. Prints the plan; contributor IMAGE DIRECTORY also runs ls on the
-// directory, shown at /run/munge, in a container.
+// A custom mount contributor next to the library's: docs/contributor.md walks through it.
+// Without arguments, prints the plan. contributor IMAGE DIRECTORY mounts the directory at
+// /run/munge in a container and runs ls on it.
 
 #include <ch/launch.hpp>
 #include <ch/policies/mount/devices.hpp>

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 4, mount contributor: the socket of MUNGE, by which Slurm's commands prove who
-// they are, so that srun and sbatch work inside. Left out where host or image lacks the
-// directory. Source: man 8 munged.
+// Floor 4, mount contributor: the socket of MUNGE, with which Slurm's commands authenticate,
+// so that srun and sbatch work inside. Left out if the host or the image lacks the directory.
+// Source: man 8 munged.
 #pragma once
 
 #include "ch/plan/context.hpp"
@@ -11,7 +11,7 @@ struct Munge {
   ch::HostPath socket_directory{"/run/munge"};
 
   void contribute(ch::PlanBuilder& b, const ch::PlanContext&) const noexcept {
-    // Read-only keeps files from being changed; it does not keep anyone from connecting.
+    // Read-only keeps files from being changed; it does not prevent connecting.
     b.add(ch::step::Bind{socket_directory, ch::ImagePath("/run/munge"), ch::Access::read_only,
                          ch::IfMissing::skip});
   }

@@ -9,5 +9,5 @@
 #
 #   sbatch slurm.sh IMAGE
 #
-# A serial program from an image, on a node of the cluster.
+# Runs a serial program from an image on a node of the cluster.
 ch-run "$1" -- perl /src/fib.pl 10

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Which namespaces am I in, and who am I there? One line for each of Linux's eight
-// kinds with the kernel's number for it: two processes share a namespace exactly if the
-// numbers are equal. Then ids and mounts. Columns are separated by a tab.
+// Which namespaces am I in, and who am I there? Prints a line for each of Linux's eight
+// kinds with the kernel's number for the namespace: two processes share a namespace if and
+// only if the numbers are equal. Then ids and mounts. Columns are separated by a tab.
 // Run it on the host and in a container, and compare.
 // Source: man 7 namespaces, "The /proc/[pid]/ns/ directory"; man 7 user_namespaces.
 

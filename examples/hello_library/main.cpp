@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Runs a program in a container from C++: hello_library IMAGE. The container shares
-// everything with the host but its root directory. Safe in threaded programs; the memory of
-// this one is not copied, however large.
+// everything with the host except the root directory. Safe in programs with threads; the
+// program's memory is not copied, however large it is.
 
 // [readme]
 #include <ch/launch.hpp>
@@ -11,7 +11,7 @@
 
 int main(int, char** argv) {
   ch::kernel::Linux kernel;
-  ch::ArenaOf<128 * 1024> arena;  // all the memory that a launch takes
+  ch::ArenaOf<128 * 1024> arena;  // all the memory that a launch needs
   const char* command[] = {"echo", "hello from", argv[1], nullptr};
   const char* environment[] = {nullptr};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A function of this program, called inside a container: call IMAGE.
+// Calls a function of this program inside a container: call IMAGE.
 
 #include <ch/run.hpp>
 #include <fstream>
@@ -11,7 +11,7 @@ int main(int, char** argv) {
   const auto box = ch::compose(ch::image(argv[1]), ch::file("3.14", "/etc/answer"));
   const auto answer = ch::call(box, [] {
     double value = 0;
-    std::ifstream("/etc/answer") >> value;  // the container's
+    std::ifstream("/etc/answer") >> value;  // the container's file
     return value;
   });
   // [/call]

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a program writes, within limits: capture IMAGE. Prints how long each word is that a
-// program of the image has sorted, and what becomes of one that takes too long.
+// Captures a program's output, within limits: capture IMAGE. Has a program in the image sort
+// some words, prints the length of each, and shows what happens to a program that takes too long.
 
 #include <ch/run.hpp>
 #include <chrono>

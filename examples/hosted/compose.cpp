@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A container from its parts, among them a mount policy, an id map and a way to join of one's
-// own: compose IMAGE DIRECTORY shows the plan's steps and lists the directory inside.
+// A container composed from parts, among them a custom mount policy, id-map policy and join
+// strategy: compose IMAGE DIRECTORY prints the user id inside and lists the directory.
 
 #include <ch/run.hpp>
 #include <iostream>
@@ -9,7 +9,7 @@
 namespace {
 
 // [contributor]
-/// A site's file system, where host and image have it.
+/// A site's file system, mounted if both host and image have the directory.
 struct Lustre {
   void contribute(ch::PlanBuilder& b, const ch::PlanContext&) const noexcept {
     b.bind("/lustre", "/lustre", ch::if_both_exist);
@@ -18,7 +18,7 @@ struct Lustre {
 // [/contributor]
 
 // [ids]
-/// The user is 1000 inside, as most images of workstations expect, and keeps the group.
+/// Maps the user to 1000, as most workstation images expect, and keeps the group.
 struct AsFirstUser {
   static constexpr bool maps = true;
   static ch::Uid uid(const ch::HostFacts&) noexcept { return ch::Uid{1000}; }
@@ -32,7 +32,7 @@ struct AsFirstUser {
 // [/ids]
 
 // [join]
-/// Alone, or in the container of a process that a debugger names.
+/// A new container, or that of a running process, for a debugger to enter.
 struct AloneOrWith {
   int pid = 0;
   ch::Role contribute(ch::PlanBuilder& b, ch::NamespaceFlags flags) const noexcept {
@@ -48,8 +48,8 @@ int main(int, char** argv) {
   // [compose]
   const auto box = ch::compose(ch::bind(argv[2], "/mnt/0"), ch::devices, AsFirstUser{}, Lustre{},
                                AloneOrWith{}, ch::image(argv[1]));
-  const auto end = ch::run(box, {"sh", "-c", "id -u; ls /mnt/0"});
+  const auto result = ch::run(box, {"sh", "-c", "id -u; ls /mnt/0"});
   // [/compose]
-  if (!end) std::cerr << end.error() << '\n';
-  return end ? end->shell_status() : end.error().exit_status();
+  if (!result) std::cerr << result.error() << '\n';
+  return result ? result->shell_status() : result.error().exit_status();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files of several owners, in a container with the caller's subordinate ids: ids IMAGE.
+// Makes a file with another owner, in a container that maps the caller's subordinate ids:
+// ids IMAGE.
 
 #include <ch/run.hpp>
 #include <iostream>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Many programs at once, and one container for two of them: many IMAGE.
+// Starts several programs at once, then two that share one container: many IMAGE.
 
 #include <ch/run.hpp>
 #include <iostream>
@@ -24,6 +24,6 @@ int main(int, char** argv) {
   auto solver = ch::spawn(shared, which, {.out = ch::Stream::pipe()});
   auto viewer = ch::spawn(shared, which, {.out = ch::Stream::pipe()});
   // [/peers]
-  const bool one = solver && viewer && solver->read_out() == viewer->read_out();
-  std::cout << (one ? "one container" : "two containers") << '\n';
+  const bool shares = solver && viewer && solver->read_out() == viewer->read_out();
+  std::cout << (shares ? "one container" : "two containers") << '\n';
 }

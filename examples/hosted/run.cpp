@@ -7,11 +7,11 @@
 #include <iostream>
 
 int main(int, char** argv) {
-  const auto end = ch::run(ch::image(argv[1]), ch::Command::of(argv + 2));
-  if (!end) {
-    std::cerr << end.error() << '\n';  // what failed, on which path, why, what to do
-    return end.error().exit_status();  // 31: no container, 49: no such program in it
+  const auto result = ch::run(ch::image(argv[1]), ch::Command::of(argv + 2));
+  if (!result) {
+    std::cerr << result.error() << '\n';  // what failed, on which path, why, and what to do
+    return result.error().exit_status();  // 31: no container; 49: can't start the program
   }
-  return end->shell_status();  // of the program; 128 and the signal that killed it
+  return result->shell_status();  // the program's exit status, or 128 + its fatal signal
 }
 // [/readme]

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An archive becomes an image, which then runs a command: unpack ARCHIVE DIR COMMAND...
+// Unpacks an archive and runs a command in the image: unpack ARCHIVE DIR COMMAND...
 
 #include <ch/image.hpp>
 #include <ch/run.hpp>
@@ -15,6 +15,6 @@ int main(int, char** argv) {
   }
   std::cout << "unpacked a " << made->format << '\n';
   // [/unpack]
-  const auto end = ch::run(ch::image(argv[2]), ch::Command::of(argv + 3));
-  return end ? end->shell_status() : end.error().exit_status();
+  const auto result = ch::run(ch::image(argv[2]), ch::Command::of(argv + 3));
+  return result ? result->shell_status() : result.error().exit_status();
 }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Puts files of the host into an image, says what is in it then, and takes them out again:
+// Copies host files into an image, lists what was injected, and takes it out again:
 //
 //     inject IMAGE FILE
 
@@ -12,7 +12,7 @@ int main(int, char** argv) {
   // [inject]
   const auto done = ch::inject(image, {argv[2], ch::FileSource("/etc/passwd").to("/usr")});
   if (!done) {
-    std::cerr << done.error() << '\n';  // and the image is as it was
+    std::cerr << done.error() << '\n';  // the image is unchanged
     return 1;
   }
   for (const std::string& warning : done->warnings) std::cerr << warning << '\n';

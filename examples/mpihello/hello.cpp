@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Who am I, and can we talk? Each rank says its number, its node and its user namespace;
-// then rank 0 and the last rank exchange messages, and rank 0 reads the last one's memory
+// Who am I, and can we talk? Each rank prints its number, its node and its user namespace.
+// Then rank 0 and the last rank exchange messages, and rank 0 reads the last rank's memory
 // directly, as MPI libraries do for large messages where the kernel allows it.
 //
 //     mpicxx -std=c++20 hello.cpp -o hello
@@ -28,7 +28,7 @@ unsigned long user_namespace() {
   return stat("/proc/self/ns/user", &status) == 0 ? status.st_ino : 0;
 }
 
-/// What reading the other's memory comes to, as an errno.
+/// Reads `value` from another process's memory. Returns 0 or an errno.
 int read_memory(const Place& from, int& value) {
   iovec here{&value, sizeof value};
   iovec there{reinterpret_cast<void*>(from.address), sizeof value};
@@ -63,7 +63,7 @@ int main(int argc, char** argv) {
     std::printf("0: cross-memory attach: %s\n", wrong != 0    ? std::strerror(wrong)
                                                 : value == 43 ? "ok"
                                                               : "FAILED");
-    MPI_Send(&secret, 1, MPI_INT, last, 2, MPI_COMM_WORLD);  // it may go now
+    MPI_Send(&secret, 1, MPI_INT, last, 2, MPI_COMM_WORLD);  // it may exit now
   } else if (size > 1 && rank == last) {
     MPI_Recv(&secret, 1, MPI_INT, 0, 0, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
     ++secret;

@@ -7,6 +7,6 @@
 #
 #   sbatch slurm.sh IMAGE
 #
-# The ranks of hello.cpp, which is /hello/hello in the image, in one container on each
-# node: Slurm starts them, and --join finds out from Slurm's variables who belongs together.
+# Runs the ranks of hello.cpp, which is /hello/hello in the image, in one container on each
+# node. Slurm starts them, and --join learns from Slurm's variables which belong together.
 srun --mpi=pmix ch-run --join --set-env=PMIX_MCA_gds=hash "$1" -- /hello/hello

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The four policies, one composition each, and the plans that come of them. Nothing is
-// executed, so this runs anywhere; docs/policies.md explains it section by section.
+// The four policies, one composition each, and the resulting plans. Nothing is executed, so
+// this runs anywhere. docs/policies.md explains it section by section.
 
 #include <ch/compose.hpp>
 #include <ch/presets.hpp>
@@ -26,7 +26,7 @@ void show(const char* title, const Container& container) {
 int main() {
   // [namespaces]
   using Isolated = ch::NamespaceSet<ch::ns::user, ch::ns::net, ch::ns::uts>;
-  static_assert(Isolated::enters_in_place);  // a running process can move there itself
+  static_assert(Isolated::enters_in_place);  // a running process can enter by itself
   static_assert(!ch::NamespaceSet<ch::ns::user, ch::ns::pid>::enters_in_place);
   ch::Container<Isolated> no_network;
   no_network.hostname = "nowhere";

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Each tool with another user as adversary: a few rounds are a test, for root, who can be two
+# Each tool with another user as adversary: a few rounds are a test, for root, who can act as two
 # users. By hand, 100 000 swaps and more:
 #
 #   tests/adversary/runs $PWD $PWD/build/dev $PWD/build/dev/bin build/dev/fixtures/hello{,.tar} 1000

@@ -2,12 +2,12 @@
 //
 //   adversary swap DIR TARGET     exchanges each name in DIR with a link to TARGET, and back
 //   adversary squat DIR NAME...   takes these names first: as link, file, FIFO, directory
-//   adversary lock DIR            holds whatever can be opened in DIR locked
+//   adversary lock DIR            locks whatever can be opened in DIR
 //   adversary fill DIR            fills the file system of DIR, and makes room again
-//   adversary sockets             takes and calls every abstract socket of ours that appears
+//   adversary sockets             squats on and connects to each abstract socket of ours
 //
-// Another user of the machine, of ill will: does so without pause until SIGTERM, then says
-// how often. Needs nothing of the library. Source: man 2 renameat2, flock; man 7 unix.
+// A malicious user of the machine: does this without pause until SIGTERM, then prints
+// how often. Does not use the library. Source: man 2 renameat2, flock; man 7 unix.
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -42,7 +42,7 @@ std::vector<std::string> names_in(int directory) {
   return names;
 }
 
-/// A name stays a link for a few looks, then is what it was again; at times it is gone.
+/// A name is a link for a few rounds, then is restored; at times it is missing.
 long swap(int directory, const char* target) {
   long count = 0;
   for (unsigned turn = 0; ended == 0; ++turn) {
@@ -118,7 +118,7 @@ long fill(int directory) {
   return count;
 }
 
-/// Calls what listens, says nonsense, and takes the names beside it.
+/// Connects to what listens, sends nonsense, and takes the neighbouring names.
 long sockets() {
   std::set<std::string> taken;
   long count = 0;
@@ -135,13 +135,13 @@ long sockets() {
         const auto size = static_cast<socklen_t>(offsetof(sockaddr_un, sun_path) + 1 + text.size());
         const int fd = ::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
         const auto* a = reinterpret_cast<const sockaddr*>(&address);
-        if (bind && ::bind(fd, a, size) == 0 && ::listen(fd, 1) == 0) return;  // kept for good
+        if (bind && ::bind(fd, a, size) == 0 && ::listen(fd, 1) == 0) return;  // never closed
         if (!bind && ::connect(fd, a, size) == 0) (void)::send(fd, "nonsense", 8, MSG_NOSIGNAL);
         ::close(fd);
       };
       ++count;
       reach(name, false);
-      // charlie/join/UID/N/TAG: a handful of the next N, so that some are left.
+      // charlie/join/UID/N/TAG: a few of the next N, so that some remain free.
       const auto number = name.find('/', name.find('/', 8) + 1) + 1;
       const auto tag = name.find('/', number);
       if (tag == std::string::npos) continue;

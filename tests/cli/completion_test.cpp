@@ -45,13 +45,13 @@ TEST_CASE("every word that is offered is one that ch-run takes", "[pure]") {
       ch_run::Options chosen;
       const auto wrong = ch_run::parse(3, argv, arena, chosen);
       CHECK((wrong.problem == nullptr ? "" : std::string(wrong.problem)).empty());
-      // The help must mention it, or nobody knows what it means.
+      // The help must mention it.
       if (o.help[0] != '\0') CHECK(std::string_view(o.help).find(word) != std::string_view::npos);
     }
   }
 }
 
-TEST_CASE("help in a menu is its first clause", "[pure]") {
+TEST_CASE("a menu shows the first clause of the help", "[pure]") {
   using ch::cli::detail::clause;
   CHECK(clause("start here (default: there)") == "start here");
   CHECK(clause("do it; twice: more") == "do it");
@@ -67,7 +67,7 @@ TEST_CASE("what shells would interpret is quoted", "[pure]") {
   CHECK(escaped("[a]:b", "[]:") == "\\[a\\]\\:b");
 }
 
-TEST_CASE("a tool with other options and operands gets completions of its own", "[pure]") {
+TEST_CASE("a tool with different options and operands gets its own completions", "[pure]") {
   constexpr Option options[] = {{'f', "force", "", "do it anyway", "All"}};
   constexpr Completes operands[] = {Completes::file, Completes::directory, Completes::nothing};
   const ch::cli::Tool tool{"my-tool", options, {}, operands};

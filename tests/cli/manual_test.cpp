@@ -25,7 +25,7 @@ std::string manual(std::string_view source, std::string_view version = "1.2.3") 
 
 }  // namespace
 
-TEST_CASE("options stand where the page has the mark", "[pure]") {
+TEST_CASE("options replace the mark in the page", "[pure]") {
   CHECK(manual("before\n@OPTIONS@\nafter\n") ==
         "before\n"
         ".SS First\n"
@@ -43,7 +43,7 @@ TEST_CASE("options stand where the page has the mark", "[pure]") {
         "after\n");
 }
 
-TEST_CASE("the version stands where the page has the mark", "[pure]") {
+TEST_CASE("the version replaces the mark in the page", "[pure]") {
   CHECK(manual("a @VERSION@ b\n@VERSION@", "0.9") == "a 0.9 b\n0.9\n");
   CHECK(manual("").empty());
   CHECK(manual("nothing here") == "nothing here\n");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The parser of command lines: GNU habits, by table.
+// The command-line parser: GNU conventions, driven by a table.
 
 #include "ch/cli/option.hpp"
 
@@ -59,7 +59,7 @@ TEST_CASE("options are found by letter and by name", "[pure]") {
   CHECK(parsed({"-d", "x", "--dir=x"}) == "b=x b=x");  // an alias
 }
 
-TEST_CASE("letters can stand together, the last one with its argument", "[pure]") {
+TEST_CASE("short options can be joined, the last one with its argument", "[pure]") {
   CHECK(parsed({"-avv"}) == "a v v");
   CHECK(parsed({"-avbx", "-vb", "x"}) == "a v b=x v b=x");
   CHECK(parsed({"-ab-a"}) == "a b=-a");
@@ -73,14 +73,14 @@ TEST_CASE("an argument is what follows, whatever it looks like", "[pure]") {
   CHECK(parsed({"-b", ""}) == "b=");
 }
 
-TEST_CASE("an optional argument has to be joined", "[pure]") {
+TEST_CASE("an optional argument must be joined to its option", "[pure]") {
   CHECK(parsed({"--color", "x"}) == "c 'x'");
   CHECK(parsed({"--color=x"}) == "c=x");
   CHECK(parsed({"-C", "x"}) == "c 'x'");
   CHECK(parsed({"-Cx"}) == "c=x");
 }
 
-TEST_CASE("names can be cut as long as one option is meant", "[pure]") {
+TEST_CASE("option names can be abbreviated if unambiguous", "[pure]") {
   CHECK(parsed({"--al", "--bi=x", "--verb"}) == "a b=x v");
   CHECK(parsed({"--color"}) == "c");  // whole, though it starts another name
   CHECK(parsed({"--colors"}) == "c");
@@ -89,7 +89,7 @@ TEST_CASE("names can be cut as long as one option is meant", "[pure]") {
   CHECK(parsed({"--"}).empty());
 }
 
-TEST_CASE("operands may stand among options until --", "[pure]") {
+TEST_CASE("operands may occur among options until --", "[pure]") {
   CHECK(parsed({"x", "-a", "y"}) == "'x' a 'y'");
   CHECK(parsed({"x", "--", "-a", "--", "--nope"}) == "'x' '-a' '--' '--nope'");
   CHECK(parsed({"-", "-a"}) == "'-' a");
@@ -101,7 +101,7 @@ TEST_CASE("operands may stand among options until --", "[pure]") {
   CHECK(parser.next().kind == Item::Kind::operand);
 }
 
-TEST_CASE("what is wrong is named as it was written", "[pure]") {
+TEST_CASE("errors quote the argument as it was written", "[pure]") {
   CHECK(parsed({"-x"}) == "!unknown option: x");
   CHECK(parsed({"-ax"}) == "a !unknown option: x");
   CHECK(parsed({"--nope"}) == "!unknown option: --nope");
@@ -168,7 +168,7 @@ TEST_CASE("a described option gives its value to the member that it names", "[pu
   CHECK(operands == "xy");
 }
 
-TEST_CASE("an argument that an option can't take is named with what it should be", "[pure]") {
+TEST_CASE("an invalid argument of an option is named with what it should be", "[pure]") {
   Values v;
   std::string operands;
   CHECK(read({"-j", "0"}, v, operands) == "--threads: \"0\" is not a valid N");
@@ -180,7 +180,7 @@ TEST_CASE("an argument that an option can't take is named with what it should be
   CHECK(v.when == Values::When::never);
 }
 
-TEST_CASE("a set of rows has those that it names", "[pure]") {
+TEST_CASE("a set of rows contains those that it names", "[pure]") {
   constexpr ch::cli::RowSet some(table, {"all", "when"});
   CHECK(some.has(0));
   CHECK_FALSE(some.has(1));

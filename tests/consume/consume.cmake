@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The library as a stranger uses it: each way that the README names.
+# Uses the library from another project, in each way that the README names.
 
 foreach(how IN ITEMS package-core package-compose package-image package-inject package-static
     package-shared package-all

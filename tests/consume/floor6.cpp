@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A stranger's program that unpacks an archive and injects a file, neither of which exists, and
-// says what was wrong. With compiled libraries it sees nothing of theirs.
+// Another project's program that unpacks an archive and injects a file, neither of which exists,
+// and prints what was wrong. With the compiled libraries it must not see their dependencies.
 #include <ch/image.hpp>
 #include <ch/inject.hpp>
 #include <iostream>
@@ -10,7 +10,7 @@
 #if defined(INCLUDE_NLOHMANN_JSON_HPP_) || defined(NLOHMANN_JSON_VERSION_MAJOR) || \
     defined(ARCHIVE_H_INCLUDED) || defined(RANGE_V3_VERSION) || defined(_LIBELF_H) || \
     defined(BOOST_HANA_MAJOR_VERSION)
-#error "a public header brings a library into a stranger's program"
+#error "a public header includes a third-party library"
 #endif
 #endif
 

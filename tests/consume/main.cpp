@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A stranger's program: plans a container, then starts a program of the host in a new
-// user namespace and hands on its exit status, 7.
+// Another project's program: plans a container, then starts a program of the host in a new
+// user namespace and passes on its exit status, 7.
 #include <ch/launch.hpp>
 #include <ch/presets.hpp>
 

@@ -18,11 +18,11 @@ using kernel::Recording;
 
 namespace {
 
-/// Which step each call of a run belongs to: a recording kernel that is told of steps.
+/// A recording kernel that is notified of steps: records which step each call belongs to.
 struct StepRecording : Recording<512> {
   std::size_t first_call_of[64] = {};
   std::size_t steps = 0;
-  /// The files of /proc that tell of mounts.
+  /// The files of /proc that list mounts.
   StepRecording() { set_file_content("mnt_id:\t7\n7 1 0:1 / /root rw - tmpfs tmpfs rw\n"); }
   void on_step(StepIndex, const Step&) noexcept { first_call_of[steps++] = size(); }
   [[nodiscard]] int step_of(std::size_t call) const {
@@ -53,7 +53,7 @@ bool has_another_way(Call call, Errno code, Assembly way) {
 
 }  // namespace
 
-TEST_CASE("a plan in good health makes its calls in order and leaves nothing open", "[recorded]") {
+TEST_CASE("a successful plan makes its calls in order and leaves nothing open", "[recorded]") {
   test::DefaultPlan d;
   StepRecording k;
   const Result<void> done = execute(k, d.plan, d.arena);
@@ -97,7 +97,7 @@ TEST_CASE("whichever call fails, the error names its step and nothing stays open
   }
 }
 
-TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the step says",
+TEST_CASE("a missing mount point is skipped, made in an overlay, or an error, as the step says",
           "[recorded]") {
   test::DefaultPlan d;
   StepRecording healthy;
@@ -133,7 +133,7 @@ TEST_CASE("what is missing is skipped, made in an overlay, or an error, as the s
   CHECK(overlaid == 2);  // /tmp and /mnt/0
 }
 
-TEST_CASE("descriptors stay open until exec where that is asked", "[recorded]") {
+TEST_CASE("descriptors stay open until exec if requested", "[recorded]") {
   test::DefaultPlan d;
   Recording<512> k;
   (void)execute(k, d.plan, d.arena, Descriptors::close_at_exec);
@@ -153,7 +153,7 @@ TEST_CASE("a default launch makes at most 77 system calls", "[recorded]") {
   test::DefaultPlan d;
   Recording<512> k;
   (void)execute(k, d.plan, d.arena, Descriptors::close_at_exec);
-  CHECK(k.size() + 10 <= 77);  // and ten to find out who we are, and to exec ch-run itself
+  CHECK(k.size() + 10 <= 77);  // and ten to look up our ids, and to exec ch-run itself
 }
 
 TEST_CASE("a name without slash is looked for along the search path", "[recorded]") {

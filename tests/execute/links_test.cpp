@@ -69,7 +69,7 @@ TEST_CASE("a link that the image lacks is made in an overlay before that is moun
   CHECK(k.open_descriptors() == 0);
 }
 
-TEST_CASE("in a writable image another link gives way", "[recorded]") {
+TEST_CASE("in a writable image a different link is replaced", "[recorded]") {
   const LinkPlan p("libx.so.1", Access::read_write);
   Recording<> healthy;
   REQUIRE(execute(healthy, p.plan, p.arena));
@@ -99,7 +99,7 @@ TEST_CASE("whichever call of a link fails, the error names its step and nothing 
       INFO("call " << healthy.trace()[call].text << ", errno " << static_cast<int>(code));
       const Call which = healthy.trace()[call].call;
       CHECK(k.open_descriptors() <= (which == Call::close ? 1 : 0));
-      // To look at what is there is only a question; the answer may be had otherwise.
+      // Reading an existing link is only a query, for which there may be another way.
       if (done) continue;
       ++failed;
       CHECK(done.error().code == code);

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fault injection: with which errors each system call can fail on a machine that is not
-// well: full, broken, short of memory, or with a filter in the way. From the calls' manual
-// pages; errors that only a wrong argument brings are left out.
+// Fault injection: the errors with which each system call can fail on a machine in bad
+// shape: full, broken, short of memory, or with a filter in the way. From the calls' manual
+// pages; errors that only a wrong argument can cause are left out.
 #pragma once
 
 #include <fcntl.h>
@@ -34,7 +34,7 @@ inline std::vector<int> opening(std::uint64_t flags) {
   return all;
 }
 
-/// Of every call; empty: it can't fail, or what then happens is the C library's business.
+/// Errors of a call; empty: it can't fail, or the C library handles the failure.
 inline std::vector<int> errnos(const test::Call& call) {
   switch (call.number) {
     case SYS_open:
@@ -212,7 +212,7 @@ inline bool can_be_short(long number) {
 
 }  // namespace detail
 
-/// Every fault that this call is tried with.
+/// All faults to try with this call.
 inline std::vector<Fault> faults_of(const test::Call& call) {
   using test::Act;
   std::vector<Fault> all;
@@ -220,13 +220,13 @@ inline std::vector<Fault> faults_of(const test::Call& call) {
   for (const int error : detail::errnos(call)) all.push_back({how, error});
   if (detail::can_be_short(call.number) && call.arguments[2] > 1) all.push_back({Act::shorten, 0});
   all.push_back({Act::kill_before, 0});
-  // When this one ends, nothing more is done.
+  // After this call nothing more is done.
   if (call.number != SYS_exit_group && call.number != SYS_exit && call.number != SYS_execve)
     all.push_back({Act::kill_after, 0});
   return all;
 }
 
-/// Calls after which something on the disk, or of the container, is not as before: a short
+/// Calls that change something on disk or in the container: a short
 /// run tries all of these.
 inline bool changes_things(long number) {
   switch (number) {
@@ -255,7 +255,7 @@ inline bool changes_things(long number) {
 }
 
 /// Does this call, which is about to be made, put bytes into a file, or end the writing of one on
-/// `device`? An error of it that nobody looks at is a file that lacks something. Elsewhere (/proc,
+/// `device`? If its error is ignored, a file is incomplete. Elsewhere (/proc,
 /// memory, the tmpfs of a container) closing can't fail.
 inline bool decides_content(const test::Call& call, dev_t device) {
   std::uint64_t fd = call.arguments[0];
@@ -291,8 +291,8 @@ inline bool decides_content(const test::Call& call, dev_t device) {
   return false;
 }
 
-/// Is this an error by which such a call says that bytes are lost? Not one after which it is made
-/// again, or made otherwise.
+/// Does this error of such a call mean that bytes are lost? Not if the call is repeated
+/// afterwards, or replaced by another.
 inline bool loses_content(const Fault& fault) {
   const bool fails = fault.act == test::Act::fail || fault.act == test::Act::fail_after;
   return fails && (fault.error == ENOSPC || fault.error == EDQUOT || fault.error == EIO);

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Fault injection (faults/main.cpp): a part of the points of these scenarios is a test; the
+# Fault injection (faults/main.cpp): a part of the faults of these scenarios is a test; the
 # others, and the whole, by hand with tests/faults/run. Not with sanitizers, which use ptrace themselves.
 
 add_executable(faults_probe faults/probe.cpp)

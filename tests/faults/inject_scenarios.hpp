@@ -18,8 +18,8 @@ struct Injection {
   bool injected = false;  // found already done
 };
 
-/// All files and links of an image have the same old time: what is recorded of them is so
-/// the same each time, and what is new is told apart.
+/// Gives all files and links of an image the same old time, so that their records are
+/// the same each time, and new files can be recognised.
 inline void make_old(const fs::path& image) {
   const timespec then[2] = {{1'000'000'000, 0}, {1'000'000'000, 0}};
   for (const auto& e : fs::recursive_directory_iterator(image))

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fault injection: for each scenario, runs the good case once and notes each system call
-// that our tools make in it; then once more for each call and each fault that it can have,
-// and judges what came of it against the good case; and then undisturbed, which must repair
-// all. Last, with each newer system call refused for good, as on an older kernel.
+// Fault injection: for each scenario, runs the undisturbed case once and records each system call
+// that our tools make in it. Then runs it again for each call and each fault that it can have,
+// and compares the result with the undisturbed case; and then undisturbed, which must repair
+// everything. Last, with each newer system call refused throughout, as on an older kernel.
 
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -94,8 +94,8 @@ class Worker {
            ". in process " + call.task;
   }
 
-  /// Everything; or a part that is the same each time: of what changes things, one fault
-  /// of each call; of what decides the content of a file, one error of each call; and of the rest
+  /// Everything; or a part that is always the same: for calls that change things, one fault
+  /// per call; for calls that decide a file's content, one error per call; and of the rest
   /// every 41st.
   [[nodiscard]] std::vector<Point> chosen(const std::vector<test::Call>& calls) const {
     std::vector<Point> points;
@@ -105,7 +105,7 @@ class Worker {
     for (std::size_t i = 0; i < calls.size(); ++i) {
       if (calls[i].number == SYS_brk && calls[i].arguments[0] != 0) {
         const std::uint64_t page = (calls[i].arguments[0] + 4095) / 4096;
-        // Within a page that is there already it can't fail, and malloc relies on that.
+        // Within an existing page it can't fail, and malloc relies on that.
         if (std::exchange(last_pages[calls[i].task], page) == page) continue;
       }
       const auto faults = faults_of(calls[i]);
@@ -137,13 +137,13 @@ class Worker {
     ++(kills ? counts_.kills : counts_.faults);
     if (!found.traced.hit) ++counts_.missed;
     if (found.traced.hung) ++counts_.hung;
-    // "0.2.1": of the second command; "0" is what starts them, if they are several.
+    // "0.2.1": of the second command; "0" starts them, if there are several.
     std::size_t victim = 0;
     if (scenario_.commands.size() > 1 && point.call.task.size() > 2)
       victim = std::stoul(point.call.task.substr(2)) - 1;
     Judged judged = judge(scenario_, before_, good_, found, victim);
     count(judged.verdict);
-    // All that was written is there all the same, so nothing but the tool's word can tell.
+    // Everything was written in spite of the error, so only the tool's status can tell.
     if (point.loses_content && point.call.number == SYS_close && found.traced.hit &&
         judged.verdict == Verdict::unaffected)
       judged.wrong += "  said to be done, though the end of writing a file has failed\n";
@@ -152,7 +152,7 @@ class Worker {
       say(name_of(point.call) + ", " + faults::name_of(point.fault), judged.wrong, &found);
   }
 
-  /// Calls of the newer kind, refused one by one, and all at once.
+  /// Newer system calls, refused one by one, and all at once.
   void old_kernels() {
     const std::vector<unsigned> newer = {
         SYS_openat2,    SYS_clone3,     SYS_close_range,  SYS_mount_setattr,
@@ -168,7 +168,7 @@ class Worker {
         Outcome found =
             perform(scenario_, unwatched(), [&] { test::filter_calls(set, unsigned(error)); });
         ++counts_.hidden;
-        // The filter shows in the container, and is no fault.
+        // The filter is visible in the container; that is not a fault.
         Outcome good = good_;
         for (Outcome* o : {&good, &found})
           for (auto& out : o->out) out = lines_with(out, "Seccomp:", false);
@@ -220,8 +220,8 @@ std::string row(const Entry& entry, const Counts& c) {
 
 std::string figures(const std::vector<Entry>& entries, const Counts* counts, bool short_one) {
   std::string table =
-      "| tool | scenario | calls | faults | kills | calls refused for good | refused | as if "
-      "nothing had been | not reached | hangs | wrong | seconds |\n"
+      "| tool | scenario | calls | faults | kills | calls hidden | refused | unaffected | "
+      "not reached | hangs | wrong | seconds |\n"
       "|---|---|---|---|---|---|---|---|---|---|---|---|\n";
   Counts sum{};
   for (std::size_t i = 0; i < entries.size(); ++i) {

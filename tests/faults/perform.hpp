@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fault injection: runs a scenario's commands, disturbed or not, and says whether what came
-// of it is what was promised.
+// Fault injection: runs a scenario's commands, disturbed or not, and checks whether the
+// result is as promised.
 #pragma once
 
 #include <sys/mman.h>
@@ -25,7 +25,7 @@ struct Outcome {
   test::Traced traced;
 };
 
-/// Memory that a program can write to as to a file.
+/// A memory file for a program's output.
 class Output {
  public:
   Output() : fd_(memfd_create("output", MFD_CLOEXEC)) { REQUIRE(fd_ >= 0); }
@@ -41,8 +41,8 @@ class Output {
   int fd_;
 };
 
-/// Runs commands at the same time, in processes of their own if they are several, and waits
-/// for all. What is returned lacks state and leftovers.
+/// Runs commands at the same time, in separate processes if there are several, and waits
+/// for all. The result lacks state and leftovers.
 inline Outcome run_commands(
     const std::vector<Command>& commands, const std::vector<std::string>& environment,
     const test::Tracing& tracing, const std::function<void()>& in_child = [] {}) {
@@ -78,11 +78,11 @@ inline Outcome run_commands(
   return outcome;
 }
 
-/// How long a run may take, disturbed or not, before it is said to hang; a good one takes
+/// How long a run may take, disturbed or not, before it counts as hanging; a good one takes
 /// a fraction of a second.
 constexpr std::chrono::seconds patience{15};
 
-/// Nothing is looked at: as if there were no tracer, but that what hangs is ended.
+/// Traces nothing: as if there were no tracer, except that a hanging program is killed.
 inline test::Tracing unwatched() {
   test::Tracing tracing;
   tracing.patience = patience;
@@ -95,7 +95,7 @@ inline Outcome perform(
     const std::function<void()>& in_child = [] {}) {
   Outcome outcome = run_commands(s.commands, s.environment, tracing, in_child);
   outcome.leftovers = s.leftovers();
-  // Who was killed last may not have been taken down yet.
+  // The process killed last may still be exiting.
   for (int tries = 0; tries < 20 && !outcome.leftovers.empty(); ++tries) {
     if (s.commands.size() == 1) break;
     usleep(50'000);
@@ -115,7 +115,7 @@ inline std::string lines_with(const std::string& text, const std::string& start,
   return some;
 }
 
-/// Of what a command prints, that which is the same each time.
+/// The part of a command's output that is the same each time.
 inline std::string comparable(const Scenario& s, const std::string& out) {
   return lines_with(lines_with(out, s.common, false), s.remarks, false);
 }
@@ -172,10 +172,10 @@ inline bool is_warned_of(const std::string& text, const std::string& path) {
   return false;
 }
 
-/// ch-run's status where the container stood, and so what was made for it stays as for any run.
+/// ch-run's status if the container was complete, so that what was made for it stays.
 inline constexpr int command_failed = 49;
 
-/// What a run left, but for what it warns that it has left besides `wanted`.
+/// What a run left behind, except what it warns about besides `wanted`.
 inline State without_warned(const Scenario& s, const State& wanted, const Outcome& found) {
   State state = found.state;
   if (!s.may_stay.empty())
@@ -187,7 +187,7 @@ inline State without_warned(const Scenario& s, const State& wanted, const Outcom
   return state;
 }
 
-/// Compares a disturbed run with the good one and with what it had found.
+/// Compares a disturbed run with the undisturbed one and with the state before it.
 inline Judged judge(const Scenario& s, const State& before, const Outcome& good,
                     const Outcome& found, std::size_t victim) {
   Judged judged;
@@ -228,7 +228,7 @@ inline Judged judge(const Scenario& s, const State& before, const Outcome& good,
     const State done = without_warned(s, good.state, found);
     if (!refused && done != good.state)
       wrong += "  said to be done, but:\n" + difference(good.state, done);
-    // Refused only in saying that it is done?
+    // Did it fail only to report success?
     const bool only_said = found.state == good.state && before != good.state;
     if (refused && without_warned(s, before, found) != before && !only_said)
       wrong += "  refused, but not as before:\n" + difference(before, found.state);
@@ -242,7 +242,7 @@ inline Judged judge(const Scenario& s, const State& before, const Outcome& good,
   return judged;
 }
 
-/// Whether the next run, that nothing disturbs, does it all after `found`; and whether it can be
+/// Whether the next, undisturbed run does everything after `found`; and whether that can be
 /// undone.
 inline std::string recovery_problem(const Scenario& s, const State& before, const Outcome& good,
                                     const Outcome& found) {
@@ -257,7 +257,7 @@ inline std::string recovery_problem(const Scenario& s, const State& before, cons
   if (next.state != good.state)
     wrong += "  after the next run:\n" + difference(good.state, next.state);
   for (const auto& name : next.leftovers) {
-    // An image that may be in use is kept by that name for good, and the user told.
+    // An image that may be in use is kept under that name, and the user is told.
     const bool kept = name.ends_with(".old") && found.err[0].find(name) != std::string::npos;
     if (!kept) wrong += "  the next run leaves " + name + '\n';
   }

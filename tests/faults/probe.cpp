@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Fault injection: the command in the container. Prints what container it is in, so that
-// two equal ones give the same text: namespaces, mounts, ids, rights, environment,
-// descriptors, files. What follows the program's name are the host's namespaces.
+// two equal ones give the same text: namespaces, mounts, ids, capabilities, environment,
+// descriptors, files. The arguments are the host's namespaces.
 
 #include <dirent.h>
 #include <fcntl.h>
@@ -71,8 +71,8 @@ void mounts() {
     tail = std::regex_replace(tail, std::regex("^ (\\w+) none "), " $1 " + type + ' ');
     tail = std::regex_replace(tail, std::regex("/fd/[0-9]+|,uuid=[a-z]+"), "");
     points[id] = point;
-    if (point.rfind("/tmp/", 0) == 0) continue;  // the host's, where others mount things meanwhile
-    // Of a file system of which only a part is mounted, nobody sees the mode of its root.
+    if (point.rfind("/tmp/", 0) == 0) continue;  // the host's: others may mount there
+    // If only a part of a file system is mounted, the mode of its root is not visible.
     if (root != "/") tail = std::regex_replace(tail, std::regex(",mode=[0-7]+"), "");
     lines.push_back("mount " + root + " at " + point + " on " + points[parent] + ' ' + options +
                     rest + tail);

@@ -14,7 +14,7 @@
 
 namespace faults {
 
-/// A small image with the probe, and what modes need beside it.
+/// A small image with the probe, and what the modes need besides.
 inline void make_probe_image(const Place& place) {
   const fs::path image = place / "image";
   for (const char* d : {"bin", "dev", "proc", "sys", "tmp", "home", "etc", "mnt/0", "mnt/1"})
@@ -101,7 +101,7 @@ class Background {
   pid_t pid_;
 };
 
-/// The container of a tag or of a process, which lives all the time.
+/// The container of a tag or of a process, which exists all the time.
 inline Scenario living_scenario(const Place& place, const Command& more, bool by_pid) {
   const std::string tag = "faults-" + place.path.filename().string();
   const Command creator = {"--join-ct=0", "--join-tag=" + tag};
@@ -165,7 +165,7 @@ inline std::vector<Entry> run_scenarios() {
                      Scenario s = launch_scenario(
                          place, {assembly, "-w", "-b", (place / "data") + ":/new/point",
                                  "--symlink=a:/link"});
-                     s.remarks = "file /written";  // there, where a run before has survived
+                     s.remarks = "file /written";  // exists if an earlier run has survived
                      s.may_stay = "image";
                      s.reset = [&place] {
                        for (const char* made : {"image/new", "image/link", "image/written"})
@@ -188,12 +188,12 @@ inline std::vector<Entry> run_scenarios() {
         {"ch-run", way + ", overlay", [=](const Place& place) {
            fs::create_directory(place / "over");
            Scenario s = launch_scenario(place, {assembly, "--overlay=" + (place / "over")});
-           s.remarks = "file /written";  // there, where a run before has survived
+           s.remarks = "file /written";  // exists if an earlier run has survived
            s.reset = [&place] {
              Place::clear(place / "over");
              fs::create_directory(place / "over");
            };
-           // What the container has written; the rest is the kernel's business.
+           // What the container has written; the rest is up to the kernel.
            s.state = [&place] {
              State state;
              add_tree(state, place / "image", "image");

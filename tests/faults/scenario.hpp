@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Fault injection: a scenario is one or several commands, what they find, and how to see
+// Fault injection: a scenario is one or several commands, the state they start from, and how to see
 // what they have done.
 #pragma once
 
@@ -18,7 +18,7 @@ struct Tools {
   fs::path objects;  // libraries to inject
 };
 
-/// A directory of a worker's own, gone at its end.
+/// A worker's private directory, removed at its end.
 class Place {
  public:
   /// In memory, where thousands of trees are made and deleted; but not where a container
@@ -65,9 +65,9 @@ struct Scenario {
   std::vector<std::string> environment;  // of all
   std::function<void()> reset = [] {};   // puts back what the commands find
   std::function<State()> state;          // of what they change
-  /// Names of what no run may leave behind, unless it says so.
+  /// Names that no run may leave behind, unless it says so.
   std::function<std::vector<std::string>()> leftovers = [] { return std::vector<std::string>(); };
-  /// Undoes it all, for what can be undone; then the state is again as it was found.
+  /// Undoes everything, if possible; then the state is as before.
   Command undo;
   std::vector<int> refusals = {1};  // exit statuses that say: could not be done
   /// What is below this may stay until the next run, if a warning names it as seen from here.

@@ -25,7 +25,7 @@ int ch_main(int argc, char** argv, char** envp);  // of apps/ch-run/main.cpp
 namespace fuzz {
 namespace {
 
-/// Words, each of them NUL-terminated and in memory of its own, and null after the last.
+/// Words, each NUL-terminated and in its own allocation, with a null after the last.
 class Words {
  public:
   void add(std::string_view word) {
@@ -54,14 +54,14 @@ class Words {
   std::vector<char*> pointers_ = {nullptr};
 };
 
-/// A NUL can't be in the word of an input that stands for it.
+/// The byte that replaces a NUL in an input, since words can't contain one.
 std::string lines_to_records(std::string_view text) {
   std::string records(text);
   std::replace(records.begin(), records.end(), '\n', '\0');
   return records;
 }
 
-/// ch-run leaves what it opens to exec to close.
+/// Closes what ch-run leaves open until exec.
 class OpenedSince {
  public:
   OpenedSince() : first_(::fcntl(0, F_DUPFD_CLOEXEC, 512)) {
@@ -134,7 +134,7 @@ void fuzz_run(std::string_view input) {
         fill(files.process, lines_to_records(rest));
         break;
       default:
-        // --check makes namespaces, which says nothing about the command line.
+        // --check makes namespaces, which is not a test of the command line.
         if (!word.starts_with("--che")) line.add(word == "@" ? place().path() + "/tree" : word);
     }
   }
@@ -142,7 +142,7 @@ void fuzz_run(std::string_view input) {
   const int status = ch_main(line.count(), stack.data(), stack.data() + line.count() + 1);
   opened.close();
   if (status != 0 && status != 1 && status != 31 && status != 64)
-    wrong("a status that nobody has been promised");
+    wrong("an undocumented exit status");
   place().check();
 }
 
@@ -195,7 +195,7 @@ void fuzz_environment(std::string_view input) {
     edit.expansion = (kind & 4) != 0 ? ch::Expansion::off : ch::Expansion::on;
     std::string text(bytes.until('\0'));
     if (edit.kind == ch::EditKind::set_records) text = lines_to_records(text);
-    // In memory of its own, which ends where the text does.
+    // In its own allocation, which ends where the text ends.
     const auto copy = std::make_unique_for_overwrite<char[]>(text.size());
     std::copy(text.begin(), text.end(), copy.get());
     edit.text = {copy.get(), text.size()};

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# The fuzz targets, by clang whatever compiler the rest has, since libFuzzer is clang's;
+# The fuzz targets, built with clang whatever the compiler of the rest, since libFuzzer needs it;
 # ten seconds of each are a test (CHARLIE_FUZZ_SECONDS=3600 ctest -R fuzz: an hour of each).
-# Seeds, and all inputs that are kept in the tree, are replayed in a program of the compiler
-# that the rest has.
+# Seeds, and all inputs that are kept in the tree, are replayed in a program built with the
+# compiler of the rest.
 
 set(fuzz_units apps/ch-run/main tests/fuzz/commands tests/fuzz/image tests/fuzz/inject
   tests/fuzz/run_target)
@@ -36,7 +36,7 @@ if(CHARLIE_FUZZ_CLANG AND NOT CHARLIE_FUZZ_WORKS)
   set(CHARLIE_FUZZ_WORKS ${works} CACHE INTERNAL "Does clang have libFuzzer?")
 endif()
 if(NOT CHARLIE_FUZZ_CLANG OR NOT CHARLIE_FUZZ_WORKS)
-  # Seen among the skipped tests; a failure where nothing may be skipped.
+  # Listed among the skipped tests; a failure if nothing may be skipped.
   add_test(NAME fuzz.libfuzzer COMMAND sh -c
     "echo 'no clang with libFuzzer: install libclang-rt-dev'; exit \${CHARLIE_MUST_WORK:-77}")
   set_tests_properties(fuzz.libfuzzer PROPERTIES SKIP_RETURN_CODE 77)

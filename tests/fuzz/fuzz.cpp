@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// libFuzzer's entry, one program for all targets; the variable CHARLIE_FUZZ names the
-// target. Which there are: image.cpp, inject.cpp, commands.cpp.
+// libFuzzer's entry point, one program for all targets; the variable CHARLIE_FUZZ names the
+// target. The targets are in image.cpp, inject.cpp and commands.cpp.
 
 #include "tests/fuzz/target.hpp"
 

@@ -2,7 +2,7 @@
 //
 // Fuzz targets of ch/image/ and of the path resolver:
 //
-//   archive    any archive, read to its end by all that reads archives
+//   archive    any archive, read to its end by all code that reads archives
 //   layer      members of layers, as a script, put into a tree on a memory file system
 //   docker     manifest.json of a docker archive
 //   oci        index.json, manifests and configurations of an OCI layout
@@ -24,7 +24,7 @@ const MemoryFile& input_file() {
   return one;
 }
 
-/// Headers get the checksum that they should have: else hardly one would be read.
+/// Gives headers their correct checksum: otherwise hardly any would be read.
 std::string with_checksums(std::string_view bytes) {
   std::string tar(bytes);
   for (std::size_t at = 0; at + 512 <= tar.size(); at += 512) {
@@ -49,8 +49,8 @@ void fuzz_archive(std::string_view input) {
   Extraction(in, place().fd(), options, ModeRules{}, watch).inspect(lister);
 }
 
-/// Members out of a script: kind, size, a name of few letters, a target. Few names meet
-/// often.
+/// Members from a script: kind, size, a short name, a target. With few names, collisions are
+/// frequent.
 class ScriptReader {
  public:
   explicit ScriptReader(Bytes& script) : bytes(script) {}
@@ -112,7 +112,7 @@ void fuzz_layer(std::string_view input) {
     date_made(root.get(), made);
     tree.finish();
   } catch (const io::Failed& e) {
-    // The kernel may refuse what a file system can't do, but never for want of care.
+    // The kernel may refuse what a file system can't do, but nothing that we should have checked.
     if (e.code() == EBADF || e.code() == EFAULT) wrong(e.what());
   }
   at.check();
@@ -120,7 +120,7 @@ void fuzz_layer(std::string_view input) {
 }
 
 /// The input is several documents; each name leads to one of them, so that references
-/// resolve. The digests in them are made true, where they can be: a name is that of the
+/// resolve. The digests in them are made correct, if possible: a name is that of the
 /// document.
 class Documents final : public Blobs {
  public:
@@ -224,7 +224,7 @@ void fuzz_name(std::string_view input) {
   if (digest.text() != input) wrong("a digest that is not its text");
 }
 
-/// A small tree with links. What has a size is ours, what has none was made by a walk.
+/// A small tree with links. Non-empty files are ours, empty ones were made by a walk.
 io::Descriptor resolver_tree() {
   Place& at = place();
   if (mkdirat(at.fd(), "tree", 0700) != 0) wrong("mkdir");
@@ -239,7 +239,7 @@ io::Descriptor resolver_tree() {
   return tree;
 }
 
-/// Where a walk came to, as the kernel calls it; a file that it has made goes.
+/// Where a walk ended, as the kernel names it; removes a file that the walk has made.
 struct Arrival {
   ch::kernel::Errno error;
   std::string at;

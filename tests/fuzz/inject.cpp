@@ -4,7 +4,7 @@
 //
 //   elf        a file on its way into an image, or a library in the image, by what is in it
 //   cdi        device descriptions, JSON and YAML, up to the options that ch-run reads
-//   journal    the journal of an injection that was killed: an image may bring anything
+//   journal    the journal of an injection that was killed: an image may contain anything
 //   manifest   the record of what was injected, and taking that out again
 
 #include <memory>
@@ -34,7 +34,7 @@ void make_directories(int directory, std::initializer_list<const char*> names) {
     if (::mkdirat(directory, name, 0755) != 0) wrong("mkdir");
 }
 
-/// A small image of glibc's kind, made once.
+/// A small image with glibc's layout, made once.
 const ImageTree& image_for_libraries() {
   static const std::unique_ptr<ImageTree> tree = [] {
     const int at = place().fd();
@@ -71,7 +71,7 @@ void fuzz_elf(std::string_view input) {
   check_versions({user}, image, [](const Incoming&, const std::string&) {});
 }
 
-/// What ch-run makes of the text that ch-device writes is what was described.
+/// ch-run must understand the text that ch-device writes as it was described.
 void check_device_file(const cdi::Resolution& resolution) {
   const std::string text = cdi::device_file(resolution, {"cache", {}}, "/a:b\\c");
   static std::byte storage[std::size_t{8} << 20];
@@ -112,7 +112,7 @@ void fuzz_cdi(std::string_view input) {
       const cdi::Resolution resolution = cdi::resolve(registry, {*request});
       check_device_file(resolution);
       (void)device_files(resolution, std::nullopt);
-    } catch (const io::Failed&) {  // the host has no such thing: the next one
+    } catch (const io::Failed&) {  // the host lacks it: try the next one
     }
   }
 }
@@ -149,7 +149,7 @@ void empty(int directory) {
   }
 }
 
-/// An image that an injection has been at, with links that lead outside.
+/// An image with an earlier injection, and with links that lead outside.
 class InjectedImage {
  public:
   InjectedImage() {
@@ -205,7 +205,7 @@ void fuzz_journal(std::string_view input) {
       return false;
     }
   };
-  if (recovers()) {  // what can't be cleared away stays, with the journal; nothing is left to do
+  if (recovers()) {  // what can't be removed stays, with the journal; nothing is left to do
     const std::string once = image.listing();
     if (!recovers()) wrong("a second recovery fails where the first did not");
     if (image.listing() != once) wrong("a second recovery changes more than the first");

@@ -3,7 +3,7 @@
 //   charlie_fuzz_replay FOLDER...
 //
 // Gives every file of each folder to the fuzz target that the folder is named after: seeds,
-// corpora, and inputs that once showed a bug, in a program of any compiler. An input that
+// corpora, and inputs that once revealed a bug, with any compiler. An input that
 // fails ends the program; its name is the last that was printed.
 
 #include <chrono>

@@ -33,7 +33,7 @@ std::span<const Target> command_targets();
 /// Runs the target of this name on `input`; ends the program if there is none.
 void run_target(std::string_view name, std::string_view input);
 
-/// Standard error as it was at the start: libFuzzer keeps what targets print from it.
+/// The original standard error: libFuzzer redirects that of targets.
 inline const int messages = ::dup(2);
 
 [[noreturn]] inline void wrong(const char* what) {
@@ -58,7 +58,7 @@ struct Bytes {
   }
 };
 
-/// Fills the open file `fd` anew.
+/// Replaces the content of the open file `fd`.
 inline void fill(int fd, std::string_view bytes) {
   if (ftruncate(fd, 0) != 0) wrong("ftruncate");
   for (std::size_t at = 0; at < bytes.size();) {
@@ -68,7 +68,7 @@ inline void fill(int fd, std::string_view bytes) {
   }
 }
 
-/// A file in memory, filled anew for each input, and the path that opens it once more.
+/// A memory file, refilled for each input, and a path that opens it again.
 class MemoryFile {
  public:
   MemoryFile() : fd_(memfd_create("fuzz", MFD_CLOEXEC)) {}
@@ -86,7 +86,7 @@ class MemoryFile {
 class Place {
  public:
   Place() {
-    const char* given = std::getenv("CHARLIE_FUZZ_PLACE");  // who gives it removes it
+    const char* given = std::getenv("CHARLIE_FUZZ_PLACE");  // whoever sets it removes it
     path_ = std::string(given != nullptr ? given : "/dev/shm") + "/charlie-fuzz.XXXXXX";
     if (mkdtemp(path_.data()) == nullptr) wrong("no directory for the tree");
     fd_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -97,7 +97,7 @@ class Place {
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] int fd() const { return fd_; }
 
-  /// Is all as it was, but for what happened in the directory "tree"?
+  /// Is everything unchanged outside the directory "tree"?
   void check() const {
     char text[8] = {};
     const int canary = ::openat(fd_, "canary", O_RDONLY | O_CLOEXEC);

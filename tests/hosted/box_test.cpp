@@ -60,7 +60,8 @@ TEST_CASE("binds, links and files of any number are one list each, in the order 
   CHECK(text.find(", 5 bytes\n") != std::string::npos);
 }
 
-TEST_CASE("a box owns what it names: its texts may go away, and a copy is its own", "[pure]") {
+TEST_CASE("a box owns its strings: the originals may go away, and copies are independent",
+          "[pure]") {
   std::optional<HostIntegratedBox> integrated;
   using Composed = decltype(compose(image("/img"), ch::bind("/a", "/b")));
   std::optional<Composed> composed;
@@ -79,7 +80,7 @@ TEST_CASE("a box owns what it names: its texts may go away, and a copy is its ow
         std::string::npos);
 }
 
-TEST_CASE("a null or empty path is refused in words", "[pure]") {
+TEST_CASE("a null or empty path is refused with an explanation", "[pure]") {
   const char* const null = nullptr;
   for (const auto& given : {Given(null), Given(""), Given(std::string())}) {
     CHECK(plan_text(compose(image(given), devices)).find("the image's path is empty") !=
@@ -92,7 +93,7 @@ TEST_CASE("a null or empty path is refused in words", "[pure]") {
   }
 }
 
-TEST_CASE("a text that would be cut at a NUL is refused, not left out", "[pure]") {
+TEST_CASE("a text with a NUL inside is refused, not ignored", "[pure]") {
   const std::string cut("box\0x", 5);
   const std::string size("64m\0x", 5);
   for (const std::string& text : {plan_text(host_integrated("/img", also<ns::uts>, hostname(cut))),
@@ -102,7 +103,7 @@ TEST_CASE("a text that would be cut at a NUL is refused, not left out", "[pure]"
     CHECK(text.find("NUL") != std::string::npos);
 }
 
-TEST_CASE("host_integrated plans what its values say", "[pure]") {
+TEST_CASE("host_integrated plans what its values describe", "[pure]") {
   const auto box = host_integrated("/img", ch::bind("/scratch"), as_root, private_tmp,
                                    also<ns::uts>, hostname("box"), changes_in_memory("64m"));
   const std::string text = plan_text(box);
@@ -139,7 +140,7 @@ TEST_CASE("options that make no environment are refused, and a larger one gets i
   CHECK(planned);
 }
 
-TEST_CASE("a failure says all it knows, to a stream too", "[pure]") {
+TEST_CASE("a failure prints all its fields, also to a stream", "[pure]") {
   const Failure failure{Errno::enoent,
                         kernel::Call::openat2,
                         FailedPart::program,
@@ -157,7 +158,7 @@ TEST_CASE("a failure says all it knows, to a stream too", "[pure]") {
   CHECK(Failure{}.exit_status() == 31);
 }
 
-TEST_CASE("durations come from any of chrono's kinds", "[pure]") {
+TEST_CASE("durations convert from any chrono duration", "[pure]") {
   using namespace std::chrono_literals;
   CHECK(Duration(5s).nanoseconds == 5'000'000'000);
   CHECK(Duration(1.5ms).nanoseconds == 1'500'000);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Functions called in containers, watched while they work; images that a descriptor stands for;
-// programs and functions in no container.
+// Functions called in containers, watched while they work; images given by a descriptor;
+// programs and functions without a container.
 
 #include <sys/mman.h>
 
@@ -82,7 +82,8 @@ TEST_CASE_METHOD(Fixture, "a called function can be watched, fed, read and stopp
   CHECK(::kill(pid, 0) == -1);
 }
 
-TEST_CASE_METHOD(Fixture, "a result of megabytes comes whole, and beyond the limit not at all",
+TEST_CASE_METHOD(Fixture,
+                 "a result of megabytes is returned whole, and beyond the limit not at all",
                  "[userns]") {
   const auto box = compose(image(image_path));
   const auto megabytes = [] { return std::string(3'000'000, 'x'); };
@@ -104,7 +105,7 @@ TEST_CASE_METHOD(Fixture, "a called function has the descriptors that it is give
   const auto found = call(compose(image(directory.kernel_fd())),
                           [&] {
                             const std::string all = open_beyond_streams();
-                            // Besides what is given, that by which the result goes.
+                            // Besides those given, the one for the result.
                             return std::to_string(std::count(all.begin(), all.end(), ' ')) +
                                    (::fcntl(given.get(), F_GETFD) != -1 ? " given" : "") +
                                    (::fcntl(leaked.get(), F_GETFD) != -1 ? " leaked" : "") +
@@ -141,16 +142,16 @@ TEST_CASE_METHOD(Fixture, "a called function ends with the process that has call
   CHECK(outer->status()->code == 3);
   pollfd ending{pipe.from.get(), POLLIN, 0};
   CHECK(::poll(&ending, 1, 10'000) == 1);
-  CHECK(said_by() == '-');  // nobody has its other end any more
+  CHECK(said_by() == '-');  // the other end is closed everywhere
 }
 
-TEST_CASE_METHOD(Fixture, "an image that a descriptor stands for is found wherever it is now",
+TEST_CASE_METHOD(Fixture, "an image given by a descriptor is found wherever it is now",
                  "[userns]") {
   test::write_file(dir / "image/etc/which", "the one\n");
   const kernel::OwnedFd directory(::open(image_path.c_str(), O_PATH | O_CLOEXEC));
   const Image by_descriptor = image(directory.kernel_fd());
   CHECK(by_descriptor.path.str() == image_path);
-  // Another one takes its name, as whoever may write the directory above can have it.
+  // Another image takes its name, as anyone who may write to the parent directory can do.
   test::fs::rename(image_path, dir / "moved");
   test::make_image(image_path);
   test::write_file(dir / "image/etc/which", "another\n");
@@ -175,13 +176,12 @@ TEST_CASE_METHOD(Fixture, "an image that a descriptor stands for is found wherev
   CHECK(test::fs::current_path() != dir / "moved");
 }
 
-TEST_CASE_METHOD(Fixture, "programs and functions of the host are started in no container",
-                 "[userns]") {
+TEST_CASE_METHOD(Fixture, "host programs and functions run without a container", "[userns]") {
   const std::string own = test::fs::read_symlink("/proc/self/ns/mnt").string() + "\n";
   const auto got = capture(ch::host, {"readlink", "/proc/self/ns/mnt"});
   REQUIRE(got);
   CHECK(got->out == own);
-  // What a set-uid program needs, as newuidmap is: nothing forbids its privilege.
+  // Needed for set-uid programs such as newuidmap: no_new_privs is not set.
   CHECK(capture(ch::host, {"grep", "NoNewPrivs", "/proc/self/status"})->out == "NoNewPrivs:\t0\n");
   CHECK(capture(image(image_path), {"grep", "NoNewPrivs", "/proc/self/status"})->out ==
         "NoNewPrivs:\t1\n");

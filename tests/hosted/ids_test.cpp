@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Containers with several ids: the subordinate ones that an administrator gave to a user.
+// Containers with several ids: the subordinate ids that an administrator granted to a user.
 
 #include <algorithm>
 #include <catch2/catch.hpp>
@@ -35,7 +35,7 @@ std::string map_of_process(const char* file) {
   return all;
 }
 
-/// What it has to be, by what the box says.
+/// What it should be, according to the box.
 template <class Id>
 std::string wanted_map(std::span<const IdRange<Id>> ranges) {
   std::ostringstream all;
@@ -61,7 +61,7 @@ TEST_CASE("ranges of subordinate ids are those of the user's name or number", "[
         std::vector<IdRange<Uid>>{{Uid{0}, Uid{7}, 1}, {Uid{1}, Uid{8}, 2}});
 }
 
-TEST_CASE("several ids stand in the plan, in every form", "[pure]") {
+TEST_CASE("several ids are in the plan, in every format", "[pure]") {
   const std::vector<IdRange<Uid>> users = {{Uid{0}, Uid{1000}, 1}, {Uid{1}, Uid{100000}, 65536}};
   const std::vector<IdRange<Gid>> groups = {{Gid{0}, Gid{1000}, 1}, {Gid{1}, Gid{200000}, 5}};
   const auto box = compose(also<>, MappedIds{users, groups});
@@ -121,9 +121,10 @@ TEST_CASE_METHOD(Fixture, "a program and a function have the subordinate ids of 
   CHECK_FALSE(run(compose(image(image_path), subordinate_ids(), peers("with-ids", 2)), {"true"}));
 }
 
-TEST_CASE_METHOD(Fixture, "ids that nobody gave are refused, and the failure says whom to ask",
+TEST_CASE_METHOD(Fixture,
+                 "ids that were never granted are refused, and the failure says whom to ask",
                  "[userns]") {
-  if (::geteuid() == 0) return;  // to whom every id is given
+  if (::geteuid() == 0) return;  // root has every id
   const std::vector<IdRange<Uid>> users = {{Uid{0}, static_cast<Uid>(::geteuid()), 1},
                                            {Uid{1}, Uid{1}, 2}};
   const std::vector<IdRange<Gid>> groups = {{Gid{0}, static_cast<Gid>(::getegid()), 1},

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The hosted front in real containers: children, streams, captures, calls.
+// The hosted API in real containers: children, streams, captures, calls.
 
 #include "ch/run.hpp"
 
@@ -38,12 +38,12 @@ std::string said(const B& box, const std::string& script, const CaptureOptions& 
   return got->out + got->err;
 }
 
-/// Is there a child of this process that has ended and nobody has waited for?
+/// Does this process have a child that has ended and was not waited for?
 bool has_children() { return ::waitpid(-1, nullptr, WNOHANG) != -1 || errno != ECHILD; }
 
 }  // namespace
 
-TEST_CASE_METHOD(Fixture, "run gives the status as a shell does", "[userns]") {
+TEST_CASE_METHOD(Fixture, "run returns the status as a shell does", "[userns]") {
   CHECK(run(box(), {"true"})->shell_status() == 0);
   CHECK(run(box(), shell("exit 3"))->shell_status() == 3);
   CHECK(run(box(), shell("kill -TERM $$"))->shell_status() == 128 + SIGTERM);
@@ -86,7 +86,8 @@ TEST_CASE_METHOD(Fixture, "the image's environment, PATH, directory and command 
   ::unsetenv("OF_CALLER");
 }
 
-TEST_CASE_METHOD(Fixture, "a child is waited for, in time or not, once or twice", "[userns]") {
+TEST_CASE_METHOD(Fixture, "a child can be waited for before or after its end, once or twice",
+                 "[userns]") {
   auto slow = spawn(box(), {"sleep", "1000"});
   REQUIRE(slow);
   CHECK(slow->pid() > 0);
@@ -104,7 +105,7 @@ TEST_CASE_METHOD(Fixture, "a child is waited for, in time or not, once or twice"
   CHECK_FALSE(has_children());
 }
 
-TEST_CASE_METHOD(Fixture, "a dropped child is killed and reaped; a detached one runs on",
+TEST_CASE_METHOD(Fixture, "a destroyed child is killed and reaped; a detached one keeps running",
                  "[userns]") {
   int pid = 0;
   {
@@ -139,7 +140,7 @@ TEST_CASE_METHOD(Fixture, "streams are files, descriptors, pipes, texts or nothi
   CHECK(run(box(), {"echo", "more"}, {.out = Stream::append(out)})->code == 0);
   CHECK(test::read_file(out) == "from a file\nmore\n");
 
-  // Output and errors change places: neither redirection takes away the other's source.
+  // Swaps output and errors: neither redirection may close the other's source.
   const std::string errors = dir / "errors";
   const kernel::OwnedFd a(::open(out.c_str(), O_WRONLY | O_TRUNC | O_CLOEXEC));
   const kernel::OwnedFd b(::open(errors.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
@@ -166,7 +167,7 @@ TEST_CASE_METHOD(Fixture, "streams are files, descriptors, pipes, texts or nothi
   CHECK_FALSE(run(box(), {"cat"}, {.out = Stream::text("x")}));
 }
 
-TEST_CASE_METHOD(Fixture, "errors can go where output goes", "[userns]") {
+TEST_CASE_METHOD(Fixture, "standard error can go where standard output goes", "[userns]") {
   const std::string out = dir / "out";
   const kernel::OwnedFd file(::open(out.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0644));
   CHECK(run(box(), shell("echo o; echo e >&2"),
@@ -202,7 +203,7 @@ TEST_CASE_METHOD(Fixture, "capture takes megabytes both ways, and keeps to its l
   CHECK_FALSE(has_children());
 }
 
-TEST_CASE_METHOD(Fixture, "a function is called inside, and its result comes out", "[userns]") {
+TEST_CASE_METHOD(Fixture, "a function is called inside, and its result is returned", "[userns]") {
   const auto inside = compose(box(), file("of the container", "/etc/where"));
   const auto text = call(inside, [] {
     std::ifstream in("/etc/where");
@@ -237,7 +238,7 @@ TEST_CASE_METHOD(Fixture, "a function is called inside, and its result comes out
   REQUIRE_FALSE(nowhere);
   CHECK(nowhere.error().path == (dir / "nowhere").string());
   CHECK(nowhere.error().attempted == "open image");
-  // In a pid namespace it is the first process; to a time namespace only a program comes.
+  // In a pid namespace it is the first process; only a program can enter a time namespace.
   const auto first = call(compose(box(), also<ns::pid>), [] { return ::getpid(); });
   REQUIRE(first);
   CHECK(*first == 1);
@@ -253,13 +254,12 @@ TEST_CASE_METHOD(Fixture, "a function is called inside, and its result comes out
   CHECK_FALSE(has_children());
 }
 
-TEST_CASE_METHOD(Fixture, "a called function keeps nobody's pipe open, and its own apart",
-                 "[userns]") {
+TEST_CASE_METHOD(Fixture, "a called function does not keep pipes of others open", "[userns]") {
   // A pipe of another thread's, such as capture makes.
   detail::Pipe pipe = detail::make_pipe();
   const int writing_end = pipe.to.get();
   CHECK(*call(box(), [&] { return ::fcntl(writing_end, F_GETFD) == -1 && errno == EBADF; }));
-  // Without standard streams the result must not come by one of their numbers.
+  // Without standard streams, the result must not use one of their numbers.
   const auto closed = call(box(), [this] {
     ::close(0);
     ::close(1);
@@ -273,7 +273,7 @@ TEST_CASE_METHOD(Fixture, "a called function keeps nobody's pipe open, and its o
   CHECK(*closed == 42);
 }
 
-TEST_CASE_METHOD(Fixture, "what can't be meant is refused", "[userns]") {
+TEST_CASE_METHOD(Fixture, "senseless requests are refused", "[userns]") {
   auto child = spawn(box(), {"sleep", "1000"});
   REQUIRE(child);
   Child taken = std::move(*child);
@@ -305,7 +305,8 @@ TEST_CASE_METHOD(Fixture, "a refused run leaves a writable image below a layer a
   CHECK(test::fs::read_symlink(dir / "image/etc/link") == "of the image");
 }
 
-TEST_CASE_METHOD(Fixture, "a creator that fails when its peers are in leaves them their mounts",
+TEST_CASE_METHOD(Fixture,
+                 "a creator that fails after its peers have entered leaves them their mounts",
                  "[userns]") {
   const auto shared =
       host_integrated(image(image_path, Access::read_write), ch::bind("/usr", "/mnt/new"),
@@ -318,7 +319,7 @@ TEST_CASE_METHOD(Fixture, "a creator that fails when its peers are in leaves the
   CHECK(other->wait()->shell_status() == 0);
 }
 
-TEST_CASE_METHOD(Fixture, "numbers that a variable names are not kept when they are ours",
+TEST_CASE_METHOD(Fixture, "descriptors named by a variable are not kept if they are ours",
                  "[userns]") {
   const kernel::OwnedFd ours(::open("/", O_RDONLY | O_CLOEXEC));
   ::setenv("PMI_FD", std::to_string(ours.get()).c_str(), 1);
@@ -328,7 +329,7 @@ TEST_CASE_METHOD(Fixture, "numbers that a variable names are not kept when they 
   ::unsetenv("PMI_FD");
 }
 
-TEST_CASE("what a plan keeps, a copy of this process does not close", "[pure]") {
+TEST_CASE("a copy of this process does not close the descriptors that a plan keeps", "[pure]") {
   const pid_t copy = ::fork();
   if (copy == 0) {
     const int kept = ::open("/", O_RDONLY | O_CLOEXEC);
@@ -394,7 +395,8 @@ TEST_CASE_METHOD(Fixture, "a pid namespace's program gets signals and has an ini
   CHECK(slow->wait()->shell_status() == 128 + SIGTERM);
 }
 
-TEST_CASE_METHOD(Fixture, "many threads start programs at once and leave nothing", "[userns]") {
+TEST_CASE_METHOD(Fixture, "many threads can start programs at once, and leave nothing",
+                 "[userns]") {
   std::atomic<int> good{0};
   std::vector<std::thread> threads;
   const auto shared = host_integrated(image_path);
@@ -411,7 +413,7 @@ TEST_CASE_METHOD(Fixture, "many threads start programs at once and leave nothing
   CHECK_FALSE(has_children());
 }
 
-TEST_CASE_METHOD(Fixture, "a caller that ignores SIGCHLD learns the status, or why not",
+TEST_CASE_METHOD(Fixture, "a caller that ignores SIGCHLD gets the status, or the reason why not",
                  "[userns]") {
   const auto before = ::signal(SIGCHLD, SIG_IGN);
   auto child = spawn(box(), shell("exit 5"));
@@ -428,7 +430,7 @@ TEST_CASE_METHOD(Fixture, "a caller that ignores SIGCHLD learns the status, or w
   }
 }
 
-TEST_CASE_METHOD(Fixture, "explain shows what run would do, in three forms", "[userns]") {
+TEST_CASE_METHOD(Fixture, "explain shows what run would do, in three formats", "[userns]") {
   const auto text = explain(box(), {"true"});
   REQUIRE(text);
   CHECK(text->find("open image " + image_path) != std::string::npos);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Extended attributes, of directories above all: they are made early, found again by later
+// Extended attributes, mainly of directories: these are made early, found again by later
 // members and layers, and finished last.
 
 #include <sys/xattr.h>

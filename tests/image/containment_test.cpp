@@ -16,7 +16,7 @@ using test::contains;
 using test::content;
 namespace fs = std::filesystem;
 
-/// What unpacking says in a process that may make no namespaces: "" or the error, and a note.
+/// The error ("" for none) and note of unpacking in a process that may not make namespaces.
 std::string told_without_namespaces(const fs::path& image, Containment containment) {
   int ends[2];
   REQUIRE(pipe2(ends, O_CLOEXEC) == 0);
@@ -72,7 +72,7 @@ class Companion {
 
 }  // namespace
 
-TEST_CASE("the library, too, refuses where a container is required and can't be had",
+TEST_CASE("the library, too, refuses if a container is required and can't be made",
           "[image][userns]") {
   const test::TempDir dir;
   const std::string refusal = told_without_namespaces(dir / "i", Containment::required);

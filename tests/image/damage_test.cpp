@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Input that is cut or altered is refused, whatever the compression: cut at every byte,
+// Input that is truncated or altered is refused, whatever the compression: cut at every byte,
 // every bit flipped. Read by the library in this process; nothing is written to disk.
 
 #include <catch2/catch.hpp>
@@ -104,7 +104,7 @@ TEST_CASE("every compression is known by its content and read in full", "[image]
   }
 }
 
-TEST_CASE("a cut at every byte is noticed, in every compression", "[image][pure]") {
+TEST_CASE("truncation at any byte is noticed, in every compression", "[image][pure]") {
   const std::string tar = small_tar().bytes();
   std::vector<std::pair<std::string, std::string>> streams = {{"xz in blocks", xz_in_blocks(tar)},
                                                               {"zstd, checked", zstd(tar, 1)}};
@@ -121,7 +121,7 @@ TEST_CASE("a cut at every byte is noticed, in every compression", "[image][pure]
   }
 }
 
-TEST_CASE("a cut in the zeros that pad a tar loses nothing and is no damage", "[image][pure]") {
+TEST_CASE("truncation in the zeros that pad a tar loses nothing and is accepted", "[image][pure]") {
   const std::string padded = small_tar().bytes() + std::string(9000, '\0');
   const std::string expected = reading(padded);
   for (std::size_t cut = 0; cut < 9000; cut += 100)
@@ -178,7 +178,7 @@ TEST_CASE("a zstd window beyond the bound on memory is refused", "[image][pure]"
   CHECK(failure->remedy().find("--long") != std::string::npos);
 }
 
-TEST_CASE("xz in blocks, in streams one after the other, and padded", "[image][pure]") {
+TEST_CASE("xz may have blocks, consecutive streams, and padding", "[image][pure]") {
   Tar large;
   for (int i = 0; i < 200; ++i)
     large.file("f" + std::to_string(i), std::string(i * 53, static_cast<char>('a' + i % 26)));
@@ -228,7 +228,7 @@ TEST_CASE("gzip: members may follow each other, other bytes may not", "[image][p
   CHECK(test::failure_of([&] { reading(gz(tar) + std::string(7, '\0') + gz(tar)); }));
 }
 
-TEST_CASE("a damaged header is an error and not a lost member", "[image][pure]") {
+TEST_CASE("a damaged header is an error, not a lost member", "[image][pure]") {
   const std::string tar = small_tar().bytes();
   const std::string expected = reading(tar);
   // Every byte of the second member's header that its checksum covers.
@@ -248,7 +248,7 @@ TEST_CASE("a tar without its end mark is refused", "[image][pure]") {
   CHECK_FALSE(test::failure_of([&] { reading(open + std::string(1024, '\0')); }));
 }
 
-TEST_CASE("what is no tar is refused: text, zip, cpio, mtree, nothing", "[image][pure]") {
+TEST_CASE("other formats than tar are refused: text, zip, cpio, mtree, nothing", "[image][pure]") {
   for (const std::string& text :
        {std::string(), std::string("hello\n"), std::string(5000, 'x'),
         std::string("#mtree\n./a type=file\n"), "PK\x03\x04" + std::string(600, 'a'),

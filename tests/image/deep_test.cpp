@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-tar2dir with trees that are very deep or very wide: however they are, a few descriptors,
-// a small stack and a bounded memory are enough.
+// ch-tar2dir with trees that are very deep or very wide: a few descriptors,
+// a small stack and bounded memory are always enough.
 
 #include <sys/prctl.h>
 #include <sys/resource.h>
@@ -20,7 +20,7 @@ using test::small_tar;
 using test::Tar;
 namespace fs = std::filesystem;
 
-/// Removes the image at the end: the standard library holds a descriptor per level for that.
+/// Removes the image at the end: the standard library would hold a descriptor per level.
 /// In memory, since thousands of directories are too much for some disks.
 struct Fixture : test::ToolFixture {
   Fixture() : ToolFixture("/dev/shm") {}
@@ -43,8 +43,8 @@ std::string docker_archive(const std::vector<Tar>& layers) {
   return test::image_archive(recipe, test::Layout::docker_new);
 }
 
-/// Runs `argv` and returns the most memory that it, or a process of it, had at once, in MiB. A
-/// shell starts it and ends, since a process counts what its parent had when it was born.
+/// Runs `argv` and returns the peak memory of it or of one of its children, in MiB. A
+/// shell starts it and exits, since a process inherits its parent's peak when it is forked.
 long peak_memory(const std::vector<std::string>& argv) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   std::vector<std::string> words = {"sh", "-c", "\"$@\" > /dev/null 2>&1 & echo $!", "sh"};
@@ -134,8 +134,7 @@ TEST_CASE("20 000 levels, as links in the archive can make them, unpack and are 
     }
 }
 
-TEST_CASE("a mount point that is a link to what is not there, 2000 levels below, is made",
-          "[image][tool]") {
+TEST_CASE("a mount point that is a dangling link, 2000 levels deep, is made", "[image][tool]") {
   const Fixture f;
   const std::string path = repeated(2000, "d/");
   test::write_file(f.archive, small_tar().symlink("etc/hosts", "/" + path + "hosts").bytes());
@@ -193,7 +192,7 @@ TEST_CASE("hundreds of sparse and of large files unpack with 64 descriptors", "[
 
 TEST_CASE("60 000 directories with paths of 1400 bytes need less than 64 MiB", "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
-  return;  // whose memory is another matter
+  return;  // its own memory would be counted
 #endif
   const Fixture f;
   const std::string above = repeated(7, std::string(170, 'p') + "/");

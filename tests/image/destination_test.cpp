@@ -63,7 +63,7 @@ TEST_CASE("an image is replaced whole; what is not an image stays", "[image][too
 }
 
 TEST_CASE("a directory of another user is not replaced, not even by force", "[image][tool]") {
-  if (geteuid() == 0) return;  // to whom all belong
+  if (geteuid() == 0) return;  // root may replace everyone's files
   const Fixture f;
   for (const char* name : {"/usr", "/etc/"}) {
     const Ran ran = run({ch_tar2dir(), "--force", f.archive, name});
@@ -100,7 +100,8 @@ TEST_CASE("a failed replacement leaves the old image", "[image][tool]") {
   }
 }
 
-TEST_CASE("the image is closed to others while it grows, whatever the umask", "[image][tool]") {
+TEST_CASE("the image is not accessible to others while it grows, whatever the umask",
+          "[image][tool]") {
   for (const mode_t mask : {0000, 0022, 0077}) {
     const Fixture f;
     test::HeldTool tool(f, small_tar().file("mode", "m", 0666).bytes(), {},
@@ -140,7 +141,8 @@ TEST_CASE("the same modes without a container, whatever the umask", "[image][too
   }
 }
 
-TEST_CASE("of many unpackings to one name one wins, the others say so", "[image][tool]") {
+TEST_CASE("of many runs that unpack to one name one succeeds, the others report it",
+          "[image][tool]") {
   const Fixture f;
   const std::string other = (f.dir / "other.tar").string();
   test::write_file(other, Tar().dir("bin/").dir("dev/").dir("usr/").file("usr/f", "other").bytes());
@@ -172,7 +174,7 @@ TEST_CASE("of many unpackings to one name one wins, the others say so", "[image]
   CHECK(both < 50);
 }
 
-TEST_CASE("the temporary of a dead run is taken away, that of a live one respected",
+TEST_CASE("the temporary directory of a dead run is removed, that of a live one is not",
           "[image][tool]") {
   const Fixture f;
   const fs::path holder = f.dir / "at/.ch-tar2dir.image";
@@ -193,7 +195,7 @@ TEST_CASE("the temporary of a dead run is taken away, that of a live one respect
   close(lock);
 }
 
-TEST_CASE("a limit on the size of files is an error, not a death", "[image][tool]") {
+TEST_CASE("a limit on the size of files is an error, and does not kill the tool", "[image][tool]") {
   const Fixture f;
   test::write_file(f.archive, small_tar().file("large", std::string(100000, 'x')).bytes());
   for (const char* how : {"--contain=always", "--contain=never"}) {
@@ -274,7 +276,7 @@ TEST_CASE("what the file system has free is the limit, if none is given", "[imag
     }
 }
 
-TEST_CASE("a destination that may not be written is one error, and stays", "[image][tool]") {
+TEST_CASE("an unwritable destination is one error, and is unchanged", "[image][tool]") {
   const Fixture f;
   REQUIRE(f.unpack().status == 0);
   test::write_file(f.image + "/usr/added", "mine");
@@ -328,7 +330,7 @@ TEST_CASE("a destination that is renamed meanwhile has the image under its new n
   CHECK_FALSE(fs::exists(f.dir / "at"));
 }
 
-TEST_CASE("interrupted, it takes its traces away and dies of the signal", "[image][tool]") {
+TEST_CASE("when interrupted, it cleans up and is terminated by the signal", "[image][tool]") {
   for (const char* how : {"--contain=always", "--contain=never"})
     for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
       const Fixture f;
@@ -394,8 +396,7 @@ TEST_CASE("a directory that has taken the image's place meanwhile is not removed
   }
 }
 
-TEST_CASE("what somebody writes into an empty destination meanwhile is not removed",
-          "[image][tool]") {
+TEST_CASE("what others write into an empty destination meanwhile is not removed", "[image][tool]") {
   for (const char* how : {"--contain=always", "--contain=never"}) {
     const Fixture f;
     fs::create_directory(f.image);
@@ -410,7 +411,7 @@ TEST_CASE("what somebody writes into an empty destination meanwhile is not remov
   }
 }
 
-TEST_CASE("an image that was set aside when its replacement died comes back", "[image][tool]") {
+TEST_CASE("an image that was set aside by a run that was killed is restored", "[image][tool]") {
   const Fixture f;
   REQUIRE(f.unpack().status == 0);
   test::write_file(f.image + "/usr/added", "mine");
@@ -427,7 +428,7 @@ TEST_CASE("an image that was set aside when its replacement died comes back", "[
   }
   test::write_file(f.archive, "no archive");
 
-  // Somebody made something under the name since: neither is lost.
+  // Something else was created under the name since: neither is lost.
   fs::create_directories(holder / "new/usr");
   test::write_file(holder / "ch-tar2dir.work", "");
   fs::rename(f.image, holder / "old");
@@ -438,7 +439,7 @@ TEST_CASE("an image that was set aside when its replacement died comes back", "[
   CHECK(content((holder / "old/usr/added").string()) == "mine");
 }
 
-TEST_CASE("a directory with the temporary name that is none of ours stays", "[image][tool]") {
+TEST_CASE("a directory with the temporary name that is not ours stays", "[image][tool]") {
   const Fixture f;
   const std::string file = (f.dir / "at/.ch-tar2dir.image/precious").string();
   fs::create_directory(f.dir / "at/.ch-tar2dir.image");
@@ -462,8 +463,7 @@ TEST_CASE("a directory with the temporary name that is none of ours stays", "[im
   }
 }
 
-TEST_CASE("a signal that comes while the archive is a FIFO that nobody writes is what it dies of",
-          "[image][tool]") {
+TEST_CASE("a signal ends it while it waits for a writer of a FIFO", "[image][tool]") {
   const test::ToolFixture f;
   const std::string fifo = (f.dir / "fifo").string();
   REQUIRE(mkfifo(fifo.c_str(), 0600) == 0);
@@ -483,7 +483,7 @@ TEST_CASE("a signal that comes while the archive is a FIFO that nobody writes is
 }
 
 #if defined(CHARLIE_HAVE_TRACER)
-TEST_CASE("an archive that is not there makes nothing, not even for a moment", "[image][tool]") {
+TEST_CASE("a missing archive creates nothing, not even for a moment", "[image][tool]") {
   const test::ToolFixture f;
   const auto ran = test::trace_tool({test::ch_tar2dir(), "/not/there", f.image}, {});
   CHECK(ran.status == 1);

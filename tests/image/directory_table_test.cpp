@@ -46,7 +46,7 @@ std::map<std::string, mode_t> seen(DirectoryTable& table, const std::string& clo
 
 }  // namespace
 
-TEST_CASE("a table of directories has the last look of each, and children before parents",
+TEST_CASE("a table of directories has the last state of each, and children before parents",
           "[image][pure]") {
   DirectoryTable table;
   CHECK_FALSE(table.announced(""));
@@ -74,7 +74,7 @@ TEST_CASE("a table of directories has the last look of each, and children before
         std::map<std::string, mode_t>{{"", 0555}, {"a", 0711}, {"a/b", 0700}, {"ab", 01777}});
 }
 
-TEST_CASE("a table of directories keeps what is there while others come and go", "[image][pure]") {
+TEST_CASE("a table of directories keeps its entries while others come and go", "[image][pure]") {
   DirectoryTable table;
   std::map<std::string, mode_t> expected = {{"", 0}};
   for (int i = 0; i < 2000; ++i) {
@@ -92,7 +92,7 @@ TEST_CASE("a table of directories keeps what is there while others come and go",
   CHECK(seen(table) == expected);
 }
 
-TEST_CASE("a set of hashes has what was put into it, also 0", "[image][pure]") {
+TEST_CASE("a set of hashes contains what was inserted, including 0", "[image][pure]") {
   ch::images::HashSet set;
   CHECK_FALSE(set.contains(0));
   for (std::uint64_t i = 0; i < 100'000; ++i) REQUIRE(set.insert(i * 0x1000));

@@ -94,7 +94,7 @@ TEST_CASE("the manual page of ch-tar2dir is formatted without a warning", "[imag
         std::string::npos);
 }
 
-TEST_CASE("the manual page of ch-tar2dir knows every option, and every key of --json",
+TEST_CASE("the manual page of ch-tar2dir documents every option, and every key of --json",
           "[image][tool]") {
   const std::string page = test::plain(test::read_file(page_path()));
   CHECK(page.find('@') == std::string::npos);  // no mark is left over

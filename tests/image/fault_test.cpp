@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-tar2dir when the machine lets it down: the k-th write, mkdir, link, rename, sync,
+// ch-tar2dir on a failing machine: the k-th write, mkdir, link, rename, sync,
 // close ... fails, for every k; and kill -9 at every system call. The promise: a clear
 // error, nothing half-made under the final name, and the next run cleans up.
 
@@ -56,7 +56,7 @@ struct Fixture {
   }
 };
 
-/// Every call would take minutes; who has them sets CHARLIE_THOROUGH.
+/// Trying every call would take minutes; set CHARLIE_THOROUGH for that.
 int step(int usual) { return std::getenv("CHARLIE_THOROUGH") != nullptr ? 1 : usual; }
 
 bool touches_disk(long number) {
@@ -130,7 +130,7 @@ TEST_CASE("when a file that was written can't be closed, the image gets no name"
     if (!ran.hit) break;
     ++points;
     CAPTURE(k, ran.err);
-    if (ran.status == 0) {  // of what was only read, nobody minds
+    if (ran.status == 0) {  // errors of closing files that were only read don't matter
       CHECK(f.image_is_whole());
       continue;
     }
@@ -180,7 +180,7 @@ TEST_CASE("what can't be removed after an image was replaced is named, and the n
   }
 }
 
-TEST_CASE("killed at every system call: never a half image, and the next run recovers",
+TEST_CASE("killed at every system call: never half an image, and the next run recovers",
           "[image][tool]") {
   const Fixture f;
   const auto any = [](long) { return true; };

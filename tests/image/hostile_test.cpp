@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Archives that want out. Beside the destination lies a folder with a canary, and the
-// archives know where; each is unpacked by the tool in its container and without, and
+// Archives that try to escape. Beside the destination is a folder with a canary, and the
+// archives know its path; each is unpacked by the tool in its container and without, and
 // whatever the result, nothing outside the destination may have changed or been read.
-// What the result is to be is written with each case, and in docs/unpack.md.
+// The expected result is given with each case, and in docs/unpack.md.
 
 #include <sys/resource.h>
 
@@ -37,7 +37,7 @@ struct Place {
     fs::create_directory(dir / "at");
   }
   [[nodiscard]] std::string image() const { return (dir / "at/image").string(); }
-  /// As the host's files are, in one text.
+  /// The state of the host's files, as one text.
   [[nodiscard]] std::string state() const {
     std::string text;
     for (const auto& [path, what] : test::snapshot(dir / "outside")) text += path + what + '\n';
@@ -326,7 +326,7 @@ TEST_CASE("hostile archives end in an error or inside the image", "[image][tool]
   for (const Case& c : cases()) check_case(c);
 }
 
-TEST_CASE("the same tricks in layers: the upper one uses the lower one's links", "[image][tool]") {
+TEST_CASE("the same attacks in layers: the upper one uses the lower one's links", "[image][tool]") {
   for (const char* how : {"--contain=always", "--contain=never"}) {
     Place place;
     Tar lower, upper;
@@ -379,7 +379,7 @@ TEST_CASE("memory does not grow with what an archive claims or holds", "[image][
     return options;
   };
 #if defined(__SANITIZE_ADDRESS__)
-  return;  // which takes terabytes of addresses for itself
+  return;  // the sanitizer itself maps terabytes of address space
 #endif
   // 300 MiB of zeros in one member, from 300 KiB; and 200 000 members.
   Tar large;

@@ -41,7 +41,7 @@ struct ImageRecipe {
   std::string name = "example.org/app:1";
 };
 
-/// A blob under its digest; answers a descriptor of it.
+/// Adds a blob under its digest; returns its descriptor.
 inline Json add_blob(std::map<std::string, std::string>& parts, const std::string& content,
                      const std::string& type) {
   const std::string hex = sha256(content);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// An image that is unpacked anew while containers run in it: they go on in the old one, which
+// An image that is unpacked again while containers run in it: they continue in the old one, which
 // stays, and the warning names them. The containers are real ones of ch-run.
 
 #include <thread>
@@ -86,7 +86,7 @@ TEST_CASE("an image that a container uses is replaced, but the container keeps i
     CHECK(content(f.image + ".old/etc/old") == "of the old image");
     CHECK(f.went_well(*job));
 
-    // Nobody uses it any more.
+    // It is no longer in use.
     const Ran again = f.unpack(f.image);
     CHECK(again.status == 0);
     CHECK_FALSE(contains(again.err, "warning"));
@@ -135,7 +135,7 @@ TEST_CASE("an image that is mounted in the container of another one is in use", 
   CHECK(f.went_well(*job));
 }
 
-TEST_CASE("a container keeps its image also where the kernel can't exchange two names",
+TEST_CASE("a container keeps its image even if the kernel can't exchange two names",
           "[image][tool]") {
   const Fixture f;
   const auto job = f.job({}, "job", f.image);
@@ -211,11 +211,11 @@ TEST_CASE("an image in use that can't be renamed stays, whatever is run next", "
   CHECK(f.went_well(*job));
 }
 
-TEST_CASE("an image in use that a killed run has not got round to keeping stays", "[image][tool]") {
+TEST_CASE("an image in use that a killed run has not yet kept stays", "[image][tool]") {
   const Fixture f;
   const std::string holder = (f.dir / "at/.ch-tar2dir.image").string();
   const auto job = f.job({}, "job", f.image);
-  // As it is between the exchange and the look at who uses it.
+  // The state between the exchange and the check for users.
   fs::create_directory(holder);
   test::write_file(holder + "/ch-tar2dir.work", "");
   fs::rename(f.image, holder + "/image");
@@ -229,7 +229,7 @@ TEST_CASE("an image in use that a killed run has not got round to keeping stays"
   CHECK(f.went_well(*job));
 }
 
-TEST_CASE("nor does --subids take away what a killed run has not kept", "[image][tool]") {
+TEST_CASE("nor does --subids remove an image that a killed run has not yet kept", "[image][tool]") {
   const Fixture f;
   const std::string holder = (f.dir / "at/.ch-tar2dir.image").string();
   const auto job = f.job({}, "job", f.image);
@@ -246,9 +246,9 @@ TEST_CASE("nor does --subids take away what a killed run has not kept", "[image]
   CHECK(f.went_well(*job));
 }
 
-TEST_CASE("a process that could tell who uses an image, and hangs, is not waited for", "[image]") {
+TEST_CASE("a hanging process that might use an image is not waited for", "[image]") {
   const Fixture f;
-  const ch::images::OutsideUsers outside(std::chrono::milliseconds(50));  // nobody serves it
+  const ch::images::OutsideUsers outside(std::chrono::milliseconds(50));  // no process answers
   const ch::io::Descriptor image(open(f.image.c_str(), O_RDONLY | O_DIRECTORY));
   try {
     (void)outside.of(image.get());

@@ -45,7 +45,7 @@ TEST_CASE("layers apply in order, in every kind of archive and compression", "[i
   upper.file("a/one", "new").file("a/.wh.two", "").file("c", "c");
   for (const Layout layout : layouts)
     for (const std::string& filter : test::all_filters()) {
-      if (filter == "lzma") continue;  // no layer has that
+      if (filter == "lzma") continue;  // not used for layers
       CAPTURE(static_cast<int>(layout), filter);
       const TempDir dir;
       ImageRecipe recipe{{base().bytes(), upper.bytes()}, filter, {}};
@@ -95,7 +95,7 @@ TEST_CASE("the configuration is kept for ch-run", "[image][tool]") {
   CHECK(process == std::string("directory=/srv\0cmd=/bin/sh\0cmd=-l\0", 34));
 }
 
-TEST_CASE("variables that fit no line are left out, with a note", "[image][tool]") {
+TEST_CASE("variables that don't fit on a line are left out, with a note", "[image][tool]") {
   const TempDir dir;
   ImageRecipe recipe{{base().bytes()}, "none", {}};
   recipe.config = test::config_for(recipe.layers);
@@ -153,7 +153,7 @@ TEST_CASE("an opaque root, and whiteouts of what is not there", "[image][tool]")
   });
 }
 
-TEST_CASE("an upper layer changes the kind of what it replaces", "[image][tool]") {
+TEST_CASE("an upper layer can change the kind of what it replaces", "[image][tool]") {
   Tar upper;
   upper.file("a", "now a file").dir("b/").file("b/in", "i").symlink("c", "b");
   with_layers({base().file("c/deep/file", "f"), upper}, [](const fs::path& image) {
@@ -271,7 +271,8 @@ TEST_CASE("wrong digests and sizes are refused before the image gets its name", 
   CHECK(cases >= 24);
 }
 
-TEST_CASE("documents that are no JSON, or not of the right shape, are refused", "[image][tool]") {
+TEST_CASE("documents that are not JSON, or have the wrong structure, are refused",
+          "[image][tool]") {
   for (const std::string& document :
        {std::string(), std::string("{"), std::string("[]"), std::string("[{}]"),
         std::string("null"), std::string("[7]"), std::string(R"([{"Config":7,"Layers":[]}])"),
@@ -347,7 +348,7 @@ TEST_CASE("of several images one is chosen by name", "[image][tool]") {
   CHECK(ambiguous->kind() == ch::Remedy::choose_image);
 }
 
-TEST_CASE("nested indexes lead to the image of the platform asked for", "[image][tool]") {
+TEST_CASE("nested indexes lead to the image for the requested platform", "[image][tool]") {
   Tar arm, intel;
   arm.file("which", "arm64");
   intel.file("which", "amd64");

@@ -16,7 +16,7 @@ namespace fs = std::filesystem;
 
 }  // namespace
 
-TEST_CASE("one call makes an image, with a report and word of what happens", "[image][userns]") {
+TEST_CASE("one call makes an image, with a report and progress events", "[image][userns]") {
   const test::TempDir dir;
   test::write_file(dir / "a.tar", test::small_tar().bytes());
   std::string told;

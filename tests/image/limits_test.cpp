@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-tar2dir where something is very long, very deep, very many or very short: reports,
+// ch-tar2dir with something very long, very deep, very numerous or very short: reports,
 // trees, directories, and what ulimit allows.
 
 #include <sys/xattr.h>
@@ -42,7 +42,7 @@ void make_deep(const fs::path& top, int levels, mode_t mode_of_last = 0755) {
   close(at);
 }
 
-/// 20 000 variables that fit no line, so 20 000 notes: more than any pipe holds.
+/// 20 000 variables that don't fit on a line, so 20 000 notes: more than a pipe holds.
 std::string archive_of_many_notes() {
   Tar layer;
   layer.file("usr/f", "f");
@@ -54,7 +54,7 @@ std::string archive_of_many_notes() {
 
 }  // namespace
 
-TEST_CASE("a report of any length comes through", "[image][tool]") {
+TEST_CASE("a report of any length is delivered", "[image][tool]") {
   const Fixture f;
   test::write_file(f.archive, archive_of_many_notes());
   const Ran ran =
@@ -65,7 +65,7 @@ TEST_CASE("a report of any length comes through", "[image][tool]") {
   CHECK(content(f.image + "/usr/f") == "f");
 }
 
-TEST_CASE("an error of any length comes through", "[image][tool]") {
+TEST_CASE("an error of any length is delivered", "[image][tool]") {
   const Fixture f;
   Tar layer;
   layer.file("usr/f", "f");
@@ -100,7 +100,7 @@ TEST_CASE(
   }
 }
 
-TEST_CASE("removing a tree holds few descriptors and follows nobody who moves its directories",
+TEST_CASE("removing a tree needs few descriptors and does not follow moved directories",
           "[image][tool]") {
   const TempDir dir;
   const ch::io::Descriptor at(open(dir.path().c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -116,7 +116,7 @@ TEST_CASE("removing a tree holds few descriptors and follows nobody who moves it
   if (failure) FAIL(failure->what());
   CHECK(fs::is_empty(dir.path()));
 
-  // Somebody moves the directories that are being removed to beside what must stay.
+  // Another process moves the directories that are being removed next to what must stay.
   fs::create_directories(dir / "kept/inner");
   test::write_file(dir / "kept/inner/file", "kept");
   for (int round = 0; round < 40; ++round) {

@@ -28,7 +28,7 @@ TEST_CASE("a link to a directory is not opened as that directory", "[image][pure
   }
 }
 
-TEST_CASE("where names can't be kept by the kernel, they are looked at first", "[image][pure]") {
+TEST_CASE("if the kernel can't avoid replacing names, they are examined first", "[image][pure]") {
   const test::TempDir dir;
   test::fs::create_directory(dir / "new");
   test::fs::create_directory(dir / "empty");

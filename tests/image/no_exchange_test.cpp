@@ -79,8 +79,7 @@ TEST_CASE("an image is made and replaced where names can't be exchanged", "[imag
 }
 
 #ifdef CHARLIE_HAVE_TRACER
-TEST_CASE("an image that can't be looked at when it has been set aside gets its place back",
-          "[image][tool]") {
+TEST_CASE("an image that can't be examined after it was set aside is put back", "[image][tool]") {
   const Fixture f(false);
   for (const bool exchange : {true, false}) {
     test::Fault fault;
@@ -122,7 +121,7 @@ TEST_CASE("killed at any call where names can't be exchanged: the old or the new
           ++missing;
         else
           CHECK(f.which() != "");
-        // A run that comes to nothing, and one that is refused the calls as well.
+        // A run that fails, and one for which the calls are refused as well.
         test::RunOptions options;
         options.in_child = refused_with(error);
         CHECK(test::run({ch_tar2dir(), f.no_archive, f.image}, options).status == 1);
@@ -134,7 +133,7 @@ TEST_CASE("killed at any call where names can't be exchanged: the old or the new
       }
       INFO(points << " points, " << missing << " without an image");
       CHECK(points > 10);
-      CHECK(missing > 0);  // or nothing that matters was tried
+      CHECK(missing > 0);  // otherwise nothing relevant was tried
     }
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ch-tar2dir --subids: the owners that the archive names, as subordinate ids. Without, and
-// where none are configured, everything is the caller's or nothing happens.
+// if none are configured, everything is the caller's or nothing happens.
 
 #include <fstream>
 
@@ -24,7 +24,7 @@ bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
-/// One of everything, owned by 5:7.
+/// An entry of each kind, owned by 5:7.
 Tar owned_tar() {
   Tar tar;
   const auto mine = [&tar]() -> Tar& { return tar.pax({{"uid", "5"}, {"gid", "7"}}); };
@@ -38,7 +38,7 @@ Tar owned_tar() {
   return tar;
 }
 
-/// What id `inside` is outside, by `file`; none if that names no range for us.
+/// The outside id of `inside`, according to `file`; none if it has no range for us.
 std::optional<std::uint64_t> outside(const char* file, std::uint64_t inside) {
   if (geteuid() == 0) return inside;
   std::ifstream text(file);
@@ -49,7 +49,7 @@ std::optional<std::uint64_t> outside(const char* file, std::uint64_t inside) {
   return ranges[0].first + inside - 1;
 }
 
-/// Away with a tree that has several owners.
+/// Removes a tree that has several owners.
 void remove_owned(const fs::path& tree) {
   if (geteuid() == 0)
     fs::remove_all(tree);
@@ -101,7 +101,7 @@ TEST_CASE("--subids keeps the owners, in the container and without", "[image][to
 
 TEST_CASE("an owner beyond the ranges is an error that names it, and nothing stays",
           "[image][tool]") {
-  if (geteuid() == 0) return;  // to whom every id is given
+  if (geteuid() == 0) return;  // root has every id
   SKIP_UNLESS(outside("/etc/subuid", 5) && outside("/etc/subgid", 7),
               "no subordinate ids are configured for this user");
   const TempDir dir;
@@ -114,8 +114,8 @@ TEST_CASE("an owner beyond the ranges is an error that names it, and nothing sta
   CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 1);
 }
 
-TEST_CASE("--subids where none are configured says what to ask for", "[image][tool]") {
-  if (geteuid() == 0) return;  // who needs none
+TEST_CASE("--subids without configured ids says what to ask for", "[image][tool]") {
+  if (geteuid() == 0) return;  // root needs no subordinate ids
   const TempDir dir;
   test::write_file(dir / "a.tar", owned_tar().bytes());
   const auto without = [&](const char* prepare) {

@@ -12,7 +12,7 @@ using test::run;
 using test::Tar;
 using Fixture = test::ToolFixture;
 
-/// Everything of a tree that a user can see, but inodes.
+/// Everything of a tree that is visible to a user, except inodes.
 std::string whole(const std::string& tree) {
   const test::Ran ran = run({"sh", "-c",
                              "cd \"$1\" && find . -printf '%P %y %m %n %s %T@ %l\\n' | sort && "
@@ -23,8 +23,8 @@ std::string whole(const std::string& tree) {
   return ran.out;
 }
 
-/// Layers in which the order of work matters: names that come again, links to files that may
-/// still be on their way, whiteouts of what a lower layer has.
+/// Layers in which the order of work matters: repeated names, links to files that may
+/// not be written yet, whiteouts of what a lower layer has.
 std::string layered() {
   Tar lower, upper;
   lower.dir("bin/").dir("dev/").dir("usr/").symlink("lib", "usr");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-tar2dir with little memory or a small stack: however little it is, it works or says what
+// ch-tar2dir with little memory or a small stack: it always works or says what
 // it lacks, and leaves nothing.
 
 #include <sys/resource.h>
@@ -41,7 +41,7 @@ void check_all_or_nothing(const Fixture& f, const Ran& ran, const std::string& l
 
 TEST_CASE("however little memory there is, it works or says so", "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
-  return;  // which takes terabytes of addresses for itself
+  return;  // the sanitizer itself maps terabytes of address space
 #endif
   const Fixture f;
   for (const char* how : both) {
@@ -86,7 +86,7 @@ TEST_CASE("however little memory there is for a large description, it works or s
   }
 }
 
-TEST_CASE("128 MiB of addresses are enough for eight threads and an archive that is mapped",
+TEST_CASE("128 MiB of address space are enough for eight threads and a mapped archive",
           "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
   return;
@@ -129,7 +129,7 @@ TEST_CASE("however few files may be open, it works or says so", "[image][tool]")
 
 TEST_CASE("however small the stack is, it works or says so", "[image][tool]") {
 #if defined(__SANITIZE_ADDRESS__)
-  return;  // which needs more of it
+  return;  // the sanitizer needs a larger stack
 #endif
   const Fixture f;
   const std::string docker =

@@ -28,7 +28,7 @@ std::vector<std::string> words(const Fixture& f, std::vector<std::string> option
   return options;
 }
 
-/// Has this process the record open of who works?
+/// Does this process have the work record open?
 bool knows_of_another(pid_t pid) {
   std::error_code ignored;
   for (const auto& fd : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd", ignored))
@@ -37,8 +37,8 @@ bool knows_of_another(pid_t pid) {
 }
 
 #ifdef CHARLIE_HAVE_TRACER
-/// A ch-tar2dir that has all but named the image, or has come to another call, and then waits to
-/// be let go on, or to fail.
+/// A ch-tar2dir that is about to name the image, or to make another call, and then waits to
+/// be continued, or to fail.
 class Held {
  public:
   Held(
@@ -181,8 +181,7 @@ TEST_CASE("wherever the first is killed, the next one succeeds, and nothing is l
   CHECK(points > 10);
 }
 
-TEST_CASE("who clears away what a run from another archive has left is waited for",
-          "[image][tool]") {
+TEST_CASE("a run that cleans up after one from another archive is waited for", "[image][tool]") {
   const Fixture f;
   const fs::path left = f.dir / "at/.ch-tar2dir.image";
   fs::create_directories(left / "image/usr");
@@ -199,8 +198,7 @@ TEST_CASE("who clears away what a run from another archive has left is waited fo
   CHECK(f.beside() == std::vector<std::string>{"image"});
 }
 
-TEST_CASE("who looks at an image while another run replaces it sees the old or the new one",
-          "[image][tool]") {
+TEST_CASE("during replacement an image is always either the old or the new one", "[image][tool]") {
   enum class Old { half_removed, removed, not_yet_replaced };
   for (const Old old : {Old::half_removed, Old::removed, Old::not_yet_replaced}) {
     int k = 0;
@@ -244,7 +242,7 @@ TEST_CASE("who looks at an image while another run replaces it sees the old or t
   }
 }
 
-TEST_CASE("who would make something else is told so at once", "[image][tool]") {
+TEST_CASE("a run that would make something else is refused at once", "[image][tool]") {
   const Fixture f;
   Fixture other;
   other.image = f.image;
@@ -266,7 +264,7 @@ TEST_CASE("who would make something else is told so at once", "[image][tool]") {
   CHECK(f.beside() == std::vector<std::string>{"image"});
 }
 
-TEST_CASE("one that waits can be interrupted, and the first goes on", "[image][tool]") {
+TEST_CASE("one that waits can be interrupted, and the first continues", "[image][tool]") {
   const Fixture f;
   Held first(f, goes_on);
   Started other(words(f), f.dir / "other");
@@ -278,9 +276,10 @@ TEST_CASE("one that waits can be interrupted, and the first goes on", "[image][t
   CHECK(f.beside() == std::vector<std::string>{"image"});
 }
 
-TEST_CASE("who loses its place to one that does not see its lock says so, and spoils nothing",
-          "[image][tool]") {
-  // Locks are each machine's own on some network file systems: here, always granted.
+TEST_CASE(
+    "a run whose place is taken by one that does not see its lock reports it and does no harm",
+    "[image][tool]") {
+  // On some network file systems each machine has its own locks: here, they are always granted.
   const auto elsewhere = [] { test::filter_calls({SYS_flock}, 0); };
   for (const auto& [then, options] :
        std::vector<std::pair<test::Interference, std::vector<std::string>>>{

@@ -134,7 +134,7 @@ inline const std::vector<std::string>& all_filters() {
   return filters;
 }
 
-/// A nameless file with these bytes.
+/// An unnamed file with these bytes.
 inline ch::io::Descriptor memory_file(const std::string& bytes) {
   ch::io::Descriptor fd(memfd_create("test", MFD_CLOEXEC));
   REQUIRE(fd);

@@ -19,7 +19,7 @@ inline bool contains(const std::string& text, const std::string& part) {
 }
 inline std::string ch_tar2dir() { return tool("CH_TAR2DIR", CHARLIE_CH_TAR2DIR); }
 
-/// Is `done` true within half a minute? For what happens soon, but not when we look.
+/// Does `done` become true within half a minute? For what happens soon, but asynchronously.
 template <class Done>
 bool in_time(Done done) {
   for (int tries = 0; tries < 3000; ++tries, usleep(10000))
@@ -27,7 +27,7 @@ bool in_time(Done done) {
   return done();
 }
 
-/// In the child of a run: no more than `value` of `resource`.
+/// For the child of a run: limits `resource` to `value`.
 inline std::function<void()> limited(int resource, rlim_t value) {
   return [=] {
     const rlimit limit{value, value};

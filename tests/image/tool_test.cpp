@@ -39,7 +39,7 @@ TEST_CASE("ch-tar2dir says what it does, on the right stream", "[image][tool]") 
   CHECK((quiet.out + quiet.err).empty());
 }
 
-TEST_CASE("a wrong command line is 64, with a hint at the help", "[image][tool]") {
+TEST_CASE("a usage error is status 64, with a hint at the help", "[image][tool]") {
   for (const std::vector<std::string>& words : {std::vector<std::string>{},
                                                 {"a"},
                                                 {"a", "b", "c"},
@@ -123,7 +123,7 @@ TEST_CASE("every refusal says what is wrong with which name, and what to do", "[
   closed.environment = {"TMPDIR=/none"};
   const Ran temporary = run({ch_tar2dir(), "--check", f.archive}, closed);
   CHECK(contains(temporary.err, "/none: can't open the directory for temporary files"));
-  if (geteuid() == 0) return;  // who may do all this
+  if (geteuid() == 0) return;  // root may do all this
   fs::permissions(text, fs::perms(0));
   const Ran unreadable = run({ch_tar2dir(), text, f.image});
   CHECK(contains(unreadable.err, "can't open the archive: Permission denied"));
@@ -135,7 +135,7 @@ TEST_CASE("every refusal says what is wrong with which name, and what to do", "[
   CHECK(contains(mark.err, f.image + ": can't tell whether this is an image: ch/unpacked.json: "));
 }
 
-TEST_CASE("what chooses among images is refused where there is nothing to choose",
+TEST_CASE("options that choose an image are refused if there is nothing to choose",
           "[image][tool]") {
   const Fixture f;
   for (const char* option : {"--image=app:1", "--platform=linux/riscv64"})
@@ -159,7 +159,7 @@ TEST_CASE("what chooses among images is refused where there is nothing to choose
   CHECK(f.unpack({"--platform=linux/arm64"}).status == 0);
 }
 
-TEST_CASE("a reader that has gone is an error, and the image is there", "[image][tool]") {
+TEST_CASE("a closed output pipe is an error, and the image is there", "[image][tool]") {
   for (const char* how : {"--contain=always", "--contain=never"}) {
     const Fixture f;
     test::RunOptions options;
@@ -239,7 +239,7 @@ TEST_CASE("one enclosing directory is taken off, in whatever form", "[image][too
   CHECK(content(dir / "i/app/f") == "f");
 }
 
-TEST_CASE("what ch-run needs is there", "[image][tool]") {
+TEST_CASE("the files that ch-run needs are there", "[image][tool]") {
   const TempDir dir;
   test::unpack_bytes(Tar()
                          .dir("etc/")
@@ -256,7 +256,8 @@ TEST_CASE("what ch-run needs is there", "[image][tool]") {
   CHECK(content(dir / "i/etc/passwd").empty());
 }
 
-TEST_CASE("times are kept, to the nanosecond, of links and directories too", "[image][tool]") {
+TEST_CASE("times are kept to the nanosecond, also those of links and directories",
+          "[image][tool]") {
   const TempDir dir;
   Tar tar;
   tar.pax({{"mtime", "1234567890.123456789"}}).file("f", "x").dir("d/").file("d/later", "y");
@@ -315,7 +316,7 @@ TEST_CASE("extended attributes and set-uid bits only if asked for", "[image][too
   CHECK((fs::status(f.image + "/f").permissions() & fs::perms(07777)) == fs::perms(04755));
 }
 
-TEST_CASE("list and check look and touch nothing", "[image][tool]") {
+TEST_CASE("list and check change nothing", "[image][tool]") {
   const Fixture f;
   const Ran list = run({ch_tar2dir(), "--list", f.archive});
   CHECK(list.status == 0);
@@ -369,8 +370,7 @@ TEST_CASE("an OCI layout in a directory is read in the container, too", "[image]
   }
 }
 
-TEST_CASE("files that lie far apart in the archive don't use up what holds its bytes",
-          "[image][tool]") {
+TEST_CASE("files far apart in the archive don't exhaust the blocks", "[image][tool]") {
   Tar tar;
   for (int file = 0; file < 60; ++file) {
     for (int i = 0; i < 2100; ++i) tar.add({"dev/null", '3', "", "", 0600});  // over 1 MiB
@@ -386,7 +386,7 @@ TEST_CASE("files that lie far apart in the archive don't use up what holds its b
   }
 }
 
-TEST_CASE("an archive that becomes shorter while it is read is an error", "[image][tool]") {
+TEST_CASE("an archive that is truncated while it is read is an error", "[image][tool]") {
   Tar tar;
   for (int i = 0; i < 60; ++i) tar.file("f" + std::to_string(i), std::string(1 << 20, 'x'));
   const std::string whole = tar.bytes();

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Devices by CDI, for real: a made driver, two libraries and a program that needs them, and
-# what asks ch-run for it.
+# Devices with CDI: a dummy driver, two libraries and a program that needs them, and
+# a script that requests it from ch-run.
 
 add_library(charlie_made_driver SHARED inject/made_driver/driver.cpp)
 set_target_properties(charlie_made_driver PROPERTIES
@@ -38,7 +38,7 @@ charlie_add_test_as_user(inject.cdi_in_debian ${CMAKE_CURRENT_SOURCE_DIR}/inject
   $<TARGET_FILE:ch-tar2dir> $<TARGET_FILE:ch-run> ${CHARLIE_DEBIAN_TAR} ${charlie_fixtures}/driver
   FIXTURES debian)
 
-# On a machine with a GPU; skipped elsewhere, and that is no failure of the project's.
+# Needs a GPU; skipped elsewhere, even if no other test may be skipped.
 add_test(NAME gpu.nvidia_smi COMMAND ${CMAKE_COMMAND} -E env --unset=CHARLIE_MUST_WORK
   ${CMAKE_CURRENT_SOURCE_DIR}/gpu/run $<TARGET_FILE_DIR:ch-run> ${CHARLIE_DEBIAN_TAR})
 set_tests_properties(gpu.nvidia_smi PROPERTIES

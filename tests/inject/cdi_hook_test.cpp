@@ -56,7 +56,7 @@ struct Cuda : FromHost {
 
 }  // namespace
 
-TEST_CASE("the image's CUDA compatibility library goes first where it is newer than the driver",
+TEST_CASE("the image's CUDA compatibility library comes first if it is newer than the driver",
           "[tool]") {
   const Cuda f;
   const fs::path newer = f.compat / "libcuda.so.560.54.14";
@@ -118,7 +118,7 @@ TEST_CASE("ch-run finds ch-device beside itself, else in ../libexec/charlie", "[
   CAPTURE(found.err);
   CHECK(found.out == "libcuda.so.1 550\n");
 
-  // The one beside it goes first, and one that can't be executed is an error, no reason to
+  // The one beside it is tried first, and if it can't be executed, that is an error, no reason to
   // look elsewhere.
   test::write_file(bin / "ch-device", "#!/bin/sh\necho beside\n");
   fs::permissions(bin / "ch-device", fs::perms(0755));

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost --cdi: the files of a device in an image, for good, until they are removed.
+// ch-fromhost --cdi: a device's files in an image, until they are removed.
 
 #include "tests/inject/host_image.hpp"
 
@@ -11,7 +11,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// An image, a made driver, and its description.
+/// An image, a dummy driver, and its description.
 struct Fixture : FromHost {
   fs::path cdi = dir / "cdi";
 
@@ -101,7 +101,7 @@ TEST_CASE("--cdi on a host where nothing is described is one error with its reme
   CHECK(before == test::everything(f.image, true));
 }
 
-TEST_CASE("what of a device can't be in an image is warned of", "[tool]") {
+TEST_CASE("parts of a device that can't be in an image cause a warning", "[tool]") {
   const Fixture f(R"(, {"hostPath": "/etc", "containerPath": "/opt/etc"})");
   const Ran ran = f({"--cdi-dirs", f.cdi, "--cdi=made.com/gpu", "--dry-run"});
   CAPTURE(ran.out, ran.err);

@@ -45,7 +45,7 @@ Resolution resolve_one(const std::string& directory, const std::string& request)
 
 // ---- reading --------------------------------------------------------------------------
 
-TEST_CASE("a file of nvidia-ctk is read whole", "[pure]") {
+TEST_CASE("a file from nvidia-ctk is read completely", "[pure]") {
   const Spec spec = spec_from_json_text(test::nvidia_json("/made"));
   CHECK(spec.kind == "nvidia.com/gpu");
   REQUIRE(spec.devices.size() == 3);
@@ -167,7 +167,7 @@ TEST_CASE("a damaged file is an error and nothing else, wherever the damage is",
   CHECK(refused > 10000);
 }
 
-TEST_CASE("what is deep, huge or grows when read is refused", "[pure]") {
+TEST_CASE("documents that are deep, huge or expand when read are refused", "[pure]") {
   CHECK(has(error_of([] { (void)spec_from_json_text(std::string(1000000, '[')); }), "not JSON"));
   const std::string deep = std::string(100000, '[') + std::string(100000, ']');
   CHECK_FALSE(error_of([&] { (void)spec_from_json_text(deep); }).empty());
@@ -207,7 +207,7 @@ TEST_CASE("a file of as many devices and mounts as its size allows is read, and 
   CHECK(binds.back().host_path == "/usr");  // of two at one place, the last
 }
 
-TEST_CASE("hooks are understood by what they are for", "[pure]") {
+TEST_CASE("hooks are recognised by their purpose", "[pure]") {
   HookWork work;
   add_hook({"createContainer",
             "/usr/bin/nvidia-cdi-hook",
@@ -273,7 +273,8 @@ TEST_CASE("a later directory has precedence, device by device", "[tool]") {
   CHECK(resolve(reversed, {*parse_request("a.com/b=1")}).environment == Strings{"FROM=etc"});
 }
 
-TEST_CASE("two files of one directory with the same device spoil just that", "[tool]") {
+TEST_CASE("two files in one directory with the same device make only that device unusable",
+          "[tool]") {
   const TempDir dir;
   test::fs::create_directory(dir / "etc");
   test::fs::create_directory(dir / "run");
@@ -298,7 +299,7 @@ TEST_CASE("two files of one directory with the same device spoil just that", "[t
   CHECK(find(settled, "amd.com/gpu=1").empty());
 }
 
-TEST_CASE("what can't be read is told with the device that is missing", "[tool]") {
+TEST_CASE("a file that can't be read is reported with the missing device", "[tool]") {
   const TempDir dir;
   CHECK(has(error_of([&] { (void)resolve_one(dir.path(), "a/b=c"); }), "no such device"));
   write_file(dir / "bad.json", "{");
@@ -332,7 +333,7 @@ TEST_CASE("a file's own edits come once, before those of its devices", "[tool]")
   CHECK(r.devices == std::vector<std::string>{"a.com/b=1", "a.com/b=0"});
 }
 
-TEST_CASE("what the container shows anyway is not bound, and must be there", "[tool]") {
+TEST_CASE("what is in the container anyway is not bound, and must exist", "[tool]") {
   const TempDir dir;
   const auto resolved = [&](const std::string& edits) {
     write_file(dir / "x.json", with_edits(edits));
@@ -363,7 +364,7 @@ TEST_CASE("what the container shows anyway is not bound, and must be there", "[t
             "/made/x: this host has no such file"));
 }
 
-TEST_CASE("what can't be done is warned of, once", "[tool]") {
+TEST_CASE("what can't be done causes a warning, once", "[tool]") {
   const TempDir dir;
   write_file(dir / "x.json", with_edits(R"({"additionalGids": [4000000000], "netDevices": [],
     "env": ["A=1\n2", "B=ok"], "deviceNodes": [{"path": "/dev/null", "major": 99}],

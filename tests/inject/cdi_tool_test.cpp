@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-run --device and what it is made of, from outside.
+// ch-run --device and its parts, from outside.
 
 #include <fcntl.h>
 
@@ -69,7 +69,7 @@ TEST_CASE("a device brings mounts, variables and links, and the image stays as i
   CHECK(all_files(f.image) == before);
 }
 
-TEST_CASE("AMD's and Intel's devices, one and all, need nothing of the image", "[tool]") {
+TEST_CASE("AMD's and Intel's devices need nothing in the image", "[tool]") {
   const Fixture f;
   write_file(f.cdi + "/amd.json", test::amd_json());
   write_file(f.cdi + "/intel.yaml", test::intel_yaml());
@@ -84,7 +84,7 @@ TEST_CASE("AMD's and Intel's devices, one and all, need nothing of the image", "
   CHECK(both.out == "yes\n");
 }
 
-TEST_CASE("the user's own binds and variables win over a device's, and are numbered as ever",
+TEST_CASE("the user's own binds and variables win over a device's, and keep their numbers",
           "[tool]") {
   const Fixture f;
   write_file(f.dir / "device", "device");
@@ -133,7 +133,7 @@ TEST_CASE("no process stays in between, no descriptor leaks, and nothing is left
   CHECK(test::read_file(f.dir / "kept") == "kept\n");
 }
 
-TEST_CASE("--explain with a device shows the plan that comes of it", "[tool]") {
+TEST_CASE("--explain with a device shows the resulting plan", "[tool]") {
   const Fixture f;
   f.describe(R"({"mounts": [{"hostPath": "/etc", "containerPath": "/opt/etc", "options": ["ro"]}],
     "hooks": [{"hookName": "x", "path": "/x", "args": ["x", "create-symlinks", "--link", "a::/b"]}]})");
@@ -144,7 +144,7 @@ TEST_CASE("--explain with a device shows the plan that comes of it", "[tool]") {
   CHECK(contains(json.out, R"({"step": "make-link", "target": "a", "destination": "/b"})"));
 }
 
-TEST_CASE("a device that can't be had is one error with its cause and remedy", "[tool]") {
+TEST_CASE("an unavailable device is one error with cause and remedy", "[tool]") {
   const Fixture f;
   const auto refused = [&](const Ran& ran, const char* cause) {
     INFO(ran.err);
@@ -169,7 +169,7 @@ TEST_CASE("a device that can't be had is one error with its cause and remedy", "
   refused(f.with_device("true"), "two files of one directory");
 }
 
-TEST_CASE("a device whose name makes no sense is a wrong command line", "[tool]") {
+TEST_CASE("a malformed device name is a usage error", "[tool]") {
   const Fixture f;
   for (const char* device : {"gpu", "a.com/b=", "a.com/b=c/d", "=", "a b/c=d"}) {
     const Ran ran = f.with_device("true", {}, device);
@@ -193,7 +193,7 @@ TEST_CASE("paths of a device stay in the container, whatever links the image has
   CHECK(test::fs::is_empty(f.dir / "outside"));
 }
 
-TEST_CASE("a site's configuration can ask for devices, and a user can do without", "[tool]") {
+TEST_CASE("a site's configuration can request devices, and a user can decline them", "[tool]") {
   Fixture f;
   f.describe(R"({"env": ["A=1"]})");
   write_file(f.dir / "conf", "cdi-dirs=" + f.cdi + "\ndevice=a.com/b=c\n");
@@ -207,7 +207,7 @@ TEST_CASE("a site's configuration can ask for devices, and a user can do without
   CHECK(f.script("true").status == 64);
 }
 
-TEST_CASE("unknown hooks are warned of, unless warnings are off", "[tool]") {
+TEST_CASE("unknown hooks cause a warning, unless warnings are off", "[tool]") {
   const Fixture f;
   f.describe(R"({"hooks": [{"hookName": "prestart", "path": "/opt/hook", "args": ["hook", "x"]}]})");
   const Ran loud = f.with_device("echo yes");
@@ -235,7 +235,7 @@ TEST_CASE("ch-device lists devices, and writes a file that ch-run takes", "[tool
   CHECK(contains(test::run({tool, "--version"}).out, "ch-device "));
 }
 
-// ---- what it is made of -----------------------------------------------------------------
+// ---- its parts --------------------------------------------------------------------------
 
 TEST_CASE("--symlink makes a link over the image, whatever is there", "[tool]") {
   const Fixture f;
@@ -262,7 +262,7 @@ TEST_CASE("--symlink in a writable image replaces links, and nothing else", "[to
   CHECK(test::fs::is_regular_file(f.image + "/bin/busybox"));
 }
 
-TEST_CASE("--copy shows what a file was when the container was made", "[tool]") {
+TEST_CASE("--copy shows a file as it was when the container was made", "[tool]") {
   const Fixture f;
   write_file(f.dir / "file", std::string("a\0b", 3));
   const Ran ran = f.script("cat /opt/copy | wc -c; echo x 2>/dev/null > /opt/copy || echo ro; cat /etc/hosts",

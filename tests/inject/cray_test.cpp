@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost on a Cray: what its two kinds of systems, and Cray's two fabrics, bring into an
-// image. The Cray is made: in a mount namespace of the test's, where /etc/opt says so.
+// ch-fromhost on a Cray: what the two kinds of systems, and Cray's two fabrics, add to an
+// image. The Cray is simulated in the test's own mount namespace, by /etc/opt.
 
 #include <sched.h>
 #include <sys/mount.h>
@@ -17,7 +17,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// From here on this process is on a Cray, of the kind with Slingshot or of that before.
+/// Makes this process believe that it is on a Cray, with Slingshot or an older fabric.
 void be_on_a_cray(ch::injection::Cray kind) {
   const auto put = [](const char* path, const std::string& text) {
     const int fd = open(path, O_WRONLY | O_CLOEXEC);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ELF files whose tables point everywhere, and lists that come slowly or never end: the work
-// for each is bounded, and what is too much is one error.
+// for each is bounded, and exceeding the bound is one error.
 
 #include <elf.h>
 #include <fcntl.h>
@@ -22,7 +22,7 @@ namespace fs = std::filesystem;
 namespace {
 
 /// A library of 100 KB whose only table, of this kind, has records that overlap: as versions,
-/// each of 5000 entries goes on with all that follow. All of them have one name of 3000 bytes.
+/// each of 5000 entries continues with all that follow. All share one name of 3000 bytes.
 std::string library_without_end(unsigned kind) {
   constexpr std::size_t names = 4096, table = 8192, table_size = 80000;
   std::string file(table + table_size, '\0');
@@ -71,8 +71,7 @@ std::string library_without_end(unsigned kind) {
 
 }  // namespace
 
-TEST_CASE("of an ELF file whose lists never end a bounded part is read, and it is refused",
-          "[inject][tool]") {
+TEST_CASE("an ELF file with endless lists is read up to a limit and refused", "[inject][tool]") {
   for (const unsigned kind : {SHT_DYNAMIC, SHT_GNU_verneed}) {
     const FromHost f;
     CAPTURE(kind);
@@ -103,7 +102,7 @@ TEST_CASE("a list from a fifo is read to its end, however slowly it comes", "[in
   const std::string text = inject_fixture("bin/charlie_ask").string() + '\n' +
                            inject_fixture("lib/libcharlie_answer.so.1.0").string();
   std::thread writer([&] {
-    sigset_t pipe;  // a reader that goes early is no end of this program
+    sigset_t pipe;  // don't die if the reader closes the pipe early
     sigemptyset(&pipe);
     sigaddset(&pipe, SIGPIPE);
     pthread_sigmask(SIG_BLOCK, &pipe, nullptr);

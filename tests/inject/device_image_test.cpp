@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-device and the image that it is asked about: looked up once, whatever becomes of its path.
+// ch-device looks up its image once, whatever happens to the path afterwards.
 
 #include "tests/inject/device_image.hpp"
 #include "tests/support/faults.hpp"

@@ -107,7 +107,7 @@ TEST_CASE("the manual pages of ch-fromhost and ch-device are formatted without a
   }
 }
 
-TEST_CASE("the manual pages of ch-fromhost and ch-device know every option", "[inject][tool]") {
+TEST_CASE("the manual pages of ch-fromhost and ch-device document every option", "[inject][tool]") {
   for (const ch::cli::Tool* tool : tools) {
     const std::string page = test::plain(test::read_file(page_path(*tool)));
     CHECK(page.find('@') == std::string::npos);  // no mark is left over

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost when the machine lets it down: every system call that it makes after the
+// ch-fromhost on a failing machine: every system call that it makes after the
 // first change fails once, or kills it (ldconfig's own count for the latter only: it can
 // hang when its reads fail). The promise: after a failure the image is as it
-// was; after a kill the next run first brings that about, or completes what was decided.
+// was; after a kill the next run first restores that, or completes what was committed.
 
 #include "tests/inject/host_image.hpp"
 #include "tests/support/faults.hpp"
@@ -16,19 +16,19 @@ namespace fs = std::filesystem;
 
 namespace {
 
-/// Every call would take minutes; who has them sets CHARLIE_THOROUGH.
+/// Trying every call would take minutes; set CHARLIE_THOROUGH for that.
 int step(int usual) { return std::getenv("CHARLIE_THOROUGH") != nullptr ? 1 : usual; }
 
 bool matters(long number) {
   switch (number) {
-    case SYS_close:  // nobody asks what it answers
+    case SYS_close:  // its result is ignored
     case SYS_brk:
     case SYS_munmap:
     case SYS_mmap:
     case SYS_mprotect:
     case SYS_rt_sigreturn:
     case SYS_rt_sigprocmask:
-    case SYS_futex:  // threads are the C library's business, which ends where these fail
+    case SYS_futex:  // the C library aborts if these fail
     case SYS_set_robust_list:
     case SYS_rseq:
     case SYS_madvise:
@@ -40,7 +40,7 @@ bool matters(long number) {
   }
 }
 
-/// Did it fail only to say that all is done?
+/// Did it fail only to report success?
 bool is_done(const test::Faulty& ran) {
   return ran.status == 0 || ran.err.find("can't write to standard output") != std::string::npos;
 }
@@ -71,7 +71,7 @@ struct Fixture : FromHost {
 
 }  // namespace
 
-TEST_CASE("a file that can't be read is one error, and not taken for something else",
+TEST_CASE("an unreadable file is one error, and not mistaken for something else",
           "[inject][tool]") {
   const Fixture f;
   int named = 0;
@@ -95,8 +95,7 @@ TEST_CASE("a file that can't be read is one error, and not taken for something e
   CHECK(named > 4);
 }
 
-TEST_CASE("a source that becomes another file after it was looked at is not copied",
-          "[inject][tool]") {
+TEST_CASE("a source that is replaced after it was examined is not copied", "[inject][tool]") {
   Fixture f;
   const fs::path source = f.dir / "source", other = f.dir / "other", link = f.dir / "link";
   for (const bool by_link : {false, true}) {

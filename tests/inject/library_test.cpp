@@ -58,7 +58,7 @@ TEST_CASE("a plan that is not carried out changes nothing", "[inject][tool]") {
   CHECK(test::everything(f.image, true) == before);
 }
 
-TEST_CASE("what is known before planning is told even if planning fails", "[inject][tool]") {
+TEST_CASE("what is known before planning is reported even if planning fails", "[inject][tool]") {
   const test::FromHost f;
   fs::create_directory(f.dir / "cdi");
   test::write_file(f.dir / "cdi/made.json", R"({"cdiVersion": "0.5.0", "kind": "made.com/gpu",
@@ -75,7 +75,7 @@ TEST_CASE("what is known before planning is told even if planning fails", "[inje
   CHECK(contains(warnings[0], "MODE=fast"));
 }
 
-TEST_CASE("a path that a reader would see cut is refused", "[inject][tool]") {
+TEST_CASE("a path that a reader would see truncated is refused", "[inject][tool]") {
   const test::FromHost f;
   const std::string nul("\0x", 2);
   const auto before = test::everything(f.image, true);

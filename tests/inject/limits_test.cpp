@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ch-fromhost and ch-device under small limits (ulimit), and where what they print or write
-// does not arrive: they work, or end with one clear error; never by a signal, never as if all
+// is lost: they work, or end with one clear error; never by a signal, never as if all
 // were well, and without half a file left behind.
 
 #include <sys/resource.h>
@@ -79,7 +79,7 @@ TEST_CASE("under small limits ch-fromhost and ch-device work, or end with one er
   }
 }
 
-TEST_CASE("memory that runs out is told as that", "[inject][tool]") {
+TEST_CASE("lack of memory is reported as such", "[inject][tool]") {
   STATIC_TOOLS_ONLY();
   DeviceImage f;
   const std::string list = f.dir / "list";
@@ -87,7 +87,7 @@ TEST_CASE("memory that runs out is told as that", "[inject][tool]") {
   fs::resize_file(list, std::uintmax_t{60} << 20);
   f.options.in_child = limit(RLIMIT_AS, rlim_t{40000} * 1024);
   is_one_error(f({"-f", list}), "out of memory");
-  // Whoever reads what an image brings must not take this for damage to it.
+  // This must not be mistaken for a damaged file in the image.
   for (const char* name : {"injected.json", ".ch-fromhost.journal"}) {
     fs::create_directory(f.image / "ch");
     test::write_file(f.image / "ch" / name,
@@ -97,7 +97,7 @@ TEST_CASE("memory that runs out is told as that", "[inject][tool]") {
   }
 }
 
-TEST_CASE("what ch-fromhost and ch-device can't print is an error", "[inject][tool]") {
+TEST_CASE("output that ch-fromhost and ch-device can't write is an error", "[inject][tool]") {
   DeviceImage f;
   CHECK(f({"-p", f.program}).status == 0);
   const auto closed = [] { close(1); };

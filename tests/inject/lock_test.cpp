@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost on an image that another one works on, or that one which was killed a moment ago
-// still holds: it waits for that a little while, and then says whom it has waited for.
+// ch-fromhost on an image that another one is changing, or that one killed a moment ago
+// still locks: it waits a little while, and then names the process that it waited for.
 
 #include <sys/file.h>
 
@@ -28,7 +28,7 @@ int locked(const fs::path& image) {
   return fd;
 }
 
-/// Starts a command, in silence.
+/// Starts a command, without output.
 pid_t start(const std::vector<std::string>& words) {
   const pid_t pid = fork();
   REQUIRE(pid >= 0);
@@ -45,7 +45,7 @@ pid_t start(const std::vector<std::string>& words) {
 
 }  // namespace
 
-TEST_CASE("a lock that is given back within seconds is waited for", "[inject][tool]") {
+TEST_CASE("a lock that is released within seconds is waited for", "[inject][tool]") {
   const FromHost f;
   const int fd = locked(f.image);
   std::thread other([fd] {
@@ -82,7 +82,7 @@ TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
     CHECK(took < std::chrono::seconds(20));
   }
   CHECK(before == test::everything(f.image, true));
-  // What only looks has nobody to wait for.
+  // Commands that only read don't wait.
   const auto start = Clock::now();
   CHECK(f({"--list"}).status == 0);
   CHECK(f({"--dry-run", "-p", inject_fixture("bin/charlie_ask")}).status == 0);
@@ -91,7 +91,7 @@ TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
   CHECK(f({"-p", inject_fixture("bin/charlie_ask")}).status == 0);
 }
 
-TEST_CASE("who waits for another ch-fromhost can be interrupted", "[inject][tool]") {
+TEST_CASE("waiting for another ch-fromhost can be interrupted", "[inject][tool]") {
   FromHost f;
   const int fd = locked(f.image);
   f.options.in_child = [] {  // a signal that comes while it waits
@@ -110,7 +110,7 @@ TEST_CASE("who waits for another ch-fromhost can be interrupted", "[inject][tool
   close(fd);
 }
 
-TEST_CASE("ldconfig ends with the ch-fromhost that was killed", "[inject][tool]") {
+TEST_CASE("ldconfig ends when ch-fromhost is killed", "[inject][tool]") {
   const FromHost f;
   fs::remove(f.image / "sbin/ldconfig");
   test::write_file(f.image / "sbin/ldconfig",
@@ -131,7 +131,7 @@ TEST_CASE("ldconfig ends with the ch-fromhost that was killed", "[inject][tool]"
   CHECK(size() == then);
 }
 
-TEST_CASE("right after one that was killed, the next ch-fromhost does its work", "[inject][tool]") {
+TEST_CASE("right after a run that was killed, the next ch-fromhost succeeds", "[inject][tool]") {
   const FromHost f;
   const std::vector<std::string> words = {test::ch_fromhost(),
                                           "-p",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Work in parallel, where memory for that runs out: what can be done without is done without.
+// Parallel work when memory runs out: what is not essential is left out.
 
 #include <atomic>
 #include <catch2/catch.hpp>
@@ -23,7 +23,7 @@ std::atomic<long> before_failure = -1;  // allocations that succeed, then one fa
 [[gnu::noinline]] void operator delete(void* memory) noexcept { std::free(memory); }
 [[gnu::noinline]] void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 
-TEST_CASE("all is done where there is no memory for a thread", "[inject][pure]") {
+TEST_CASE("everything is done even without memory for a thread", "[inject][pure]") {
   for (long k = 0; k < 20; ++k) {
     std::atomic<int> done = 0;
     before_failure = k;

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Libraries and a program to be injected, as plain as they come: without our flags, since a
-# sanitizer's run-time library would have to come along. Laid out in fixtures/inject as on a
+# Plain libraries and a program to be injected: built without our flags, since a
+# sanitizer's run-time library would have to be injected, too. Laid out in fixtures/inject as on a
 # host: lib/, bin/, and what stands for an image's own in image/.
 
 set(objects ${CMAKE_CURRENT_SOURCE_DIR}/inject/objects)
@@ -38,7 +38,7 @@ object_library(object_provider libcharlie-fi.so "" lib provider.cpp)
 target_link_libraries(object_provider PRIVATE object_cxi)
 target_link_options(object_provider PRIVATE LINKER:--no-as-needed
   LINKER:-rpath,${inject_fixtures}/opt/cray)
-# What Cray's provider for Gemini and Aries is: libraries in several places below /opt/cray.
+# Cray's provider for Gemini and Aries: libraries in several places below /opt/cray.
 foreach(name IN ITEMS ugni alpslli)
   object_library(object_${name} lib${name}.so.0 lib${name}.so.0 opt/cray/${name}/lib64 empty.cpp)
 endforeach()

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What an injection replaces is the user's, and may be nowhere else. Whatever fails, however
+// The files that an injection replaces may exist nowhere else. Whatever fails, however
 // long, and whenever ch-fromhost is killed: afterwards each original is there again, byte for
 // byte, with mode, owner, time, attributes and all its names. With hard links and without.
 
@@ -21,7 +21,7 @@ namespace {
 
 using State = std::map<std::string, std::string>;
 
-/// Every call would take minutes; who has them sets CHARLIE_THOROUGH.
+/// Trying every call would take minutes; set CHARLIE_THOROUGH for that.
 int step(int usual) { return std::getenv("CHARLIE_THOROUGH") != nullptr ? 1 : usual; }
 
 /// Everything of `root` that an injection could lose.
@@ -50,7 +50,7 @@ State all_of(const fs::path& root) {
   return tree;
 }
 
-/// An image in which all that an injection touches is there, each in another way.
+/// An image in which everything that an injection touches exists, each file in a different way.
 struct Originals : FromHost {
   std::string program = inject_fixture("bin/charlie_ask");
   std::string library = inject_fixture("lib/libcharlie_answer.so.1.0");
@@ -123,8 +123,7 @@ bool needs_space(long number) {
 
 }  // namespace
 
-TEST_CASE("killed at any call, an injection leaves every original to be had back",
-          "[inject][tool]") {
+TEST_CASE("killed at any call, an injection leaves every original restorable", "[inject][tool]") {
   for (const bool has_links : {true, false}) {
     const Originals f(has_links);
     for (int k = 0, points = 0;; k += step(7)) {
@@ -184,7 +183,7 @@ TEST_CASE("when any call of an injection fails, every original stays", "[inject]
   }
 }
 
-TEST_CASE("a copy of an original is on the disk before it counts", "[inject][tool]") {
+TEST_CASE("a copy of an original is on disk before it is relied on", "[inject][tool]") {
   const Originals f(true);
   std::vector<std::string> order;
   test::Tracing tracing;
@@ -218,7 +217,7 @@ TEST_CASE("on a disk that is full from any call on, every original stays", "[inj
       }
       ++points;
       CAPTURE(has_links, k, ran.status, ran.err);
-      if (ran.status == 0 || ran.err.empty()) break;  // only the last words could not be said
+      if (ran.status == 0 || ran.err.empty()) break;  // only the final message could not be written
       f.check_originals(all_of(f.image), false);
     }
   }

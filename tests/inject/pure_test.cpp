@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is decided about a file, and what is read from lists, caches and records: all of it
-// without an image.
+// Decisions about files, and parsing of lists, caches and records:
+// everything that needs no image.
 
 #include <catch2/catch.hpp>
 
@@ -23,7 +23,8 @@ constexpr auto library = ElfFile::Type::library;
 constexpr auto executable = ElfFile::Type::executable;
 }  // namespace
 
-TEST_CASE("what a file is decides, even where its path says something else", "[inject][pure]") {
+TEST_CASE("the content of a file decides, even if its path suggests something else",
+          "[inject][pure]") {
   CHECK(classify("/opt/binutils/libz.so.1", elf(library, "libz.so.1"), "", true).kind ==
         Kind::library);
   CHECK(classify("/opt/binutils/libz.so.1", elf(library, "libz.so.1"), "", true).rules_differ());
@@ -38,7 +39,7 @@ TEST_CASE("what a file is decides, even where its path says something else", "[i
   CHECK(classify("/data/wi-fi.so", elf(library, "wi-fi.so"), "", true).kind == Kind::library);
 }
 
-TEST_CASE("where a file says nothing, its path decides as it always did", "[inject][pure]") {
+TEST_CASE("if the content of a file does not decide, its path does", "[inject][pure]") {
   CHECK(classify("/sbin/x", {}, "data", false).kind == Kind::executable);
   CHECK(classify("/usr/share/binary/x", {}, "data", false).kind == Kind::executable);
   CHECK(classify("/usr/lib64/x.conf", {}, "data", false).kind == Kind::library);
@@ -56,12 +57,12 @@ TEST_CASE("lists are split at newlines, or at NUL if they have one", "[inject][p
   CHECK(words_of(" cat  x.txt\ty ") == std::vector<std::string>{"cat", "x.txt", "y"});
 }
 
-TEST_CASE("lines of a loader's configuration lose comments and blanks", "[inject][pure]") {
+TEST_CASE("comments and blanks in a loader's configuration are ignored", "[inject][pure]") {
   CHECK(configuration_lines("# a\n /usr/lib # b\r\n\n\tinclude x\n") ==
         std::vector<std::string>{"/usr/lib", "include x"});
 }
 
-TEST_CASE("a damaged loader cache yields what is whole, and never more", "[inject][pure]") {
+TEST_CASE("a damaged loader cache yields the intact entries and nothing else", "[inject][pure]") {
   const auto number = [](std::uint32_t n) {
     return std::string(reinterpret_cast<const char*>(&n), sizeof n);
   };
@@ -100,7 +101,7 @@ TEST_CASE("a loader cache whose entries share one long name does not grow when i
   CHECK(size < 4 * cache.size());
 }
 
-TEST_CASE("any bytes survive the record", "[inject][pure]") {
+TEST_CASE("a record preserves any bytes", "[inject][pure]") {
   std::string all;
   for (int c = 1; c < 256; ++c) all += static_cast<char>(c);
   CHECK(decoded(encoded(all)) == all);
@@ -128,7 +129,7 @@ TEST_CASE("any bytes survive the record", "[inject][pure]") {
   CHECK(read.opened.at(0).mode == 0555);
 }
 
-TEST_CASE("a record that an image brings can not name a way out", "[inject][pure]") {
+TEST_CASE("a record that comes with an image can't name paths outside", "[inject][pure]") {
   for (const char* name : {"..", ".", "", "a/b", "../../etc/passwd"}) {
     Journal j;
     j.changes.push_back({"/d", name, 1, false});

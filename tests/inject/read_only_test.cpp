@@ -40,8 +40,7 @@ std::function<void()> sealing(const fs::path& image) {
 
 }  // namespace
 
-TEST_CASE("an image that can't be written to is one error, and not said to be changed",
-          "[inject][tool]") {
+TEST_CASE("an unwritable image is one error, and not reported as changed", "[inject][tool]") {
   FromHost f;
   const std::string program = inject_fixture("bin/charlie_ask");
   const std::string library = inject_fixture("lib/libcharlie_answer.so.1.0");

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch-fromhost under ill will: directories of the image that become links to elsewhere while
+// ch-fromhost under attack: directories of the image that become links to elsewhere while
 // it works, and kernels that lack a call, or whose filters refuse it. Nothing outside the
 // image is ever written; what can be done without is done without, the rest is one error.
 
@@ -29,7 +29,7 @@ std::function<void()> openat2_that_answers(int answer) {
 }
 
 /// A directory of the image, and outside the same once more, behind a link that can change
-/// places with it. Whoever follows that link finds all that he expects.
+/// places with it. A program that follows the link finds everything that it expects.
 struct Swapped : FromHost {
   std::string program = inject_fixture("bin/charlie_ask");
   std::string library = inject_fixture("lib/libcharlie_answer.so.1.0");
@@ -60,7 +60,7 @@ struct Swapped : FromHost {
 
 #if defined(CHARLIE_HAVE_TRACER)
 
-TEST_CASE("a directory of the image that becomes a link at any call leads nowhere else",
+TEST_CASE("a directory of the image that is replaced by a link at any call leads nowhere else",
           "[inject][tool]") {
   const auto looks_at_paths = [](long number) {
     static const std::set<long> calls = {
@@ -75,8 +75,8 @@ TEST_CASE("a directory of the image that becomes a link at any call leads nowher
     for (const char* name : {"usr/bin", "usr/local", "usr/local/lib", "etc", "ch", "var", ""}) {
       const Swapped f(name);
       test::Fault fault{looks_at_paths};
-      // Whoever changes what the image's own name means has chosen another image, until
-      // that is open.
+      // Changing what the image's own name refers to means choosing another image, until
+      // the image is open.
       fault.from = *name == '\0' ? SYS_mkdirat : SYS_openat;
       fault.in_programs = false;
       fault.meddle = [&f] { f.swap(); };
@@ -123,8 +123,7 @@ TEST_CASE("a file of the image is looked up once, and that very file is read", "
 
 #endif
 
-TEST_CASE("directories that change to links and back all the time lead nowhere else",
-          "[inject][tool]") {
+TEST_CASE("directories that keep changing to links and back lead nowhere else", "[inject][tool]") {
   void* shared = mmap(nullptr, sizeof(std::atomic<long>), PROT_READ | PROT_WRITE,
                       MAP_SHARED | MAP_ANONYMOUS, -1, 0);
   REQUIRE(shared != MAP_FAILED);
@@ -188,7 +187,7 @@ TEST_CASE("calls that an old kernel or a filter lacks are done without by ch-fro
     }
 }
 
-TEST_CASE("a container for ldconfig that can't be made is one error, and the image as it was",
+TEST_CASE("if no container for ldconfig can be made, there is one error and the image is unchanged",
           "[inject][tool]") {
   FromHost f;
   const auto before = test::everything(f.image);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A library that is injected takes the place of the image's: what the image's own programs need
-// of that must still be there, and of the C library nothing is ever replaced.
+// of it must still be there, and no part of the C library is ever replaced.
 
 #include "tests/inject/host_image.hpp"
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // ch-fromhost from outside: what is injected runs in the image, a second run changes no
-// byte, --remove brings back what was, links in the image lead nowhere, and every refusal
+// byte, --remove restores the image, links in the image can't lead out, and every failure
 // leaves the image as it was.
 
 #include "apps/ch-fromhost/option_table.hpp"
@@ -45,7 +45,7 @@ TEST_CASE("a program and its library are injected, found and run", "[inject][too
   CHECK_FALSE(fs::exists(f.image / "var/cache/ldconfig"));
 }
 
-TEST_CASE("a second run changes no byte, and a removal brings back what was", "[inject][tool]") {
+TEST_CASE("a second run changes no byte, and a removal restores the image", "[inject][tool]") {
   const FromHost f;
   test::write_file(f.image / "usr/bin/charlie_ask", "the image's own");
   const auto before = test::everything(f.image);
@@ -83,7 +83,7 @@ TEST_CASE("what the user changed since stays when the injection is removed", "[i
   CHECK_FALSE(fs::exists(f.image / "ch"));
 }
 
-TEST_CASE("of a file that the user changed since, what it replaced is kept, and named",
+TEST_CASE("the original of a file that the user has changed since is kept, and named",
           "[inject][tool]") {
   const FromHost f;
   test::write_file(f.image / "usr/bin/charlie_ask", "the image's own");
@@ -104,7 +104,7 @@ TEST_CASE("of a file that the user changed since, what it replaced is kept, and 
   CHECK(test::read_file(f.image / kept.substr(1)) == "the image's own");
 }
 
-TEST_CASE("an empty directory of ours that a run could not remove goes with the next",
+TEST_CASE("an empty directory of ours that a run could not remove is removed by the next",
           "[inject][tool]") {
   const FromHost f;
   REQUIRE(f({"-p", program}).status == 0);
@@ -143,7 +143,7 @@ TEST_CASE("--dry-run says everything and changes nothing", "[inject][tool]") {
   CHECK(before == test::everything(f.image, true));
 }
 
-TEST_CASE("--dest rules over what follows it, and only that", "[inject][tool]") {
+TEST_CASE("--dest applies to what follows it, and only to that", "[inject][tool]") {
   const FromHost f;
   fs::create_directory(f.image / "corge");
   const std::string list = f.dir / "list";
@@ -160,7 +160,7 @@ TEST_CASE("--dest rules over what follows it, and only that", "[inject][tool]") 
   CHECK(test::read_file(f.image / "etc/quux") == "data");
 }
 
-TEST_CASE("-v says which rule won where a file and its path disagree", "[inject][tool]") {
+TEST_CASE("-v says which rule won if a file and its path disagree", "[inject][tool]") {
   const FromHost f;
   const std::string odd = f.dir / "binutils/libodd.so.1";
   fs::create_directories(f.dir / "binutils");
@@ -173,7 +173,7 @@ TEST_CASE("-v says which rule won where a file and its path disagree", "[inject]
   CHECK(fs::exists(f.image / "usr/local/lib/libodd.so.1"));
 }
 
-TEST_CASE("colons, newlines and bytes that are no text in a path do no harm", "[inject][tool]") {
+TEST_CASE("colons, newlines and non-text bytes in a path do no harm", "[inject][tool]") {
   const FromHost f;
   const auto before = test::everything(f.image);
   std::vector<std::string> names = {"a:b", "new\nline", "not\xff\xfeutf8", " blank ", "-p", "%41"};
@@ -194,7 +194,7 @@ TEST_CASE("colons, newlines and bytes that are no text in a path do no harm", "[
   CHECK(before == test::everything(f.image));
 }
 
-TEST_CASE("links in the image lead nowhere but into the image", "[inject][tool]") {
+TEST_CASE("links in the image lead only into the image", "[inject][tool]") {
   struct Case {
     const char* place;   // becomes a link
     const char* target;  // CANARY is replaced
@@ -256,8 +256,7 @@ TEST_CASE("links in the image lead nowhere but into the image", "[inject][tool]"
     }
 }
 
-TEST_CASE("a link under the name that a file has while it is made is not followed",
-          "[inject][tool]") {
+TEST_CASE("a link under the temporary name of a file is not followed", "[inject][tool]") {
   const FromHost f;
   const fs::path canary = f.dir / "canary";
   test::write_file(canary, "untouched");
@@ -361,7 +360,7 @@ TEST_CASE("each refusal names cause and remedy, and the image stays as it was", 
   }
 }
 
-TEST_CASE("a wrong command line of ch-fromhost is 64, with a hint at the help", "[inject][tool]") {
+TEST_CASE("a usage error of ch-fromhost is status 64, with a hint at the help", "[inject][tool]") {
   const FromHost f;
   const std::string image = f.image;
   for (const std::vector<std::string>& words : {std::vector<std::string>{},
@@ -390,8 +389,7 @@ TEST_CASE("a wrong command line of ch-fromhost is 64, with a hint at the help", 
   CHECK(contains(nothing.err, "image not a directory (there is nothing at this path)"));
 }
 
-TEST_CASE("of two tasks neither is done, and help and version are all that is done",
-          "[inject][tool]") {
+TEST_CASE("of two tasks neither is done, and help and version do nothing else", "[inject][tool]") {
   const FromHost f;
   REQUIRE(f({"-p", program}).status == 0);
   const auto before = test::everything(f.image, true);
@@ -451,7 +449,7 @@ TEST_CASE("a library that needs a newer one than the image has is refused, by na
   CHECK(f({"-p", user, "-p", inject_fixture("lib/libcharlie_versioned.so.1")}).status == 0);
 }
 
-TEST_CASE("without glibc or ldconfig in the image, a clear word", "[inject][tool]") {
+TEST_CASE("without glibc or ldconfig in the image, there is a clear error", "[inject][tool]") {
   const FromHost f;
   SECTION("musl") {
     fs::remove(f.image / "sbin/ldconfig");
@@ -497,7 +495,7 @@ TEST_CASE("without glibc or ldconfig in the image, a clear word", "[inject][tool
   }
 }
 
-TEST_CASE("the image's ldconfig sees the image and nothing else", "[inject][tool]") {
+TEST_CASE("the image's ldconfig sees only the image", "[inject][tool]") {
   const FromHost f;
   put_program(f.image / "sbin/ldconfig", "#!/bin/sh\nexec > /saw 2>&1\nls -A /proc /dev /home " +
                                              f.dir.path().string() + "\necho $$\nid -u\nexit 0\n");
@@ -510,7 +508,7 @@ TEST_CASE("the image's ldconfig sees the image and nothing else", "[inject][tool
   CHECK_FALSE(contains(saw, "null"));
 }
 
-TEST_CASE("the image's ldconfig finds one descriptor open, the socket it is awaited by",
+TEST_CASE("the image's ldconfig finds one open descriptor, the socket that ch-fromhost waits on",
           "[inject][tool]") {
   const FromHost f;
   // A directory of the host's tree would be a way out of the image, by "..".
@@ -522,7 +520,7 @@ TEST_CASE("the image's ldconfig finds one descriptor open, the socket it is awai
   CHECK(test::read_file(f.image / "saw") == "open\n");
 }
 
-TEST_CASE("read-only directories of one's own are no hindrance, and stay read-only",
+TEST_CASE("read-only directories that the user owns don't matter, and stay read-only",
           "[inject][tool]") {
   const FromHost f;
   for (const char* d : {"usr/bin", "usr/local/lib", ""})
@@ -539,7 +537,8 @@ TEST_CASE("read-only directories of one's own are no hindrance, and stay read-on
   CHECK_FALSE(fs::exists(f.image / "ch"));
 }
 
-TEST_CASE("two files for one place are refused, one file named twice is not", "[inject][tool]") {
+TEST_CASE("two files for one destination are refused, one file named twice is not",
+          "[inject][tool]") {
   const FromHost f;
   put_program(f.dir / "a/tool", "#!/bin/sh\necho a\n");
   put_program(f.dir / "b/tool", "#!/bin/sh\necho b\n");
@@ -570,7 +569,7 @@ TEST_CASE("--nvidia injects what nvidia-container-cli lists", "[inject][tool]") 
   CHECK(contains(f({"--nvidia"}).err, "does this host have GPUs?"));
 }
 
-TEST_CASE("the host's libfabric takes the image's place, with what it needs", "[inject][tool]") {
+TEST_CASE("the host's libfabric replaces the image's, with what it needs", "[inject][tool]") {
   FromHost f;
   const fs::path lib = f.image / "usr/lib";
   fs::copy_file(inject_fixture("image/libfabric.so.1.2.3"), lib / "libfabric.so.1.2.3");
@@ -642,7 +641,7 @@ TEST_CASE("FI_PROVIDER_PATH asks for --dest", "[inject][tool]") {
   CHECK(fs::exists(f.image / "mnt/libcharlie-fi.so"));
 }
 
-TEST_CASE("the manual page of ch-fromhost knows every option, and groff has no complaint",
+TEST_CASE("the manual page of ch-fromhost documents every option, and groff has no warning",
           "[inject][tool]") {
   const fs::path page =
       fs::path(test::ch_fromhost()).parent_path().parent_path() / "share/man/man1/ch-fromhost.1";

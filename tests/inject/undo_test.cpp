@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What is undone is undone backwards: of a name that was changed twice, what was there at first
-// comes back; of directories, those inside go first.
+// Undoing goes backwards: for a name that was changed twice, the first content
+// is restored; of directories, the inner ones are removed first.
 
 #include <catch2/catch.hpp>
 
@@ -12,7 +12,7 @@ using namespace ch::injection;
 using namespace ch::io;
 namespace fs = std::filesystem;
 
-TEST_CASE("a name that was changed twice gets back what was there at first", "[inject][pure]") {
+TEST_CASE("a name that was changed twice gets back its first content", "[inject][pure]") {
   const test::TempDir dir;
   const fs::path image = dir / "image";
   fs::create_directories(image / "etc");
@@ -30,7 +30,7 @@ TEST_CASE("a name that was changed twice gets back what was there at first", "[i
   CHECK_FALSE(fs::exists(image / "ch" / journal_name));
 }
 
-TEST_CASE("directories that were made go with those in them", "[inject][pure]") {
+TEST_CASE("created directories are removed with those in them", "[inject][pure]") {
   const test::TempDir dir;
   const fs::path image = dir / "image";
   fs::create_directories(image / "opt/a/b");

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A file that the image's loader would find instead of a library of the image must be a whole
-// shared object for the same machine: a cut one would end every program that needs it.
+// shared object for the same machine: a truncated one would break every program that needs it.
 
 #include <elf.h>
 
@@ -19,7 +19,7 @@ namespace {
 
 constexpr const char* soname = "libcharlie_answer.so.1";
 
-/// An image with a library of its own, and files to be injected under that one's name.
+/// An image with its own library, and files to be injected under that library's name.
 struct Shadowing : FromHost {
   std::string whole = test::read_file(inject_fixture("lib/libcharlie_answer.so.1.0"));
   fs::path own = image / "usr/lib" / soname;
@@ -93,7 +93,7 @@ std::string without_sections(const std::string& bytes) {
 
 }  // namespace
 
-TEST_CASE("a file says the same of itself without its section table", "[inject][pure]") {
+TEST_CASE("a file yields the same information without its section table", "[inject][pure]") {
   const test::TempDir dir;
   int versions = 0;
   for (const char* path : {"/lib64/ld-linux-x86-64.so.2", "/lib/x86_64-linux-gnu/libc.so.6",
@@ -124,7 +124,7 @@ TEST_CASE("a file says the same of itself without its section table", "[inject][
 }
 
 #if defined(CHARLIE_HAVE_TRACER)
-TEST_CASE("what the system could not read is not called damaged", "[inject][tool]") {
+TEST_CASE("a file that could not be read is not called damaged", "[inject][tool]") {
   const Shadowing f;
   const std::string source = f.dir / "host" / soname;
   test::write_file(source, f.whole);
@@ -234,7 +234,7 @@ TEST_CASE("a whole library takes the place of the image's, with a section table 
   CAPTURE(bare.err);
   CHECK(bare.status == 0);
   CHECK(f({"--remove"}).status == 0);
-  // What takes nobody's place is the user's business.
+  // A file that replaces nothing is not checked.
   const Ran alone = f.inject(f.whole.substr(0, 100), "libother.so.1", {"-d", "/etc"});
   CAPTURE(alone.err);
   CHECK(alone.status == 0);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Files replaced at once, and paths made in an image, whose links lead anywhere.
+// Files replaced atomically, and paths made in an image, whose links may lead anywhere.
 
 #include "tests/support/files.hpp"
 #include "ch/io/failed.hpp"
@@ -21,7 +21,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("a file is replaced at once, and what a killed call left is no hindrance", "[pure]") {
+TEST_CASE("a file is replaced atomically, and leftovers of a killed call don't matter", "[pure]") {
   const Fixture f;
   test::write_file(f.dir / "outside", "mine");
   test::write_file(f.dir / "name.new", "a part");

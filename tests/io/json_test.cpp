@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The JSON documents of strangers: read as nlohmann::json reads them, up to a number of levels.
+// Untrusted JSON documents: read as nlohmann::json reads them, up to a number of levels.
 
 #include "ch/io/json.hpp"
 
@@ -15,7 +15,7 @@ bool parses(const std::string& text) { return Document().parse(text); }
 
 }  // namespace
 
-TEST_CASE("a document says what its text says", "[image][pure]") {
+TEST_CASE("a parsed document has the values of its text", "[image][pure]") {
   for (const char* text :
        {"null", "true", "-1", "18446744073709551615", "1.5", R"("a\u00e9\n")", "[]", "{}",
         R"([1,[2,{"a":[]},"b"],{}])", R"({"b":{"c":[null,false]},"a":{"":0}})",
@@ -32,7 +32,7 @@ TEST_CASE("a document says what its text says", "[image][pure]") {
   }
 }
 
-TEST_CASE("what is not one JSON text is no document", "[image][pure]") {
+TEST_CASE("a text that is not exactly one JSON value is refused", "[image][pure]") {
   for (const char* text : {"", " ", "{", "[1,]", "[1] 2", "{\"a\"}", "{1:2}", "nul", "1e999",
                            "\"\xff\"", "[1]]", "'a'"}) {
     CAPTURE(text);
@@ -40,7 +40,7 @@ TEST_CASE("what is not one JSON text is no document", "[image][pure]") {
   }
 }
 
-TEST_CASE("a document of 100 levels is read, of more it is not", "[image][pure]") {
+TEST_CASE("a document of 100 levels is read, a deeper one is not", "[image][pure]") {
   const auto lists = [](std::size_t levels) {
     return std::string(levels, '[') + std::string(levels, ']');
   };

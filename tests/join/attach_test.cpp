@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // What sharing a container is for: memory of other ranks, debuggers, later arrivals. And
-// that without it the kernel refuses, or the tests would show nothing.
+// that without it the kernel refuses; otherwise the tests would prove nothing.
 
 #include <sstream>
 
@@ -11,7 +11,7 @@ using namespace test;
 
 namespace {
 
-/// A group in whose image the probe lies.
+/// A group whose image contains the probe.
 struct Probed : Group {
   Probed() {
     fs::copy_file(tool("JOIN_PROBE", CHARLIE_JOIN_PROBE), image + "/bin/probe");
@@ -37,7 +37,7 @@ TEST_CASE("peers read one another's memory; processes of separate containers may
   Peer& holder = g.start({"--join-ct=2"}, {"probe", "hold"});
   Peer& other = g.start({"--join-ct=2"}, {"probe", "hold"});
   const auto at = Probed::held(holder);
-  REQUIRE(other.wait_for_output());              // before, it may not be in yet
+  REQUIRE(other.wait_for_output());              // until then it may not have entered
   CHECK(at[0] == std::to_string(holder.pid()));  // no process in between
   const Ran apart = g.ch_run({g.image, "--", "probe", "read", at[0], at[1]});
   CHECK(apart.out == "Operation not permitted\n");
@@ -47,7 +47,7 @@ TEST_CASE("peers read one another's memory; processes of separate containers may
   CHECK(joined.out == greeting);
 }
 
-TEST_CASE("a debugger that is started with --join-pid attaches to a peer", "[tool]") {
+TEST_CASE("a debugger started with --join-pid attaches to a peer", "[tool]") {
   const std::string scope = read_file("/proc/sys/kernel/yama/ptrace_scope");
   SKIP_UNLESS(scope.empty() || scope[0] == '0', "Yama restricts ptrace on this host");
   Probed g;
@@ -90,7 +90,7 @@ TEST_CASE("--join-pid enters any container of ours, with all its namespaces", "[
   }
 }
 
-TEST_CASE("--join-pid refuses what is no container of ours", "[tool]") {
+TEST_CASE("--join-pid refuses a process that is not in a container of ours", "[tool]") {
   Group g;
   const auto refusal = [&](const std::string& pid) {
     const Ran ran = g.ch_run({"--join-pid=" + pid, g.image, "--", "true"});
@@ -109,7 +109,8 @@ TEST_CASE("--join-pid refuses what is no container of ours", "[tool]") {
   CHECK(g.ch_run({"--join", "--join-pid=1", g.image, "--", "true"}).status == 64);
 }
 
-TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it anew", "[tool]") {
+TEST_CASE("--join-ct=0 joins the tag while any process holds it, then makes a new container",
+          "[tool]") {
   Group g;
   const std::vector<std::string> say_and_stay = {"sh", "-c",
                                                  "readlink /proc/self/ns/mnt; exec sleep 1000"};
@@ -120,11 +121,11 @@ TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it a
   const std::string container = first.out_so_far();
   CHECK(second.out_so_far() == container);
   CHECK(names_held(g.tag).size() == 2);
-  // Held open, or the next namespace may get the number of this one when it is gone.
+  // Held open, since another namespace may reuse the number of one that is gone.
   const int held = open(("/proc/" + std::to_string(first.pid()) + "/ns/mnt").c_str(), O_RDONLY);
   REQUIRE(held >= 0);
 
-  first.kill_now();  // who made it need not live
+  first.kill_now();  // its creator need not survive
   (void)first.wait();
   Peer& third = g.start({"--join-ct=0"}, say_and_stay);
   REQUIRE(third.wait_for_output());
@@ -141,7 +142,7 @@ TEST_CASE("--join-ct=0 joins the tag while anything of it lives, then makes it a
   g.check_nothing_left();
 }
 
-TEST_CASE("many that come at once by --join-ct=0 make one container", "[tool]") {
+TEST_CASE("many that start at once with --join-ct=0 make one container", "[tool]") {
   Group g;
   for (int i = 0; i < 16; ++i)
     g.start({"--join-ct=0"}, {"sh", "-c", "readlink /proc/self/ns/mnt; exec sleep 1000"});

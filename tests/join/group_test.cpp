@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// --join from outside: one container for all peers, or one clear word for each.
+// --join from outside: one container for all peers, or one clear error for each.
 
 #include "tests/join/peers.hpp"
 
@@ -59,8 +59,8 @@ TEST_CASE("a group of one needs no meeting", "[tool]") {
 }
 
 TEST_CASE("too few peers get one error that says who came and who is missing", "[tool]") {
-  // Who is started so late, on a machine that has other work, that the first has given up
-  // has not met it: then again.
+  // On a busy machine a peer may start so late that the first one has already given up
+  // and they don't meet: then try again.
   for (int attempt = 0; attempt < 5; ++attempt) {
     Group g;
     for (const int rank : {0, 2}) g.start({"--join-ct=4", "--join-timeout=2"}, {"true"}, rank);
@@ -83,7 +83,7 @@ TEST_CASE("too few peers get one error that says who came and who is missing", "
   FAIL("two peers never met within 2 s");
 }
 
-TEST_CASE("where ranks are not known, processes are named", "[tool]") {
+TEST_CASE("if ranks are unknown, process IDs are given", "[tool]") {
   for (int attempt = 0; attempt < 5; ++attempt) {
     Group g;
     Peer& a = g.start({"--join-ct=3", "--join-timeout=2"}, {"true"});
@@ -99,7 +99,8 @@ TEST_CASE("where ranks are not known, processes are named", "[tool]") {
   FAIL("two peers never met within 2 s");
 }
 
-TEST_CASE("one too many is refused or begins a group of its own; the group is unharmed", "[tool]") {
+TEST_CASE("one process too many is refused or begins its own group; the group is unharmed",
+          "[tool]") {
   for (int round = 0; round < 10; ++round) {
     Group g;
     g.start_ranks(5, 4, show_namespaces);
@@ -139,7 +140,7 @@ TEST_CASE("one too many is refused or begins a group of its own; the group is un
   }
 }
 
-TEST_CASE("a peer that counts otherwise is told so, and the group goes on", "[tool]") {
+TEST_CASE("a peer with a different count gets an error, and the group continues", "[tool]") {
   Group g;
   Peer& first = g.start({"--join-ct=2"}, {"true"});
   REQUIRE(g.wait_for_names());
@@ -151,7 +152,7 @@ TEST_CASE("a peer that counts otherwise is told so, and the group goes on", "[to
   CHECK(second.wait().status == 0);
 }
 
-TEST_CASE("what a joiner asked for in vain is named in a warning", "[tool]") {
+TEST_CASE("what a joiner asked for and did not get is named in a warning", "[tool]") {
   Group g;
   const std::string other = g.dir / "other";
   make_image(other);
@@ -215,11 +216,11 @@ TEST_CASE("a creator that can't make the container says why, and its peers name 
   g.check_nothing_left();
 }
 
-TEST_CASE("a peer that dies is noticed at once, and who it was", "[tool]") {
+TEST_CASE("a peer that dies is noticed and named at once", "[tool]") {
   Group g;
   g.start_ranks(3, 4, {"true"}, {"--join-timeout=3600"});
   REQUIRE(g.wait_for_names(3));  // all have met
-  g.peers[0]->kill_now();        // whichever it is, creator or joiner, ends the group
+  g.peers[0]->kill_now();        // the end of any peer, creator or joiner, ends the group
   for (const std::size_t i : {1U, 2U}) {
     const Ran& ran = g.peers[i]->wait();
     INFO(ran.err);
@@ -251,7 +252,7 @@ TEST_CASE("a tag can be used again at once, whatever happened to it", "[tool]") 
 TEST_CASE("groups with different tags don't meet", "[tool]") {
   Group a;
   Group b;
-  // All alive at the same time: a namespace's number is free again when it is gone.
+  // All alive at the same time, since a namespace's number can be reused when it is gone.
   const std::vector<std::string> stay = {"sh", "-c", "readlink /proc/self/ns/mnt; exec sleep 1000"};
   for (Group* group : {&a, &b}) {
     group->start_ranks(2, 2, stay);
@@ -276,7 +277,7 @@ TEST_CASE("more namespaces are shared, too", "[tool]") {
   CHECK(contains(refused.err, "a pid or time namespace can't be shared with --join"));
 }
 
-TEST_CASE("an id that every stranger has is refused", "[tool]") {
+TEST_CASE("the id of unmapped users is refused", "[tool]") {
   Group g;
   const Ran ran =
       g.ch_run({"--join-tag=" + g.tag, "--join-ct=2", "--uid=65534", g.image, "--", "true"});

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-# Tests of --join: the protocol on doubles, and groups of real processes. The probe goes
+# Tests of --join: the protocol on test doubles, and groups of real processes. The probe goes
 # into images, so it is static.
 
 add_executable(join_probe join/probe/main.cpp)
@@ -11,7 +11,7 @@ target_compile_definitions(test_join PRIVATE CHARLIE_JOIN_PROBE="$<TARGET_FILE:j
 add_dependencies(test_join join_probe)
 
 # Real MPI, on the host and in an image that is made once: Open MPI, and MPICH, which
-# Debian lets stand beside it.
+# Debian lets one install beside it.
 set(here ${CMAKE_CURRENT_SOURCE_DIR}/join)
 set(CHARLIE_MPI_TAR ${charlie_fixtures}/mpi.tar CACHE FILEPATH
   "A Debian root with Open MPI and MPICH as a tar; made when missing")

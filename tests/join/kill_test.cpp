@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Peers that are killed with -9: the first, one in the middle, the last, each at each of
-// its system calls; and crowds in which one is killed at random. Whatever happens, nobody
-// hangs, nothing is left, and nobody is in a container that is not the group's.
+// Peers that are killed with SIGKILL: the first, one in the middle, the last, each at each of
+// its system calls; and large groups in which one is killed at random. Whatever happens, no peer
+// hangs, nothing is left, and no peer is in a container other than the group's.
 
 #include <atomic>
 #include <random>
@@ -14,8 +14,8 @@ using namespace test;
 
 namespace {
 
-/// What every process of a round must have done by its end: gone in with the others, or
-/// said why not. Answers what was otherwise.
+/// Checks what every process of a round must have done by its end: joined the others, or
+/// reported why not. Returns what was wrong.
 std::string wrong_outcomes(Group& g, const std::set<std::size_t>& killed) {
   std::string wrong;
   std::set<std::string> containers;
@@ -42,7 +42,7 @@ std::string wrong_outcomes(Group& g, const std::set<std::size_t>& killed) {
 namespace {
 
 /// Starts a tool that is killed when it makes its `call`-th system call; false: it made fewer.
-/// In a thread of its own, which waits for its own children only, and not for the peers.
+/// In a separate thread, which waits for its own children only, and not for the peers.
 bool killed_at(const std::vector<std::string>& argv, const RunOptions& options, std::size_t call) {
   Traced traced;
   std::thread([&] {
@@ -51,24 +51,24 @@ bool killed_at(const std::vector<std::string>& argv, const RunOptions& options, 
   return traced.status == 128 + SIGKILL;
 }
 
-/// One group of three whose `place`-th member is killed at its system call `call`. Answers
+/// One group of three whose `place`-th member is killed at its system call `call`. Returns
 /// what went wrong; "beyond" if there is no such call.
 std::string kill_one(int place, std::size_t call) {
   Group g;
-  // Who dies before it has met the others costs these the whole time.
+  // If the victim dies before it has met the others, they wait until the timeout.
   const std::vector<std::string> join = {"--join-ct=3", "--join-timeout=1"};
   const auto start_others = [&](int count) {
     for (int i = 0; i < count; ++i) g.start(join, show_namespaces);
   };
   start_others(place);
-  if (place > 0 && !g.wait_for_names()) return "nobody took the group's name";
+  if (place > 0 && !g.wait_for_names()) return "no peer took the group's name";
   RunOptions o = g.options;
   o.environment.push_back("CHARLIE_TEST=" + g.tag);
   std::vector<std::string> argv = {ch_run_path(), "--join-tag=" + g.tag};
   argv.insert(argv.end(), join.begin(), join.end());
   argv.insert(argv.end(), {g.image, "--"});
   argv.insert(argv.end(), show_namespaces.begin(), show_namespaces.end());
-  // The others of a victim that comes first come when it has the name, or is dead.
+  // If the victim is first, the others start when it has the name, or is dead.
   std::atomic<bool> dead = false;
   std::thread later([&] {
     if (place == 0) (void)eventually([&] { return dead || !names_held(g.tag).empty(); });
@@ -81,7 +81,7 @@ std::string kill_one(int place, std::size_t call) {
   return wrong.empty() && !killed ? "beyond" : wrong;
 }
 
-/// `job(i)` for each i from `first` in `count` processes of their own; what they answer.
+/// `job(i)` for each i from `first` in `count` separate processes; returns their results.
 template <class Job>
 std::vector<std::string> in_parallel(std::size_t first, std::size_t count, Job job) {
   TempDir answers;
@@ -111,7 +111,7 @@ std::vector<std::string> in_parallel(std::size_t first, std::size_t count, Job j
 namespace {
 
 /// Three of a living tag, of which the `place`-th is killed at its system call `call`. The
-/// others get in, all into one container. As kill_one otherwise.
+/// others must all get into one container. Otherwise like kill_one.
 std::string kill_living(int place, std::size_t call) {
   Group g;
   const auto start_others = [&](int count) {
@@ -139,7 +139,8 @@ std::string kill_living(int place, std::size_t call) {
 
 }  // namespace
 
-TEST_CASE("killed at any of its system calls, one of a living tag keeps nobody out", "[tool]") {
+TEST_CASE("killed at any of its system calls, a member of a living tag keeps no other out",
+          "[tool]") {
   STATIC_TOOLS_ONLY();
   for (const int place : {0, 1, 2}) {
     constexpr std::size_t together = 16;
@@ -162,10 +163,11 @@ TEST_CASE("killed at any of its system calls, one of a living tag keeps nobody o
   }
 }
 
-TEST_CASE("killed at any of its system calls, a peer strands nobody and leaves nothing", "[tool]") {
+TEST_CASE("killed at any of its system calls, a peer strands no other and leaves nothing",
+          "[tool]") {
   STATIC_TOOLS_ONLY();
   for (const int place : {0, 1, 2}) {  // the victim comes first, second or third of three
-    // As far as there are calls: how many depends on who has to wait for whom, and how long.
+    // As long as there are calls: their number depends on who waits for whom, and how long.
     constexpr std::size_t together = 16;
     int points = 0;
     bool beyond = false;

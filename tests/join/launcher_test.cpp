@@ -22,7 +22,7 @@ struct Chosen {
   std::string problem;
 };
 
-/// What is chosen in an environment of these variables.
+/// The join strategy that is chosen with these variables.
 Chosen choose(std::vector<const char*> variables, ch_run::JoinOptions options = {}) {
   variables.push_back(nullptr);
   ArenaOf<65536> arena;
@@ -44,7 +44,7 @@ Chosen choose(std::vector<const char*> variables, ch_run::JoinOptions options = 
 
 }  // namespace
 
-TEST_CASE("each launcher says how many, which and for what", "[pure]") {
+TEST_CASE("each launcher tells count, rank and group", "[pure]") {
   const auto ompi = choose({"OMPI_COMM_WORLD_LOCAL_SIZE=4", "OMPI_COMM_WORLD_LOCAL_RANK=3",
                             "PMIX_NAMESPACE=3518627841", "SLURM_STEP_TASKS_PER_NODE=9",
                             "SLURM_JOB_ID=1", "SLURM_STEP_ID=0"});
@@ -77,7 +77,7 @@ TEST_CASE("a job on many nodes counts the tasks of this one", "[pure]") {
     CHECK_FALSE(ch_run::entry_for_node(bad, 0, n));
 }
 
-TEST_CASE("options win over variables, and what nobody says is asked for", "[pure]") {
+TEST_CASE("options win over variables, and what is missing is requested", "[pure]") {
   ch_run::JoinOptions options;
   options.count = 3;
   options.tag = "mine";
@@ -91,7 +91,7 @@ TEST_CASE("options win over variables, and what nobody says is asked for", "[pur
   CHECK(choose({"SLURM_CPUS_ON_NODE=2"}).count == 2);
 }
 
-TEST_CASE("any name of a job becomes a tag", "[pure]") {
+TEST_CASE("any job name becomes a tag", "[pure]") {
   const std::string name = "PMIX_NAMESPACE=a b\n" + std::string(80, 'x') + "@1";
   const auto odd = choose({"OMPI_COMM_WORLD_LOCAL_SIZE=2", name.c_str()});
   CHECK(is_tag(odd.tag));

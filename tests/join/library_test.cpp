@@ -51,7 +51,8 @@ TEST_CASE("two threads of a program start two peers of one container", "[userns]
   CHECK(first == test::read_file(dir / "share/1"));
 }
 
-TEST_CASE("a peer whose group does not come is told in time, and its parent lives on", "[userns]") {
+TEST_CASE("a peer whose group does not arrive gets an error in time, and its parent survives",
+          "[userns]") {
   const test::TempDir dir;
   test::make_image(dir / "image");
   test::fs::create_directory(dir / "share");

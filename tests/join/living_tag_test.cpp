@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A tag that lives, and names that look like its members': other sockets may have any name,
+// A living tag, and names that look like its members': other sockets may have any name,
 // be listed in any order and end in whatever the group's names end in.
 
 #include <sys/socket.h>
@@ -36,7 +36,8 @@ class NamedSocket {
 
 }  // namespace
 
-TEST_CASE("a name that contains a member's name leads nobody into another container", "[tool]") {
+TEST_CASE("a name that contains a member's name leads no process into another container",
+          "[tool]") {
   Group other;
   other.tag = "o" + std::to_string(getpid());  // short: the forged name has to fit
   Peer& victim = other.start({"--join-ct=0"}, say_and_stay);
@@ -46,7 +47,7 @@ TEST_CASE("a name that contains a member's name leads nobody into another contai
   const std::string held = fs::read_symlink("/proc/" + pid + "/fd/200", none).string();
   REQUIRE(held.rfind("socket:[", 0) == 0);
   const std::string inode = held.substr(8, held.size() - 9);
-  // Where processes may not be traced (Yama, a filter), the kernel is asked otherwise.
+  // If processes may not be traced (Yama, a filter), the kernel is asked in another way.
   for (const unsigned refusal : {0, EPERM, ENOSYS})
     for (const std::string before : {"x ", "x\n0: 2 0 0 5 1 "}) {
       Group g;
@@ -64,7 +65,7 @@ TEST_CASE("a name that contains a member's name leads nobody into another contai
     }
 }
 
-TEST_CASE("where nothing tells members from strangers, a second one is refused", "[tool]") {
+TEST_CASE("if members can't be told from strangers, a second one is refused", "[tool]") {
   Group g;
   Peer& first = g.start({"--join-ct=0"}, say_and_stay);
   REQUIRE(first.wait_for_output());
@@ -78,7 +79,7 @@ TEST_CASE("where nothing tells members from strangers, a second one is refused",
   CHECK(first.ended() == false);
 }
 
-TEST_CASE("who joins a living tag with another image or mounts is told so", "[tool]") {
+TEST_CASE("a process that joins a living tag with another image or mounts is warned", "[tool]") {
   Group g;
   const std::string image = g.dir / "other";
   make_image(image);
@@ -92,7 +93,7 @@ TEST_CASE("who joins a living tag with another image or mounts is told so", "[to
   CHECK(ran.status == 0);
   CHECK(contains(ran.err, "differs from what this one was asked for: image (" + g.image +
                               " instead of " + image + ")"));
-  // A joiner hands on what the container is made of, not what it asked for itself.
+  // A joiner passes on what the container is made of, not what it asked for itself.
   Peer& joiner = g.start({"--join-ct=0", "--private-tmp"}, say_and_stay);
   REQUIRE(joiner.wait_for_output());
   CHECK(contains(read_file(g.dir / "peer1.err"), "asked for: mounts"));
@@ -121,7 +122,7 @@ TEST_CASE("long names of a launcher that differ only at the beginning are two gr
   CHECK(containers.size() == 2);
 }
 
-TEST_CASE("a tag that is too long, empty or not visible is no plan, and never cut", "[pure]") {
+TEST_CASE("a tag that is too long, empty or not visible is refused, never truncated", "[pure]") {
   const auto refused = [](const char* tag) {
     using namespace ch;
     ArenaOf<65536> arena;

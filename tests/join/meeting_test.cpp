@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The meeting on a double of the kernel: what a creator and a joiner ask, in which order,
-// and that whichever call fails, the right step is blamed and no descriptor stays open.
+// The meeting on a test double of the kernel: the calls of a creator and a joiner, their order,
+// and that whichever call fails, the error names the right step and no descriptor stays open.
 
 #include <catch2/catch.hpp>
 #include <cstring>
@@ -62,7 +62,7 @@ struct World : Recording<512> {
     const long a[7] = {arguments...};
     if (result < 0) return result;
     switch (which) {
-      case Call::clock_gettime:  // each look at the clock takes a second
+      case Call::clock_gettime:  // each reading of the clock advances it by a second
         *reinterpret_cast<kernel::TimeSpec*>(a[1]) = {++clock, 0};
         return 0;
       case Call::bind:
@@ -110,7 +110,7 @@ struct World : Recording<512> {
   }
 };
 
-/// A creator that something happens to before it admits its peers.
+/// A creator to which something happens before it admits its peers.
 struct Interrupted : World {
   std::function<void()> meanwhile;
   explicit Interrupted(std::function<void()> f) : World(Other::peers), meanwhile(std::move(f)) {}
@@ -144,7 +144,7 @@ struct Peers {
     while (!std::holds_alternative<step::AdmitPeers>(plan.steps[i])) ++i;
     return i;
   }
-  /// Each time anew; what an error names stays until the next.
+  /// Reset each time; what an error names stays valid until the next call.
   template <class K>
   [[nodiscard]] Result<void> execute_with(K& k) {
     arena.rewind(planned);
@@ -178,7 +178,7 @@ TEST_CASE("a creator makes the container and hands it on; a joiner only takes it
   CHECK(joining.size() * 3 < creating.size());
 }
 
-TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing stays open",
+TEST_CASE("whichever call fails in a meeting, the error names its step and nothing stays open",
           "[recorded]") {
   for (const Other others : {Other::peers, Other::creator}) {
     Peers p;
@@ -195,7 +195,7 @@ TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing sta
         INFO("others " << static_cast<int>(others) << ", call " << call << " "
                        << kernel::shape(k.failed).name << ", errno " << static_cast<int>(code));
         CHECK(k.open_descriptors() <= (k.failed == Call::close ? 1 : 0));
-        if (done.error().operation == Call::execve) continue;  // it was done without
+        if (done.error().operation == Call::execve) continue;  // the call was not essential
         ++blamed;
         CHECK(static_cast<std::size_t>(done.error().step) == healthy.step_of(call));
         TextBuffer<2048> message;
@@ -207,7 +207,7 @@ TEST_CASE("whichever call fails in a meeting, its step is blamed and nothing sta
   }
 }
 
-TEST_CASE("one plan is executed a second time while the first goes on", "[recorded]") {
+TEST_CASE("one plan can be executed a second time while the first is in progress", "[recorded]") {
   Peers p;
   World joining(Other::creator);
   ArenaOf<16384> own;
@@ -269,7 +269,7 @@ TEST_CASE("a group of one is alone, and a plan says who waits for whom", "[pure]
   CHECK(shell.find("nsenter") != std::string::npos);
 }
 
-TEST_CASE("a group that could never work is no plan", "[pure]") {
+TEST_CASE("a group that could never work is not planned", "[pure]") {
   ArenaOf<65536> arena;
   Container<ChosenNamespaces<presets::Unprivileged>, Mounts<ImageRoot<>>, SameIds, PeerGroup> box;
   box.namespaces.more = ns::pid::flag;
@@ -301,7 +301,7 @@ TEST_CASE("a tag is 1 to 64 visible characters", "[pure]") {
   CHECK_FALSE(is_tag("caf\xc3\xa9"));
 }
 
-TEST_CASE("fingerprints differ by what differs", "[recorded]") {
+TEST_CASE("fingerprints differ if anything differs", "[recorded]") {
   Recording<> k;
   const Peers p;
   Peers other;

@@ -24,14 +24,14 @@ namespace test {
 
 using namespace std::chrono_literals;
 
-/// What has not happened by then never will, however busy the machine is.
+/// What has not happened by then never will, even on a busy machine.
 inline constexpr std::chrono::seconds patience = 120s;
 
 /// Waits until `holds()`. False: it never does.
 template <class Condition>
 bool eventually(Condition holds) {
   const auto until = std::chrono::steady_clock::now() + patience;
-  for (auto nap = 1ms; !holds(); nap = std::min(2 * nap, 16ms)) {  // many look at a time
+  for (auto nap = 1ms; !holds(); nap = std::min(2 * nap, 16ms)) {  // many poll at the same time
     if (std::chrono::steady_clock::now() > until) return false;
     std::this_thread::sleep_for(nap);
   }
@@ -43,7 +43,7 @@ class Peer {
  public:
   Peer(const std::vector<std::string>& argv, const RunOptions& options, std::string output)
       : output_(std::move(output)) {
-    // Emptied before the fork: nobody may read an earlier program's output as this one's.
+    // Emptied before the fork, so that an earlier program's output isn't taken for this one's.
     const int out =
         open((output_ + ".out").c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     const int err =
@@ -84,7 +84,7 @@ class Peer {
     if (!ended_ && waitpid(pid_, &status, WNOHANG) == pid_) note(status);
     return ended_;
   }
-  /// Waits for the end; what never ends is killed and counts as hanging.
+  /// Waits for the end; a program that does not end is killed and counts as hanging.
   const Ran& wait() {
     hung_ = !eventually([&] { return ended(); });
     if (hung_) kill(pid_, SIGKILL);
@@ -126,7 +126,7 @@ inline std::multiset<std::string> names_held(const std::string& tag) {
   return names;
 }
 
-/// A group with a tag of its own, and peers of it.
+/// A group with its own tag, and its peers.
 struct Group : ChRun {
   std::string tag = "test-" + dir.path().filename().string();
   std::vector<std::unique_ptr<Peer>> peers;
@@ -136,7 +136,7 @@ struct Group : ChRun {
     RunOptions o = options;
     o.environment.push_back("CHARLIE_TEST=" + tag);
     if (rank >= 0) o.environment.push_back("SLURM_LOCALID=" + std::to_string(rank));
-    // A group that is to come about has time to, beside whatever else the machine does.
+    // Enough time for a group that should succeed, even on a busy machine.
     std::vector<std::string> argv = {ch_run_path(), "--join-tag=" + tag, "--join-timeout=100"};
     argv.insert(argv.end(), before.begin(), before.end());
     argv.insert(argv.end(), {image, "--"});
@@ -165,7 +165,7 @@ struct Group : ChRun {
       if (contains(read_file(e.path() / "environ"), "CHARLIE_TEST=" + tag)) ++count;
     return count;
   }
-  /// What is left of the group for good, once all its processes have been waited for: a
+  /// What remains of the group after all its processes have been waited for: a
   /// killed shell's own child, or a descriptor in flight, may outlive it by a moment.
   [[nodiscard]] std::string left_behind() const {
     std::string left;
@@ -199,7 +199,7 @@ inline const std::vector<std::string> show_namespaces = {
 inline const std::vector<std::string> say_and_stay = {
     "sh", "-c", "readlink /proc/self/ns/mnt; exec sleep 1000"};
 
-/// What is wrong with the peers of a living tag, all of which are to stay: not in, or not in
+/// What is wrong with the peers of a living tag, all of which should stay: not in, or not in
 /// one container. Ends them.
 inline std::string wrong_in_living(Group& g) {
   std::string wrong;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A second user on the same machine, of ill will: takes the names first, listening or not,
-// fills the queue, pretends to be a peer. The group comes about all the same. Takes root,
-// who can be two other users.
+// A malicious second user on the same machine: takes the names first, listening or not,
+// fills the queue, pretends to be a peer. The group must gather nevertheless. Needs root,
+// to act as two other users.
 
 #include <sys/socket.h>
 #include <sys/un.h>
@@ -87,7 +87,7 @@ void check_complete(Group& g) {
     return;                                         \
   }
 
-TEST_CASE("a stranger who holds the first names delays nobody for long", "[tool]") {
+TEST_CASE("a stranger who holds the first names delays no peer for long", "[tool]") {
   AS_ROOT_ONLY();
   for (const int backlog : {-1, 0, 10}) {
     INFO("listening with " << backlog);
@@ -135,7 +135,7 @@ TEST_CASE("a stranger who holds all names is named as the cause", "[tool]") {
   }
 }
 
-TEST_CASE("names that a stranger takes and lets go don't split a group", "[tool]") {
+TEST_CASE("names that a stranger takes and releases don't split a group", "[tool]") {
   AS_ROOT_ONLY();
   for (int round = 0; round < 20; ++round) {
     Group g;
@@ -158,7 +158,7 @@ TEST_CASE("names that a stranger takes and lets go don't split a group", "[tool]
   }
 }
 
-TEST_CASE("a flood of a stranger's connections neither counts nor hangs", "[tool]") {
+TEST_CASE("a flood of a stranger's connections has no effect and does not hang", "[tool]") {
   AS_ROOT_ONLY();
   Group g;
   g.start({"--join-ct=4"}, show_namespaces, 0);
@@ -184,7 +184,7 @@ TEST_CASE("a flood of a stranger's connections neither counts nor hangs", "[tool
   check_complete(g);
 }
 
-TEST_CASE("a stranger can't join a living tag, nor pass for one of it", "[tool]") {
+TEST_CASE("a stranger can't join a living tag, nor pose as a member", "[tool]") {
   AS_ROOT_ONLY();
   Group g;
   const Stranger pretender([&](auto ready) {
@@ -204,7 +204,8 @@ TEST_CASE("a stranger can't join a living tag, nor pass for one of it", "[tool]"
   CHECK_FALSE(contains(peer.wait().out, user_namespace(getpid())));
 }
 
-TEST_CASE("a stranger who squats, answers or floods a living tag's names splits nobody", "[tool]") {
+TEST_CASE("a stranger who squats on, answers or floods a living tag's names can't split it",
+          "[tool]") {
   AS_ROOT_ONLY();
   enum class Ill { squats, holds, answers, floods };
   for (const Ill ill : {Ill::squats, Ill::holds, Ill::answers, Ill::floods}) {

@@ -28,7 +28,7 @@ TEST_CASE("the recording kernel keeps one ordered trace", "[recorded]") {
   CHECK(std::string(k.trace()[2].text) == "close(3) = 0");
 }
 
-TEST_CASE("the recording kernel fails the call that a test names, once", "[recorded]") {
+TEST_CASE("the recording kernel makes the call that a test names fail, once", "[recorded]") {
   Recording<> k;
   k.fail_at(1, Errno::enospc);
   CHECK(unshare(k, clone_newuser).ok());
@@ -49,7 +49,7 @@ TEST_CASE("the recording kernel refuses to close what is not open", "[recorded]"
   CHECK(close(k, static_cast<Fd>(3)).error() == Errno::ebadf);
 }
 
-TEST_CASE("the narrating kernel tells each call and passes it on", "[pure]") {
+TEST_CASE("the narrating kernel reports each call and passes it on", "[pure]") {
   Linux real;
   std::string told;
   Narrating k(real, [&](std::string_view line) { told += line; });

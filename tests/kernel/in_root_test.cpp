@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The one resolver of paths in images: by openat2, and by hand where that is missing.
+// The one resolver of paths in images: with openat2, and by hand if that is missing.
 
 #include "ch/kernel/in_root.hpp"
 
@@ -191,7 +191,7 @@ TEST_CASE("links in an image lead to places in the image", "[pure]") {
   }
 }
 
-TEST_CASE("by hand a path ends where openat2 says it ends", "[pure]") {
+TEST_CASE("a path resolved by hand ends where openat2 ends", "[pure]") {
   SECTION("by openat2") { the_end_of_a_path_counts(Linux{}); }
   SECTION("by hand") { the_end_of_a_path_counts(test::HidingKernel{Call::openat2}); }
 }

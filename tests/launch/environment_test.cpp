@@ -16,7 +16,7 @@ using namespace ch;
 
 namespace {
 
-/// An environment with storage of its own.
+/// An environment with its own storage.
 class Fixture {
  public:
   explicit Fixture(std::vector<std::string> inherited, std::size_t bytes = std::size_t{1} << 16)
@@ -148,7 +148,7 @@ TEST_CASE("an assignment splits at the first equals sign", "[pure]") {
   }
 }
 
-TEST_CASE("what is no assignment is a problem that names it", "[pure]") {
+TEST_CASE("a text that is not an assignment is a problem that names it", "[pure]") {
   const struct {
     EnvironmentEdit edit;
     const char* message;
@@ -185,7 +185,7 @@ TEST_CASE("what is no assignment is a problem that names it", "[pure]") {
   CHECK(f.all() == Texts{"A=1"});
 }
 
-TEST_CASE("lines that name one another end at what execve takes of a variable", "[pure]") {
+TEST_CASE("lines that refer to each other stop at execve's limit for a variable", "[pure]") {
   std::string doubling = "A=x\n";
   for (int i = 0; i < 64; ++i) doubling += "A=$A$A\n";
   const auto arena = std::make_unique<ArenaOf<std::size_t{1} << 20>>();
@@ -243,7 +243,7 @@ TEST_CASE("files are read line by line or record by record", "[pure]") {
       {lines("A=1\r\nB='2'\r\n"), {"A=1\r", "B='2'\r"}},
       {lines("A=1\nA=2\n"), {"A=2"}},
       {lines("A=1\nB=$A:$A\n"), {"A=1", "B=1:1"}},
-      {lines("'A=1'\n"), {"'A=1'"}},  // the shell's habit, so only in arguments
+      {lines("'A=1'\n"), {"'A=1'"}},  // as in a shell, so only in arguments
       {records({"A=1\0B=2\0", 8}), {"A=1", "B=2"}},
       {records({"A=1\0B=2", 7}), {"A=1", "B=2"}},
       {records({"\0\0A=1\n\nB\0", 9}), {"A=1\n\nB"}},
@@ -397,7 +397,7 @@ TEST_CASE("names are unset by glob", "[pure]") {
   }
 }
 
-TEST_CASE("a glob that can't be decided is a problem, not a guess", "[pure]") {
+TEST_CASE("a glob whose match can't be decided is a problem, not a guess", "[pure]") {
   Fixture f({"A=1", std::string(3000, 'x') + "=1"});
   CHECK(message(apply(*f, unset("!(PATH)"))) ==
         "can't unset variables: the pattern takes too long to compare: !(PATH)");
@@ -419,7 +419,7 @@ TEST_CASE("whatever was inherited is edited and passed on", "[pure]") {
   CHECK(f.all() == Texts{"A=new", "=x", "=", "", "\xff=a\nb", "L=a\nb", "AA=3"});
 }
 
-TEST_CASE("an environment takes more new variables than were foreseen", "[pure]") {
+TEST_CASE("an environment takes more new variables than expected", "[pure]") {
   Fixture f({"A=0"});
   std::string text;
   Texts expected = {"A=0"};
@@ -431,7 +431,7 @@ TEST_CASE("an environment takes more new variables than were foreseen", "[pure]"
   CHECK(f.all() == expected);
 }
 
-TEST_CASE("a full arena is reported by the edit that met it, and by those after", "[pure]") {
+TEST_CASE("a full arena is reported by the edit that filled it, and by later ones", "[pure]") {
   for (const Expansion expansion : {Expansion::on, Expansion::off}) {
     Fixture f({"A=1"}, 128);
     CHECK(apply(*f, assignment("B=2", expansion)).ok());
@@ -445,7 +445,7 @@ TEST_CASE("a full arena is reported by the edit that met it, and by those after"
   CHECK(message(apply(*none, assignment("B=2"))) == "can't set variable: no memory left: B=2");
 }
 
-TEST_CASE("a value that doubles itself ends with the arena", "[pure]") {
+TEST_CASE("a value that doubles itself stops at the end of the arena", "[pure]") {
   Fixture f({"A=0123456789"}, 4096);
   EditProblem problem;
   int times = 0;
@@ -490,7 +490,7 @@ TEST_CASE("a hundred thousand variables are edited without delay", "[pure]") {
   CHECK(took.count() < 20);  // 0.3 s, and a bound for sanitizers on a busy machine
 }
 
-TEST_CASE("an environment that there is none of is empty", "[pure]") {
+TEST_CASE("a null environment is empty", "[pure]") {
   ArenaOf<16384> arena;
   Environment environment(arena, nullptr);
   CHECK(environment.size() == 0);

@@ -79,7 +79,7 @@ std::string message(const Result<T>& result) {
   return std::string(text.view());
 }
 
-/// From here on, the system call `number` answers ENOSYS in this process.
+/// From here on, the system call `number` fails with ENOSYS in this process.
 void hide_call(unsigned number) {
   sock_filter filter[] = {
       BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
@@ -99,7 +99,7 @@ std::string namespace_of_self(const std::string& kind) {
 
 }  // namespace
 
-TEST_CASE("run starts a program in a container and hands back how it ended", "[userns]") {
+TEST_CASE("run starts a program in a container and returns how it ended", "[userns]") {
   Fixture f;
   auto box = f.host_integrated();
   auto ended = run(f.k, box, f.shell("readlink /proc/self/ns/user > /mnt/0/out; exit 7"), f.arena);
@@ -129,7 +129,7 @@ TEST_CASE("run works in a process with threads", "[userns]") {
   CHECK(ended->code == 3);
 }
 
-TEST_CASE("a failure in the child comes back as an error, and the child is gone", "[userns]") {
+TEST_CASE("a failure in the child is returned as an error, and the child is gone", "[userns]") {
   Fixture f;
   const char* argv[] = {"nowhere", nullptr};
   const auto ended =
@@ -167,7 +167,7 @@ TEST_CASE("an image that was replaced since it was looked into is refused", "[us
   close(before);
 }
 
-TEST_CASE("a limit on the size of files is an error of a launch, and kills nobody", "[userns]") {
+TEST_CASE("a limit on the size of files makes a launch fail, and kills no process", "[userns]") {
   Fixture f;
   rlimit before{};
   REQUIRE(getrlimit(RLIMIT_FSIZE, &before) == 0);
@@ -324,7 +324,7 @@ TEST_CASE("a link at a mount point never leads a mount out of the image", "[user
   }
 }
 
-TEST_CASE("mounts stay in the container, and the host's later ones outside", "[userns]") {
+TEST_CASE("mounts stay in the container, and later ones of the host stay outside", "[userns]") {
   Fixture f;
   const std::string before = test::read_file("/proc/self/mountinfo");
   // Field 7 on, up to "-", are the propagation tags; private mounts have none.
@@ -352,7 +352,7 @@ TEST_CASE("all eight namespaces at once, for a child", "[userns]") {
   box.mounts.get<UserBinds>().binds = binds;
   auto ended = run(f.k, box, f.shell("echo $$ > /mnt/0/out"), f.arena);
   if (!ended && ended.error().code == Errno::einval) {
-    // A kernel without time namespaces, or one that wants no shared memory with them.
+    // A kernel without time namespaces, or one that does not allow shared memory with them.
     WARN("all eight: " << message(ended));
   }
   INFO(message(ended));
@@ -376,7 +376,8 @@ TEST_CASE("in a pid namespace a program ends by signals as it does outside", "[u
   CHECK(*code == ExitStatus{7, 0});
 }
 
-TEST_CASE("a failure in a pid namespace comes back as an error, and nobody is left", "[userns]") {
+TEST_CASE("a failure in a pid namespace is returned as an error, and no process is left",
+          "[userns]") {
   Fixture f;
   const char* argv[] = {"nowhere", nullptr};
   auto box = f.with_pid_namespace();
@@ -429,7 +430,7 @@ TEST_CASE("a caller that ignores SIGCHLD learns how its program ended", "[userns
   CHECK(*spawned_init == ExitStatus{7, 0});
 }
 
-TEST_CASE("one arena serves one launch after the other", "[userns]") {
+TEST_CASE("one arena can be used for one launch after the other", "[userns]") {
   Fixture f;
   ArenaOf<std::size_t{128} * 1024> arena;
   for (int i = 0; i < 20; ++i) {
@@ -439,7 +440,7 @@ TEST_CASE("one arena serves one launch after the other", "[userns]") {
     CHECK(ended->code == 7);
     const auto child = spawn(f.k, f.with_pid_namespace(), f.shell("exit 3"), arena);
     REQUIRE(child);
-    CHECK(child->pidfd == Fd::none);  // nobody ignores SIGCHLD here
+    CHECK(child->pidfd == Fd::none);  // SIGCHLD is not ignored here
     CHECK(ch::wait(f.k, *child)->code == 3);
     CHECK(arena.used() == 0);
   }
@@ -458,7 +459,7 @@ TEST_CASE("one arena serves one launch after the other", "[userns]") {
   }
 }
 
-TEST_CASE("one can join a running container by its process number", "[userns]") {
+TEST_CASE("a running container can be joined by a process ID", "[userns]") {
   Fixture f;
   const auto child = spawn(f.k, f.host_integrated(),
                            f.shell("readlink /proc/self/ns/mnt > /mnt/0/first; touch /mnt/0/ready; "
@@ -480,7 +481,7 @@ TEST_CASE("one can join a running container by its process number", "[userns]") 
   CHECK(gone.error().code == Errno::esrch);
 }
 
-TEST_CASE("the child borrows memory instead of copying it", "[userns]") {
+TEST_CASE("the child shares memory instead of copying it", "[userns]") {
   // Counted, not timed: after a fork, every page that is written to again costs a fault.
   Fixture f;
   constexpr std::size_t pages = 16384;
@@ -509,7 +510,7 @@ TEST_CASE("the child borrows memory instead of copying it", "[userns]") {
 }
 
 TEST_CASE("a process whose real and effective ids differ makes no container", "[userns]") {
-  if (getuid() != 0) return;  // who else could differ
+  if (getuid() != 0) return;  // only root can have a different group
   const pid_t child = fork();
   REQUIRE(child >= 0);
   if (child == 0) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What there is to say of each kind of step: every field is in ==, and in text, JSON and
-// fingerprint unless it means something to one process alone.
+// The description of each kind of step: every field is in ==, and in text, JSON and
+// fingerprint unless it is meaningful in one process only.
 
 #include "ch/plan/description.hpp"
 
@@ -24,8 +24,8 @@ struct Kind {
   std::vector<Step> changed;
 };
 
-/// One of each kind, in the order of Step. Every text stands at an address of its own, so that
-/// those of two catalogues only say the same.
+/// One of each kind, in the order of Step. Every text has its own address, so that
+/// those of two catalogues are equal only in content.
 class Catalogue {
  public:
   Catalogue() {
@@ -147,7 +147,8 @@ std::uint64_t mixed(const Step& step) {
 
 }  // namespace
 
-TEST_CASE("a changed field makes steps differ, one of equal content does not", "[pure]") {
+TEST_CASE("a field with different content makes steps differ, one with equal content does not",
+          "[pure]") {
   const Catalogue all;
   const Catalogue again;
   REQUIRE(all.kinds.size() == std::variant_size_v<Step>);
@@ -170,7 +171,7 @@ TEST_CASE("a changed field makes steps differ, one of equal content does not", "
   }
 }
 
-TEST_CASE("plans are equal that say the same, and differ by any field of any step", "[pure]") {
+TEST_CASE("plans with equal content are equal, and differ by any field of any step", "[pure]") {
   const Catalogue all;
   const Catalogue again;
   std::vector<Step> steps;
@@ -189,7 +190,7 @@ TEST_CASE("plans are equal that say the same, and differ by any field of any ste
     }
 }
 
-TEST_CASE("a sentence names fields that there are, and leaves no brace", "[pure]") {
+TEST_CASE("a sentence names only existing fields, and leaves no brace", "[pure]") {
   const Catalogue all;
   const auto check = [](const Step& step) {
     const Description description = describe(step);
@@ -209,7 +210,7 @@ TEST_CASE("a sentence names fields that there are, and leaves no brace", "[pure]
   }
 }
 
-TEST_CASE("the fingerprint knows what a file holds, not only how long it is", "[pure]") {
+TEST_CASE("the fingerprint depends on a file's content, not only on its length", "[pure]") {
   const Step one = step::WriteScratchFile{ScratchPath("passwd"), "alice"};
   const Step other = step::WriteScratchFile{ScratchPath("passwd"), "carol"};
   CHECK(as_text(one) == as_text(other));

@@ -15,7 +15,7 @@
 
 using namespace ch;
 
-TEST_CASE("a release says the version, or nothing", "[pure]") {
+TEST_CASE("a release string gives the version, or nothing", "[pure]") {
   CHECK(parse_release("6.18.44-fc") == KernelVersion{6, 18});
   CHECK(parse_release("4.18.0-553.el8_10.x86_64") == KernelVersion{4, 18});
   CHECK(parse_release("5") == KernelVersion{});
@@ -23,7 +23,7 @@ TEST_CASE("a release says the version, or nothing", "[pure]") {
   CHECK(parse_release("x.y") == KernelVersion{});
 }
 
-TEST_CASE("the assembly is the best that a kernel has", "[pure]") {
+TEST_CASE("the assembly is the best that a kernel supports", "[pure]") {
   CHECK(best_assembly({6, 15}) == Assembly::detached);
   CHECK(best_assembly({6, 14}) == Assembly::attached);
   CHECK(best_assembly({5, 12}) == Assembly::attached);
@@ -57,7 +57,7 @@ TEST_CASE("an account is found by its number, in files of any size", "[pure]") {
   CHECK(find_account(k, arena, 2345, path.c_str()).name == ZString("u2345"));
   CHECK(find_account(k, arena, 9999, path.c_str()).home == ZString("/last"));
   CHECK(find_account(k, arena, 5, path.c_str()).name == ZString("long"));
-  CHECK(find_account(k, arena, 5, path.c_str()).home.empty());  // too far behind
+  CHECK(find_account(k, arena, 5, path.c_str()).home.empty());  // too far from the start
   CHECK(find_account(k, arena, 4, path.c_str()).name.empty());
   CHECK(find_account(k, arena, 0, (dir / "none").c_str()).name.empty());
 }
@@ -101,8 +101,7 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   CHECK(problem({make, image, bind, step::EnterRoot{}, execute}).empty());
 }
 
-TEST_CASE("privilege is ids that differ, the kernel's word, or root with a strange group",
-          "[pure]") {
+TEST_CASE("privilege is differing ids, AT_SECURE, or root with an unexpected group", "[pure]") {
   CHECK(privilege_of({1000, 1000, 100, 100, false}) == Privilege::none);
   CHECK(privilege_of({0, 0, 0, 0, false}) == Privilege::none);
   CHECK(privilege_of({1000, 0, 100, 100, true}) == Privilege::set_id);
@@ -111,7 +110,7 @@ TEST_CASE("privilege is ids that differ, the kernel's word, or root with a stran
   CHECK(privilege_of({0, 0, 100, 100, false}) == Privilege::foreign_group);
 }
 
-TEST_CASE("the ids that the kernel leaves are found beyond an environment that has shrunk",
+TEST_CASE("the ids in the auxiliary vector are found behind an environment that has shrunk",
           "[pure]") {
   static char variable[] = "A=b";
   const auto word = reinterpret_cast<long>(&variable[0]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a program forgot to name, or left null, is refused while planning. To the kernel an
-// empty path is another thing: the working directory, or the host's own root.
+// Missing or null names are refused while planning. To the kernel an
+// empty path means something else: the working directory, or the host's own root.
 
 #include <catch2/catch.hpp>
 #include <string>
@@ -89,7 +89,7 @@ TEST_CASE("binds, links and layers that name nothing are refused", "[pure]") {
   }
 }
 
-TEST_CASE("what is not named is refused before a child is made", "[pure]") {
+TEST_CASE("a missing name is refused before a child is made", "[pure]") {
   kernel::Linux k;
   ArenaOf<std::size_t{256} * 1024> arena;
   const auto ended = run(k, presets::HostIntegrated{}, program, arena);
@@ -119,14 +119,14 @@ TEST_CASE("a host name without a uts namespace, which would be the host's, is re
   CHECK(refusal(box) == "a host name needs a new uts namespace: otherwise it would be the host's");
   box.namespaces.more = ns::uts::flag;
   CHECK(refusal(box).empty());
-  // For real root nobody else would have stood in the way.
+  // For real root nothing else would have prevented it.
   Container<NamespaceSet<ns::mount>, Mounts<ImageRoot<>>, KeepIds> of_root;
   set_image(of_root.mounts, HostPath("/i"));
   of_root.hostname = "box";
   CHECK_FALSE(refusal(of_root).empty());
 }
 
-TEST_CASE("ids that nobody has chosen are the caller's", "[pure]") {
+TEST_CASE("the default ids are the caller's", "[pure]") {
   presets::HostIntegrated box;
   CHECK(box.ids.uid(facts) == facts.uid);
   CHECK(box.ids.gid(facts) == facts.gid);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The filter of root emulation: run on paper, for every machine, by a small interpreter of
+// The filter of root emulation: run for every architecture by a small interpreter of
 // BPF; compared with libseccomp's numbers and with the filter that libseccomp writes; and
 // in force, on this machine.
 
@@ -84,7 +84,7 @@ namespace {
 constexpr std::uint32_t pass = SECCOMP_RET_ALLOW;
 constexpr std::uint32_t fake = SECCOMP_RET_ERRNO;
 
-// ---- BPF on paper --------------------------------------------------------------------
+// ---- BPF interpreter -----------------------------------------------------------------
 
 struct Verdict {
   std::uint32_t value = 0;
@@ -258,8 +258,8 @@ TEST_CASE("each faked call of each machine is faked, and no other call is", "[pu
   }
 }
 
-TEST_CASE("the table's calls get their verdicts, one by one", "[pure]") {
-  // Said without the function above: what is a device is faked, what is not is made.
+TEST_CASE("each call in the table gets its verdict", "[pure]") {
+  // Written out without the function above: devices are faked, other files are made.
   for (const Program& p : programs()) {
     for (const Column& column : columns) {
       if (!p.machines.contains(column.machine)) continue;
@@ -285,7 +285,7 @@ TEST_CASE("the table's calls get their verdicts, one by one", "[pure]") {
   }
 }
 
-TEST_CASE("mknod is faked for devices only, whatever lies beside the mode", "[pure]") {
+TEST_CASE("mknod is faked for devices only, whatever the other bits of the mode", "[pure]") {
   for (const Program& p : programs()) {
     for (const Column& column : columns) {
       if (!p.machines.contains(column.machine)) continue;
@@ -335,7 +335,7 @@ TEST_CASE("an x32 program's calls are faked like an x86-64 program's", "[pure]")
   CHECK(verdict(AUDIT_ARCH_I386, 182 | 1U << 30) == pass);   // i386 has no such bit
 }
 
-TEST_CASE("a call that always passes is told by its number alone", "[pure]") {
+TEST_CASE("a call that always passes is recognised by its number alone", "[pure]") {
   // So that the kernel, from 5.11 on, need not run the filter for it.
   for (const Program& p : programs())
     for (const Column& column : columns)
@@ -374,7 +374,7 @@ TEST_CASE("the filter is well formed and small", "[pure]") {
   }
 }
 
-TEST_CASE("no machine has two calls of one number", "[pure]") {
+TEST_CASE("no architecture has two calls with the same number", "[pure]") {
   for (const Column& column : columns) {
     std::map<int, std::string> seen;
     for (const FakedCall& call : faked_calls) {
@@ -439,7 +439,7 @@ TEST_CASE("all numbers are those that libseccomp knows", "[pure]") {
 
 namespace {
 
-/// What libseccomp makes of the same wish. It writes in the byte order of the machine that
+/// libseccomp's filter for the same request. It writes in the byte order of the machine that
 /// the filter is for.
 std::vector<BpfInstruction> libseccomp_filter(const std::vector<std::uint32_t>& arches,
                                               std::endian order) {
@@ -518,7 +518,7 @@ TEST_CASE("libseccomp's filter for the same calls gives the same verdicts", "[pu
 
 namespace {
 
-/// Answers every call with `answer` and remembers the last one.
+/// Returns `answer` from every call and remembers the last one.
 struct OneAnswer {
   long answer = 0;
   int calls = 0;
@@ -564,7 +564,7 @@ TEST_CASE("a filter that is too long is refused, not cut", "[pure]") {
   CHECK(k.calls == 0);
 }
 
-TEST_CASE("the check asks for a device that no kernel would make", "[pure]") {
+TEST_CASE("the check uses a device that no kernel would make", "[pure]") {
   OneAnswer k;
   CHECK(root_emulation::check(k));
   CHECK(static_cast<long>(k.last) == SYS_mknodat);
@@ -729,7 +729,7 @@ TEST_CASE("an ordinary user needs no_new_privs, root of a namespace does not", "
 
 #if defined(__x86_64__)
 
-TEST_CASE("calls by the older ways into the kernel are faked too", "[userns]") {
+TEST_CASE("calls through the older entries into the kernel are faked too", "[userns]") {
   const auto i386 = [](long nr, long argument) {
     long result = nr;
     __asm__ volatile("int $0x80"

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Composition without regard to order.
+// Composition in any order.
 
 #include "ch/compose.hpp"
 
@@ -18,7 +18,7 @@ TEST_CASE("policies compose in any order to the same type", "[pure]") {
   STATIC_REQUIRE(std::same_as<Compose<AsRoot, UserBinds, ImageRoot<>, Devices, Alone>, Expected>);
 }
 
-TEST_CASE("what is left out is the usual", "[pure]") {
+TEST_CASE("what is left out has its default", "[pure]") {
   STATIC_REQUIRE(std::same_as<Compose<>, Container<NamespaceSet<ns::user, ns::mount>>>);
   STATIC_REQUIRE(std::same_as<Compose<AttachToPid>, presets::Attached>);
   STATIC_REQUIRE(std::same_as<Compose<NamespaceSet<ns::user, ns::net>, AsRoot>,

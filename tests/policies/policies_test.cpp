@@ -51,7 +51,7 @@ TEST_CASE("a namespace set knows its flags and whether it takes a child", "[pure
   STATIC_REQUIRE_FALSE(NamespacePolicy<int>);
 }
 
-TEST_CASE("the models fulfil their concepts", "[pure]") {
+TEST_CASE("the models satisfy their concepts", "[pure]") {
   STATIC_REQUIRE(IdMapPolicy<SameIds>);
   STATIC_REQUIRE(IdMapPolicy<AsRoot>);
   STATIC_REQUIRE(IdMapPolicy<ChosenIds>);
@@ -77,7 +77,7 @@ TEST_CASE("ids map to the caller's, outside", "[pure]") {
         "forbid new privileges\n");
 }
 
-TEST_CASE("one who attaches maps and mounts nothing", "[pure]") {
+TEST_CASE("attaching maps and mounts nothing", "[pure]") {
   presets::Attached box;
   box.join.pid = static_cast<Pid>(42);
   CHECK(plan_of(box) ==
@@ -115,7 +115,7 @@ TEST_CASE("a new pid namespace gets a proc of its own", "[pure]") {
         "bind /dev on /dev\nmount a new proc on /proc\nbind /sys on /sys\n");
 }
 
-TEST_CASE("tmp is the host's or its own", "[pure]") {
+TEST_CASE("/tmp is the host's or private", "[pure]") {
   CHECK(steps_of(Tmp<>{{TmpKind::shared_with_host}}) == "bind /tmp on /tmp\n");
   CHECK(steps_of(Tmp<Fixed<TmpKind::private_tmpfs>>{}) == "mount a new tmpfs on /tmp\n");
 }
@@ -160,7 +160,7 @@ TEST_CASE("an arena that is too small is an error, not a wrong plan", "[pure]") 
       fitted = true;
     else
       CHECK(plan.error().code == Errno::enomem);
-    CHECK(static_cast<bool>(plan) == fitted);  // once it fits, it fits
+    CHECK(static_cast<bool>(plan) == fitted);  // once it fits, it fits with any larger arena
   }
   CHECK(fitted);
 }

@@ -59,7 +59,7 @@ TEST_CASE("a refusal of namespaces names the switch at fault", "[pure]") {
   CHECK(says(cause<CreateNamespaces>(Errno::einval, call), "threads"));
 }
 
-TEST_CASE("a missing thing is looked for on the right side", "[pure]") {
+TEST_CASE("a missing file is attributed to the host or the image correctly", "[pure]") {
   CHECK(says(cause<step::OpenImage>(Errno::enoent, kernel::Call::open_tree), "on the host"));
   CHECK(says(cause<step::OpenImage>(Errno::enotdir, kernel::Call::open_tree), "not a directory"));
   CHECK(says(cause<step::OpenImage>(Errno::estale, kernel::Call::openat), "was replaced"));
@@ -79,14 +79,14 @@ TEST_CASE("a limit on the size of files is named", "[pure]") {
              "limit on the size of files"));
 }
 
-TEST_CASE("a program that does not start is told apart by why", "[pure]") {
+TEST_CASE("reasons why a program does not start are distinguished", "[pure]") {
   const auto call = kernel::Call::execve;
   CHECK(says(cause<step::Execute>(Errno::enoent, call), "interpreter"));
   CHECK(says(cause<step::Execute>(Errno::eacces, call), "not executable"));
   CHECK(says(cause<step::Execute>(Errno::enoexec, call), "architecture"));
 }
 
-TEST_CASE("a message has what, where, why and what to do", "[pure]") {
+TEST_CASE("a message says what, where, why and what to do", "[pure]") {
   const test::DefaultPlan d;
   TextBuffer<2048> text;
   write_message(
@@ -100,7 +100,7 @@ TEST_CASE("a message has what, where, why and what to do", "[pure]") {
         "ch-run: remedy: check the path of the image; ch-tar2dir makes an image from an archive\n");
 }
 
-TEST_CASE("an error without a step is about planning", "[pure]") {
+TEST_CASE("an error without a step is from planning", "[pure]") {
   TextBuffer<256> text;
   ArenaOf<16> arena;
   const auto plan = PlanBuilder(arena).finish();
@@ -118,13 +118,13 @@ TEST_CASE("every step and error has an answer that does not crash", "[pure]") {
       const Explanation e =
           explain({row.code, kernel::Call::openat2, static_cast<StepIndex>(i), {}}, d.plan, {});
       CHECK(e.cause.empty() == e.remedy.empty());
-      // What has to be chosen otherwise is an option of some tool, whose name only that knows.
+      // The choice to change is an option of a tool, and only the tool knows its name.
       CHECK(std::string(e.cause).find("--") == std::string::npos);
       CHECK(std::string(e.remedy).find("--") == std::string::npos);
     }
 }
 
-TEST_CASE("a tool says a remedy by its own options", "[pure]") {
+TEST_CASE("a tool words a remedy with its own options", "[pure]") {
   const test::DefaultPlan d;
   std::size_t filter = 0;
   std::vector<Step> steps(d.plan.steps.begin(), d.plan.steps.end());

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Plans on paper: as text, as JSON, as a shell script.
+// Printed plans: as text, as JSON, as a shell script.
 
 #include <catch2/catch.hpp>
 #include <string>

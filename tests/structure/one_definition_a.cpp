@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Every header twice in one program: what is not inline, or differs between the two
+// Includes every header twice in one program: what is not inline, or differs between the two
 // translation units, does not link.
 #include "all_headers.hpp"
 

@@ -14,7 +14,7 @@
 #define CHARLIE_TOOLS_ARE_STATIC 1
 #endif
 
-/// Leaves a test that only makes sense for a ch-run without libc: that it runs in any
+/// Skips a test that only makes sense for a ch-run without libc: that it runs in any
 /// image, and what each of its system calls does. Builds with sanitizers have a libc.
 #define STATIC_TOOLS_ONLY()             \
   do {                                  \

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test support: what a shell offers for a line of a tool's, after one press of the tab key.
+// Test support: what a shell offers for a command line after one press of the tab key.
 #pragma once
 
 #include <map>
@@ -13,7 +13,7 @@ namespace test {
 
 using Offers = std::set<std::string>;
 
-/// Completion scripts lie where they would be installed, beside a built program.
+/// Completion scripts are where they would be installed, relative to a built program.
 inline fs::path share_beside(const fs::path& program) {
   return program.parent_path().parent_path() / "share";
 }
@@ -55,7 +55,7 @@ COMP_LINE=$line COMP_POINT=${#line} COMP_CWORD=$((${#COMP_WORDS[@]} - 1))
 [[ ${#COMPREPLY[@]} -eq 0 ]] || printf '%s\n' "${COMPREPLY[@]}" | sort
 )sh";
 
-// An interactive zsh on a terminal of its own, which notes what is offered; ^T answers
+// An interactive zsh on its own terminal, which records what is offered; ^T reports
 // that the completion is over, ^U clears the line. All lines go to one, since it takes
 // half a second to start. The answers to each follow it.
 inline constexpr const char* zsh_inner = R"sh(
@@ -93,7 +93,7 @@ zpty -d shell
 
 }  // namespace detail
 
-/// What bash offers, as it stands: just what replaces the part of the word that readline has
+/// What bash offers, unchanged: only what replaces the part of the word that readline has
 /// not split off.
 inline std::string bash_offers(const std::string& tool, const fs::path& share,
                                const std::string& line, const RunOptions& options) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test support: runs a tool, and lets the k-th of certain system calls fail, kills the
+// Test support: runs a tool, and makes the k-th of certain system calls fail, kills the
 // process that makes it, or changes files behind its back. Calls are counted over all
 // processes and threads, from the first of a certain kind on, by default mkdirat: when a
 // tool usually begins to touch the disk.
@@ -37,7 +37,7 @@ struct Faulty {
   std::string err;
 };
 
-/// What is done at this counted call.
+/// What to do at this counted call.
 inline Interference interference(const Fault& fault, const Call& call) {
   if (fault.meddle) {
     fault.meddle();

@@ -18,7 +18,7 @@ namespace test {
 
 namespace fs = std::filesystem;
 
-/// A directory of our own that is gone at the end of the block, whatever modes a test
+/// A directory that is removed at the end of the block, whatever modes a test
 /// has set in it.
 class TempDir {
  public:
@@ -60,7 +60,7 @@ inline std::string read_file(const fs::path& path) {
 /// Must tests that need something of the machine fail instead of being skipped?
 inline bool must_work() { return std::getenv("CHARLIE_MUST_WORK") != nullptr; }
 
-/// Leaves the test where `condition` does not hold, saying why; a failure in CI.
+/// Skips the test if `condition` does not hold, and says why; a failure in CI.
 #define SKIP_UNLESS(condition, why)                   \
   do {                                                \
     if (!(condition)) {                               \

@@ -16,8 +16,8 @@
 
 namespace test {
 
-/// From here on, the given system calls answer `answer` in this process and its children; so
-/// do sockets of netlink, if asked.
+/// From here on, the given system calls fail with `answer` in this process and its children; so
+/// do netlink sockets, if requested.
 inline void filter_calls(const std::vector<unsigned>& numbers, unsigned answer,
                          bool netlink_too = false) {
   std::vector<sock_filter> filter = {

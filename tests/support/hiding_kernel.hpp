@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test support: the real kernel without one of its calls, as an old kernel or a seccomp
-// filter would have it.
+// Test support: the real kernel without one of its calls, as if with an old kernel or a seccomp
+// filter.
 #pragma once
 
 #include "ch/kernel/kernel.hpp"

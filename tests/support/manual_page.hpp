@@ -29,7 +29,7 @@ struct Example {
   std::string output;  // empty: the page shows none
 };
 
-/// All in EXAMPLES that stands between .EX and .EE: commands after "$ ", continued with a
+/// Everything in EXAMPLES between .EX and .EE: commands after "$ ", continued with a
 /// backslash, and the lines they print.
 inline std::vector<Example> examples(const std::string& page) {
   std::istringstream in(page);

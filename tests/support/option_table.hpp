@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What holds for the table of options of every tool.
+// Requirements on the option table of every tool.
 #pragma once
 
 #include <catch2/catch.hpp>
@@ -10,7 +10,7 @@
 
 namespace test {
 
-/// `takes` goes with the rows of `tool`.
+/// Does the option table `takes` match the rows of `tool`?
 template <class Takes>
 void check_table(const ch::cli::Tool& tool, const Takes& takes) {
   using namespace ch::cli;
@@ -41,7 +41,7 @@ void check_table(const ch::cli::Tool& tool, const Takes& takes) {
       CHECK(o.group[0] == '\0');
       continue;
     }
-    // What a shell can complete, it completes.
+    // Everything that a shell can complete is completed.
     const std::string_view shown = o.argument_name();
     const bool is_path = shown.find("DIR") != std::string_view::npos ||
                          shown.find("FILE") != std::string_view::npos || shown.find("PATH") == 0 ||

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test support: run a program as a user of the shell would, and look at what it says.
+// Test support: runs a program as from a shell, and captures its output.
 #pragma once
 
 #include <fcntl.h>

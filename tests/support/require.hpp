@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test support: REQUIRE and FAIL for support code that both Catch's tests and programs of
-// their own use (tests/faults). There, what is required and isn't so is an exception.
+// Test support: REQUIRE and FAIL for support code that is used both by Catch tests and by other
+// programs (tests/faults). In the latter, a failed REQUIRE throws an exception.
 #pragma once
 
 #ifdef CHARLIE_WITHOUT_CATCH

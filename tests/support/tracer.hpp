@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Test support: runs a program with all its processes and threads under ptrace, looks at
-// each system call of the tools of ours among them, and interferes with one: lets it fail
-// or come back short, kills the process that makes it, or changes files behind its back.
-// After that, and in programs that are not ours, everything runs at full speed.
+// Test support: runs a program with all its processes and threads under ptrace, observes
+// each system call of those that run our tools, and interferes with one: makes it fail
+// or return a short count, kills the process that makes it, or changes files behind its back.
+// After that, and in other programs, everything runs at full speed.
 //
 // A call is named by its task and by how many of its kind the task has made before ("0.1",
 // SYS_write, 17: the 18th write of the first child of the first process), so that the name
-// means the same in every run, however threads take turns and wait for one another. Of a
+// means the same in every run, however threads are scheduled and wait for one another. In a
 // dynamic program, counting begins after its loader.
 #pragma once
 
@@ -50,12 +50,12 @@ struct Call {
 
 enum class Act {
   none,
-  fail,         // not made; returns the error, or what else the call says when it fails
+  fail,         // not made; returns the error, or the call's own failure value
   fail_after,   // made, and then returns the error: how close fails
   shorten,      // made with half the count, as its third argument
   kill_before,  // SIGKILL to the process, the call is not made
   kill_after,   // the same when it has been made
-  let_go,       // nothing, and nothing more is looked at: for those who meddle themselves
+  let_go,       // does nothing and stops observing: for callers that interfere themselves
 };
 
 struct Interference {
@@ -65,8 +65,8 @@ struct Interference {
 };
 
 struct Tracing {
-  /// Asked at each call. What is not `none` is done, and unless it goes on that was the last
-  /// call asked about.
+  /// Called at each system call. An act other than `none` is done and, unless it goes on, ends
+  /// the observation.
   std::function<Interference(const Call&)> at_call;
   /// File names of the programs whose calls count; the others run at full speed.
   std::vector<std::string> programs = {"ch-run", "ch-tar2dir", "ch-fromhost", "ch-device"};
@@ -127,11 +127,11 @@ class Tracer {
     long word = 0;            // that was there before
     Act pending = Act::none;  // when the call ends
     int error = 0;
-    /// Gives an argument back, which the kernel leaves as it is, and programs rely on that.
+    /// Restores an argument register: the kernel preserves them, and programs rely on that.
     std::function<void(user_regs_struct&)> restore{};
   };
 
-  /// Makes waitpid come back now and then, in this thread.
+  /// Makes waitpid return periodically in this thread.
   class Ticks {
    public:
     Ticks() {
@@ -245,7 +245,7 @@ class Tracer {
     task.error = what.error;
     if (what.act == Act::kill_before) kill_process(pid);
     if (what.act == Act::fail && number == SYS_brk) {
-      // Returns no error, but where the memory ends as it is: what 0 asks for.
+      // brk returns not an error but the current end of memory, as it does for 0.
       registers(pid, [&task](user_regs_struct& r) {
         task.restore = [was = r.rdi](user_regs_struct& after) { after.rdi = was; };
         r.rdi = 0;
@@ -346,7 +346,7 @@ struct TracedTool : Traced {
   std::string err;
 };
 
-/// Runs a tool to its end, and interferes with the call that is its `at`-th in all.
+/// Runs a tool to its end, and interferes with its `at`-th call overall.
 inline TracedTool trace_tool(const std::vector<std::string>& argv,
                              const std::vector<std::string>& environment,
                              std::size_t at = ~std::size_t{0}, Interference what = {}) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// The three ways to put a container together, and what becomes of them when the kernel lacks
+// The three ways to assemble a container, and what happens to them when the kernel lacks
 // a call half-way: whatever the way, the container has the same mounts with the same flags.
 
 #include <sched.h>
@@ -38,7 +38,7 @@ const Flagged flagged[] = {
 };
 
 /// An image with a mount in it, and a tree of mounts to bind, in a user namespace of the
-/// test's own: what ch-run makes its container from is locked to it, as on any host.
+/// test's own: these mounts are locked for ch-run, as on any host.
 struct Fixture : test::ChRun {
   std::string tree = dir / "tree";
 
@@ -76,7 +76,7 @@ struct Fixture : test::ChRun {
   }
 };
 
-/// Mount point and options of each mount, in the order of the list less where that differs.
+/// Mount point and options of each mount, sorted where the order differs.
 std::multiset<std::string> mounts_in(const std::string& mountinfo) {
   std::multiset<std::string> all;
   std::istringstream lines(mountinfo);
@@ -128,7 +128,7 @@ TEST_CASE("every way of assembly gives the same mounts with the same flags", "[t
   }
 }
 
-TEST_CASE("a kernel that lacks a call half-way gives each mount once", "[tool]") {
+TEST_CASE("if a call is missing half-way, each mount is still made only once", "[tool]") {
   STATIC_TOOLS_ONLY();
   Fixture f;
   const std::vector<std::string> words = {"--no-home", "-b", f.tree + ":/mnt/1:ro"};

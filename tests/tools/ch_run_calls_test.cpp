@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a launch asks of the kernel, counted. Times depend on the machine; counts don't,
-// and a launch on a thousand nodes is as quick as its calls are few. Who needs another
-// call raises the number here, and says in docs/performance.md what it buys.
+// Counts the system calls of a launch. Times depend on the machine; counts don't,
+// and fewer calls make a launch on a thousand nodes faster. A change that needs another
+// call raises the number here, and explains in docs/performance.md what it gains.
 
 #include <sys/syscall.h>
 
@@ -37,7 +37,7 @@ TEST_CASE("a launch makes no more system calls than it did", "[tool]") {
 
   ch::kernel::Linux kernel;
   const bool newest = ch::probe(kernel).assembly == ch::Assembly::detached;
-  // An older kernel takes a scratch file system more, and attaches one thing at a time.
+  // An older kernel needs one more scratch file system, and attaches mounts one at a time.
   CHECK(launched.calls.size() <= (newest ? 70U : 84U));
   constexpr long open_tree_attr = 467;
   CHECK(count(launched.calls, {__NR_openat, __NR_openat2, __NR_open, __NR_open_tree, open_tree_attr,
@@ -46,7 +46,7 @@ TEST_CASE("a launch makes no more system calls than it did", "[tool]") {
   CHECK(count(launched.calls, {__NR_fork, __NR_vfork, __NR_clone, __NR_clone3}) == 0);
 }
 
-TEST_CASE("asking for less takes fewer system calls", "[tool]") {
+TEST_CASE("asking for less makes fewer system calls", "[tool]") {
   STATIC_TOOLS_ONLY();
   test::ChRun f;
   const auto calls = [&](std::vector<std::string> words) {

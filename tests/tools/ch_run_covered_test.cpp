@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What hides files of the user's is said; what does not fit is an error, never cut.
+// Mounts that hide the user's files cause a warning; what does not fit is an error, and never
+// truncated.
 
 #include "tests/support/ch_run.hpp"
 
@@ -41,7 +42,7 @@ TEST_CASE("a bind that covers an earlier bind, home or /tmp is named with what i
   CHECK(said({"-b", a + ":/home", "--no-home"}).empty());
 }
 
-TEST_CASE("files that the memory of a container has no room for are an error", "[tool]") {
+TEST_CASE("files that do not fit the container's memory are an error", "[tool]") {
   test::ChRun f;
   const std::string large = f.dir / "large";
   test::write_file(large, std::string(200000, 'x'));

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What the user writes to ~ is kept, or he is told before that it will not be.
+// What the user writes to ~ is kept, or a warning says beforehand that it will not be.
 
 #include "tests/support/ch_run.hpp"
 
 using test::contains;
 
-TEST_CASE("a home that does not exist is named before anything is lost in it", "[tool]") {
+TEST_CASE("a home that does not exist is named before anything is written to it", "[tool]") {
   test::ChRun f;
   CHECK(f.script("touch $HOME/x").err.empty());
   test::fs::remove_all(f.home);
@@ -28,7 +28,7 @@ TEST_CASE("a home that does not exist is named before anything is lost in it", "
   }
 }
 
-TEST_CASE("a tree that is put together twice warns of the home once", "[tool]") {
+TEST_CASE("a tree that is assembled twice warns about the home once", "[tool]") {
   test::ChRun f;
   test::fs::remove_all(f.home);
   const auto ran = f.script("true", {"-b", f.dir / "image:/late/mount/point"});

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// A refusal names the cause that it has, and what helps against that.
+// An error names its actual cause, and what helps against it.
 
 #include <sys/wait.h>
 #include <unistd.h>
@@ -10,7 +10,7 @@
 
 using test::contains;
 
-TEST_CASE("what is missing beneath something mounted is said to be there, not in the image",
+TEST_CASE("what is missing beneath a mount is reported as missing there, not in the image",
           "[tool]") {
   const test::ChRun f;
   const std::string source = f.home;
@@ -25,7 +25,7 @@ TEST_CASE("what is missing beneath something mounted is said to be there, not in
   };
   for (const std::string place : {"/tmp/charlie-not-there", "/home/not-there", "/dev/not-there",
                                   "/sys/not-there", "/mnt/0/not/there"}) {
-    for (const char* image : {"--home", "-w", "-W"}) {  // the first is what there is anyway
+    for (const char* image : {"--home", "-w", "-W"}) {  // the first is the default
       check(place, {image, "-b", source + ':' + place});
       // Links come before binds, so one there is the image's own, and hidden.
       if (place.rfind("/mnt/0", 0) != 0) check(place, {image, "--symlink=x:" + place});
@@ -35,7 +35,8 @@ TEST_CASE("what is missing beneath something mounted is said to be there, not in
   check("/tmp/x", {"--private-tmp", "-b", source + ":/tmp/x"});
 }
 
-TEST_CASE("a bad line of the image's own environment is the image's to mend", "[tool]") {
+TEST_CASE("for a bad line of the image's own environment, the remedy is to mend the image",
+          "[tool]") {
   const test::ChRun f;
   test::fs::create_directory(f.image + "/ch");
   test::write_file(f.image + "/ch/environment", "A=1\nnonsense\n");
@@ -51,7 +52,7 @@ TEST_CASE("a bad line of the image's own environment is the image's to mend", "[
   }
 }
 
-TEST_CASE("an option behind the command, without --, is likely the command's", "[tool]") {
+TEST_CASE("an option after the command, without --, is taken for the command's", "[tool]") {
   const test::ChRun f;
   for (const char* option : {"-l", "--colour"}) {
     const auto ran = f.ch_run({f.image, "ls", option});
@@ -62,7 +63,7 @@ TEST_CASE("an option behind the command, without --, is likely the command's", "
   CHECK(contains(f.ch_run({"--colour", f.image}).err, "remedy: see ch-run --help"));
 }
 
-TEST_CASE("a variable that can't be set is wrong usage, however it is given", "[tool]") {
+TEST_CASE("a variable that can't be set is a usage error, however it is given", "[tool]") {
   const test::ChRun f;
   const std::string file = f.dir / "variables";
   test::write_file(file, "nonsense\n");
@@ -74,7 +75,7 @@ TEST_CASE("a variable that can't be set is wrong usage, however it is given", "[
     }
 }
 
-TEST_CASE("a file without end is an error that names the most that is read", "[tool]") {
+TEST_CASE("an endless file is an error that names the limit", "[tool]") {
   const test::ChRun f;
   for (const char* option :
        {"--set-env=/dev/zero", "--set-env0=/dev/zero", "--copy=/dev/zero:/x"}) {
@@ -91,7 +92,7 @@ TEST_CASE("a file without end is an error that names the most that is read", "[t
   CHECK(contains(ran.err, "the configuration /dev/zero: this is longer than"));
 }
 
-TEST_CASE("--join-pid refuses what would make another container of the one it enters", "[tool]") {
+TEST_CASE("--join-pid refuses options that would change the container it enters", "[tool]") {
   const test::ChRun f;
   const pid_t other = fork();
   REQUIRE(other >= 0);
@@ -120,7 +121,7 @@ TEST_CASE("--join-pid refuses what would make another container of the one it en
     CHECK(ran.status == 64);
     CHECK(contains(ran.err, "--join-pid enters a container as it is"));
   }
-  // What a site has configured for all containers is no one's word about this one.
+  // What a site has configured for all containers was not requested for this one.
   test::write_file(f.dir / "conf", "bind=" + f.home + ":/mnt/0\n");
   auto configured = f.options;
   configured.environment.push_back("CH_RUN_CONF=" + (f.dir / "conf").string());
@@ -138,7 +139,7 @@ TEST_CASE("--join-pid refuses what would make another container of the one it en
   waitpid(other, nullptr, 0);
 }
 
-TEST_CASE("--ch-ssh without that program says where it is to be", "[tool]") {
+TEST_CASE("--ch-ssh without that program says where it should be", "[tool]") {
   const test::ChRun f;
   const auto ran = f.script("true", {"--ch-ssh"});
   INFO(ran.err);

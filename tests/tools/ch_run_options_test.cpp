@@ -60,7 +60,7 @@ TEST_CASE("a missing mount point works in an image of another user's", "[tool]")
   const std::string data = f.dir / "data";
   test::fs::create_directory(data);
   test::write_file(data + "/name", "data");
-  // Nobody may write to the image's directories, as with one that a site provides.
+  // The image's directories are read-only, as in an image that a site provides.
   for (const char* d : {"", "/etc", "/mnt"}) REQUIRE(chmod((f.image + d).c_str(), 0555) == 0);
   CHECK(f.script("cat /new/deep/name", {"-b", data + ":/new/deep"}).out == "data");
   CHECK(f.script("cat /etc/new/name", {"-b", data + ":/etc/new"}).out == "data");
@@ -69,7 +69,7 @@ TEST_CASE("a missing mount point works in an image of another user's", "[tool]")
 
 TEST_CASE("a missing mount point behind links is made where they lead, in the image", "[tool]") {
   const Fixture f;
-  // Not below /tmp, which the container shows of the host.
+  // Not below /tmp, which is the host's in the container.
   test::fs::create_symlink("/charlie-elsewhere/made", f.image + "/etc/absolute");
   test::fs::create_symlink("../../../../../../charlie-elsewhere/made2", f.image + "/etc/relative");
   test::write_file(f.home + "/name", "here");
@@ -81,7 +81,7 @@ TEST_CASE("a missing mount point behind links is made where they lead, in the im
   CHECK_FALSE(test::fs::exists(f.image + "/charlie-elsewhere"));
 }
 
-TEST_CASE("nothing is made in what a bind shows of the host", "[tool]") {
+TEST_CASE("nothing is created in a bind of the host", "[tool]") {
   const Fixture f;
   const std::string data = f.dir / "data";
   test::fs::create_directory(data);
@@ -112,7 +112,7 @@ TEST_CASE("an image without /home and /tmp runs", "[tool]") {
   CHECK_FALSE(test::fs::exists(f.image + "/home"));
 }
 
-TEST_CASE("--write-fake lets the command write, and forgets it", "[tool]") {
+TEST_CASE("--write-fake lets the command write, and discards the changes", "[tool]") {
   const Fixture f;
   const std::string before = all_files(f.image);
   CHECK(
@@ -254,7 +254,7 @@ TEST_CASE("hostile environments pass through unharmed", "[tool]") {
   CHECK(f.script("echo $V19999").out == "x\n");
 }
 
-// ---- what the image says ------------------------------------------------------------------
+// ---- image metadata -----------------------------------------------------------------------
 
 TEST_CASE("the image's environment, directory and command are honoured", "[tool]") {
   const Fixture f;
@@ -323,7 +323,7 @@ TEST_CASE("--namespaces adds namespaces, and a pid namespace an init", "[tool]")
   CHECK(f.script("true", {"--hostname=" + std::string(65, 'x')}).status == 64);
 }
 
-TEST_CASE("init passes on how the command ended", "[tool]") {
+TEST_CASE("init passes on the command's exit status", "[tool]") {
   const Fixture f;
   for (const int status : {0, 3, 255})
     CHECK(f.script("exit " + std::to_string(status), {"--namespaces=pid"}).status == status);
@@ -402,14 +402,14 @@ TEST_CASE("the command has no capability outside its namespace", "[tool]") {
   CHECK(contains(as_root, "NoNewPrivs:\t1\n"));
 }
 
-TEST_CASE("supplementary groups stay, and setgroups is denied", "[tool]") {
+TEST_CASE("supplementary groups are kept, and setgroups is denied", "[tool]") {
   const Fixture f;
   CHECK(f.script("cat /proc/self/setgroups").out == "deny\n");
   CHECK(f.script("grep ^Groups /proc/self/status | wc -w").out ==
         run({"sh", "-c", "grep ^Groups /proc/self/status | wc -w"}).out);
 }
 
-TEST_CASE("descriptors that are asked for stay open", "[tool]") {
+TEST_CASE("requested descriptors stay open", "[tool]") {
   Fixture f;
   f.options.in_child = [] {
     for (const int fd : {3, 5, 7, 9}) dup2(0, fd);
@@ -452,7 +452,7 @@ TEST_CASE("a configuration file adds options, the command line has the last word
     INFO(line);
     test::write_file(file, std::string(line) + "\n");
     CHECK(f.script("true").status == 64);
-    CHECK(f.ch_run({"--help"}).status == 0);  // which may be what one needs to mend it
+    CHECK(f.ch_run({"--help"}).status == 0);  // which may be needed to fix the file
   }
   test::fs::remove(file);
   const Ran gone = f.script("true");
@@ -462,7 +462,7 @@ TEST_CASE("a configuration file adds options, the command line has the last word
 
 // ---- information --------------------------------------------------------------------------------
 
-TEST_CASE("--feature answers by exit status", "[tool]") {
+TEST_CASE("--feature replies with its exit status", "[tool]") {
   const Fixture f;
   for (const char* yes : {"extglob", "overlayfs", "seccomp", "tmpfs-xattrs"})
     CHECK(f.ch_run({"--feature", yes}).status == 0);

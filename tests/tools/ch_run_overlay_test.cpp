@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// One directory of --overlay is one container's at a time, whoever comes how often, and one
-// image's; a run that is refused leaves nothing.
+// A directory of --overlay belongs to one container at a time, and to one
+// image; a run that is refused leaves nothing.
 
 #include <algorithm>
 #include <csignal>
@@ -25,7 +25,7 @@ std::set<std::string> names_in(const std::string& directory) {
 
 }  // namespace
 
-TEST_CASE("an overlay's directory that a container uses is refused to all others", "[tool]") {
+TEST_CASE("an overlay's directory that a container uses is refused to others", "[tool]") {
   test::ChRun f;
   const std::string layer = f.dir / "layer";
   int pipe_ends[2];
@@ -54,7 +54,7 @@ TEST_CASE("an overlay's directory that a container uses is refused to all others
   CHECK_FALSE(test::fs::exists(layer + "/upper/etc/lost"));
 }
 
-TEST_CASE("of 2, 4 and 64 at once over one directory, one gets it and nothing is spoilt",
+TEST_CASE("of 2, 4 and 64 at once over one directory, one gets it and nothing is corrupted",
           "[tool]") {
   for (const int count : {2, 4, 64}) {
     test::ChRun f;
@@ -124,14 +124,14 @@ TEST_CASE("a layer goes over the image that it was made over, and over no other"
   CHECK(contains(refused.err, "remove that file"));
   CHECK(names_in(layer) == before);
 
-  // Moved, it is the same image; unpacked anew at the same path, it is another.
+  // Moved, it is the same image; unpacked again at the same path, it is another.
   const std::string moved = f.dir / "moved";
   test::fs::rename(f.image, moved);
   CHECK(f.ch_run({"--overlay=" + layer, moved, "--", "cat", "/etc/kept"}).out == "kept\n");
   test::make_image(f.image);
   CHECK(f.ch_run({"--overlay=" + layer, f.image, "--", "true"}).status == 31);
 
-  // Who removes the record has decided; from then on it is the other's.
+  // A user who removes the record has decided; from then on it is the other image's.
   test::fs::remove(layer + "/made-over");
   const auto taken = f.ch_run({"--overlay=" + layer, other, "--", "cat", "/etc/kept"});
   INFO(taken.err);
@@ -139,7 +139,7 @@ TEST_CASE("a layer goes over the image that it was made over, and over no other"
   CHECK(f.ch_run({"--overlay=" + layer, moved, "--", "true"}).status == 31);
 }
 
-TEST_CASE("a layer of before there were records is taken as it is", "[tool]") {
+TEST_CASE("a layer from before layers had records is accepted", "[tool]") {
   test::ChRun f;
   const std::string layer = f.dir / "layer";
   test::fs::create_directories(layer + "/upper/etc");
@@ -147,7 +147,7 @@ TEST_CASE("a layer of before there were records is taken as it is", "[tool]") {
   test::write_file(layer + "/upper/etc/kept", "kept\n");
   CHECK(f.script("cat /etc/kept", {"--overlay=" + layer}).out == "kept\n");
   CHECK(exists(layer + "/made-over"));
-  test::write_file(layer + "/made-over", "");  // cut off when the disk was full
+  test::write_file(layer + "/made-over", "");  // truncated when the disk was full
   CHECK(f.script("cat /etc/kept", {"--overlay=" + layer}).out == "kept\n");
 }
 
@@ -170,7 +170,7 @@ TEST_CASE("the image, a place in it or around it as the layer is refused and lea
   test::fs::create_directories(around + "/upper");
   test::make_image(around + "/upper/image");
   check_refused(around, around + "/upper/image");
-  // Beside its image a layer is in nobody's way.
+  // A layer beside its image is fine.
   CHECK(f.script("touch /etc/x", {"--no-home", "--overlay=" + f.dir.path().string()}).status == 0);
   CHECK(exists(f.dir / "upper/etc/x"));
 }
@@ -201,7 +201,7 @@ TEST_CASE("--write-fake and --overlay contradict each other", "[tool]") {
   CHECK_FALSE(exists(layer));
 }
 
-TEST_CASE("an overlay of an image with mounts inside is refused for what it is", "[tool]") {
+TEST_CASE("an overlay of an image with mounts inside is refused with that reason", "[tool]") {
   test::ChRun f;
   // Mounted where ch-run is started, beyond the reach of its own user namespace.
   const std::string mount_and_run =
@@ -227,7 +227,7 @@ TEST_CASE("an overlay of an image with mounts inside is refused for what it is",
       CHECK(names_in(f.dir.path()) == before);
     }
   }
-  // Without an overlay they come along.
+  // Without an overlay they are included.
   const auto along = in_mounts({f.image, "--", "grep", "-c", " /mnt/0 ", "/proc/self/mountinfo"});
   CHECK(along.out == "1\n");
 }

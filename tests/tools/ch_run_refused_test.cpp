@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // A run that is refused leaves the user's layer and the host as they were; and what it has made
-// in a writable image, where others may use it by then, it names.
+// in a writable image, where other runs may use it by then, it names.
 
 #include <unistd.h>
 
@@ -37,7 +37,7 @@ const std::vector<std::string> ways = {"detached", "attached", "classic"};
 
 }  // namespace
 
-TEST_CASE("a refused run leaves neither mount points nor links in a layer, nor that", "[tool]") {
+TEST_CASE("a refused run leaves no mount points or links in a layer, and no layer", "[tool]") {
   const Place p;
   const std::string source = p.dir / "source";
   const std::vector<std::vector<std::string>> made = {
@@ -69,7 +69,7 @@ TEST_CASE("a refused run leaves neither mount points nor links in a layer, nor t
         }
 }
 
-TEST_CASE("a refused run with a process tree of its own leaves nothing either", "[tool]") {
+TEST_CASE("a refused run with its own pid namespace leaves nothing either", "[tool]") {
   const Place p;
   const auto before = p.names();
   const auto ran = p.script("true", {"--namespaces=pid", "--overlay=" + p.layer, "-b",
@@ -79,7 +79,7 @@ TEST_CASE("a refused run with a process tree of its own leaves nothing either", 
   CHECK(p.names() == before);
 }
 
-TEST_CASE("what a refused run has made and others have filled meanwhile stays theirs", "[tool]") {
+TEST_CASE("what others have put into a directory of a refused run stays", "[tool]") {
   const Place p;
   // In the layer before: neither it nor what is in it was made by the run that is refused.
   REQUIRE(p.script("mkdir -p /new/mine; echo x > /new/mine/x", {"--overlay=" + p.layer}).status ==
@@ -92,7 +92,7 @@ TEST_CASE("what a refused run has made and others have filled meanwhile stays th
   CHECK(test::read_file(p.layer + "/upper/new/mine/x") == "x\n");
 }
 
-TEST_CASE("a link that took the place of another can't come back, and is named", "[tool]") {
+TEST_CASE("a replaced link can't be restored, and is named", "[tool]") {
   const Place p;
   test::fs::create_symlink("before", p.image + "/link");
   const auto ran = p.script("true", {"-w", "--symlink=after:/link", "--cd=/not/there"});
@@ -129,7 +129,7 @@ TEST_CASE("a run whose container stood keeps its mount points, as any run does",
   CHECK(test::fs::is_directory(p.image + "/new/x"));
 }
 
-TEST_CASE("a descriptor that nobody has given is not one of ours", "[tool]") {
+TEST_CASE("a descriptor number that was not open is never one of ours", "[tool]") {
   const Place p;
   auto options = p.options;
   options.in_child = [] {
@@ -247,7 +247,7 @@ TEST_CASE("a refused run takes no layer from under another", "[tool]") {
     CHECK(test::read_file(p.layer + "/upper/etc/kept") == "kept\n");
 }
 
-TEST_CASE("a layer's directory that can't be opened is gone again", "[tool]") {
+TEST_CASE("a layer's directory that can't be opened is removed again", "[tool]") {
   const Place p;
   const auto before = p.names();
   Watched refused{p, {"--overlay=" + p.layer}};
@@ -263,7 +263,7 @@ TEST_CASE("a layer's directory that can't be opened is gone again", "[tool]") {
   CHECK(p.names() == before);
 }
 
-TEST_CASE("what covers a name that the layer had removed is named", "[tool]") {
+TEST_CASE("what covers a name that the layer removed is named", "[tool]") {
   const Place p;
   const std::string option = "--overlay=" + p.layer;
   REQUIRE(p.script("rm -r /mnt/0", {option}).status == 0);
@@ -275,7 +275,7 @@ TEST_CASE("what covers a name that the layer had removed is named", "[tool]") {
   CHECK(p.script("test ! -e /mnt/0", {option}).status == (named ? 1 : 0));
 }
 
-TEST_CASE("a link that stays in its place is not said to be lost", "[tool]") {
+TEST_CASE("a link that stays in place is not reported as lost", "[tool]") {
   const Place p;
   test::fs::create_symlink("before", p.image + "/link");
   Watched refused{p, {"-w", "--symlink=after:/link"}};
@@ -296,7 +296,7 @@ TEST_CASE("a link that stays in its place is not said to be lost", "[tool]") {
   CHECK(contains(half.err, "what was made for this run at /link stays there"));
 }
 
-TEST_CASE("a container whose program gets no process names what it has made", "[tool]") {
+TEST_CASE("a container whose program can't be forked names what it has made", "[tool]") {
   const Place p;
   Watched refused{p, {"--namespaces=pid", "-w", "-b", p.home + ":/new/x"}};
   const auto traced = refused.run([&](const test::Call& call) {
@@ -310,7 +310,7 @@ TEST_CASE("a container whose program gets no process names what it has made", "[
   CHECK(contains(refused.err, "what was made for this run at /new/x stays there"));
 }
 
-TEST_CASE("a mount that the kernel refuses is no mount point that is missing", "[tool]") {
+TEST_CASE("a mount refused by the kernel is not mistaken for a missing mount point", "[tool]") {
   const Place p;
   for (const std::string& way : {std::string("detached"), std::string("attached")})
     for (std::size_t at = 0;; ++at) {

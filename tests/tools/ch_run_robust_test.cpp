@@ -99,7 +99,7 @@ TEST_CASE("killed at any of its system calls, ch-run leaves nothing behind", "[t
   CHECK(Traces(f) == before);
 }
 
-TEST_CASE("whichever system call fails, the command runs rightly or not at all", "[tool]") {
+TEST_CASE("whichever system call fails, the command runs correctly or not at all", "[tool]") {
   STATIC_TOOLS_ONLY();
   const Fixture f;
   const auto argv = careful_launch(f);
@@ -177,7 +177,7 @@ TEST_CASE("calls that an old kernel or a filter lacks are done without", "[tool]
   CHECK(run(argv, f.options).out == "right\n");
 }
 
-TEST_CASE("where clone3 is refused, whatever starts a process does without it", "[tool]") {
+TEST_CASE("if clone3 is refused, everything that starts a process does without it", "[tool]") {
   Fixture f;
   for (const unsigned answer : {static_cast<unsigned>(ENOSYS), static_cast<unsigned>(EPERM)}) {
     INFO(answer);
@@ -196,7 +196,7 @@ TEST_CASE("where clone3 is refused, whatever starts a process does without it", 
   }
 }
 
-TEST_CASE("root inside finds nothing of the host through the container's init", "[tool]") {
+TEST_CASE("root inside can't reach the host through the container's init", "[tool]") {
   STATIC_TOOLS_ONLY();
   Fixture f;
   f.options.environment.push_back("SECRET_OF_THE_HOST=1");
@@ -226,7 +226,7 @@ TEST_CASE("a filter against namespaces is named as the cause", "[tool]") {
   }
 }
 
-TEST_CASE("too few resources are an error, not half a container", "[tool]") {
+TEST_CASE("lack of resources is an error, not half a container", "[tool]") {
   STATIC_TOOLS_ONLY();
   Fixture f;
   const auto argv = careful_launch(f);

@@ -67,7 +67,7 @@ TEST_CASE("the script makes missing mount points, links and copies as ch-run doe
     }
 }
 
-TEST_CASE("what a script can't do it says at that place", "[tool]") {
+TEST_CASE("what a script can't do is stated at that place", "[tool]") {
   const Scripts f;
   CHECK(contains(f.script_for("true", {"--seccomp"}),
                  "\n# A seccomp filter would be installed here"));

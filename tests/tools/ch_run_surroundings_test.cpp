@@ -20,7 +20,7 @@ using Fixture = test::ChRun;
 
 }  // namespace
 
-TEST_CASE("a user without a name gets one inside", "[tool]") {
+TEST_CASE("a user without a name gets a name inside", "[tool]") {
   Fixture f;
   if (geteuid() != 0) {
     // Only root can become someone without a name; others show it by what is inside.
@@ -197,7 +197,7 @@ TEST_CASE("a container in a container in a container", "[tool]") {
   CHECK(contains(ran.out, "No such file"));
 }
 
-TEST_CASE("an image that only has a program runs with what it lacks made up", "[tool]") {
+TEST_CASE("an image with nothing but a program runs, and the rest is provided", "[tool]") {
   const Fixture f;
   const std::string bare = f.dir / "bare";
   for (const char* d : {"dev", "proc", "sys"}) test::fs::create_directories(bare + "/" + d);

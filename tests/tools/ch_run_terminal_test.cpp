@@ -109,7 +109,7 @@ TEST_CASE("Ctrl-C reaches the command, once", "[tool]") {
   }
 }
 
-TEST_CASE("Ctrl-C ends a command that does not mind it", "[tool]") {
+TEST_CASE("Ctrl-C ends a command that does not handle it", "[tool]") {
   const test::ChRun f;
   for (const auto& options : ways) {
     INFO("with init: " << options.size());
@@ -120,7 +120,7 @@ TEST_CASE("Ctrl-C ends a command that does not mind it", "[tool]") {
   }
 }
 
-TEST_CASE("Ctrl-Z stops the command, and it goes on when told", "[tool]") {
+TEST_CASE("Ctrl-Z stops the command, and SIGCONT continues it", "[tool]") {
   const test::ChRun f;
   for (const auto& options : ways) {
     INFO("with init: " << options.size());

@@ -26,7 +26,7 @@ TEST_CASE("ch-run runs a command in an image", "[tool]") {
   CHECK(ran.status == 0);
 }
 
-TEST_CASE("the command's end is ch-run's end", "[tool]") {
+TEST_CASE("ch-run ends like its command", "[tool]") {
   const Fixture f;
   for (const int status : {0, 1, 7, 31, 49, 126, 127, 255})
     CHECK(f.script("exit " + std::to_string(status)).status == status);
@@ -129,7 +129,7 @@ TEST_CASE("--bind shows host directories and files", "[tool]") {
   CHECK(test::read_file(a + "/new") == "x\n");
 }
 
-TEST_CASE("binds that make no sense are wrong usage", "[tool]") {
+TEST_CASE("senseless binds are usage errors", "[tool]") {
   const Fixture f;
   const std::pair<const char*, const char*> cases[] = {
       {"", "no source in --bind"},
@@ -160,7 +160,7 @@ TEST_CASE("--cd starts in that directory", "[tool]") {
   CHECK(contains(missing.err, "cause: there is no such directory in the container"));
 }
 
-TEST_CASE("--uid and --gid choose who one is inside, and files stay one's own outside", "[tool]") {
+TEST_CASE("--uid and --gid choose the ids inside, and files stay the caller's outside", "[tool]") {
   const Fixture f;
   const std::string self = std::to_string(geteuid()) + " " + std::to_string(getegid()) + "\n";
   CHECK(f.script("echo $(id -u) $(id -g)").out == self);
@@ -177,7 +177,7 @@ TEST_CASE("--uid and --gid choose who one is inside, and files stay one's own ou
   }
 }
 
-TEST_CASE("--private-tmp gives an empty /tmp that nobody else sees", "[tool]") {
+TEST_CASE("--private-tmp gives an empty /tmp that no other process sees", "[tool]") {
   const Fixture f;
   CHECK(f.script("ls -A /tmp | wc -l; touch /tmp/x; ls /tmp", {"-t"}).out == "0\nx\n");
   CHECK(f.script("ls -A /tmp", {"--private-tmp"}).out.empty());
@@ -198,7 +198,7 @@ TEST_CASE("the environment is the caller's, but for what must differ", "[tool]")
   CHECK_FALSE(contains(ran.out, "TMPDIR"));
 }
 
-TEST_CASE("PATH always has /bin, at its end if need be", "[tool]") {
+TEST_CASE("PATH always has /bin, at its end if necessary", "[tool]") {
   Fixture f;
   const auto path_inside = [&](const std::string& path) {
     f.options.environment = {"HOME=" + f.home};
@@ -212,7 +212,7 @@ TEST_CASE("PATH always has /bin, at its end if need be", "[tool]") {
   CHECK(path_inside("unset") == "/usr/local/bin:/usr/bin:/bin\n");
 }
 
-TEST_CASE("nothing of the environment is needed", "[tool]") {
+TEST_CASE("no environment variable is needed", "[tool]") {
   Fixture f;
   f.options.environment = {"X=1"};  // no HOME, no USER, no PATH
   const Ran ran = f.ch_run({f.image, "--", "/bin/sh", "-c", "id -u"});
@@ -237,7 +237,7 @@ TEST_CASE("only the standard descriptors reach the command", "[tool]") {
   }
 }
 
-TEST_CASE("what can't be run is explained", "[tool]") {
+TEST_CASE("what can't be run is explained with cause and remedy", "[tool]") {
   const Fixture f;
   SECTION("no image") {
     const Ran ran = f.ch_run({f.dir / "none", "--", "true"});
@@ -351,7 +351,7 @@ TEST_CASE("a container can be started in a container", "[tool]") {
   CHECK(ran.out == "inner\n");
 }
 
-TEST_CASE("wrong usage is said once and ends with 64", "[tool]") {
+TEST_CASE("a usage error is reported once, with status 64", "[tool]") {
   const Fixture f;
   const std::pair<std::vector<std::string>, const char*> cases[] = {
       {{}, "no image given"},
@@ -387,7 +387,7 @@ TEST_CASE("without command, record or terminal there is nothing to run", "[tool]
   }
 }
 
-TEST_CASE("--help teaches, --version tells", "[tool]") {
+TEST_CASE("--help explains the tool, --version prints the version", "[tool]") {
   const Fixture f;
   for (const char* option : {"--help", "-?", "-h", "--he"}) {
     const Ran ran = f.ch_run({option});
@@ -453,7 +453,7 @@ TEST_CASE("-v prints the steps, -vv the system calls too", "[tool]") {
   CHECK(contains(calls.err, "pivot_root(\".\", \".\") = 0\n"));
 }
 
-TEST_CASE("options may stand between operands until --", "[tool]") {
+TEST_CASE("options may occur between operands until --", "[tool]") {
   const Fixture f;
   CHECK(f.ch_run({f.image, "-c", "/etc", "pwd"}).out == "/etc\n");
   CHECK(f.ch_run({f.image, "echo", "--", "-c", "--help"}).out == "-c --help\n");

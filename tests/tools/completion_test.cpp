@@ -85,7 +85,7 @@ TEST_CASE("fish completes ch-run", "[tool]") {
   test::check_completion("fish", "ch-run", share(), cases, ch_run::table, Fixture());
 }
 
-TEST_CASE("what bash has completed can be typed on", "[tool]") {
+TEST_CASE("typing can go on after a completion of bash", "[tool]") {
   const Fixture f;
   SKIP_UNLESS(test::run({"bash", "--version"}).status == 0, "bash is not installed");
   const std::pair<const char*, const char*> exact[] = {

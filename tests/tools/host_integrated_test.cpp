@@ -128,7 +128,7 @@ TEST_CASE("a program sees the same from inside, whoever launched it", "[tool]") 
   CHECK(without_numbers(test::read_file(l.f.home + "/mounts")) == without_numbers(mounts));
 }
 
-TEST_CASE("what the image runs is run where nobody says otherwise", "[tool]") {
+TEST_CASE("the image's command runs by default", "[tool]") {
   Library l;
   REQUIRE(l.integrate_with({}).ok());
   const auto ended = run(l.k, l.made.container, l.made.program, l.arena);
@@ -136,7 +136,7 @@ TEST_CASE("what the image runs is run where nobody says otherwise", "[tool]") {
   CHECK(ended->code == 5);
 }
 
-TEST_CASE("what can't be made comes back as a value with words and an errno", "[tool]") {
+TEST_CASE("a container that can't be made is a value with a text and an errno", "[tool]") {
   Library l;
   HostIntegratedChoices choices;
   TextBuffer<256> words;

@@ -45,7 +45,7 @@ std::string signals_of_self() { return test::run({"grep", "SigIgn:", "/proc/self
 
 }  // namespace
 
-TEST_CASE("what can't be printed is an error, of every tool", "[tool]") {
+TEST_CASE("output that can't be written is an error of every tool", "[tool]") {
   const auto must_fail = [](const test::Ran& ran, const std::string& what) {
     INFO(what << ": " << ran.status << ' ' << ran.err);
     CHECK(ran.status > 0);
@@ -63,7 +63,7 @@ TEST_CASE("what can't be printed is an error, of every tool", "[tool]") {
     must_fail(f.ch_run({form, f.image, "--", "true"}), form);
 }
 
-TEST_CASE("a limit on the size of files is an error of a launch, not its death", "[tool]") {
+TEST_CASE("a limit on the size of files makes ch-run fail, and does not kill it", "[tool]") {
   test::ChRun f;
   f.options.in_child = [] { limit(RLIMIT_FSIZE, 0); };
   const auto refused = f.script("true");
@@ -80,7 +80,7 @@ TEST_CASE("a limit on the size of files is an error of a launch, not its death",
   CHECK(works.out == signals_of_self());
 }
 
-TEST_CASE("what is printed to a file beyond the limit on its size is an error", "[tool]") {
+TEST_CASE("output beyond the limit on the size of files is an error", "[tool]") {
   test::ChRun f;
   const auto print_to_file = [&](int descriptor) {
     const auto redirect = printing_to(f.dir / "out", descriptor);
@@ -144,7 +144,7 @@ TEST_CASE("under small limits a launch works, or ends with one error", "[tool]")
   }
 }
 
-TEST_CASE("files for which the storage at hand has no room are read as well", "[tool]") {
+TEST_CASE("files that do not fit the given storage are read as well", "[tool]") {
   test::ChRun f;
   std::vector<std::string> options;
   for (int i = 0; i < 12; ++i) {

@@ -48,7 +48,7 @@ TEST_CASE("the manual page is formatted without a warning", "[tool]") {
   CHECK(names.out.find("\"ch-checkns - ") != std::string::npos);
 }
 
-TEST_CASE("the manual page knows every option", "[tool]") {
+TEST_CASE("the manual page documents every option", "[tool]") {
   const std::string page = plain(test::read_file(page_path()));
   CHECK(page.find("@") == page.find("@(a|b)"));  // no mark is left over
   for (const auto& option : ch_run::table) {

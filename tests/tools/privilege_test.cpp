@@ -99,7 +99,7 @@ TEST_CASE("ch-checkns is refused as ch-run is", "[tool]") {
   CHECK(ran.err.rfind("ch-checkns: error: refusing to run with privilege", 0) == 0);
 }
 
-TEST_CASE("root with a strange group is refused, root in a container of its own is not", "[tool]") {
+TEST_CASE("root with an unexpected group is refused, root in its own container is not", "[tool]") {
   const test::ChRun f;
   if (getuid() == 0) {
     test::RunOptions options;
@@ -116,7 +116,7 @@ TEST_CASE("root with a strange group is refused, root in a container of its own 
   CHECK(nested.status == 0);
 }
 
-TEST_CASE("no new privileges take a set-uid bit's effect away, and so the refusal", "[tool]") {
+TEST_CASE("no_new_privs disables the set-uid bit, so there is no refusal", "[tool]") {
   if (getuid() != 0) return;
   const test::TempDir dir;
   SKIP_UNLESS(set_uid_works(dir), "set-uid files have no effect here");

@@ -14,7 +14,7 @@
 
 using namespace ch;
 
-TEST_CASE("a text that does not fit is cut and says so", "[pure]") {
+TEST_CASE("a text that does not fit is truncated and reports it", "[pure]") {
   TextBuffer<8> text;
   text << "abc" << 1234 << 'x';
   CHECK(text.view() == "abc1234");
@@ -56,7 +56,7 @@ TEST_CASE("an arena hands out aligned pieces until it is full", "[pure]") {
   CHECK(arena.used() == used);
 }
 
-TEST_CASE("an arena that is full goes on in a further buffer, if there is one", "[pure]") {
+TEST_CASE("a full arena continues in a second buffer, if there is one", "[pure]") {
   alignas(std::max_align_t) std::byte first[32];
   Arena arena(first, [](std::size_t size) noexcept -> std::span<std::byte> {
     alignas(std::max_align_t) static std::byte further[256];
@@ -72,7 +72,7 @@ TEST_CASE("an arena that is full goes on in a further buffer, if there is one", 
   CHECK(arena.make<std::uint64_t>(4) != nullptr);  // a request that fails spoils nothing
 }
 
-TEST_CASE("a sequence refuses what does not fit", "[pure]") {
+TEST_CASE("a sequence refuses elements that do not fit", "[pure]") {
   ArenaOf<64> arena;
   Sequence<int> two(arena.make<int>(2), 2);
   CHECK(two.push_back(1));
@@ -97,7 +97,7 @@ TEST_CASE("a fixed setting costs nothing and reads like a chosen one", "[pure]")
   CHECK(both.chosen.value() == Access::read_write);
 }
 
-TEST_CASE("the kernel's answer becomes a result with its origin", "[pure]") {
+TEST_CASE("the kernel's return value becomes a result with its origin", "[pure]") {
   const kernel::Returned<Fd> bad{-2, kernel::Call::openat};
   const Result<Fd> result = as_result(bad, "/x");
   REQUIRE_FALSE(result);
@@ -117,7 +117,7 @@ TEST_CASE("a missing C string piece is an empty text", "[pure]") {
   CHECK(HostPath("/a") == HostPath("/a"));
 }
 
-TEST_CASE("an arena takes back what came after a mark", "[pure]") {
+TEST_CASE("an arena releases what came after a mark", "[pure]") {
   static std::byte further[256];
   std::byte own[64];
   Arena arena(own, [](std::size_t) noexcept -> std::span<std::byte> { return further; });

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. What is under the name that an image is to get, and whether it may be replaced.
-// Source: docs/unpack.md, "What counts as what".
+// Source: docs/unpack.md, "Recognising the input".
 #pragma once
 
 #include "ch/image/image_mark.hpp"

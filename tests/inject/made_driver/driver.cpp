@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What a driver's library is to the tests: a file with a soname and a function.
+// A dummy driver library for the tests: it has a soname and a function.
 
 #ifndef VERSION
 #define VERSION 550

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// What nvidia-smi is to the tests: finds the driver's libraries by name, calls into them and
-// prints what they answer.
+// A dummy nvidia-smi for the tests: finds the driver's libraries by name, calls them and
+// prints what they return.
 
 #include <dlfcn.h>
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What it views stays in the other process.
+// The text it refers to stays in the other process.
 // expect: Charlie: a function that ch::call calls returns void
 #include "ch/run.hpp"
 

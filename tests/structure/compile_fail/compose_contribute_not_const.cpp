@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The likeliest slip in a contributor, told by compose too.
+// The likeliest mistake in a contributor, reported by compose too.
 // expect: Charlie: a mount contributor only describes: declare its contribute const
 #include "ch/run.hpp"
 

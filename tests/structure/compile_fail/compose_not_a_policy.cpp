@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// int is no policy.
+// int is not a policy.
 // expect: Charlie: ch::Compose takes a NamespaceSet, mount contributors, an IdMapPolicy and
 // expect: one of the given types is none of these.
 #include "ch/compose.hpp"

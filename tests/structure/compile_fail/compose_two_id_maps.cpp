@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One can't be both root and oneself inside.
+// A user can't be both root and unchanged inside.
 // expect: Charlie: two policies of the same kind in ch::Compose; remove one of them.
 #include "ch/compose.hpp"
 

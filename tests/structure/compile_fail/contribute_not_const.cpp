@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The likeliest slip in a contributor of one's own.
+// The likeliest mistake in a custom contributor.
 // expect: Charlie: a mount contributor only describes: declare its contribute const
 #include "ch/presets.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the others get wrong, right: this one compiles.
+// Does correctly what the others do wrong: this one compiles.
 #include "ch/launch.hpp"
 #include "ch/presets.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The root comes before what hangs on it.
+// The root must come before what is mounted on it.
 // expect: Charlie: the contributor that opens the image comes first: put ch::ImageRoot at
 #include "ch/presets.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an image that feels like the host has anyway.
+// host_integrated has devices anyway.
 // expect: Charlie: ch::host_integrated has devices, host f
 #include "ch/run.hpp"
 

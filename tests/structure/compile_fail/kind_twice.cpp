@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A set has no element twice.
+// A set has each element only once.
 // expect: Charlie: a kind is named twice in this NamespaceSet; name each once.
 #include "ch/container.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The fourth place is for who makes the namespaces.
+// The fourth argument decides where the namespaces come from.
 // expect: Charlie: the fourth argument of Container is a JoinStrategy: ch::Alone,
 #include "ch/container.hpp"
 

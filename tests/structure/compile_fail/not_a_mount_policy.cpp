@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A contributor is not yet a mount policy.
+// A contributor alone is not a mount policy.
 // expect: Charlie: the second argument of Container is a MountPolicy: ch::Mounts<...> or
 #include "ch/presets.hpp"
 

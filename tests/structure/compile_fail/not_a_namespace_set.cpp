@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// A kind is not yet a set.
+// A kind alone is not a set.
 // expect: Charlie: the first argument of Container is a ch::NamespaceSet<...>.
 #include "ch/container.hpp"
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// One can be one user only.
+// A process has only one user id inside.
 // expect: Charlie: two policies of the same kind in ch::Compose
 #include "ch/run.hpp"
 
