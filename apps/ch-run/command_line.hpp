@@ -44,10 +44,10 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
   };
   const auto go_on = [&](std::size_t row) noexcept {
     if (makes_container.has(row)) o.making = &table[row];
-    alone = speaks_for_itself.has(row);
+    alone = stops_parsing.has(row);
     return !alone;
   };
-  const auto wrong = ch::cli::read(table, takes, argc, argv, o, operand, go_on);
+  const auto wrong = ch::cli::read(table, handlers, argc, argv, o, operand, go_on);
   if (wrong && wrong.option == nullptr && words > 0)  // most likely an option of the command's
     return {wrong.problem, wrong.subject,
             "if it is the command's, put -- before that: ch-run IMAGE -- COMMAND [ARG...]"};

@@ -30,11 +30,11 @@ inline UsageError apply_line(std::string_view line, Options& o, ch::Arena& arena
   if (item.kind == ch::cli::Item::Kind::error) return {item.problem, line};
   if (table[item.index].group == information || device_file.has(item.index))
     return {"this option has no place in a configuration file", line};
-  if (takes[item.index] == take_bind &&
+  if (handlers[item.index] == take_bind &&
       std::string_view(item.value).find(':') == std::string_view::npos)
     return {"a bind in a configuration file needs a destination", line};
   o.arena = &arena;
-  return {takes[item.index](o, item.value), line};
+  return {handlers[item.index](o, item.value), line};
 }
 
 }  // namespace detail

@@ -38,7 +38,7 @@ inline bool read_copies(Launch& l, Sequence<UserFile>& copied) noexcept {
     const auto text = read_text_file(l.k, Fd::cwd, copy.source.c_str(), l.arena);
     if (text && l.arena.push_back(copied, UserFile{*text, copy.destination})) continue;
     l.remedy = "--copy takes a file of the host that you may read; --bind shows any other";
-    l.say_unread("can't copy ", copy.source, text ? Errno::enomem : text.error().code);
+    l.report_unreadable("can't copy ", copy.source, text ? Errno::enomem : text.error().code);
     return false;
   }
   return true;
@@ -71,7 +71,7 @@ inline bool read_edits(Launch& l, Sequence<InnerEdit>& edits) noexcept {
   for (const EnvironmentOption& option : l.options.environment) {
     const auto edit = edit_of(l, option);
     if (edit && l.arena.push_back(edits, *edit)) continue;
-    l.say_unread("can't read ", option.text, edit ? Errno::enomem : edit.error().code);
+    l.report_unreadable("can't read ", option.text, edit ? Errno::enomem : edit.error().code);
     return false;
   }
   return true;

@@ -36,7 +36,7 @@ struct Launch {
   }
   /// Makes the problem that a file can't be read whole. A remedy that is there stays, unless the
   /// file has no end.
-  void say_unread(std::string_view attempt, std::string_view path, Errno code) noexcept {
+  void report_unreadable(std::string_view attempt, std::string_view path, Errno code) noexcept {
     problem << attempt << path << ": ";
     if (code != Errno::efbig) {
       problem << code;

@@ -31,7 +31,7 @@ int configure(Launch& l) noexcept {
     if (!text) {
       // Only the file that the user names has to be there.
       if (path == site_configuration && text.error().code == Errno::enoent) continue;
-      l.say_unread("can't read the configuration ", path, text.error().code);
+      l.report_unreadable("can't read the configuration ", path, text.error().code);
       return exit_container;
     }
     const auto wrong = apply_configuration(*text, l.options, l.arena);
@@ -49,7 +49,7 @@ int configure_devices(Launch& l, int argc, char** argv) noexcept {
   if (!mentions(argc, argv, device_file, &path) || path == nullptr) return 0;
   const auto text = read_text_file(l.k, Fd::cwd, path, l.arena);
   if (!text) {
-    l.say_unread("can't read the device file ", path, text.error().code);
+    l.report_unreadable("can't read the device file ", path, text.error().code);
     return exit_container;
   }
   const auto wrong = apply_devices(*text, l.options, l.arena);
@@ -71,7 +71,7 @@ int launch(LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
 int execute_or_print(Launch& l, const Plan& plan) noexcept {
   const Options& o = l.options;
   if (o.explain != Explain::no) return print_plan(l, plan);
-  if (o.verbosity > 0) say_what_comes(l, plan);
+  if (o.verbosity > 0) print_before_launch(l, plan);
   silence(l.machine, o.quietness);
   kernel::Narrating narrator(l.machine,
                              [](std::string_view line) { cli::say(standard_error, line); });

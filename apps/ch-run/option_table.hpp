@@ -194,7 +194,7 @@ inline constexpr Described<Options> rows[] = {
 }  // namespace detail
 
 inline constexpr auto table = ch::cli::options_of(detail::rows);
-inline constexpr auto takes = ch::cli::takes_of(detail::rows);
+inline constexpr auto handlers = ch::cli::handlers_of(detail::rows);
 
 /// About how the container is made, so that they say nothing to one that exists.
 inline constexpr ch::cli::RowSet makes_container(table, {"bind", "ch-ssh", "copy", "device", "gid",
@@ -203,7 +203,7 @@ inline constexpr ch::cli::RowSet makes_container(table, {"bind", "ch-ssh", "copy
                                                          "write", "write-fake"});
 
 /// What follows them on the command line is not looked at.
-inline constexpr ch::cli::RowSet speaks_for_itself(table, {"check", "feature", "help", "usage",
-                                                           "version"});
+inline constexpr ch::cli::RowSet stops_parsing(table,
+                                               {"check", "feature", "help", "usage", "version"});
 
 }  // namespace ch_run

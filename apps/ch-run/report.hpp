@@ -110,7 +110,7 @@ inline void silence(kernel::Linux& k, int quietness) noexcept {
   return printed(out);
 }
 
-[[gnu::noinline]] inline void say_what_comes(Launch& l, const Plan& plan) noexcept {
+[[gnu::noinline]] inline void print_before_launch(Launch& l, const Plan& plan) noexcept {
   Output out(standard_error);
   print_text(plan, out);
   if (l.options.verbosity <= 2) return;

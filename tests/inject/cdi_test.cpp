@@ -188,7 +188,7 @@ TEST_CASE("a file of as many devices and mounts as its size allows is read, and 
           "[pure]") {
   std::string text = R"({"cdiVersion": "0.6.0", "kind": "a.com/b", "devices": [)";
   int count = 0;
-  while (text.size() < largest_spec - 100)
+  while (text.size() < max_spec_size - 100)
     text += "{\"name\":\"" + std::to_string(100000 + count++) + "\"},";
   CHECK(spec_from_json_text(text + R"({"name": "x"}]})").devices.size() ==
         static_cast<std::size_t>(count) + 1);
@@ -302,7 +302,7 @@ TEST_CASE("what can't be read is told with the device that is missing", "[tool]"
   const TempDir dir;
   CHECK(has(error_of([&] { (void)resolve_one(dir.path(), "a/b=c"); }), "no such device"));
   write_file(dir / "bad.json", "{");
-  write_file(dir / "big.json", std::string(largest_spec + 100, ' '));
+  write_file(dir / "big.json", std::string(max_spec_size + 100, ' '));
   test::fs::create_directory(dir / "directory.json");
   REQUIRE(mkfifo((dir / "fifo.json").c_str(), 0600) == 0);
   test::fs::create_symlink("nowhere", dir / "link.yaml");

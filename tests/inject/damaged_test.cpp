@@ -87,7 +87,7 @@ TEST_CASE("of an ELF file whose lists never end a bounded part is read, and it i
     for (const std::string& name : elf->needed) bytes += 1 + name.size();
     for (const auto& need : elf->needed_versions) bytes += need.file.size() + need.version.size();
     CHECK(bytes > 100000);  // it was read
-    CHECK(bytes <= ch::injection::largest_elf_lists);
+    CHECK(bytes <= ch::injection::max_elf_lists);
     const auto before = test::everything(f.image, true);
     const Ran ran = f({"-p", path});
     CHECK(ran.status == 1);

@@ -35,7 +35,7 @@ inline constexpr char not_valid[] = "this argument is not valid";
 /// Gives an option to the values; `argument` is null where there is none, and stays where it is
 /// as long as the program runs. Returns null, or what is wrong with the argument.
 template <class Values>
-using Take = const char*(Values& values, const char* argument);
+using OptionHandler = const char*(Values& values, const char* argument);
 
 /// What may stand for an argument or an operand, for completion.
 enum class Completes : std::uint8_t {
@@ -60,7 +60,7 @@ struct Completion {
 template <class Values>
 struct Described {
   Option shown{};
-  Take<Values>* take = nullptr;
+  OptionHandler<Values>* take = nullptr;
   Completion argument{};
 };
 
@@ -71,10 +71,11 @@ template <class Values, std::size_t n>
   return options;
 }
 template <class Values, std::size_t n>
-[[nodiscard]] consteval std::array<Take<Values>*, n> takes_of(const Described<Values> (&rows)[n]) {
-  std::array<Take<Values>*, n> takes{};
-  for (std::size_t i = 0; i < n; ++i) takes[i] = rows[i].take;
-  return takes;
+[[nodiscard]] consteval std::array<OptionHandler<Values>*, n> handlers_of(
+    const Described<Values> (&rows)[n]) {
+  std::array<OptionHandler<Values>*, n> handlers{};
+  for (std::size_t i = 0; i < n; ++i) handlers[i] = rows[i].take;
+  return handlers;
 }
 template <class Values, std::size_t n>
 [[nodiscard]] consteval std::array<Completion, n> completions_of(
@@ -184,12 +185,13 @@ struct ReadError : UsageError {
 /// Reads all that there is.
 inline constexpr auto to_the_end = [](std::size_t) noexcept { return true; };
 
-/// Reads a command line into `values`: options by `takes`, which go with the rows of `table`;
+/// Reads a command line into `values`: options by `handlers`, one for each row of `table`;
 /// operands by `operand(text)`, which returns a UsageError. After each option
 /// `go_on(row)` is asked: what follows one that speaks for itself (--help) need not be read.
 template <class Values, std::size_t n, class Operand, class GoOn = decltype(to_the_end)&>
-ReadError read(const std::array<Option, n>& table, const std::array<Take<Values>*, n>& takes,
-               int argc, const char* const* argv, Values& values, Operand&& operand,
+ReadError read(const std::array<Option, n>& table,
+               const std::array<OptionHandler<Values>*, n>& handlers, int argc,
+               const char* const* argv, Values& values, Operand&& operand,
                GoOn&& go_on = to_the_end) {
   Parser parser(table, argc, argv);
   for (;;) {
@@ -203,7 +205,7 @@ ReadError read(const std::array<Option, n>& table, const std::array<Take<Values>
         if (const UsageError wrong = operand(item.value)) return {wrong};
         break;
       case Item::Kind::option:
-        if (const char* const problem = takes[item.index](values, item.value))
+        if (const char* const problem = handlers[item.index](values, item.value))
           return {{problem, item.value == nullptr ? "" : item.value}, &table[item.index]};
         if (!go_on(item.index)) return {};
     }

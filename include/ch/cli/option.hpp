@@ -92,7 +92,7 @@ class Parser {
 
   /// What follows `prefix` in `text`; null if it does not begin so. Most rows of a table
   /// differ in the first letter: their lengths are never asked for.
-  static const char* behind(std::string_view prefix, const char* text) noexcept {
+  static const char* after_prefix(std::string_view prefix, const char* text) noexcept {
     for (const char c : prefix)
       if (*text++ != c) return nullptr;
     return text;
@@ -130,7 +130,7 @@ class Parser {
     const Option* found = nullptr;
     bool several = false;
     for (const Option& o : table_) {
-      const char* const rest = behind(name, o.name);
+      const char* const rest = after_prefix(name, o.name);
       if (rest == nullptr || o.name[0] == '\0') continue;
       if (*rest == '\0') {  // a whole name beats any prefix
         found = &o;

@@ -16,7 +16,7 @@
 namespace ch::cdi {
 
 /// Larger files are refused: the largest real ones, of nodes with 16 GPUs, have 100 KiB.
-inline constexpr std::size_t largest_spec = std::size_t{4} << 20;
+inline constexpr std::size_t max_spec_size = std::size_t{4} << 20;
 
 namespace detail {
 

@@ -121,7 +121,7 @@ class Registry {
     if (!fd) throw io::Failed({}, "can't open it (" + io::errno_text(errno) + ")");
     if (!S_ISREG(io::status_of(fd, name).st_mode))
       throw io::Failed({}, "this is not a regular file");
-    const std::string text = io::read_all(fd.get(), name, largest_spec);
+    const std::string text = io::read_all(fd.get(), name, max_spec_size);
     return name.ends_with(".json") ? spec_from_json_text(text) : spec_from_yaml_text(text);
   }
 
@@ -135,7 +135,7 @@ class Registry {
                       "no such device is described in " + places() + "; there is " + others +
                           problem_list(),
                       "choose one of these")
-        .by(Remedy::choose_device);
+        .with_kind(Remedy::choose_device);
   }
 
   [[nodiscard]] io::Failed nothing(std::string subject, const std::string& cause) const {
@@ -145,7 +145,7 @@ class Registry {
     return io::Failed(std::move(subject), cause + " in " + places(),
                       "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
                       "--output=/etc/cdi/nvidia.yaml, or say where that is")
-        .by(Remedy::name_descriptions);
+        .with_kind(Remedy::name_descriptions);
   }
   [[nodiscard]] std::string places() const {
     std::string text;

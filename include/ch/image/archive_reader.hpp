@@ -88,12 +88,12 @@ class ArchiveReader {
   /// The next member into `out`; false at the end. Throws damaged, and hostile for names.
   bool next(Member& out) {
     archive* a = handle_.get();
-    const int answer = archive_read_next_header(a, &entry_);
-    if (answer == ARCHIVE_EOF) {
+    const int result = archive_read_next_header(a, &entry_);
+    if (result == ARCHIVE_EOF) {
       check_end();
       return false;
     }
-    if (answer != ARCHIVE_OK && !(answer == ARCHIVE_WARN && harmless())) fail("header");
+    if (result != ARCHIVE_OK && !(result == ARCHIVE_WARN && harmless())) fail("header");
     fill(out);
     return true;
   }
@@ -103,9 +103,9 @@ class ArchiveReader {
     const void* data = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
-    const int answer = archive_read_data_block(handle_.get(), &data, &size, &offset);
-    if (answer == ARCHIVE_EOF) return false;
-    if (answer != ARCHIVE_OK) fail("content");
+    const int result = archive_read_data_block(handle_.get(), &data, &size, &offset);
+    if (result == ARCHIVE_EOF) return false;
+    if (result != ARCHIVE_OK) fail("content");
     out.bytes = {static_cast<const char*>(data), size};
     out.offset = static_cast<std::uint64_t>(offset);
     out.block = owner_of(out.bytes);

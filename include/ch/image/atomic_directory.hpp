@@ -14,9 +14,9 @@
 #include <thread>
 
 #include "ch/image/destination.hpp"
+#include "ch/image/existing_target.hpp"
 #include "ch/image/left_over.hpp"
 #include "ch/image/renaming.hpp"
-#include "ch/image/under_name.hpp"
 
 namespace ch::images {
 
@@ -26,14 +26,14 @@ class AtomicDirectory {
   /// Throws refused if something is there that may not be replaced, or if another process is
   /// unpacking something else to the same name; interrupted. `users` tells who uses an image, where
   /// this process can't see it itself.
-  AtomicDirectory(const std::string& destination, Replace replace, const Siblings& siblings = {},
+  AtomicDirectory(const std::string& destination, Replace replace, const OtherRuns& other_runs = {},
                   UsersOf users = users_of)
       : AtomicDirectory(destination, DestinationNames(destination), std::move(users)) {
     require_descriptors(parent_.get(), needed_descriptors);
-    (void)look_under(parent_.get(), name_, destination_, replace);  // before we wait for others
-    take_holder(siblings);
+    (void)examine_target(parent_.get(), name_, destination_, replace);  // before we wait for others
+    take_holder(other_runs);
     if (made_by_another_) return;
-    there_ = look_under(parent_.get(), name_, destination_, replace);
+    there_ = examine_target(parent_.get(), name_, destination_, replace);
     if (::mkdirat(holder_.get(), "image", 0700) != 0) {
       if (errno == EEXIST) throw_taken_over();
       io::throw_errno("make directory in", holder_path_);
@@ -119,7 +119,7 @@ class AtomicDirectory {
     check("old", [&] { return rename("old", RENAME_NOREPLACE) == 0; });
     if (rename("new", RENAME_NOREPLACE) != 0) {
       const int why = errno;
-      if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
+      if (rename("old", RENAME_NOREPLACE) != 0) abandon_holder();
       io::throw_errno("replace", destination_, why);
     }
     return "old";
@@ -130,22 +130,22 @@ class AtomicDirectory {
   void check(const std::string& name, PutBack&& put_back) {
     bool known = false;
     try {
-      known = came_out(name);
+      known = is_expected(name);
     } catch (...) {
-      if (!put_back()) leave_holder();
+      if (!put_back()) abandon_holder();
       throw;
     }
     if (known) return;
-    if (!put_back()) leave_holder();
+    if (!put_back()) abandon_holder();
     throw changed_meanwhile(destination_);
   }
-  [[nodiscard]] bool came_out(const std::string& name) const {
+  [[nodiscard]] bool is_expected(const std::string& name) const {
     return io::identity(holder_.get(), name) == there_.directory &&
            (there_.before != Before::empty_directory ||
             io::is_empty(io::open_directory(holder_.get(), name.c_str()).get()));
   }
   /// What is in the holder is not ours to remove.
-  [[noreturn]] void leave_holder() {
+  [[noreturn]] void abandon_holder() {
     (void)::unlinkat(holder_.get(), WorkRecord::file_name, 0);  // so the next run refuses it
     holder_.reset();
     throw changed_meanwhile(destination_,
@@ -192,24 +192,24 @@ class AtomicDirectory {
   }
 
   /// Removes the holder that we have made, empty, if we get no further; its lock is still ours.
-  struct EmptyAgain {
+  struct RemoveUnlessUsed {
     const AtomicDirectory& self;
     bool armed;
-    ~EmptyAgain() {
+    ~RemoveUnlessUsed() {
       if (armed) (void)::unlinkat(self.parent_.get(), self.holder_name_.c_str(), AT_REMOVEDIR);
     }
   };
 
   /// Makes the holder, or takes over one that nobody holds, and locks it. Returns without it if
   /// another run has made the image meanwhile.
-  void take_holder(const Siblings& siblings) {
+  void take_holder(const OtherRuns& other_runs) {
     for (int tries = 0; tries < 100; ++tries) {
       const bool made = ::mkdirat(parent_.get(), holder_name_.c_str(), 0700) == 0;
       if (!made && errno != EEXIST) throw_no_holder();
       io::Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd && errno == ENOENT) continue;  // its owner finished just now
-      EmptyAgain unmake{*this, made};
+      RemoveUnlessUsed unmake{*this, made};
       if (!fd) io::throw_errno("open directory", holder_path_);
       struct stat ours {};
       if (::fstat(fd.get(), &ours) != 0) io::throw_errno("look at", holder_path_);
@@ -221,7 +221,7 @@ class AtomicDirectory {
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         waited = errno == EWOULDBLOCK;
         if (waited)
-          wait_for(fd.get(), siblings);
+          wait_for(fd.get(), other_runs);
         else if (!made)  // no locks here (some network file systems): can't tell if it is alive
           throw io::Failed(io::Reason::refused, holder_path_,
                            "this is of another unpacking, which may still be running",
@@ -229,19 +229,19 @@ class AtomicDirectory {
       }
       if (!is_named(fd.get())) {  // whose it was has ended, before our open, or while we waited
         unmake.armed = false;
-        if (is_done(siblings)) return;
+        if (is_done(other_runs)) return;
         record_ = {};
         continue;
       }
       unmake.armed = false;
       holder_ = std::move(fd);
-      if (waited && is_done(siblings)) {  // it has ended while it cleared away
+      if (waited && is_done(other_runs)) {  // it has ended while it cleared away
         if (keeps_used(holder_.get(), users_)) holder_.reset();
         return discard();
       }
       if (!made) check_left_over();
       if (::fchmod(holder_.get(), 0700) != 0) io::throw_errno("set the mode of", holder_path_);
-      record_.begin(holder_.get(), holder_path_, siblings.work);
+      record_.begin(holder_.get(), holder_path_, other_runs.work);
       if (!made) clear_holder();
       return;
     }
@@ -262,33 +262,33 @@ class AtomicDirectory {
 
   /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named.
   /// Throws refused if what is done there is not what we would do.
-  void wait_for(int holder, const Siblings& siblings) {
+  void wait_for(int holder, const OtherRuns& other_runs) {
     using namespace std::chrono_literals;
     const auto start = std::chrono::steady_clock::now();
     bool told = false;
     for (auto pause = 1ms;; pause = std::min(pause * 2, 1000ms)) {
       const auto state = record_.find(holder) ? record_.read() : std::nullopt;
       // Between its lock and its record there is a moment.
-      if (siblings.work.empty() || (state && state->work != siblings.work) ||
+      if (other_runs.work.empty() || (state && state->work != other_runs.work) ||
           (!state && std::chrono::steady_clock::now() - start > 10s))
         throw io::Failed(
             io::Reason::refused, destination_,
             "another process is unpacking to this name right now" +
                 std::string(state ? ", from another archive or with other options" : ""),
             "wait for it to end");
-      if (state && !std::exchange(told, true) && siblings.on_wait) siblings.on_wait();
+      if (state && !std::exchange(told, true) && other_runs.on_wait) other_runs.on_wait();
       std::this_thread::sleep_for(pause);
-      if (siblings.stop != nullptr && siblings.stop->load())
+      if (other_runs.stop != nullptr && other_runs.stop->load())
         throw io::Failed(io::Reason::interrupted, {}, "interrupted");
       if (::flock(holder, LOCK_EX | LOCK_NB) == 0 || !is_named(holder)) return;
       if (errno != EWOULDBLOCK && errno != EINTR) io::throw_errno("lock", holder_path_);
     }
   }
   /// Has another run done our work, and does the name stand for what it has made?
-  bool is_done(const Siblings& siblings) {
-    if (!record_ || siblings.work.empty()) return false;
+  bool is_done(const OtherRuns& other_runs) {
+    if (!record_ || other_runs.work.empty()) return false;
     auto state = record_.read();
-    if (!state || state->work != siblings.work || !state->made ||
+    if (!state || state->work != other_runs.work || !state->made ||
         *state->made != io::identity(parent_.get(), name_).inode)
       return false;
     made_by_another_ = std::move(state->report);
@@ -340,7 +340,7 @@ class AtomicDirectory {
                          "this is left from another run, and we may not remove it: " + e.cause(),
                          "remove this; or unpack as that run did, if its files had several owners",
                          e.code())
-            .by(Remedy::keep_owners);
+            .with_kind(Remedy::keep_owners);
       }
   }
 
@@ -387,7 +387,7 @@ class AtomicDirectory {
 
   std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
   io::Descriptor parent_, holder_, tree_;
-  UnderName there_;
+  ExistingTarget there_;
   bool named_ = false;             // our tree has the name,
   const char* tree_at_ = "image";  // or else this one in the holder
   UsersOf users_;

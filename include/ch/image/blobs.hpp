@@ -45,16 +45,16 @@ class TarBlobs final : public Blobs {
     archive_read_set_read_callback(a, &TarBlobs::supply);
     archive_read_set_skip_callback(a, &TarBlobs::skip);
     archive_entry* entry = nullptr;
-    int answer = archive_read_open1(a);
-    while (answer == ARCHIVE_OK && ((answer = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
-                                    answer == ARCHIVE_WARN)) {
-      answer = ARCHIVE_OK;
+    int result = archive_read_open1(a);
+    while (result == ARCHIVE_OK && ((result = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
+                                    result == ARCHIVE_WARN)) {
+      result = ARCHIVE_OK;
       add(entry);
     }
-    if (answer != ARCHIVE_EOF ||
+    if (result != ARCHIVE_EOF ||
         archive_filter_bytes(a, 0) - archive_read_header_position(a) < 1024) {
-      if (answer != ARCHIVE_EOF && archive_errno(a) == ENOMEM) throw std::bad_alloc();
-      const char* why = answer == ARCHIVE_EOF ? "it has no end mark" : archive_error_string(a);
+      if (result != ARCHIVE_EOF && archive_errno(a) == ENOMEM) throw std::bad_alloc();
+      const char* why = result == ARCHIVE_EOF ? "it has no end mark" : archive_error_string(a);
       throw io::Failed(io::Reason::damaged, {},
                        std::string("the archive is damaged or cut: ") +
                            (why != nullptr ? why : "unknown reason"),

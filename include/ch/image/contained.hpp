@@ -103,9 +103,9 @@ class AnswerReader {
 };
 
 /// The exit status that says: a mapped page of the archive could not be had.
-inline constexpr int archive_went_away = 2;
+inline constexpr int exit_archive_unreadable = 2;
 /// Another one: there was not enough memory, even for a report perhaps.
-inline constexpr int memory_went_out = 3;
+inline constexpr int exit_out_of_memory = 3;
 
 /// In the container, which is the new image: what goes wrong is in the answer, but for a lack of
 /// memory (std::bad_alloc).
@@ -131,15 +131,15 @@ inline nlohmann::json extract_and_answer(const Input& input, const UnpackOptions
 inline void extract_in_copy(const Input& input, const UnpackOptions& options,
                             InputWatch& watch) noexcept {
   // nlohmann::json takes memory to free some, and where there is none ends the process.
-  std::set_terminate([] { ::_exit(memory_went_out); });
-  (void)std::signal(SIGBUS, [](int) { ::_exit(archive_went_away); });
+  std::set_terminate([] { ::_exit(exit_out_of_memory); });
+  (void)std::signal(SIGBUS, [](int) { ::_exit(exit_archive_unreadable); });
   ::umask(0);
   watch.stop = options.stop;
   try {
     nlohmann::json answer = extract_and_answer(input, options, watch);
     send_answer(STDOUT_FILENO, answer);
   } catch (const std::bad_alloc&) {
-    ::_exit(memory_went_out);
+    ::_exit(exit_out_of_memory);
   } catch (...) {
     ::_exit(1);
   }
@@ -227,8 +227,8 @@ Extracted extract_contained(const Input& input, int tree, const UnpackOptions& o
   const bool stopped = watch_extraction(*called, reader, options, [&] { on_wait(watch); });
   if (stopped) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
   const ExitStatus end = called->status().value_or(ExitStatus{});
-  if (end == ExitStatus{archive_went_away}) throw_archive_changed();
-  if (end == ExitStatus{memory_went_out}) throw io::out_of_memory();
+  if (end == ExitStatus{exit_archive_unreadable}) throw_archive_changed();
+  if (end == ExitStatus{exit_out_of_memory}) throw io::out_of_memory();
   if (reader.too_long())
     throw io::Failed(io::Reason::hostile, {}, "the process that extracts sent nonsense");
   const nlohmann::json& answer = reader.answer();

@@ -50,8 +50,8 @@ inline io::Descriptor try_open_beneath(int root, const std::string& path) {
       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
       kernel::resolve_beneath | kernel::resolve_no_symlinks | kernel::resolve_no_magiclinks};
   const char* whole = path.empty() ? "." : path.c_str();
-  const long answer = ::syscall(SYS_openat2, root, whole, &how, sizeof how);
-  if (answer >= 0) return io::Descriptor(static_cast<int>(answer));
+  const long result = ::syscall(SYS_openat2, root, whole, &how, sizeof how);
+  if (result >= 0) return io::Descriptor(static_cast<int>(result));
   if (errno != ENOSYS && errno != EPERM && errno != EAGAIN) return {};
   io::Descriptor at(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   for (std::size_t begin = 0; at && begin < path.size();) {

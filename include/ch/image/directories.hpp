@@ -59,9 +59,11 @@ class Directories {
     io::throw_errno("open directory", path, static_cast<int>(opened.error()));
   }
 
-  /// Notes how the directory at `path` is to look.
-  void announce(std::string_view path, const DirectoryLook& look) { looks_.announce(path, look); }
-  [[nodiscard]] bool announced(std::string_view path) const { return looks_.announced(path); }
+  /// Notes the final attributes of the directory at `path`.
+  void announce(std::string_view path, const DirectoryAttributes& attributes) {
+    attributes_.announce(path, attributes);
+  }
+  [[nodiscard]] bool announced(std::string_view path) const { return attributes_.announced(path); }
 
   /// Notes that the current layer has something at `path`, pending or done. False if
   /// that was known.
@@ -71,7 +73,7 @@ class Directories {
   /// What was at `path` and below is gone.
   void forget(std::string_view path) {
     let_go();
-    looks_.forget(path);
+    attributes_.forget(path);
   }
   void forget_replaced() {
     for (const std::string& path : writers_.take_replaced_directories()) forget(path);
@@ -90,7 +92,7 @@ class Directories {
   void finish(ModeRules rules) {
     let_go();
     Descent at(root());
-    looks_.walk(
+    attributes_.walk(
         [&at](const std::string& name, const auto& path) {
           io::Descriptor fd(
               ::openat(at.fd(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -100,20 +102,22 @@ class Directories {
           at.enter(std::move(fd));
           return true;
         },
-        [&at, &rules](const DirectoryLook* look, const auto& path) {
-          if (look != nullptr) give_look(at.fd(), *look, rules, path);
+        [&at, &rules](const DirectoryAttributes* attributes, const auto& path) {
+          if (attributes != nullptr) apply_attributes(at.fd(), *attributes, rules, path);
           if (!at.at_top()) at.leave(path);
         });
   }
 
  private:
   template <class Path>
-  static void give_look(int fd, const DirectoryLook& look, ModeRules rules, const Path& path) {
-    if (look.owner.user != Owner{}.user || look.owner.group != Owner{}.group)
-      give_away(fd, "", look.owner, path());
-    if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd, look.mode) != 0)
+  static void apply_attributes(int fd, const DirectoryAttributes& attributes, ModeRules rules,
+                               const Path& path) {
+    if (attributes.owner.user != Owner{}.user || attributes.owner.group != Owner{}.group)
+      change_owner(fd, "", attributes.owner, path());
+    if ((attributes.needs_chmod || rules.needs_chmod(attributes.mode)) &&
+        ::fchmod(fd, attributes.mode) != 0)
       io::throw_errno("set the mode of", path());
-    const timespec times[2] = {look.modified, look.modified};
+    const timespec times[2] = {attributes.modified, attributes.modified};
     if (::futimens(fd, times) != 0) io::throw_errno("set the time of", path());
   }
 
@@ -206,7 +210,7 @@ class Directories {
   std::unordered_map<std::string, SharedDirectory, Hash, std::equal_to<>> known_;
   std::string last_path_;
   SharedDirectory last_;
-  DirectoryTable looks_;
+  DirectoryTable attributes_;
   HashSet seen_;
   bool any_layer_ = false, lower_ = false;
 };

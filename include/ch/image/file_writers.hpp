@@ -59,7 +59,7 @@ struct ModeRules {
 
 /// Gives away what `name` in `directory` (or "": the directory itself) is; no link is
 /// followed. Nobody: does nothing. Throws refused for an id that we may not give it to.
-inline void give_away(int directory, const char* name, const Owner& to, std::string_view path) {
+inline void change_owner(int directory, const char* name, const Owner& to, std::string_view path) {
   constexpr auto nobody = static_cast<uid_t>(-1);
   if (to.user == nobody && to.group == nobody) return;
   if (::fchownat(directory, name, to.user, to.group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0)
@@ -70,7 +70,7 @@ inline void give_away(int directory, const char* name, const Owner& to, std::str
                        " is not one of your subordinate ids",
                    "ask the administrator for more (/etc/subuid, /etc/subgid), or let all files be "
                    "yours")
-      .by(Remedy::do_without_ids);
+      .with_kind(Remedy::do_without_ids);
 }
 
 /// Gives the open file or directory these attributes. Throws what man 2 setxattr says.
@@ -199,7 +199,7 @@ class FileWriters {
   void complete(int fd, const NewFile& file) const;
 
   ModeRules rules_;
-  const unsigned most_large_ = descriptors_to_hold(64, 8);
+  const unsigned max_large_ = descriptors_to_hold(64, 8);
   std::atomic<unsigned> open_directories_ = 0, open_large_ = 0;
   std::vector<Job> batch_;  // of the parser's thread
   std::size_t batch_bytes_ = 0;
@@ -246,7 +246,7 @@ class FileWriters::Large {
 };
 
 inline std::shared_ptr<FileWriters::Large> FileWriters::open_large(NewFile file) {
-  if (open_large_ >= most_large_) drain();  // each has a descriptor until its last piece is there
+  if (open_large_ >= max_large_) drain();  // each has a descriptor until its last piece is there
   return std::make_shared<Large>(*this, std::move(file));
 }
 
@@ -293,7 +293,7 @@ inline void FileWriters::complete(int fd, const NewFile& file) const {
   if (file.sparse && ::ftruncate(fd, static_cast<off_t>(file.size)) != 0)
     io::throw_errno("extend", file.path);
   set_attributes(fd, file.xattrs, file.path);
-  give_away(fd, "", file.owner, file.path);  // which clears set-uid bits: before the mode
+  change_owner(fd, "", file.owner, file.path);  // which clears set-uid bits: before the mode
   if (rules_.needs_chmod(file.mode) && ::fchmod(fd, file.mode & 07777) != 0)
     io::throw_errno("set the mode of", file.path);
   const timespec times[2] = {file.modified, file.modified};

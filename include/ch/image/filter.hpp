@@ -34,12 +34,12 @@ class FilterSource final : public ByteSource {
       const void* data = nullptr;
       std::size_t size = 0;
       la_int64_t offset = 0;
-      const int answer = archive_read_data_block(handle_.get(), &data, &size, &offset);
-      if (answer == ARCHIVE_EOF) {
+      const int result = archive_read_data_block(handle_.get(), &data, &size, &offset);
+      if (result == ARCHIVE_EOF) {
         drain(*from_);  // whoever checks the compressed bytes wants to see all of them
         return 0;
       }
-      if (answer != ARCHIVE_OK) fail();
+      if (result != ARCHIVE_OK) fail();
       left_ = {static_cast<const char*>(data), size};
     }
     const std::size_t n = std::min(out.size(), left_.size());
@@ -55,22 +55,22 @@ class FilterSource final : public ByteSource {
     if (a == nullptr) throw std::bad_alloc();
     archive_read_support_format_raw(a);
     archive_read_support_format_empty(a);
-    int answer = ARCHIVE_FATAL;
+    int result = ARCHIVE_FATAL;
     switch (compression_) {
       case Compression::bzip2:
-        answer = archive_read_support_filter_bzip2(a);
+        result = archive_read_support_filter_bzip2(a);
         break;
       case Compression::lzma:
-        answer = archive_read_support_filter_lzma(a);
+        result = archive_read_support_filter_lzma(a);
         break;
       case Compression::lz4:
-        answer = archive_read_support_filter_lz4(a);
+        result = archive_read_support_filter_lz4(a);
         break;
       default:
         break;
     }
     // WARN here means: by an outside program. That we never want.
-    if (answer != ARCHIVE_OK)
+    if (result != ARCHIVE_OK)
       throw io::Failed(io::Reason::unsupported, {},
                        "this build of libarchive can't read " + std::string(name_of(compression_)),
                        "decompress the archive first");

@@ -74,17 +74,17 @@ class GzipSource final : public ByteSource {
   void step() {
     // Read here, not by isal_inflate: that forgets the header's flags when its input ends in
     // the middle of it, and goes on with what lies on the stack.
-    const int answer =
+    const int result =
         in_header_ ? isal_read_gzip_header(state_.get(), &header_) : isal_inflate(state_.get());
-    if (answer == ISAL_INCORRECT_CHECKSUM)
+    if (result == ISAL_INCORRECT_CHECKSUM)
       throw io::Failed(io::Reason::damaged, {},
                        "gzip's checksum or length does not match the content",
                        "fetch the archive again; it was damaged");
-    if (answer < 0 || answer > ISAL_OUT_OVERFLOW)
+    if (result < 0 || result > ISAL_OUT_OVERFLOW)
       throw io::Failed(io::Reason::damaged, {}, "the gzip stream is damaged",
                        "fetch the archive again");
     if (in_header_)
-      in_header_ = answer == ISAL_END_INPUT;
+      in_header_ = result == ISAL_END_INPUT;
     else
       between_members_ = state_->block_state == ISAL_BLOCK_FINISH;
   }

@@ -58,7 +58,7 @@ inline io::Document parse_json(const std::string& text, std::string_view name) {
   if (!document.parse(text))
     throw io::Failed(io::Reason::damaged, std::string(name),
                      "this is not valid JSON, or has more than " +
-                         std::to_string(io::Document::most_levels) + " levels",
+                         std::to_string(io::Document::max_levels) + " levels",
                      "save or fetch the archive again");
   return document;
 }
@@ -114,7 +114,7 @@ inline void require_architecture(const io::Json& config, const std::string& want
     throw io::Failed(io::Reason::unsupported, {},
                      "the image is for " + printable(has) + ", not for " + wanted,
                      "if you want it, choose the platform linux/" + printable(has))
-        .by(Remedy::choose_platform);
+        .with_kind(Remedy::choose_platform);
 }
 
 /// The configuration's environment as ch-run reads it: one NAME=VALUE per line, with
@@ -174,7 +174,7 @@ inline std::string process_records(const io::Json& config) {
                        ? "the archive has " + std::to_string(names.size()) + " images: " + list
                        : "the archive has no image " + asked + "; it has: " + list,
                    "choose one by its name")
-      .by(Remedy::choose_image);
+      .with_kind(Remedy::choose_image);
 }
 
 /// Is `name` what a user means by `asked`? The tag may be left out for "latest", and so

@@ -26,9 +26,9 @@ namespace ch::images {
 namespace detail {
 
 /// How an image is recognised where it is in use.
-class ImageLooks {
+class ImageIdentity {
  public:
-  explicit ImageLooks(int image) {
+  explicit ImageIdentity(int image) {
     if (::fstat(image, &directory_) != 0) io::throw_errno("look at", "the image");
     has_file_ = io::status_of(image, file, file_status_) && S_ISREG(file_status_.st_mode);
   }
@@ -108,7 +108,7 @@ class ImageLooks {
   std::vector<ImageUser> users;
   const io::Descriptor proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return users;
-  const detail::ImageLooks looks(image);
+  const detail::ImageIdentity looks(image);
   // Where it is mounted is asked once for each mount namespace, and not for ours, in which
   // bind mounts of images are no use of them.
   std::map<std::string, bool> mounted{{detail::link_text("/proc/self/ns/mnt"), false}};

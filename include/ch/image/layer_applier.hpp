@@ -34,7 +34,7 @@ class LayerApplier {
         watch_.check();
         limits_.member();
         if (!member.name.empty() && member.name.front() == '/') ++report_.absolute_names;
-        if (whiteouts == Whiteouts::oci && took_away(member.path)) continue;
+        if (whiteouts == Whiteouts::oci && apply_whiteout(member.path)) continue;
         put(member, reader);
       }
     } catch (io::Failed& e) {
@@ -87,7 +87,7 @@ class LayerApplier {
   }
 
   /// Acts on a whiteout; false for an ordinary name.
-  bool took_away(const std::string& path) {
+  bool apply_whiteout(const std::string& path) {
     const Whiteout whiteout = parse_whiteout(path);
     if (whiteout.kind == Whiteout::Kind::none) return false;
     ++report_.whiteouts;

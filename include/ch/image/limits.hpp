@@ -33,7 +33,7 @@ class Limits {
       throw io::Failed(io::Reason::limit, {},
                        "the archive has more than " + std::to_string(max_files_) + " members",
                        "if you trust it, allow more (usual: what the file system has room for)")
-          .by(Remedy::allow_more_files);
+          .with_kind(Remedy::allow_more_files);
   }
   /// Before writing `bytes` more. `announced` bytes are checked but not counted.
   void content(std::uint64_t bytes) {
@@ -45,7 +45,7 @@ class Limits {
       throw io::Failed(io::Reason::limit, {},
                        "the archive unpacks to more than " + std::to_string(max_size_) + " bytes",
                        "if you trust it, allow more (usual: what the file system has free)")
-          .by(Remedy::allow_more_bytes);
+          .with_kind(Remedy::allow_more_bytes);
   }
 
  private:

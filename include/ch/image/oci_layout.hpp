@@ -144,7 +144,7 @@ class OciLayout {
         io::Reason::unsupported, {},
         "there is no image for " + wanted_.os + "/" + wanted_.architecture + "; there is: " + list,
         "choose one of these")
-        .by(Remedy::choose_platform);
+        .with_kind(Remedy::choose_platform);
   }
 
   ImageManifest manifest(const Found& found) {

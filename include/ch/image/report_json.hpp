@@ -66,7 +66,7 @@ inline nlohmann::json to_json(const io::Failed& e) {
 inline io::Failed error_from_json(const nlohmann::json& j) {
   auto error = io::Failed(static_cast<io::Reason>(j.at("kind").get<int>()), j.at("path"),
                           j.at("cause"), j.at("remedy"), j.at("code"))
-                   .by(static_cast<Remedy>(j.at("remedy_kind").get<int>()));
+                   .with_kind(static_cast<Remedy>(j.at("remedy_kind").get<int>()));
   error.in_member(j.at("member").get<std::string>());
   return error;
 }

@@ -31,7 +31,7 @@ UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOpti
     if (!made.report && options.containment == Containment::required)
       throw io::Failed(io::Reason::refused, {}, "can't extract in a container: " + made.unavailable,
                        "see what hinders containers on this host, or go on without")
-          .by(Remedy::leave_out_container);
+          .with_kind(Remedy::leave_out_container);
   }
   if (!made.report) {
     InputWatch watch;

@@ -44,9 +44,9 @@ inline void refuse_of_another(const std::string& path) {
 }
 
 /// Calls on_end when it goes.
-struct EndTold {
+struct EndNotifier {
   const UnpackEvents& events;
-  ~EndTold() {
+  ~EndNotifier() {
     if (events.on_end) events.on_end();
   }
 };
@@ -54,11 +54,11 @@ struct EndTold {
 inline UnpackReport unpack_opened(Input& input, const std::string& destination,
                                   const UnpackOptions& options, const UsersOf& users) {
   const UnpackEvents& events = options.events;
-  const Siblings siblings{work_of(input, options), options.stop, events.on_wait};
-  AtomicDirectory directory(destination, options.replace, siblings, users);
+  const OtherRuns other_runs{work_of(input, options), options.stop, events.on_wait};
+  AtomicDirectory directory(destination, options.replace, other_runs, users);
   if (events.on_begin && !directory.made_by_another())
     events.on_begin(directory.before() == Before::image ? Makes::replacement : Makes::new_image);
-  const EndTold told{events};
+  const EndNotifier told{events};
   const std::uint64_t total = size_of(input.stream.get());
   const auto show = [&](const InputWatch& watch) {
     if (events.on_progress) events.on_progress(watch.bytes_read, total);
@@ -90,7 +90,7 @@ CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(const std::filesystem::path& a
                                                   const std::filesystem::path& directory,
                                                   const UnpackOptions& options) {
   if ((archive.native() + directory.native()).find('\0') != std::string::npos)
-    return detail::cut_text("unpack");
+    return detail::embedded_nul("unpack");
   try {
     return images::unpack_archive(archive.native(), directory.native(), options);
   } catch (const io::Failed& e) {

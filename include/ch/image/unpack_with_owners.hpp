@@ -55,7 +55,7 @@ std::string unpack_in_copy(const UnpackOptions& options, const OutsideUsers& out
                    failure.cause.empty() ? "can't " + failure.attempted + ": " + std::strerror(code)
                                          : failure.cause,
                    failure.remedy, code)
-      .by(failure.kind);
+      .with_kind(failure.kind);
 }
 
 /// Answers the questions of `called` until its end, and passes on options.stop.

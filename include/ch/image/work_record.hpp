@@ -16,7 +16,7 @@
 namespace ch::images {
 
 /// How to meet other runs to the same place.
-struct Siblings {
+struct OtherRuns {
   std::string work{};                       // as of work.hpp; empty: like nobody else's
   const std::atomic<bool>* stop = nullptr;  // set by a signal handler; ends waiting
   std::function<void()> on_wait{};          // called once, before waiting

@@ -40,7 +40,7 @@ struct ElfFile {
   std::vector<NeededVersion> needed_versions;
   std::vector<std::string> defined_versions;
   bool is_fabric_provider = false;  // defines fi_prov_ini, which libfabric calls
-  bool is_cut = false;              // lists more than largest_elf_lists; the rest is not here
+  bool is_cut = false;              // lists more than max_elf_lists; the rest is not here
 
   [[nodiscard]] bool same_machine(const ElfFile& other) const noexcept {
     return machine == other.machine && bits == other.bits;
@@ -49,7 +49,7 @@ struct ElfFile {
 
 /// The most that is read of the lists of one file, in entries and bytes of names together. They
 /// may overlap in a damaged file, and so be endless in a small one; libc.so.6 has 3 KB.
-inline constexpr std::size_t largest_elf_lists = std::size_t{1} << 20;
+inline constexpr std::size_t max_elf_lists = std::size_t{1} << 20;
 
 /// "x86-64", "aarch64", ... for messages.
 [[nodiscard]] inline std::string machine_name(const ElfFile& elf) {
@@ -274,7 +274,7 @@ class ElfReader {
   Elf* elf_ = nullptr;
   std::string_view path_;
   ElfFile out_;
-  std::size_t left_ = largest_elf_lists;
+  std::size_t left_ = max_elf_lists;
   bool pie_ = false;
 };
 

@@ -18,7 +18,7 @@ namespace injection {
 template <class Work>
 [[nodiscard]] auto outcome_of(const char* attempted, const std::filesystem::path& image,
                               const Work& work) -> Outcome<decltype(work())> {
-  if (image.native().find('\0') != std::string::npos) return ch::detail::cut_text(attempted);
+  if (image.native().find('\0') != std::string::npos) return ch::detail::embedded_nul(attempted);
   try {
     return work();
   } catch (const io::Failed& e) {

@@ -76,7 +76,7 @@ class ImageLibraries {
     if (directories_.empty())
       throw io::Failed(io::printable(tree_.path()),
                        "the image has no directory for shared libraries", "say where they go")
-          .by(Remedy::choose_place);
+          .with_kind(Remedy::choose_place);
     return directories_.front();
   }
 

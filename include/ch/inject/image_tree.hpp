@@ -63,7 +63,7 @@ class ImageTree {
     const std::string again = "/proc/self/fd/" + std::to_string(place.get());
     if (io::Descriptor fd{::open(again.c_str(), O_RDONLY | O_CLOEXEC)}) return fd;
     if (errno != ENOENT) io::throw_errno("open in the image", path);
-    return by_name_again(place, path);  // no /proc here
+    return reopen_by_name(place, path);  // no /proc here
   }
   [[nodiscard]] std::optional<std::string> read(const std::string& path) const {
     const io::Descriptor fd = try_open_file(path);
@@ -72,8 +72,8 @@ class ImageTree {
   }
 
  private:
-  [[nodiscard]] io::Descriptor by_name_again(const io::Descriptor& place,
-                                             const std::string& path) const {
+  [[nodiscard]] io::Descriptor reopen_by_name(const io::Descriptor& place,
+                                              const std::string& path) const {
     io::Descriptor fd = try_open(path, kernel::o_rdonly | O_NONBLOCK | O_NOCTTY);
     if (!fd) return {};
     if (io::identity(fd.get()) != io::identity(place.get()))

@@ -44,7 +44,7 @@ inline void require_ldconfig(const ImageTree& tree, Libc libc) {
                        ? "use an image with glibc; or, for a library built for musl, go on without "
                          "(its loader looks into directories itself)"
                        : "go on without, and set LD_LIBRARY_PATH in the container")
-      .by(Remedy::leave_out_ldconfig);
+      .with_kind(Remedy::leave_out_ldconfig);
 }
 
 namespace detail {
@@ -77,7 +77,7 @@ inline void dont_wait_for_disk() noexcept {
 /// what ldconfig does, so it dies with him, and all that it has started with it. As long as it
 /// lives it holds the socket, by which the caller sees that it is gone. Not the image's directory,
 /// though the lock is on that: to a stranger's program it would be the way to the host's files.
-inline std::string become_when_told(const std::string& program) {
+inline std::string wait_then_exec(const std::string& program) {
   (void)std::signal(SIGXFSZ, SIG_DFL);
   dont_wait_for_disk();
   char byte = 0;
@@ -123,7 +123,7 @@ class LdconfigRun {
                              ImageRoot<>{HostPath(tree.path().c_str()), Access::read_write,
                                          tree.root().kernel_fd(), FoundBy::descriptor});
     const int image = tree.root().get();
-    auto called = spawn_call(box, [&] { return detail::become_when_told(*path); },
+    auto called = spawn_call(box, [&] { return detail::wait_then_exec(*path); },
                              {.in = Stream::descriptor(theirs.get()),
                               .out = Stream::descriptor(output_.get()),
                               .err = Stream::descriptor(output_.get()),
@@ -164,7 +164,7 @@ class LdconfigRun {
     throw io::Failed(io::printable(tree_.path()),
                      "ldconfig error: " + problem + (said.empty() ? "" : "; it said: " + said),
                      "look at the image's /etc/ld.so.conf, or go on without ldconfig")
-        .by(Remedy::leave_out_ldconfig);
+        .with_kind(Remedy::leave_out_ldconfig);
   }
 
  private:
@@ -192,7 +192,7 @@ class LdconfigRun {
     if (!why.cause.empty()) cause += "; " + why.cause;
     throw io::Failed(io::printable(tree_.path()), std::move(cause),
                      why.remedy.empty() ? "go on without ldconfig" : why.remedy)
-        .by(Remedy::leave_out_ldconfig);
+        .with_kind(Remedy::leave_out_ldconfig);
   }
 
   const ImageTree& tree_;

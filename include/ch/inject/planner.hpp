@@ -30,7 +30,7 @@ class Planner {
       if (found.empty())
         throw io::Failed(io::printable(tree_.path()), "libfabric.so not found in the image",
                          "install libfabric in the image, or say where this goes")
-            .by(Remedy::choose_place);
+            .with_kind(Remedy::choose_place);
       if (found.size() > 1)
         plan_.warnings.push_back("the image has several libfabric.so; taking the one in " +
                                  io::printable(found.front()));
@@ -53,7 +53,7 @@ class Planner {
     std::optional<ElfFile> elf;
     if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
       elf = read_elf(file.get(), request.path);
-    if (elf && elf->is_cut) refuse_endless(request);
+    if (elf && elf->is_cut) refuse_oversized(request);
     const Verdict verdict = classify(request.path, elf, {first, static_cast<std::size_t>(n)},
                                      (status.st_mode & 0111) != 0);
     if (verdict.rules_differ())
@@ -101,7 +101,7 @@ class Planner {
     });
     add_soname_links();
     add_wanted_links();
-    if (uses_fabric_) add_fabric_surroundings();
+    if (uses_fabric_) add_fabric_support();
     std::erase_if(plan_.entries, [this](const Entry& e) {
       if (!is_there(e)) return false;
       plan_.unchanged.push_back(e.path());
@@ -119,7 +119,7 @@ class Planner {
         std::move(remedy));
   }
 
-  [[noreturn]] static void refuse_endless(const Request& r) {
+  [[noreturn]] static void refuse_oversized(const Request& r) {
     refuse(r, "its lists of names and versions have no end", "it is damaged; get it anew");
   }
 
@@ -159,7 +159,7 @@ class Planner {
       if (!wanted.starts_with('/'))
         throw io::Failed(io::printable(wanted), "not an absolute path",
                          "a place is a directory as seen in the image, such as /usr/local/bin")
-            .by(Remedy::choose_place);
+            .with_kind(Remedy::choose_place);
       if (!tree_.has_directory(wanted))
         throw io::Failed(io::printable(tree_.path() + wanted), "not a directory",
                          "make it first, or choose one that the image has");
@@ -179,7 +179,7 @@ class Planner {
                            "FI_PROVIDER_PATH is set, and no place is given",
                            "libfabric looks for providers there only: give that directory of the "
                            "image as the place, or unset the variable")
-              .by(Remedy::choose_place);
+              .with_kind(Remedy::choose_place);
         uses_fabric_ = true;
         return needed_directory(fabric_directory() + "/libfabric", "for providers of libfabric");
       default:
@@ -188,7 +188,7 @@ class Planner {
         throw io::Failed(io::printable(request.path),
                          "no destination for this file, which is neither a program nor a library",
                          "say where it goes")
-            .by(Remedy::choose_place);
+            .with_kind(Remedy::choose_place);
     }
   }
 
@@ -216,7 +216,7 @@ class Planner {
                        "this and " + io::printable(copy.source) + " would both become " +
                            io::printable(entry.path()) + " in the image",
                        "inject one of them, or send them to different places")
-          .by(Remedy::choose_place);
+          .with_kind(Remedy::choose_place);
     }
     plan_.entries.push_back(std::move(entry));
     return true;
@@ -250,7 +250,7 @@ class Planner {
       const io::Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       if (!file) io::throw_errno("read", d.path);
       auto library = read_elf(file.get(), d.path);
-      if (library && library->is_cut) refuse_endless({d.path, {}, {}});
+      if (library && library->is_cut) refuse_oversized({d.path, {}, {}});
       const std::string directory = image_.first_directory();
       check_can_replace(file, d.path, library, directory, image_, before_);
       if (place({d.path, {}, {}}, identity_of(io::status_of(file, d.path)), directory,
@@ -305,7 +305,7 @@ class Planner {
     }
   }
 
-  void add_fabric_surroundings() {
+  void add_fabric_support() {
     for (const std::string& path : cray_mount_points(settings_.cray))
       (void)needed_directory(path, "mount point for Cray's software");
     if (settings_.has_fi_provider)

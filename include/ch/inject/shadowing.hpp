@@ -9,7 +9,7 @@
 #include <array>
 #include <set>
 
-#include "ch/inject/elf_whole.hpp"
+#include "ch/inject/elf_integrity.hpp"
 #include "ch/inject/glibc_check.hpp"
 #include "ch/io/in_parallel.hpp"
 
@@ -30,7 +30,7 @@ namespace ch::injection {
 
 namespace detail {
 
-inline constexpr std::size_t most_looked_at = 50000;  // files of an image
+inline constexpr std::size_t max_files_scanned = 50000;  // files of an image
 
 /// Files below `directory` that could be programs or libraries, links not followed.
 inline void programs_below(const ImageTree& tree, const std::string& directory, int depth,
@@ -39,7 +39,7 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   if (!fd) return;
   for (const std::string& name : io::names_in(fd.get(), directory)) {
     struct stat status {};
-    if (found.size() >= most_looked_at || !io::status_of(fd.get(), name, status)) continue;
+    if (found.size() >= max_files_scanned || !io::status_of(fd.get(), name, status)) continue;
     if (S_ISDIR(status.st_mode) && depth > 0)
       programs_below(tree, directory + '/' + name, depth - 1, found);
     if (S_ISREG(status.st_mode) &&
@@ -73,9 +73,9 @@ struct Unfit {
 
 /// The same of a file, `whole` as it is, and the library `own`. `name` is what programs ask for,
 /// which the image's own soname need not be.
-[[nodiscard]] inline Unfit why_not_instead_of(const FoundLibrary& own, const std::string& name,
-                                              const std::optional<ElfFile>& elf,
-                                              const Wholeness& whole) {
+[[nodiscard]] inline Unfit why_unfit(const FoundLibrary& own, const std::string& name,
+                                     const std::optional<ElfFile>& elf,
+                                     const IntegrityResult& whole) {
   constexpr const char* anew = "get the file anew, and compare its size with that of the original";
   if (!elf) return {"it is not an ELF file", anew};
   if (!elf->same_machine(own.elf))
@@ -107,20 +107,20 @@ template <class Record>
 void check_can_replace(const io::Descriptor& file, const std::string& source,
                        const std::optional<ElfFile>& elf, const std::string& directory,
                        const ImageLibraries& image, const Record& earlier) {
-  const Wholeness whole = elf ? check_whole(file, source) : Wholeness{};
+  const IntegrityResult whole = elf ? check_integrity(file, source) : IntegrityResult{};
   std::set<std::string> names = {std::string(io::base_of(source))};
   for (const std::string& soname : {elf ? elf->soname : std::string(), whole.soname})
     if (io::is_plain_name(soname)) names.insert(soname);
   for (const std::string& name : names) {
     const FoundLibrary* own = detail::shadowed(image, directory, name, elf);
     if (own == nullptr || earlier.find(own->path) != nullptr) continue;
-    const detail::Unfit unfit = detail::why_not_instead_of(*own, name, elf, whole);
+    const detail::Unfit unfit = detail::why_unfit(*own, name, elf, whole);
     if (!unfit.why.empty())
       throw io::Failed(io::printable(source),
                        "cannot inject (it would take the place of the image's " +
                            io::printable(own->path) + ", but " + unfit.why + ')',
                        unfit.remedy + "; or put it where no loader looks")
-          .by(Remedy::choose_place);
+          .with_kind(Remedy::choose_place);
   }
 }
 
@@ -152,8 +152,8 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
     if (tree.has_directory(path)) directories.insert(tree.locate(path));
   for (const std::string& directory : directories)
     detail::programs_below(tree, directory, 4, found);
-  if (found.size() >= detail::most_looked_at)
-    warnings.push_back("only " + std::to_string(detail::most_looked_at) +
+  if (found.size() >= detail::max_files_scanned)
+    warnings.push_back("only " + std::to_string(detail::max_files_scanned) +
                        " files of the image were asked whether they need what is replaced");
   const std::vector<std::string> paths(found.begin(), found.end());
   std::vector<std::string> problems(paths.size());
@@ -190,7 +190,7 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
               io::printable(problems[k]) + " of that, which this file has not",
           "inject a build that has it; or put this one elsewhere, and let LD_LIBRARY_PATH "
           "lead there what is to use it")
-          .by(Remedy::choose_place);
+          .with_kind(Remedy::choose_place);
 }
 
 }  // namespace ch::injection

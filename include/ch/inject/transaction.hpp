@@ -30,7 +30,7 @@ class Transaction {
   ~Transaction() {
     if (state_ != State::changing) return;
     try {
-      (void)undo::all(tree_, journal_);
+      (void)undo::revert_all(tree_, journal_);
     } catch (const std::exception&) {
       // The journal is still there, and so the next run tries again.
     }
@@ -41,14 +41,15 @@ class Transaction {
     if (std::exchange(state_, State::idle) != State::changing) throw why;
     std::string left;
     try {
-      for (const std::string& path : undo::all(tree_, journal_)) left += ' ' + io::printable(path);
+      for (const std::string& path : undo::revert_all(tree_, journal_))
+        left += ' ' + io::printable(path);
     } catch (const std::exception& e) {
       throw io::Failed(
           why.path(), why.cause() + "; nor can it be undone now (" + cause_of(e) + ")",
           "the image is half changed: once the cause is gone, to take out what was injected "
           "first brings back what was",
           why.code())
-          .by(Remedy::take_out);
+          .with_kind(Remedy::take_out);
     }
     if (left.empty()) throw why;
     throw io::Failed(why.path(), why.cause() + "; empty directories are left:" + left, why.remedy(),
@@ -92,7 +93,7 @@ class Transaction {
       if (S_ISDIR(status.st_mode))
         throw io::Failed(io::printable(directory + '/' + name),
                          "the image has a directory where a file is to go", "choose another place")
-            .by(Remedy::choose_place);
+            .with_kind(Remedy::choose_place);
       journal_.changes.back().existed = true;
     };
     for (const Entry& e : plan.entries) {
@@ -101,7 +102,7 @@ class Transaction {
     }
     for (const std::string& path : guarded)
       note(std::string(io::parent_of(path)), std::string(io::base_of(path)));
-    guards_from_ = plan.entries.size();
+    first_guarded_ = plan.entries.size();
 
     for (const char* name : {own_.c_str(), kept_.c_str()})
       if (!tree_.has_directory(name)) journal_.directories.emplace_back(name);
@@ -111,14 +112,14 @@ class Transaction {
     for (const std::string& path : guarded)
       if (const std::string above(io::parent_of(path)); !tree_.has_directory(above))
         journal_.directories.push_back(above);  // somebody else may make it
-    note_closed_directories();
+    note_unwritable_directories();
 
     state_ = State::changing;
     first_change();
-    for (const Journal::Opened& o : journal_.opened) open_up(o);
+    for (const Journal::Opened& o : journal_.opened) make_writable(o);
     for (std::size_t i = 0; i < made; ++i)
       if (i >= ours || journal_.directories[i] != own_) make_directory(journal_.directories[i]);
-    for (std::size_t i = guards_from_; i < journal_.changes.size(); ++i)
+    for (std::size_t i = first_guarded_; i < journal_.changes.size(); ++i)
       if (journal_.changes[i].existed) keep(journal_.changes[i], Keep::fresh);
   }
 
@@ -159,9 +160,9 @@ class Transaction {
 
   /// Puts a guarded file back as it was before.
   void put_back(const std::string& path) {
-    for (std::size_t i = guards_from_; i < journal_.changes.size(); ++i)
+    for (std::size_t i = first_guarded_; i < journal_.changes.size(); ++i)
       if (journal_.changes[i].directory + '/' + journal_.changes[i].name == path)
-        undo::change(tree_, journal_.changes[i]);
+        undo::revert_change(tree_, journal_.changes[i]);
   }
 
   /// Decides: from here on nothing is undone. `keep_originals` are numbers to keep,
@@ -184,21 +185,21 @@ class Transaction {
     write_journal(decided);
     state_ = State::decided;
     std::vector<std::string> warnings;
-    const std::string passing = undo::passing_name(own_);
+    const std::string temporary = undo::temporary_name(own_);
     constexpr const char* next_time = "; the next ch-fromhost on this image removes ";
     try {
-      for (const std::string& path : undo::clear(tree_, decided))
+      for (const std::string& path : undo::clean_up(tree_, decided))
         if (path == own_)
           warnings.push_back(io::printable(path) + " is left, empty; it can be removed by hand");
-        else if (path == passing)
+        else if (path == temporary)
           warnings.push_back(io::printable(path) + " is left, empty" + next_time + "it");
         else
           warnings.push_back(io::printable(path) + " is left, empty, and " + io::printable(own_) +
                              '/' + journal_name + ", which says so" + next_time + "both");
     } catch (const std::exception& e) {
       warnings.push_back("what is no longer needed is left in " +
-                         io::printable(is_there(passing) ? passing : own_) + " (" + cause_of(e) +
-                         ')' + next_time + "it");
+                         io::printable(is_there(temporary) ? temporary : own_) + " (" +
+                         cause_of(e) + ')' + next_time + "it");
     }
     return warnings;
   }
@@ -265,7 +266,7 @@ class Transaction {
   }
 
   /// Our own directories that we may not write to: packages like theirs read-only.
-  void note_closed_directories() {
+  void note_unwritable_directories() {
     std::vector<std::string> touched = {own_, kept_, std::string(io::parent_of(own_))};
     for (const Journal::Change& c : journal_.changes) touched.push_back(c.directory);
     for (const std::string& made : journal_.directories) touched.emplace_back(io::parent_of(made));
@@ -279,7 +280,7 @@ class Transaction {
         journal_.opened.push_back({path, status.st_mode & 07777});
     }
   }
-  void open_up(const Journal::Opened& o) {
+  void make_writable(const Journal::Opened& o) {
     if (::fchmod(directory(o.path), o.mode | 0700) != 0) io::throw_errno("make writable", o.path);
   }
 
@@ -293,7 +294,7 @@ class Transaction {
   void first_change() {
     try {
       for (const Journal::Opened& o : journal_.opened)
-        if (o.path == io::parent_of(own_) || o.path == own_) open_up(o);
+        if (o.path == io::parent_of(own_) || o.path == own_) make_writable(o);
       begin_journal();
     } catch (const io::Failed& e) {
       if (e.code() != EROFS && e.code() != EACCES && e.code() != EPERM) throw;
@@ -305,12 +306,12 @@ class Transaction {
 
   void begin_journal() {
     if (tree_.has_directory(own_)) return write_journal(journal_);
-    const std::string passing = undo::passing_name(own_);
-    make_directory(passing);
-    write_journal(journal_, passing);
+    const std::string temporary = undo::temporary_name(own_);
+    make_directory(temporary);
+    write_journal(journal_, temporary);
     const int above = directory(std::string(io::parent_of(own_)));
     const std::string name(io::base_of(own_));
-    if (::renameat(above, io::base_of(passing).data(), above, name.c_str()) != 0)
+    if (::renameat(above, io::base_of(temporary).data(), above, name.c_str()) != 0)
       io::throw_errno("make directory", own_);
   }
 
@@ -319,7 +320,7 @@ class Transaction {
   std::string own_, kept_;
   State state_ = State::idle;
   Journal journal_;
-  std::size_t guards_from_ = 0;
+  std::size_t first_guarded_ = 0;
 };
 
 }  // namespace ch::injection

@@ -13,23 +13,23 @@ namespace ch::injection::undo {
 
 /// What our own directory is called as long as it must not exist: before there is a journal
 /// in it, and when that is about to go. Whoever finds it so removes it.
-inline std::string passing_name(const std::string& own) {
+inline std::string temporary_name(const std::string& own) {
   return std::string(io::parent_of(own)) + "/.ch-fromhost.new";
 }
 inline bool remove_directory(const ImageTree& tree, const std::string& path) {
   const io::Descriptor above = tree.try_open_directory(std::string(io::parent_of(path)));
-  return !above || io::is_removed(above.get(), std::string(io::base_of(path)), AT_REMOVEDIR);
+  return !above || io::try_remove(above.get(), std::string(io::base_of(path)), AT_REMOVEDIR);
 }
-inline void remove_passing(const ImageTree& tree, const std::string& passing) {
-  if (const io::Descriptor fd = tree.try_open_directory(passing)) {
-    io::remove_name(fd.get(), std::string(journal_name) + ".new", passing);
-    io::remove_name(fd.get(), journal_name, passing);
+inline void remove_temporary(const ImageTree& tree, const std::string& temporary) {
+  if (const io::Descriptor fd = tree.try_open_directory(temporary)) {
+    io::remove_name(fd.get(), std::string(journal_name) + ".new", temporary);
+    io::remove_name(fd.get(), journal_name, temporary);
   }
-  if (!remove_directory(tree, passing)) io::throw_errno("remove", passing);
+  if (!remove_directory(tree, temporary)) io::throw_errno("remove", temporary);
 }
 
 /// Brings back what was at one name.
-inline void change(const ImageTree& tree, const Journal::Change& c) {
+inline void revert_change(const ImageTree& tree, const Journal::Change& c) {
   const io::Descriptor at = tree.try_open_directory(c.directory);
   if (!at) return;
   const std::string path = c.directory + '/' + c.name;
@@ -60,20 +60,20 @@ inline void change(const ImageTree& tree, const Journal::Change& c) {
 /// then in a way that leaves nothing to somebody who is killed in between.
 inline void end_journal(const ImageTree& tree, const std::string& own, bool goes,
                         std::vector<std::string>& left) {
-  const std::string passing = passing_name(own);
+  const std::string temporary = temporary_name(own);
   const io::Descriptor fd = tree.try_open_directory(own);
   if (!fd) {  // no more than that has begun
-    if (tree.has_directory(passing)) remove_passing(tree, passing);
+    if (tree.has_directory(temporary)) remove_temporary(tree, temporary);
     return;
   }
   io::remove_name(fd.get(), std::string(journal_name) + ".new", own);
   const auto names = io::names_in(fd.get(), own);
   const io::Descriptor above = tree.try_open_directory(std::string(io::parent_of(own)));
   goes = goes && above && (names.empty() || names == std::vector<std::string>{journal_name});
-  const bool passes =
+  const bool renamed =
       goes && ::renameat(above.get(), std::string(io::base_of(own)).c_str(), above.get(),
-                         std::string(io::base_of(passing)).c_str()) == 0;
-  const std::string& empty = passes ? passing : own;
+                         std::string(io::base_of(temporary)).c_str()) == 0;
+  const std::string& empty = renamed ? temporary : own;
   io::remove_name(fd.get(), journal_name, empty);
   if (goes && !remove_directory(tree, empty)) left.push_back(empty);
 }
@@ -103,13 +103,13 @@ inline std::vector<std::string> finish(const ImageTree& tree, const Journal& jou
 }
 
 /// Answers directories that it made, or that are to be removed, and that could not be.
-inline std::vector<std::string> all(const ImageTree& tree, const Journal& journal) {
-  for (auto c = journal.changes.rbegin(); c != journal.changes.rend(); ++c) change(tree, *c);
+inline std::vector<std::string> revert_all(const ImageTree& tree, const Journal& journal) {
+  for (auto c = journal.changes.rbegin(); c != journal.changes.rend(); ++c) revert_change(tree, *c);
   return finish(tree, journal, journal.directories);
 }
 
-/// Clears away what a decided injection no longer needs. Answers as all().
-inline std::vector<std::string> clear(const ImageTree& tree, const Journal& journal) {
+/// Clears away what a decided injection no longer needs. Returns as revert_all() does.
+inline std::vector<std::string> clean_up(const ImageTree& tree, const Journal& journal) {
   const std::string path = tree.locate(own_directory) + '/' + kept_name;
   if (const io::Descriptor kept = tree.try_open_directory(path))
     for (const std::uint64_t n : journal.unneeded)
@@ -120,15 +120,15 @@ inline std::vector<std::string> clear(const ImageTree& tree, const Journal& jour
 /// Undoes, or completes, what a killed run left. True if there was anything.
 inline bool recover(const ImageTree& tree) {
   const std::string own = tree.locate(own_directory);
-  if (const std::string passing = passing_name(own); tree.has_directory(passing))
-    remove_passing(tree, passing);
+  if (const std::string temporary = temporary_name(own); tree.has_directory(temporary))
+    remove_temporary(tree, temporary);
   const auto text = tree.read(own + '/' + journal_name);
   if (text) {
     const Journal journal = journal_from_text(*text);
     for (const Journal::Opened& o : journal.opened)
       if (const io::Descriptor fd = tree.try_open_directory(o.path))
         (void)::fchmod(fd.get(), o.mode | 0700);
-    (void)(journal.decided ? clear(tree, journal) : all(tree, journal));
+    (void)(journal.decided ? clean_up(tree, journal) : revert_all(tree, journal));
   } else if (const io::Descriptor fd = tree.try_open_directory(own)) {
     // Killed while it wrote the first one: nothing else was changed yet.
     io::remove_name(fd.get(), std::string(journal_name) + ".new", own);

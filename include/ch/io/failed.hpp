@@ -66,7 +66,7 @@ class Failed : public std::exception {
   [[nodiscard]] const std::string& member() const noexcept { return member_; }
 
   /// Its remedy is one that a front end may have an option for.
-  [[nodiscard]] Failed by(Remedy kind) && {
+  [[nodiscard]] Failed with_kind(Remedy kind) && {
     failure_.kind = kind;
     return std::move(*this);
   }

@@ -40,7 +40,7 @@ inline void make_link(const std::string& target, int directory, const std::strin
 
 /// Removes `name` from `directory`, as a directory with AT_REMOVEDIR, and says whether it is
 /// gone; else errno says why. A read-only file system refuses even where nothing is there.
-[[nodiscard]] inline bool is_removed(int directory, const std::string& name, int flags) {
+[[nodiscard]] inline bool try_remove(int directory, const std::string& name, int flags) {
   if (::unlinkat(directory, name.c_str(), flags) == 0 || errno == ENOENT) return true;
   const int why = errno;
   struct stat status {};
@@ -51,7 +51,7 @@ inline void make_link(const std::string& target, int directory, const std::strin
   return false;
 }
 inline void remove_name(int directory, const std::string& name, std::string_view path) {
-  if (!is_removed(directory, name, 0)) throw_errno("remove", path);
+  if (!try_remove(directory, name, 0)) throw_errno("remove", path);
 }
 
 /// Makes `name` a file with this content at once: it is written as `name`.new, and renamed. Who

@@ -23,7 +23,7 @@ inline std::string dump_json(const Json& json, int indent = -1) {
 
 class Document {
  public:
-  static constexpr std::size_t most_levels = 100;
+  static constexpr std::size_t max_levels = 100;
 
   Document() = default;
   ~Document() { take_apart(json_); }
@@ -83,7 +83,7 @@ class Document {
       return true;
     }
     bool open(Json::value_t kind) {
-      if (open_.size() == most_levels) return false;
+      if (open_.size() == max_levels) return false;
       Json& here = next();
       here = kind;
       open_.push_back(&here);

@@ -15,20 +15,20 @@ namespace ch::injection {
 
 /// What is wrong with a shared object, for people ("it is cut off: ..."), or nothing; and the
 /// name by which its dynamic section says it wants to be found.
-struct Wholeness {
+struct IntegrityResult {
   std::string problem, soname;
 };
 
 namespace detail {
 
-class WholenessCheck {
+class IntegrityCheck {
  public:
-  WholenessCheck(int fd, std::uint64_t file_size, std::string_view path)
+  IntegrityCheck(int fd, std::uint64_t file_size, std::string_view path)
       : elf_((errno = 0, ::elf_begin(fd, ELF_C_READ, nullptr)), &::elf_end),
         size_(file_size),
         path_(path) {}
 
-  [[nodiscard]] Wholeness operator()() {
+  [[nodiscard]] IntegrityResult operator()() {
     out_.problem = header_problem();
     if (out_.problem.empty()) out_.problem = segment_problem();
     if (out_.problem.empty()) out_.problem = dynamic_problem();
@@ -197,16 +197,17 @@ class WholenessCheck {
   GElf_Ehdr header_{};
   std::vector<GElf_Phdr> loaded_;
   std::optional<GElf_Phdr> dynamic_;
-  Wholeness out_;
+  IntegrityResult out_;
 };
 
 }  // namespace detail
 
 /// Looks at the file open at `fd`, called `path`. Throws io::Failed where it can't be read.
-[[nodiscard]] inline Wholeness check_whole(const io::Descriptor& fd, std::string_view path) {
+[[nodiscard]] inline IntegrityResult check_integrity(const io::Descriptor& fd,
+                                                     std::string_view path) {
   [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
   const struct stat status = io::status_of(fd, path);
-  return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size), path)();
+  return detail::IntegrityCheck(fd.get(), static_cast<std::uint64_t>(status.st_size), path)();
 }
 
 }  // namespace ch::injection

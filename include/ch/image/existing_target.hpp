@@ -13,7 +13,7 @@ namespace ch::images {
 
 enum class Before { nothing, empty_directory, image };
 
-struct UnderName {
+struct ExistingTarget {
   Before before = Before::nothing;
   io::Identity directory{};  // which one it is, if any
 };
@@ -27,9 +27,9 @@ struct UnderName {
 namespace detail {
 
 /// Of something that is there. Opens it as `there`.
-[[nodiscard]] inline Before what_is(int parent, const std::string& name, const struct stat& status,
-                                    io::Descriptor& there, const std::string& destination,
-                                    Replace replace) {
+[[nodiscard]] inline Before classify_target(int parent, const std::string& name,
+                                            const struct stat& status, io::Descriptor& there,
+                                            const std::string& destination, Replace replace) {
   const auto refuse = [&](std::string cause) {
     return io::Failed(io::Reason::refused, destination, std::move(cause),
                       "choose another name, or remove what is there yourself");
@@ -45,12 +45,12 @@ namespace detail {
     throw io::Failed(io::Reason::refused, destination,
                      "this image has files of several owners, which you can't remove like this",
                      "choose another name, or replace it as it was made")
-        .by(Remedy::keep_owners);
+        .with_kind(Remedy::keep_owners);
   if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
   throw io::Failed(io::Reason::refused, destination,
                    "this exists but does not appear to be an image",
                    "choose another name, or replace it all the same")
-      .by(Remedy::replace_anything);
+      .with_kind(Remedy::replace_anything);
 }
 
 }  // namespace detail
@@ -61,15 +61,17 @@ namespace detail {
 /// Another run may replace the name while we look, and remove what was there under our hands. So
 /// what we see counts only if the name still stands for the same directory afterwards. That one
 /// is held open until then, lest another gets its inode number.
-[[nodiscard]] inline UnderName look_under(int parent, const std::string& name,
-                                          const std::string& destination, Replace replace) {
+[[nodiscard]] inline ExistingTarget examine_target(int parent, const std::string& name,
+                                                   const std::string& destination,
+                                                   Replace replace) {
   for (int tries = 0; tries < 100; ++tries) {
     struct stat status {};
     if (!io::status_of(parent, name.c_str(), status)) return {};
     const io::Identity seen{status.st_dev, status.st_ino};
     io::Descriptor there;
     try {
-      const Before before = detail::what_is(parent, name, status, there, destination, replace);
+      const Before before =
+          detail::classify_target(parent, name, status, there, destination, replace);
       if (io::identity(there.get()) == seen && io::identity(parent, name) == seen)
         return {before, seen};
     } catch (const io::Failed& e) {
