@@ -44,7 +44,7 @@ struct Launch {
     }
     problem << "this is longer than " << std::uint64_t{longest_text}
             << " bytes, the most that is read of such a file";
-    remedy = "check that it is what it should be, or divide it";
+    remedy = "check that it is the right file, or split it";
   }
   /// Options that come to nothing, since another process has made the container.
   void on_joined(const Gathering& group) const noexcept {

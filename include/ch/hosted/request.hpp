@@ -76,7 +76,7 @@ namespace detail {
 /// The failure for a text with a NUL inside, which the kernel would cut short.
 [[nodiscard]] inline Failure embedded_nul(const char* attempted) {
   Failure failure = failed_call(static_cast<int>(Errno::einval), attempted);
-  failure.cause = "a text has a NUL inside, where its reader would see its end";
+  failure.cause = "a text contains a NUL byte";
   return failure;
 }
 

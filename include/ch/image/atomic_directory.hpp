@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. A directory that appears under its name complete or not at all. It grows in
-// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. Two unpacks to one place
-// meet there; a lock on it, which the kernel drops when its holder dies, tells a running one from
-// a leftover. One that makes the same waits. An image in use is kept. man 2 renameat2, flock.
+// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. Concurrent runs to one
+// place meet there: a lock on it, which the kernel drops when its owner dies, tells a running one
+// from a leftover. A run for the same image waits. man 2 renameat2, flock.
 #pragma once
 
 #include <sys/file.h>
@@ -22,10 +22,10 @@ namespace ch::images {
 
 class AtomicDirectory {
  public:
-  /// Takes the place beside `destination`, or waits for another run that makes the same there.
-  /// Throws refused if something is there that may not be replaced, or if another process is
-  /// unpacking something else to the same name; interrupted. `users` tells who uses an image, where
-  /// this process can't see it itself.
+  /// Takes the temporary directory beside `destination`, or waits for another run that makes the
+  /// same image there. Throws refused if what is there may not be replaced, or if another process
+  /// is unpacking something else to the same name; and interrupted. `users` finds the users of an
+  /// image, in case this process can't see them itself.
   AtomicDirectory(const std::string& destination, Replace replace, const OtherRuns& other_runs = {},
                   UsersOf users = users_of)
       : AtomicDirectory(destination, DestinationNames(destination), std::move(users)) {
@@ -44,7 +44,7 @@ class AtomicDirectory {
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
 
-  /// What another run reports that has made the same image meanwhile. Then there is no tree().
+  /// The report of another run that made the same image meanwhile; then there is no tree().
   [[nodiscard]] const std::optional<UnpackReport>& made_by_another() const noexcept {
     return made_by_another_;
   }
@@ -52,9 +52,9 @@ class AtomicDirectory {
   /// The directory that will have the name.
   [[nodiscard]] int tree() const noexcept { return tree_.get(); }
 
-  /// Gives the tree its name; or, if the report names a directory in it that enclosed all, that
-  /// one. What was there goes, whole, unless containers use it: then it gets another name. The
-  /// report is told of that, and of what could not be removed. Throws, and then all is as before.
+  /// Renames the tree, or the directory in it that enclosed everything if the report names one, to
+  /// its final name. What was there is removed, or if containers use it renamed, as the report then
+  /// says; also what could not be removed. If it throws, nothing has changed.
   void commit(UnpackReport& report, Sync sync) {
     if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
       io::throw_errno("write to the disk below", parent_path_);
@@ -91,13 +91,12 @@ class AtomicDirectory {
         parent_(names.open_parent()),
         users_(std::move(users)) {}
 
-  // For the work here and in the child, and to remove what was made if it fails.
+  // For the work here and in the child, and to clean up if it fails.
   static constexpr std::size_t needed_descriptors = 24;
 
-  /// Exchanges `from` of the holder with what look() has seen under the name. Where that is not
-  /// what comes out, since someone who may write the parent has put another directory there, or
-  /// something into an empty one, it gets its place back. Returns the name in the holder of what
-  /// came out.
+  /// Exchanges `from` in the holder with what examine_target() found under the name. If something
+  /// else comes out, since another process replaced or filled it, puts that back. Returns the name
+  /// in the holder of what came out.
   std::string replace_with(const std::string& from) {
     if (io::identity(parent_.get(), name_) != there_.directory)
       throw changed_meanwhile(destination_);
@@ -109,8 +108,8 @@ class AtomicDirectory {
       return from;
     }
     if (!lacks_flags(errno)) io::throw_errno("replace", destination_);
-    // No exchange here (NFS, some of FUSE, a filter): there is a moment without an image. Who
-    // dies in it leaves "old" and "new", which tells the next run to bring back the old one.
+    // No exchange here (NFS, some FUSE file systems, a seccomp filter): for a moment there is no
+    // image. A process that dies then leaves "old" and "new", and the next run restores "old".
     if (::renameat(holder_.get(), from.c_str(), holder_.get(), "new") != 0)
       io::throw_errno("replace", destination_);
     if (from == tree_at_) tree_at_ = "new";
@@ -124,8 +123,8 @@ class AtomicDirectory {
     }
     return "old";
   }
-  /// What came out under this name of the holder is removed later, so it must be what look() has
-  /// seen. If it is not, or nobody knows, it gets its place back.
+  /// What came out as this name in the holder is removed later, so it must be what examine_target()
+  /// found. If it is not, or that can't be determined, it is put back.
   template <class PutBack>
   void check(const std::string& name, PutBack&& put_back) {
     bool known = false;
@@ -144,16 +143,16 @@ class AtomicDirectory {
            (there_.before != Before::empty_directory ||
             io::is_empty(io::open_directory(holder_.get(), name.c_str()).get()));
   }
-  /// What is in the holder is not ours to remove.
+  /// Gives up the holder, since it contains what is not ours to remove.
   [[noreturn]] void abandon_holder() {
-    (void)::unlinkat(holder_.get(), WorkRecord::file_name, 0);  // so the next run refuses it
+    (void)::unlinkat(holder_.get(), WorkRecord::file_name, 0);  // so that the next run refuses it
     holder_.reset();
     throw changed_meanwhile(destination_,
                             "what was there, or the new image, is in " + holder_path_);
   }
 
-  /// What running containers have as their root must stay what it is, so the image that we have
-  /// replaced, `old` in the holder, gets a free name beside the new one.
+  /// The root of running containers must not change, so if the replaced image, `old` in the holder,
+  /// is in use, it gets a free name beside the new one.
   void keep_if_used(const std::string& old, UnpackReport& report) {
     std::vector<ImageUser> users;
     bool known = true;
@@ -191,7 +190,7 @@ class AtomicDirectory {
     return rename_with(holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags);
   }
 
-  /// Removes the holder that we have made, empty, if we get no further; its lock is still ours.
+  /// Removes the empty holder that we made if we get no further; we still hold its lock.
   struct RemoveUnlessUsed {
     const AtomicDirectory& self;
     bool armed;
@@ -200,8 +199,8 @@ class AtomicDirectory {
     }
   };
 
-  /// Makes the holder, or takes over one that nobody holds, and locks it. Returns without it if
-  /// another run has made the image meanwhile.
+  /// Makes and locks the holder, or takes over one that nobody has locked. Returns without it if
+  /// another run made the image meanwhile.
   void take_holder(const OtherRuns& other_runs) {
     for (int tries = 0; tries < 100; ++tries) {
       const bool made = ::mkdirat(parent_.get(), holder_name_.c_str(), 0700) == 0;
@@ -222,12 +221,12 @@ class AtomicDirectory {
         waited = errno == EWOULDBLOCK;
         if (waited)
           wait_for(fd.get(), other_runs);
-        else if (!made)  // no locks here (some network file systems): can't tell if it is alive
+        else if (!made)  // no locks here (some network file systems)
           throw io::Failed(io::Reason::refused, holder_path_,
-                           "this is of another unpacking, which may still be running",
+                           "this belongs to another ch-tar2dir, which may still be running",
                            "if it is not, remove this directory");
       }
-      if (!is_named(fd.get())) {  // whose it was has ended, before our open, or while we waited
+      if (!is_named(fd.get())) {  // its owner ended before our open, or while we waited
         unmake.armed = false;
         if (is_done(other_runs)) return;
         record_ = {};
@@ -235,7 +234,7 @@ class AtomicDirectory {
       }
       unmake.armed = false;
       holder_ = std::move(fd);
-      if (waited && is_done(other_runs)) {  // it has ended while it cleared away
+      if (waited && is_done(other_runs)) {  // it finished and died while cleaning up
         if (keeps_used(holder_.get(), users_)) holder_.reset();
         return discard();
       }
@@ -245,7 +244,8 @@ class AtomicDirectory {
       if (!made) clear_holder();
       return;
     }
-    throw io::Failed(io::Reason::refused, destination_, "others unpack to this name all the time");
+    throw io::Failed(io::Reason::refused, destination_,
+                     "other processes keep unpacking to this name");
   }
 
   [[noreturn]] void throw_no_holder() const {
@@ -260,15 +260,15 @@ class AtomicDirectory {
     return io::identity(holder) == io::identity(parent_.get(), holder_name_);
   }
 
-  /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named.
-  /// Throws refused if what is done there is not what we would do.
+  /// Waits until we get the lock on `holder`, or it no longer has its name. Throws refused if its
+  /// work differs.
   void wait_for(int holder, const OtherRuns& other_runs) {
     using namespace std::chrono_literals;
     const auto start = std::chrono::steady_clock::now();
     bool told = false;
     for (auto pause = 1ms;; pause = std::min(pause * 2, 1000ms)) {
       const auto state = record_.find(holder) ? record_.read() : std::nullopt;
-      // Between its lock and its record there is a moment.
+      // It takes its lock a moment before it writes its record.
       if (other_runs.work.empty() || (state && state->work != other_runs.work) ||
           (!state && std::chrono::steady_clock::now() - start > 10s))
         throw io::Failed(
@@ -284,7 +284,7 @@ class AtomicDirectory {
       if (errno != EWOULDBLOCK && errno != EINTR) io::throw_errno("lock", holder_path_);
     }
   }
-  /// Has another run done our work, and does the name stand for what it has made?
+  /// Has another run done our work, and does the name stand for its result?
   bool is_done(const OtherRuns& other_runs) {
     if (!record_ || other_runs.work.empty()) return false;
     auto state = record_.read();
@@ -296,8 +296,8 @@ class AtomicDirectory {
     return true;
   }
 
-  /// What another run has left in the holder: brings back an image that was set aside, and
-  /// refuses what is not ours to remove.
+  /// Handles what another run left in the holder: restores an image that was set aside, and refuses
+  /// what is not ours to remove.
   void check_left_over() {
     try {
       refuse_unless_left_over(holder_.get(), holder_path_);
@@ -321,11 +321,11 @@ class AtomicDirectory {
           "an image of this name was set aside by a run that died: " + holder_path_ + "/old",
           "move one of the two to another name");
     if (rename("old", RENAME_NOREPLACE) != 0)
-      io::throw_errno("bring back the image that a run that died has set aside in", holder_path_);
+      io::throw_errno("restore the image that a dead run set aside in", holder_path_);
   }
 
-  /// Removes what a run that died has left. On failure all stays there. It may have a child that
-  /// still dies with it, and makes a last file in a directory that we have just emptied.
+  /// Removes what a dead run left; on failure the rest stays. A dying child of that run may still
+  /// create a file in a directory that we have just emptied.
   void clear_holder() {
     for (int tries = 0;; ++tries) try {
         return remove_trees();
@@ -344,14 +344,14 @@ class AtomicDirectory {
       }
   }
 
-  /// All but the record, which those who wait have open.
+  /// Removes all but the record, which waiting runs have open.
   void remove_trees() const {
     for (const std::string& left : io::names_in(holder_.get()))
       if (left != WorkRecord::file_name) remove_tree(holder_.get(), left);
   }
 
-  /// Has another run put its own tree in the place of ours? On a network file system whose locks
-  /// are each machine's own, one elsewhere takes what is ours for a leftover.
+  /// Has another run put its own tree in place of ours? Where locks are machine-local, a run on
+  /// another machine takes our holder for a leftover.
   [[nodiscard]] bool is_taken_over() const noexcept {
     struct stat there {
     }, ours{};
@@ -368,7 +368,7 @@ class AtomicDirectory {
                      "unpack to this name on one machine at a time");
   }
 
-  /// Removes holder and content; on failure leaves the rest to the next run.
+  /// Removes the holder and its contents; on failure leaves the rest to the next run.
   void discard() noexcept {
     if (is_taken_over()) holder_.reset();
     if (!holder_) return;
@@ -393,7 +393,7 @@ class AtomicDirectory {
   UsersOf users_;
   WorkRecord record_;
   std::optional<UnpackReport> made_by_another_;
-  // So that there is memory to clean up with, also where the lack of it is why.
+  // Freed before cleaning up, so that there is memory for that.
   std::unique_ptr<char[]> for_cleaning_ = std::make_unique_for_overwrite<char[]>(256 * 1024);
 };
 

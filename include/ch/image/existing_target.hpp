@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What is under the name that an image is to get, and whether it may be replaced.
+// Floor 6b. What exists at an image's final name, and whether it may be replaced.
 // Source: docs/unpack.md, "What counts as what".
 #pragma once
 
@@ -15,18 +15,18 @@ enum class Before { nothing, empty_directory, image };
 
 struct ExistingTarget {
   Before before = Before::nothing;
-  io::Identity directory{};  // which one it is, if any
+  io::Identity directory{};  // its identity, if any
 };
 
 [[nodiscard]] inline io::Failed changed_meanwhile(const std::string& destination,
                                                   std::string remedy = {}) {
   return {io::Reason::refused, destination,
-          "someone else changed what is there while we were unpacking", std::move(remedy)};
+          "another process changed what is there while we were unpacking", std::move(remedy)};
 }
 
 namespace detail {
 
-/// Of something that is there. Opens it as `there`.
+/// Classifies something that exists. Opens it as `there`.
 [[nodiscard]] inline Before classify_target(int parent, const std::string& name,
                                             const struct stat& status, io::Descriptor& there,
                                             const std::string& destination, Replace replace) {
@@ -55,12 +55,12 @@ namespace detail {
 
 }  // namespace detail
 
-/// Looks at `name` in the directory `parent`. Throws refused if that may not be replaced, and
-/// what man 2 openat, fstatat and read say; `destination` is for messages.
+/// Examines `name` in the directory `parent`. Throws refused if it may not be replaced, and what
+/// man 2 openat, fstatat and read say. `destination` is for messages.
 ///
-/// Another run may replace the name while we look, and remove what was there under our hands. So
-/// what we see counts only if the name still stands for the same directory afterwards. That one
-/// is held open until then, lest another gets its inode number.
+/// Another run may replace the name while we look, and remove the directory that we are looking at.
+/// So what we see counts only if the name still stands for the same directory afterwards. We hold
+/// it open until then, so that its inode number is not reused.
 [[nodiscard]] inline ExistingTarget examine_target(int parent, const std::string& name,
                                                    const std::string& destination,
                                                    Replace replace) {

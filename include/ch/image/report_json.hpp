@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Reports and errors as JSON: for --json, and to hand them from the process that
-// extracts to the one that asked for it. What comes back from there is data of a process
-// that has read a stranger's archive, so it is read with care.
+// Floor 6b. Reports and errors as JSON: for --json, and to pass them from the extracting process to
+// its parent. The extracting process has read an untrusted archive, so its data are checked.
 #pragma once
 
 #include "ch/image/options.hpp"

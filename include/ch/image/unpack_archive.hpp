@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. The whole of ch-tar2dir as a function: from the name of an archive to an image. And
-// the definition of ch::unpack (ch/image.hpp), which is the same with a Failure for an exception.
+// the definition of ch::unpack (ch/image.hpp), which returns a Failure instead of throwing.
 // Source: docs/unpack.md.
 #pragma once
 
@@ -20,8 +20,7 @@ namespace detail {
              : 0;
 }
 
-/// Opens the archive. If that fails, an image that a run that died has set aside gets its place
-/// back all the same.
+/// Opens the archive. Even if that fails, restores an image that a dead run has set aside.
 inline Input open_or_tidy(const std::string& archive, const std::string& destination,
                           const UnpackOptions& options) try {
   return open_input(archive);
@@ -30,12 +29,13 @@ inline Input open_or_tidy(const std::string& archive, const std::string& destina
     struct stat status {};
     const std::string left = DestinationNames(destination).holder_path();
     if (::lstat(left.c_str(), &status) == 0) (void)AtomicDirectory(destination, options.replace);
-  } catch (const std::exception&) {  // why we can't go on is what matters
+  } catch (const std::exception&) {  // the first failure is the one to report
   }
   throw;
 }
 
-/// As root of a user namespace all that is ours looks like one's own.
+/// Refuses a destination of another user: root of a user namespace sees files of all mapped users
+/// as its own.
 inline void refuse_of_another(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0 && status.st_uid != ::geteuid() && ::geteuid() != 0)
@@ -43,7 +43,7 @@ inline void refuse_of_another(const std::string& path) {
                      "choose another name, or remove what is there yourself");
 }
 
-/// Calls on_end when it goes.
+/// Calls on_end when it is destroyed.
 struct EndNotifier {
   const UnpackEvents& events;
   ~EndNotifier() {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Decompresses xz with as many threads as there are cores, where the stream has
-// blocks that know their sizes (`xz -T` writes such); else with one. Memory is bounded:
-// threads are given up first, and a stream that needs more even for one is refused.
+// Floor 6b. Decompresses xz with as many threads as there are cores, if the stream's blocks state
+// their sizes (as `xz -T` writes them); otherwise with one. Memory is bounded: if it is short,
+// fewer threads are used, and a stream that needs too much even for one is refused.
 // Source: lzma/container.h, lzma_stream_decoder_mt; the .xz file format, 2.2.
 #pragma once
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Decompresses zstd straight into the caller's buffer. Frames may follow each
-// other, also skippable ones; anything else after a frame is damage. A frame's checksum,
-// if it has one, is compared by the library.
+// Floor 6b. Decompresses zstd straight into the caller's buffer. There may be several frames, also
+// skippable ones; anything else after a frame is damage. A frame's checksum, if it has one, is
+// compared by the library.
 // Source: RFC 8878; zstd.h, "Streaming decompression".
 #pragma once
 
@@ -27,7 +27,7 @@ class ZstdSource final : public ByteSource {
       const std::size_t result = ZSTD_decompressStream(stream_.get(), &to, &in_);
       if (ZSTD_isError(result) != 0) fail(result);
       in_frame_ = result != 0;
-      full_ = in_frame_ && to.pos == to.size;  // it may hold more for want of room
+      full_ = in_frame_ && to.pos == to.size;  // it may hold output for which there was no room
     }
     if (to.pos == 0 && in_frame_)
       throw io::Failed(io::Reason::damaged, {}, "the zstd stream ends too early",
@@ -48,7 +48,7 @@ class ZstdSource final : public ByteSource {
     const std::string why = ZSTD_getErrorName(result);
     if (why.find("too much memory") != std::string::npos)
       throw io::Failed(io::Reason::unsupported, {},
-                       "the zstd stream was made with a window of more than 128 MiB",
+                       "the zstd stream needs a window of more than 128 MiB",
                        "compress it again without --long, or decompress it first: zstd -d "
                        "--long=31");
     throw io::Failed(io::Reason::damaged, {}, "the zstd stream is damaged: " + why,
