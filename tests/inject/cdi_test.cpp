@@ -381,7 +381,7 @@ TEST_CASE("what can't be done is warned of, once", "[tool]") {
   for (const std::string& warning : r.warnings) all += warning + "\n";
   INFO(all);
   CHECK(r.warnings.size() == 6);
-  CHECK(has(all, "the device wants group 4000000000"));
+  CHECK(has(all, "the device asks for group 4000000000"));
   CHECK(has(all, "containerEdits.netDevices of "));
   CHECK(has(all, "the variable A of "));
   CHECK(has(all, "/dev/null has other numbers than "));

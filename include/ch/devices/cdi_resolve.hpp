@@ -139,7 +139,7 @@ class Resolver {
         std::max(::getgroups(static_cast<int>(groups.size()), groups.data()), 0)));
     if (::getegid() == group || std::find(groups.begin(), groups.end(), group) != groups.end())
       return;
-    warn("the device wants group " + std::to_string(group) +
+    warn("the device asks for group " + std::to_string(group) +
          ", which you are not in; ask the administrator to add you");
   }
 

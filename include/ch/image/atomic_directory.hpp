@@ -67,7 +67,7 @@ class AtomicDirectory {
       if (rename(from, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
           throw io::Failed(io::Reason::refused, destination_,
-                           "someone else made this while we were unpacking");
+                           "another process made this while we were unpacking");
         io::throw_errno("rename to", destination_);
       }
     } else {

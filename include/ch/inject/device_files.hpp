@@ -48,7 +48,7 @@ struct DeviceFiles {
     else
       edits.warnings.push_back(io::printable(mount.host_path) +
                                " is left out: it is not a regular file, or has another name "
-                               "inside; ch-run --device can show it in a container");
+                               "inside; a container can be given the device itself");
   }
   // "void" tells one of NVIDIA's hooks, which we don't run, to do nothing.
   for (const std::string& variable : resolution.environment)

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. What becomes of the image's own programs when a library from outside takes the place
-// of one that they use. The C library and its parts never do: they belong together, to the last
-// byte. Any other must have every version of symbols that something in the image asks for.
+// Floor 6c. What happens to the image's own programs when a library from outside replaces one that
+// they use. Parts of the C library are never replaced: they only work with the others of exactly
+// the same build. Any other library must have every symbol version that the image's programs need.
 // Source: LSB, "Symbol Versioning"; man 7 libc; man 8 ld.so.
 #pragma once
 
@@ -15,7 +15,7 @@
 
 namespace ch::injection {
 
-/// Is `soname` a part of the C library, which works with the others of the same build only?
+/// Is `soname` a part of the C library, which only works with the others of the same build?
 [[nodiscard]] inline bool is_part_of_libc(std::string_view soname) {
   static constexpr std::string_view exact[] = {
       "libc.so.6",   "libm.so.6",   "libmvec.so.1",          "libpthread.so.0",
@@ -30,7 +30,7 @@ namespace ch::injection {
 
 namespace detail {
 
-inline constexpr std::size_t max_files_scanned = 50000;  // files of an image
+inline constexpr std::size_t max_files_scanned = 50000;  // of an image, at most
 
 /// Files below `directory` that could be programs or libraries, links not followed.
 inline void programs_below(const ImageTree& tree, const std::string& directory, int depth,
@@ -48,8 +48,8 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   }
 }
 
-/// The library of the image whose place a file by this name in `directory` takes: the one that it
-/// replaces, or that the loader would no longer find. None if there is none.
+/// The library of the image that a file of this name in `directory` would replace, or hide from the
+/// loader. Null if there is none.
 [[nodiscard]] inline const FoundLibrary* shadowed(const ImageLibraries& image,
                                                   const std::string& directory,
                                                   const std::string& name,
@@ -58,7 +58,7 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   if (found == nullptr && ranges::contains(image.directories(), directory)) {
     if (like) found = image.find(name, *like);
     if (found == nullptr) found = image.find(name);
-    // Of a library for another machine, which the image has programs for, there may be both.
+    // A library for another architecture that the image also has programs for can coexist.
     if (found != nullptr && like && !found->elf.same_machine(*like) &&
         image.find("libc.so.6", *like) != nullptr)
       return nullptr;
@@ -66,21 +66,21 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   return found != nullptr && found->elf.type == ElfFile::Type::library ? found : nullptr;
 }
 
-/// Why a file can't be used instead of a library, and what to do. Empty: it can.
+/// Why a file can't replace a library, and what to do. Empty: it can.
 struct Unfit {
   std::string why, remedy;
 };
 
-/// The same of a file, `whole` as it is, and the library `own`. `name` is what programs ask for,
-/// which the image's own soname need not be.
+/// Why a file, with the given integrity `whole`, can't replace the library `own`. `name` is what
+/// programs ask for, which need not be the soname of `own`.
 [[nodiscard]] inline Unfit why_unfit(const FoundLibrary& own, const std::string& name,
                                      const std::optional<ElfFile>& elf,
                                      const IntegrityResult& whole) {
-  constexpr const char* anew = "get the file anew, and compare its size with that of the original";
+  constexpr const char* anew = "get the file again, and compare its size with that of the original";
   if (!elf) return {"it is not an ELF file", anew};
   if (!elf->same_machine(own.elf))
-    return {"it is for " + machine_name(*elf) + ", and that for " + machine_name(own.elf),
-            "take the library of a host like the image's, or an image like this host's"};
+    return {"it is for " + machine_name(*elf) + ", and that one for " + machine_name(own.elf),
+            "use a library or an image for the same machine"};
   if (!whole.problem.empty()) return {whole.problem, anew};
   if (!own.elf.soname.empty() && whole.soname != own.elf.soname && whole.soname != name)
     return {(whole.soname.empty() ? "it has no soname"
@@ -90,19 +90,19 @@ struct Unfit {
   return {};
 }
 
-/// A library that goes where the loader will find it instead of the image's.
+/// An incoming library that the loader will find instead of the image's.
 struct Shadow {
   const Incoming* incoming;
   std::string soname;
-  std::vector<std::string> lost;  // versions that the image's has and this one has not
+  std::vector<std::string> lost;  // versions that the image's library has and this one lacks
 };
 
 }  // namespace detail
 
-/// Throws io::Failed where the file open at `file`, injected into `directory`, would take the
-/// place of a library of the image without being one that could be loaded instead: that would end
-/// every program that needs it. By its own name, or by the link that its soname becomes.
-/// What `earlier`, a manifest, has is of an earlier injection, and goes.
+/// Throws io::Failed if the file open at `file`, injected into `directory`, would replace a library
+/// of the image, by its name or by the link for its soname, but could not be loaded in its place:
+/// that would break every program that needs it. Libraries in the manifest `earlier` are from an
+/// earlier injection and may be replaced.
 template <class Record>
 void check_can_replace(const io::Descriptor& file, const std::string& source,
                        const std::optional<ElfFile>& elf, const std::string& directory,
@@ -119,15 +119,15 @@ void check_can_replace(const io::Descriptor& file, const std::string& source,
       throw io::Failed(io::printable(source),
                        "cannot inject (it would take the place of the image's " +
                            io::printable(own->path) + ", but " + unfit.why + ')',
-                       unfit.remedy + "; or put it where no loader looks")
+                       unfit.remedy + "; or put it where no loader searches")
           .with_kind(Remedy::choose_place);
   }
 }
 
-/// Throws io::Failed for the first file of the image that could not run any more. `searched`
-/// tells whether the loader will find an incoming file by its soname; `replaced`, whether a path
-/// of the image is itself about to be replaced. Looks into the image's files only where a
-/// library would lose something.
+/// Throws io::Failed for the first file of the image that would no longer run. `searched` tells
+/// whether the loader will find an incoming file by its soname; `replaced`, whether a path of the
+/// image is itself about to be replaced. Reads the image's files only if a library would lose a
+/// version.
 template <class Searched, class Replaced>
 void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming,
                     const ImageLibraries& image, Searched&& searched, Replaced&& replaced,
@@ -154,7 +154,7 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
     detail::programs_below(tree, directory, 4, found);
   if (found.size() >= detail::max_files_scanned)
     warnings.push_back("only " + std::to_string(detail::max_files_scanned) +
-                       " files of the image were asked whether they need what is replaced");
+                       " files of the image were checked for whether they need what is replaced");
   const std::vector<std::string> paths(found.begin(), found.end());
   std::vector<std::string> problems(paths.size());
   std::vector<const detail::Shadow*> causes(paths.size());
@@ -183,13 +183,13 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
   });
   for (std::size_t k = 0; k < paths.size(); ++k)
     if (causes[k] != nullptr)
-      throw io::Failed(
-          io::printable(causes[k]->incoming->source),
-          "this would take the place of the image's " + io::printable(causes[k]->soname) +
-              ", but " + io::printable(paths[k]) + " of the image needs " +
-              io::printable(problems[k]) + " of that, which this file has not",
-          "inject a build that has it; or put this one elsewhere, and let LD_LIBRARY_PATH "
-          "lead there what is to use it")
+      throw io::Failed(io::printable(causes[k]->incoming->source),
+                       "this would take the place of the image's " +
+                           io::printable(causes[k]->soname) + ", but " + io::printable(paths[k]) +
+                           " of the image needs " + io::printable(problems[k]) +
+                           " of that, which this file lacks",
+                       "inject a build that has it; or put this one elsewhere, and set "
+                       "LD_LIBRARY_PATH for the programs that are to use it")
           .with_kind(Remedy::choose_place);
 }
 
