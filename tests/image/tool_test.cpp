@@ -172,7 +172,7 @@ TEST_CASE("a reader that has gone is an error, and the image is there", "[image]
     CAPTURE(how, ran.err);
     CHECK(ran.status == 1);
     CHECK(contains(ran.err, "can't write to standard output: Broken pipe"));
-    CHECK(contains(ran.err, "remedy: let whatever reads it read to the end"));
+    CHECK(contains(ran.err, "remedy: let the reader of the pipe read to the end"));
     CHECK(content(f.image + "/usr/f") == "content");
     CHECK(f.beside() == std::vector<std::string>{"image"});
   }

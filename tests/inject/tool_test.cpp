@@ -309,7 +309,7 @@ TEST_CASE("nothing but a regular file is read or replaced", "[inject][tool]") {
   const Ran directory = f({"-p", program, "-p", library});
   CHECK(directory.status == 1);
   CHECK(contains(directory.err,
-                 "/usr/bin/charlie_ask: the image has a directory where a file is to go"));
+                 "/usr/bin/charlie_ask: the image has a directory where a file should go"));
   CHECK(before == names());
 }
 
