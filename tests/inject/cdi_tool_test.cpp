@@ -23,8 +23,7 @@ struct Fixture : test::ChRun {
   /// A file with the device "a.com/b=c" and these containerEdits.
   void describe(const std::string& edits) const {
     write_file(cdi + "/x.json", R"({"cdiVersion": "0.6.0", "kind": "a.com/b", "devices": [
-      {"name": "c", "containerEdits": )" +
-                                    edits + "}]}");
+      {"name": "c", "containerEdits": )" + edits + "}]}");
   }
   Ran with_device(const std::string& text, std::vector<std::string> before = {},
                   const std::string& device = "a.com/b=c") const {
@@ -35,8 +34,7 @@ struct Fixture : test::ChRun {
 
 std::string all_files(const std::string& root) {
   std::string all;
-  for (const auto& e : test::fs::recursive_directory_iterator(root))
-    all += e.path().string() + "\n";
+  for (const auto& e : test::fs::recursive_directory_iterator(root)) all += e.path().string() + "\n";
   return all;
 }
 
@@ -52,11 +50,9 @@ TEST_CASE("a device brings mounts, variables and links, and the image stays as i
   write_file(f.dir / "driver/lib", "library");
   f.describe(R"({"env": ["MADE=a'$HOME: ", "EMPTY="], "deviceNodes": [{"path": "/dev/null"},
     {"path": "/made/zero", "hostPath": "/dev/zero", "type": "c"}],
-    "mounts": [{"hostPath": ")" +
-             (f.dir / "driver").string() + R"(", "containerPath": "/opt/a:b",
+    "mounts": [{"hostPath": ")" + (f.dir / "driver").string() + R"(", "containerPath": "/opt/a:b",
       "options": ["ro"]},
-      {"hostPath": ")" +
-             (f.dir / "driver/lib").string() + R"(", "containerPath": "/usr/lib/made.so"}],
+      {"hostPath": ")" + (f.dir / "driver/lib").string() + R"(", "containerPath": "/usr/lib/made.so"}],
     "hooks": [{"hookName": "createContainer", "path": "/usr/bin/nvidia-cdi-hook",
       "args": ["nvidia-cdi-hook", "create-symlinks", "--link", "made.so::/usr/lib/li:nk.so"]}]})");
   const std::string before = all_files(f.image);
@@ -97,9 +93,9 @@ TEST_CASE("the user's own binds and variables win over a device's, and are numbe
              (f.dir / "device").string() + R"(", "containerPath": "/opt/x"}]})");
   test::fs::create_directory(f.dir / "data");
   write_file(f.dir / "data/name", "zero");
-  const Ran ran = f.with_device("cat /opt/x /mnt/0/name; echo $A $B",
-                                {"-b", (f.dir / "data").string(), "-b",
-                                 (f.dir / "mine").string() + ":/opt/x", "--set-env=B=me"});
+  const Ran ran = f.with_device(
+      "cat /opt/x /mnt/0/name; echo $A $B",
+      {"-b", (f.dir / "data").string(), "-b", (f.dir / "mine").string() + ":/opt/x", "--set-env=B=me"});
   INFO(ran.err);
   CHECK(ran.out == "minezerodevice me\n");
 }
@@ -109,8 +105,7 @@ TEST_CASE("no process stays in between, no descriptor leaks, and nothing is left
   f.describe(R"({"env": ["A=1"]})");
   auto options = f.options;
   const auto as_it_was = [&](const std::vector<std::string>& more) {
-    std::vector<std::string> words = {"sh", "-c", "echo $$; exec \"$@\"", "sh",
-                                      test::ch_run_path()};
+    std::vector<std::string> words = {"sh", "-c", "echo $$; exec \"$@\"", "sh", test::ch_run_path()};
     words.insert(words.end(), more.begin(), more.end());
     words.insert(words.end(), {f.image, "--", "sh", "-c", "echo $$ $PPID; ls /proc/self/fd"});
     return test::run(words, options);
@@ -131,10 +126,9 @@ TEST_CASE("no process stays in between, no descriptor leaks, and nothing is left
     const int fd = open((f.dir / "kept").c_str(), O_RDWR | O_CREAT, 0600);
     (void)dup2(fd, 9);
   };
-  std::vector<std::string> words = {
-      test::ch_run_path(), "--keep-fd=9", "--cdi-dirs", f.cdi, "--device",
-      "a.com/b=c",         f.image,       "--",         "sh",  "-c",
-      "echo kept >&9"};
+  std::vector<std::string> words = {test::ch_run_path(), "--keep-fd=9", "--cdi-dirs", f.cdi,
+                                    "--device", "a.com/b=c", f.image, "--", "sh", "-c",
+                                    "echo kept >&9"};
   CHECK(test::run(words, options).status == 0);
   CHECK(test::read_file(f.dir / "kept") == "kept\n");
 }
@@ -189,8 +183,7 @@ TEST_CASE("paths of a device stay in the container, whatever links the image has
   const Fixture f;
   test::fs::create_directory(f.dir / "outside");
   test::fs::create_symlink((f.dir / "outside").string(), f.image + "/opt");
-  test::fs::create_symlink("../../../../../../../.." + (f.dir / "outside").string(),
-                           f.image + "/var");
+  test::fs::create_symlink("../../../../../../../.." + (f.dir / "outside").string(), f.image + "/var");
   f.describe(R"({"mounts": [{"hostPath": "/etc", "containerPath": "/opt/etc"},
     {"hostPath": "/etc", "containerPath": "/var/etc"}],
     "hooks": [{"hookName": "x", "path": "/x", "args": ["x", "create-symlinks", "--link", "a::/opt/b",
@@ -216,11 +209,11 @@ TEST_CASE("a site's configuration can ask for devices, and a user can do without
 
 TEST_CASE("unknown hooks are warned of, unless warnings are off", "[tool]") {
   const Fixture f;
-  f.describe(
-      R"({"hooks": [{"hookName": "prestart", "path": "/opt/hook", "args": ["hook", "x"]}]})");
+  f.describe(R"({"hooks": [{"hookName": "prestart", "path": "/opt/hook", "args": ["hook", "x"]}]})");
   const Ran loud = f.with_device("echo yes");
   CHECK(loud.out == "yes\n");
-  CHECK(loud.err == "ch-run: warning: an unknown hook is not run: prestart /opt/hook x\n");
+  CHECK(loud.err ==
+        "ch-run: warning: an unknown hook is not run: prestart /opt/hook x\n");
   CHECK(f.with_device("echo yes", {"-q"}).err.empty());
 }
 
@@ -232,8 +225,7 @@ TEST_CASE("ch-device lists devices, and writes a file that ch-run takes", "[tool
   CHECK(test::run({tool, "--cdi-dirs", f.cdi, "--list"}).out ==
         "a.com/b=c  " + f.cdi + "/x.json\namd.com/gpu=0  " + f.cdi + "/amd.json\namd.com/gpu=1  " +
             f.cdi + "/amd.json\n");
-  const Ran file =
-      test::run({tool, "--cdi-dirs", f.cdi, "--device", "a.com/b=c", "--image", f.image});
+  const Ran file = test::run({tool, "--cdi-dirs", f.cdi, "--device", "a.com/b=c", "--image", f.image});
   CHECK(file.out == "# a.com/b=c\nset-env=A='1'\n");
   write_file(f.dir / "devices", file.out);
   CHECK(f.script("echo [$A]", {"--device-file", f.dir / "devices"}).out == "[1]\n");
@@ -248,11 +240,10 @@ TEST_CASE("ch-device lists devices, and writes a file that ch-run takes", "[tool
 TEST_CASE("--symlink makes a link over the image, whatever is there", "[tool]") {
   const Fixture f;
   const std::string before = all_files(f.image);
-  const Ran ran =
-      f.script("readlink /opt/new/link; readlink /bin/ls; readlink /etc/passwd; cat /a:b",
-               {"--symlink", "tar\\:get:/opt/new/link", "--symlink", "cat:/bin/ls", "--symlink",
-                "group:/etc/passwd", "--symlink", "etc/x:/a\\:b", "--no-passwd", "--copy",
-                f.image + "/bin/busybox:/etc/y"});
+  const Ran ran = f.script("readlink /opt/new/link; readlink /bin/ls; readlink /etc/passwd; cat /a:b",
+                           {"--symlink", "tar\\:get:/opt/new/link", "--symlink", "cat:/bin/ls",
+                            "--symlink", "group:/etc/passwd", "--symlink", "etc/x:/a\\:b",
+                            "--no-passwd", "--copy", f.image + "/bin/busybox:/etc/y"});
   INFO(ran.err);
   CHECK(contains(ran.out, "tar:get\ncat\ngroup\n"));
   CHECK(all_files(f.image) == before);
@@ -274,10 +265,9 @@ TEST_CASE("--symlink in a writable image replaces links, and nothing else", "[to
 TEST_CASE("--copy shows what a file was when the container was made", "[tool]") {
   const Fixture f;
   write_file(f.dir / "file", std::string("a\0b", 3));
-  const Ran ran =
-      f.script("cat /opt/copy | wc -c; echo x 2>/dev/null > /opt/copy || echo ro; cat /etc/hosts",
-               {"--copy", (f.dir / "file").string() + ":/opt/copy", "--copy",
-                (f.dir / "file").string() + ":/etc/hosts"});
+  const Ran ran = f.script("cat /opt/copy | wc -c; echo x 2>/dev/null > /opt/copy || echo ro; cat /etc/hosts",
+                           {"--copy", (f.dir / "file").string() + ":/opt/copy", "--copy",
+                            (f.dir / "file").string() + ":/etc/hosts"});
   INFO(ran.err);
   CHECK(ran.out == std::string("3\nro\na\0b", 8));
   const Ran missing = f.script("true", {"--copy", "/made/x:/y"});
