@@ -124,15 +124,13 @@ void check_can_replace(const io::Descriptor& file, const std::string& source,
   }
 }
 
-/// Throws io::Failed for the first file of the image that would no longer run. `searched` tells
-/// whether the loader will find an incoming file by its soname; `replaced`, whether a path of the
-/// image is itself about to be replaced. Reads the image's files only if a library would lose a
-/// version.
-template <class Searched, class Replaced>
-void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming,
-                    const ImageLibraries& image, Searched&& searched, Replaced&& replaced,
-                    std::vector<std::string>& warnings) {
-  std::vector<detail::Shadow> shadows;
+namespace detail {
+
+/// The incoming libraries that lack versions of the image's library that they hide.
+template <class Searched>
+[[nodiscard]] std::vector<Shadow> find_shadows(const std::vector<Incoming>& incoming,
+                                               const ImageLibraries& image, Searched&& searched) {
+  std::vector<Shadow> shadows;
   for (const Incoming& i : incoming) {
     if (i.elf.type != ElfFile::Type::library || !searched(i)) continue;
     const std::string soname =
@@ -145,49 +143,79 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
     });
     if (!lost.empty()) shadows.push_back({&i, soname, std::move(lost)});
   }
-  if (shadows.empty()) return;
+  return shadows;
+}
+
+/// Paths of the image's programs and libraries, as far as they are checked.
+[[nodiscard]] inline std::vector<std::string> programs_of(const ImageTree& tree,
+                                                          const ImageLibraries& image,
+                                                          std::vector<std::string>& warnings) {
   std::set<std::string> found;
   std::set<std::string> directories(image.directories().begin(), image.directories().end());
   for (const char* path : {"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"})
     if (tree.has_directory(path)) directories.insert(tree.locate(path));
-  for (const std::string& directory : directories)
-    detail::programs_below(tree, directory, 4, found);
-  if (found.size() >= detail::max_files_scanned)
-    warnings.push_back("only " + std::to_string(detail::max_files_scanned) +
+  for (const std::string& directory : directories) programs_below(tree, directory, 4, found);
+  if (found.size() >= max_files_scanned)
+    warnings.push_back("only " + std::to_string(max_files_scanned) +
                        " files of the image were checked for whether they need what is replaced");
-  const std::vector<std::string> paths(found.begin(), found.end());
-  std::vector<std::string> problems(paths.size());
-  std::vector<const detail::Shadow*> causes(paths.size());
+  return {found.begin(), found.end()};
+}
+
+/// A version that a program needs, and the incoming library that would hide it; null: none.
+struct LostVersion {
+  std::string version;
+  const Shadow* shadow = nullptr;
+};
+
+/// The first version that the program or library at `path` would lose.
+template <class Replaced>
+[[nodiscard]] LostVersion lost_version(const ImageTree& tree, const std::string& path,
+                                       const std::vector<Shadow>& shadows, Replaced&& replaced) {
+  if (replaced(path)) return {};
+  const io::Descriptor fd = tree.try_open_file(path);
+  const auto user = fd ? read_elf(fd.get(), path) : std::nullopt;
+  if (!user) return {};
+  for (const Shadow& shadow : shadows) {
+    if (!user->same_machine(shadow.incoming->elf)) continue;
+    const bool has_another = ranges::any_of(user->run_path, [&](std::string directory) {
+      for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
+        if (const auto at = directory.find(word); at != std::string::npos)
+          directory.replace(at, word.size(), io::parent_of(path));
+      const std::string other = directory + '/' + shadow.soname;
+      return other.starts_with('/') && !replaced(other) && tree.try_open_file(other);
+    });
+    if (has_another) continue;
+    for (const NeededVersion& need : user->needed_versions)
+      if (need.file == shadow.soname && ranges::contains(shadow.lost, need.version))
+        return {need.version, &shadow};
+  }
+  return {};
+}
+
+}  // namespace detail
+
+/// Throws io::Failed for the first file of the image that would no longer run. `searched` tells
+/// whether the loader will find an incoming file by its soname; `replaced`, whether a path of the
+/// image is itself about to be replaced. Reads the image's files only if a library would lose a
+/// version.
+template <class Searched, class Replaced>
+void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming,
+                    const ImageLibraries& image, Searched&& searched, Replaced&& replaced,
+                    std::vector<std::string>& warnings) {
+  const std::vector<detail::Shadow> shadows = detail::find_shadows(incoming, image, searched);
+  if (shadows.empty()) return;
+  const std::vector<std::string> paths = detail::programs_of(tree, image, warnings);
+  std::vector<detail::LostVersion> lost(paths.size());
   io::in_parallel(paths.size(), [&](std::size_t k) {
-    if (replaced(paths[k])) return;
-    const io::Descriptor fd = tree.try_open_file(paths[k]);
-    const auto user = fd ? read_elf(fd.get(), paths[k]) : std::nullopt;
-    if (!user) return;
-    for (const detail::Shadow& shadow : shadows) {
-      if (!user->same_machine(shadow.incoming->elf)) continue;
-      const bool has_another = ranges::any_of(user->run_path, [&](std::string directory) {
-        for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
-          if (const auto at = directory.find(word); at != std::string::npos)
-            directory.replace(at, word.size(), io::parent_of(paths[k]));
-        const std::string path = directory + '/' + shadow.soname;
-        return path.starts_with('/') && !replaced(path) && tree.try_open_file(path);
-      });
-      if (has_another) continue;
-      for (const NeededVersion& need : user->needed_versions)
-        if (need.file == shadow.soname && ranges::contains(shadow.lost, need.version)) {
-          problems[k] = need.version;
-          causes[k] = &shadow;
-          return;
-        }
-    }
+    lost[k] = detail::lost_version(tree, paths[k], shadows, replaced);
   });
   for (std::size_t k = 0; k < paths.size(); ++k)
-    if (causes[k] != nullptr)
-      throw io::Failed(io::printable(causes[k]->incoming->source),
+    if (lost[k].shadow != nullptr)
+      throw io::Failed(io::printable(lost[k].shadow->incoming->source),
                        "this would take the place of the image's " +
-                           io::printable(causes[k]->soname) + ", but " + io::printable(paths[k]) +
-                           " of the image needs " + io::printable(problems[k]) +
-                           " of that, which this file lacks",
+                           io::printable(lost[k].shadow->soname) + ", but " +
+                           io::printable(paths[k]) + " of the image needs " +
+                           io::printable(lost[k].version) + " of that, which this file lacks",
                        "inject a build that has it; or put this one elsewhere, and set "
                        "LD_LIBRARY_PATH for the programs that are to use it")
           .with_kind(Remedy::choose_place);
