@@ -75,7 +75,7 @@ int fail(const ch::Failure& why) {
                  option != nullptr ? ")" : "");
   if (why.code == ch::Errno::eintr && ch::cli::stop_signals::which != 0) {
     // Dying of the signal tells a shell script more than an exit status would.
-    ch::cli::stop_signals::die();
+    ch::cli::stop_signals::die_of_signal();
   }
   return exit_failure;
 }
@@ -181,7 +181,7 @@ int run(const Options& o) {
 
 int main(int argc, char** argv) try {
   if (ch::cli::refuses_privilege("ch-fromhost", argc, argv)) return exit_failure;
-  ch::cli::stop_signals::take();
+  ch::cli::stop_signals::install();
   const Options o = ch_fromhost::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-fromhost: error: %s\nch-fromhost: remedy: see ch-fromhost --help\n",

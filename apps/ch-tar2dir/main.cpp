@@ -191,7 +191,7 @@ int fail(const Options& o, io::Failed e) {
                  option != nullptr ? ")" : "");
   if (e.reason() == io::Reason::interrupted && ch::cli::stop_signals::which != 0) {
     // Dying of the signal tells a shell script more than an exit status would.
-    ch::cli::stop_signals::die();
+    ch::cli::stop_signals::die_of_signal();
   }
   return e.reason() == io::Reason::usage ? exit_usage : exit_failure;
 }
@@ -256,7 +256,7 @@ int start(int argc, char** argv) {
   }
   if (ch::cli::refuses_privilege("ch-tar2dir", argc, argv)) return exit_failure;
   (void)::mallopt(M_ARENA_MAX, 1);  // one per thread would take 64 MiB of address space each
-  ch::cli::stop_signals::take();
+  ch::cli::stop_signals::install();
   Options o = ch_tar2dir::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-tar2dir: error: %s\nch-tar2dir: remedy: see ch-tar2dir --help\n",

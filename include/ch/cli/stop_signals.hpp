@@ -21,7 +21,7 @@ extern "C" inline void charlie_request_stop(int signal) {
 /// Installs handlers: SIGINT, SIGTERM and SIGHUP become requests to stop, unless they are ignored,
 /// as under nohup. A write beyond `ulimit -f` becomes an error instead of a fatal signal, and
 /// children can be waited for.
-inline void take() {
+inline void install() {
   struct sigaction action {};
   action.sa_handler = charlie_request_stop;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
@@ -34,7 +34,7 @@ inline void take() {
 }
 
 /// Dies of the signal that was received, so that the parent process sees why.
-inline void die() {
+inline void die_of_signal() {
   (void)std::signal(which, SIG_DFL);
   (void)std::raise(which);
 }
