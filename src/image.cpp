@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// charlie::image as a compiled library: what ch/image.hpp declares, defined. The same sources
-// are header-only where nobody says CHARLIE_IMAGE_COMPILED.
+// charlie::image as a compiled library: the definitions of what ch/image.hpp declares. Without
+// CHARLIE_IMAGE_COMPILED, the same sources are header-only.
 #include "ch/image/unpack_archive.hpp"

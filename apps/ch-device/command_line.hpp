@@ -19,7 +19,7 @@ inline Options parse(int argc, char** argv) {
     o.command_line.push_back(const_cast<char*>(word));
     return UsageError{};
   };
-  o.problem = ch::cli::text_of(ch::cli::read(table, takes, argc, argv, o, operand));
+  o.problem = ch::cli::text_of(ch::cli::read(table, handlers, argc, argv, o, operand));
   if (!o.problem.empty()) return o;
   if (o.task != Options::Task::resolve) return o;
   if (o.requests.empty())

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 7. ch-device: looks up devices for ch-run --device in the host's Container Device
-// Interface files. ch-run, which has no libc, becomes this program, and this program becomes
-// ch-run again. By hand it prints what it found, to be used by many launches.
+// Interface files. ch-run, which has no libc, executes this program, and this program executes
+// ch-run again. Called by hand, it prints what it found, for use by many launches.
 
 #include <csignal>
 #include <cstdio>
@@ -25,7 +25,7 @@ namespace io = ch::io;
 namespace cdi = ch::cdi;
 using ch_device::Options;
 
-constexpr int exit_failure = 31;  // as ch-run's, whose place we take
+constexpr int exit_failure = 31;  // as for ch-run, on whose behalf we run
 constexpr int exit_usage = 64;
 
 void to_stdout(std::string_view text) { std::fwrite(text.data(), 1, text.size(), stdout); }
@@ -35,7 +35,7 @@ void print_help() {
       "Usage: ch-device [OPTION...] --image IMAGE --device KIND=NAME\n\n"
       "Look up devices, such as nvidia.com/gpu=0, in the Container Device Interface files\n"
       "of this host, and print what ch-run has to do to give them to a container.\n"
-      "ch-run --device asks this program by itself.\n");
+      "ch-run --device calls this program itself.\n");
   ch::cli::print_options(ch_device::table, to_stdout);
   to_stdout(
       "\nExamples:\n"
@@ -48,7 +48,7 @@ void print_help() {
       "\nThe exit status is 0 if all went well, 31 if not, 64 for a wrong command line.\n");
 }
 
-/// People have typed "ch-run", if that has called us.
+/// If ch-run has called us, the user has typed "ch-run".
 const char* own_name(const Options& o) { return o.run.empty() ? "ch-device" : "ch-run"; }
 
 void warn(const Options& o, const std::string& text) {
@@ -70,8 +70,8 @@ void print_list(const cdi::Registry& registry, const Options& o) {
   warn(o, "no devices are described in " + where);
 }
 
-/// A number that ch-run finds `fd` under: it stays open over exec, out of the way of those
-/// that a launcher has given us, and ch-run closes it before the command starts.
+/// A path under which ch-run finds `fd`: the descriptor stays open across exec, does not collide
+/// with those that a launcher has given us, and ch-run closes it before the command starts.
 std::string inherited(const io::Descriptor& fd) {
   int high = ::fcntl(fd.get(), F_DUPFD, 200);
   if (high < 0) high = ::fcntl(fd.get(), F_DUPFD, 3);
@@ -85,7 +85,7 @@ std::string in_memory(const char* name, const std::string& text) {
   return inherited(fd);
 }
 
-/// A file that is being made, and that goes again where it can't be finished.
+/// A file being written, which is removed if it can't be finished.
 struct Unfinished {
   std::string path;
   Unfinished() = default;
@@ -104,12 +104,12 @@ void write_file(const std::string& path, const std::string& text, Unfinished& un
   io::close_written(fd, path);
 }
 
-/// Where the cache ends up, for ch-run to read.
+/// Stores the cache and returns the path where ch-run finds it.
 std::string keep_cache(const Options& o, const cdi::LoaderCache& cache, Unfinished& unfinished) {
   if (cache.bytes.empty()) return {};
   if (!o.run.empty()) return in_memory("ld.so.cache", cache.bytes);
   if (o.cache_file.empty())
-    throw io::Failed(o.requests[0].text(), "the loader's cache of the image has to change for it",
+    throw io::Failed(o.requests[0].text(), "the device needs another loader cache than the image's",
                      "say where to write the cache: --ld-cache FILE");
   write_file(o.cache_file, cache.bytes, unfinished);
   const std::unique_ptr<char, decltype(&std::free)> whole(::realpath(o.cache_file.c_str(), nullptr),
@@ -117,7 +117,7 @@ std::string keep_cache(const Options& o, const cdi::LoaderCache& cache, Unfinish
   return whole ? whole.get() : o.cache_file;
 }
 
-/// Becomes ch-run: the same command line, and the devices.
+/// Executes ch-run with the same command line plus the devices.
 [[noreturn]] void become_ch_run(const Options& o, const std::string& text) {
   std::vector<std::string> words(o.command_line.begin(), o.command_line.end());
   words.insert(words.begin() + 1, "--device-file=" + in_memory("devices", text));
@@ -145,8 +145,8 @@ void resolve(const Options& o, Unfinished& cache_file) {
   to_stdout(text);
 }
 
-/// A write beyond `ulimit -f` is an error to report, not a death. A handler, not SIG_IGN:
-/// ch-run, which this program becomes, would inherit that.
+/// Makes a write beyond `ulimit -f` an error instead of a fatal signal. With a handler rather than
+/// SIG_IGN, which ch-run would inherit across exec.
 void report_file_size_limit() {
   struct sigaction action {};
   action.sa_handler = [](int) {};

@@ -16,8 +16,8 @@ using namespace ch::cli;
 
 inline constexpr Described<Options> rows[] = {
     {{'\0', "cdi-dirs", "DIR[:DIR...]",
-      "where the descriptions of devices are (default: /etc/cdi:/var/run/cdi); the last has the "
-      "last word",
+      "where the descriptions of devices are (default: /etc/cdi:/var/run/cdi); later ones take "
+      "precedence",
       what},
      take_directories,
      {Completes::directory}},
@@ -25,7 +25,7 @@ inline constexpr Described<Options> rows[] = {
       "a device, such as nvidia.com/gpu=0 or nvidia.com/gpu=all; can be given several times", what},
      take_device},
     {{'\0', "image", "IMAGE",
-      "the image that is to have it, whose ldconfig is asked about libraries", what},
+      "the image that is to get it, whose ldconfig is run for the libraries", what},
      text<&Options::image>,
      {Completes::directory}},
     {{'\0', "ld-cache", "FILE",
@@ -33,8 +33,8 @@ inline constexpr Described<Options> rows[] = {
      text<&Options::cache_file>,
      {Completes::file}},
     {{'\0', "run", "PROGRAM",
-      "become PROGRAM, a ch-run, with the words after -- and what was found; how ch-run calls "
-      "this program",
+      "execute PROGRAM, a ch-run, with the words after -- and what was found; used when ch-run "
+      "calls this program",
       what},
      text<&Options::run>,
      {Completes::file}},
@@ -52,6 +52,6 @@ inline constexpr Described<Options> rows[] = {
 }  // namespace detail
 
 inline constexpr auto table = ch::cli::options_of(detail::rows);
-inline constexpr auto takes = ch::cli::takes_of(detail::rows);
+inline constexpr auto handlers = ch::cli::handlers_of(detail::rows);
 
 }  // namespace ch_device

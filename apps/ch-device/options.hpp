@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What ch-device has been asked, and how each argument of the options in
+// Floor 7. The values of ch-device's options, and how each argument of the options in
 // option_table.hpp is read.
 #pragma once
 

@@ -17,7 +17,7 @@ inline Options parse(int argc, char** argv) {
     o.image = word;
     return {};
   };
-  o.problem = ch::cli::text_of(ch::cli::read(table, takes, argc, argv, o, operand));
+  o.problem = ch::cli::text_of(ch::cli::read(table, handlers, argc, argv, o, operand));
   if (!o.problem.empty() || is_about_itself(o.task)) return o;
   if (o.image.empty())
     o.problem = "no image specified";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 7. ch-fromhost [OPTION...] IMAGE: copies files of the host into an image directory,
-// each to where its kind belongs, all or nothing. All work is the library's (ch/inject.hpp);
-// here is what concerns people: options, messages, exit status.
+// each to where its kind belongs, all or nothing. The library (ch/inject.hpp) does all the work;
+// this is the user interface: options, messages, exit status.
 
 #include <cstdio>
 
@@ -47,7 +47,7 @@ void print_help() {
       "\nThe exit status is 0 if all went well, 1 if not, 64 for a wrong command line.\n");
 }
 
-/// The option by which a remedy is had, if one does.
+/// The option that provides a remedy, if there is one.
 const char* option_for(ch::Remedy remedy) {
   switch (remedy) {
     case ch::Remedy::choose_place:
@@ -74,13 +74,13 @@ int fail(const ch::Failure& why) {
                  option != nullptr ? " (" : "", option != nullptr ? option : "",
                  option != nullptr ? ")" : "");
   if (why.code == ch::Errno::eintr && ch::cli::stop_signals::which != 0) {
-    // To die of the signal tells a shell script more than an exit status would.
-    ch::cli::stop_signals::die();
+    // Dying of the signal tells a shell script more than an exit status would.
+    ch::cli::stop_signals::die_of_signal();
   }
   return exit_failure;
 }
 
-/// What is said before anything is changed, and what is left to say afterwards.
+/// Prints progress before anything is changed, and what is left to say at the end.
 class Told {
  public:
   explicit Told(const Options& o) : o_(o) {}
@@ -102,7 +102,7 @@ class Told {
     warnings(report);
     if (o_.dry_run) return;
     if (o_.verbose && o_.task == Task::inject && report.has_run_ldconfig)
-      line("ran ldconfig and checked its list");
+      line("ran ldconfig and checked its cache");
     if (!report.changed) line(nothing);
     if (report.changed || o_.task == Task::inject) line("done");
   }
@@ -153,7 +153,7 @@ int list_files(const Options& o) {
   return 0;
 }
 
-/// Where libraries or providers would go.
+/// Prints where libraries or providers would go.
 int print_place(const Options& o) {
   const auto place = outcome_of("look into the image", o.image, [&o] {
     const ImageTree tree(o.image);
@@ -181,7 +181,7 @@ int run(const Options& o) {
 
 int main(int argc, char** argv) try {
   if (ch::cli::refuses_privilege("ch-fromhost", argc, argv)) return exit_failure;
-  ch::cli::stop_signals::take();
+  ch::cli::stop_signals::install();
   const Options o = ch_fromhost::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-fromhost: error: %s\nch-fromhost: remedy: see ch-fromhost --help\n",

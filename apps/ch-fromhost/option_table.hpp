@@ -19,7 +19,7 @@ using namespace ch::cli;
 
 inline constexpr Described<Options> rows[] = {
     {{'c', "cmd", "CMD",
-      "the files that CMD lists on its standard output; CMD is split at blanks, there is no shell",
+      "the files that CMD lists on its standard output; CMD is split at blanks, without a shell",
       sources},
      take_command},
     {{'f', "file", "FILE", "the files listed in FILE, one per line", sources},
@@ -35,7 +35,7 @@ inline constexpr Described<Options> rows[] = {
       sources},
      take_cdi},
     {{'\0', "cdi-dirs", "DIR[:DIR...]",
-      "where CDI files are (default: /etc/cdi:/var/run/cdi); the last has the last word", sources},
+      "where CDI files are (default: /etc/cdi:/var/run/cdi); later ones take precedence", sources},
      text<&Options::cdi_directories>,
      {Completes::directory}},
     {{'\0', "cray-mpi-cxi", "",
@@ -58,13 +58,13 @@ inline constexpr Described<Options> rows[] = {
     {{'\0', "no-ldconfig", "", "don't run the image's ldconfig, even if libraries were injected",
       how},
      sets<&Options::ldconfig, false>},
-    {{'\0', "dry-run", "", "print what would be put where and why, and change nothing", how},
+    {{'\0', "dry-run", "", "print what would be put where and why, but change nothing", how},
      sets<&Options::dry_run, true>},
     {{'v', "verbose", "", "print what is put where, and why", how}, sets<&Options::verbose, true>},
 
     {{'\0', "list", "", "print what has been injected into the image", other_tasks},
      take_task<Task::list>},
-    {{'\0', "remove", "", "take out all that has been injected; what it replaced comes back",
+    {{'\0', "remove", "", "take out everything that was injected; what it replaced comes back",
       other_tasks},
      take_task<Task::remove>},
     {{'\0', "lib-path", "", "print the directory of the image that shared libraries go to",
@@ -87,6 +87,6 @@ inline constexpr Described<Options> rows[] = {
 }  // namespace detail
 
 inline constexpr auto table = ch::cli::options_of(detail::rows);
-inline constexpr auto takes = ch::cli::takes_of(detail::rows);
+inline constexpr auto handlers = ch::cli::handlers_of(detail::rows);
 
 }  // namespace ch_fromhost

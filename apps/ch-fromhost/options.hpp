@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What ch-fromhost has been asked: which sources, in order, each with the --dest that
-// stood before it; and how each argument of the options in option_table.hpp is read.
+// Floor 7. The values of ch-fromhost's options: the sources, in order, each with the preceding
+// --dest; and how each argument of the options in option_table.hpp is read.
 #pragma once
 
 #include <optional>
@@ -46,7 +46,7 @@ struct Options {
   }
 }
 
-/// One task at a time, but who asks for help or the version gets nothing else.
+/// Only one task at a time, but help and version override the others.
 template <Task task>
 const char* take_task(Options& o, const char*) {
   if (is_about_itself(task) || o.task == Task::inject || o.task == task)
@@ -56,7 +56,7 @@ const char* take_task(Options& o, const char*) {
   return o.problem.empty() ? nullptr : o.problem.c_str();
 }
 
-/// Takes the files of a source to where the option before it says.
+/// Adds a source, with the --dest that precedes it.
 inline const char* add(Options& o, const ch::FileSource& source) {
   o.sources.push_back(o.destination ? source.to(*o.destination) : source);
   return nullptr;
@@ -73,7 +73,7 @@ inline const char* take_command(Options& o, const char* command) {
 inline const char* take_cdi(Options& o, const char* device) {
   return add(o, ch::FileSource::device(device == nullptr ? "" : device));
 }
-/// Files that the host's own programs or variables name.
+/// Adds files that programs or variables of the host name.
 template <auto source>
 const char* take_known(Options& o, const char*) {
   return add(o, source());

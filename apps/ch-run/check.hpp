@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 7. ch-run --check, and ch-run called as ch-checkns: can this host run containers?
-// Tries each thing for real, in a child that then ends, and says for each that fails which
-// switch is at fault. Exit status 0: containers work, perhaps with less than everything.
+// Actually tries each feature in a short-lived child, and for each that fails says which setting is
+// at fault. Exit status 0: containers work, perhaps without some features.
 #pragma once
 
 #include "apps/ch-run/launch_kernel.hpp"
@@ -19,7 +19,7 @@ namespace ch_run {
 
 namespace detail {
 
-/// What a child found out: 0, or the error number.
+/// Runs `tried` in a child and returns its result: 0, or the error number.
 template <class Attempt>
 ch::Errno attempt(Attempt tried) noexcept {
   ch::kernel::Linux machine;
@@ -35,11 +35,11 @@ ch::Errno attempt(Attempt tried) noexcept {
   return ended->signal == 0 ? static_cast<ch::Errno>(ended->code) : ch::Errno::eio;
 }
 
-/// Executes the steps, and returns how that ended.
+/// Executes the steps and returns the error, if any.
 inline ch::Errno perform_all(ch::kernel::Linux& linux_kernel,
                              std::span<const ch::Step> steps) noexcept {
   LaunchKernel k(linux_kernel);
-  // Nothing of these steps lasts, so that there is nothing to remember.
+  // These steps have no lasting effect, so there is nothing to undo.
   const auto done = ch::execute(k, {steps, ch::Assembly::attached}, ch::Execution{});
   return done ? ch::Errno::none : done.error().code;
 }
@@ -73,7 +73,7 @@ class Report {
     out_(value);
     out_("\n");
   }
-  /// Steps that put the process into new namespaces with itself as root.
+  /// Tries to enter new namespaces as root of a user namespace.
   [[nodiscard]] ch::Errno namespaces(ch::NamespaceFlags more) const noexcept {
     return attempt([&](ch::kernel::Linux& k) {
       ch::ArenaOf<16384> arena;
@@ -137,7 +137,7 @@ inline int check() noexcept {
   }
   const auto openat2 = kernel::openat2(k, Fd::cwd, "/", {kernel::o_path, 0, 0});
   if (openat2.ok()) (void)kernel::close(k, openat2.value());
-  report.line("openat2", openat2.error(), "a slower look-up by hand is used");
+  report.line("openat2", openat2.error(), "a slower look-up in user space is used");
   constexpr const char* ways[] = {"detached (Linux 6.15)", "attached (Linux 5.12)",
                                   "classic (older Linux)"};
   report.note("mounts are assembled", ways[static_cast<std::size_t>(facts.assembly)]);

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. The command line of ch-run, read: options by the table, then the image and the
-// command, then what can't be asked for together.
+// Floor 7. The command line of ch-run, read: options by the table, then the image and the command,
+// then a check for contradictions.
 #pragma once
 
 #include "apps/ch-run/option_table.hpp"
@@ -25,8 +25,8 @@ inline UsageError check_together(const Options& o) noexcept {
   return {};
 }
 
-/// Reads the command line. Texts are views of argv or in `arena`. Stops early at an option
-/// that speaks for itself, such as --help.
+/// Reads the command line. Texts are views of argv or in `arena`. Stops early at an option such as
+/// --help.
 inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Options& o) noexcept {
   o.arena = &arena;
   auto** command = arena.make<const char*>(static_cast<std::size_t>(argc) + 1);
@@ -44,13 +44,13 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
   };
   const auto go_on = [&](std::size_t row) noexcept {
     if (makes_container.has(row)) o.making = &table[row];
-    alone = speaks_for_itself.has(row);
+    alone = stops_parsing.has(row);
     return !alone;
   };
-  const auto wrong = ch::cli::read(table, takes, argc, argv, o, operand, go_on);
-  if (wrong && wrong.option == nullptr && words > 0)  // most likely an option of the command's
+  const auto wrong = ch::cli::read(table, handlers, argc, argv, o, operand, go_on);
+  if (wrong && wrong.option == nullptr && words > 0)  // most likely an option for the command
     return {wrong.problem, wrong.subject,
-            "if it is the command's, put -- before that: ch-run IMAGE -- COMMAND [ARG...]"};
+            "if it belongs to the command, put -- before that: ch-run IMAGE -- COMMAND [ARG...]"};
   if (wrong || alone) return wrong;
   command[words] = nullptr;
   o.command = command;

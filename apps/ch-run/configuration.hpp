@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. The site's configuration, /etc/charlie/ch-run.conf, and the file that
-// $CH_RUN_CONF names: one long option a line, without the dashes, as on the command line
-// ("bind=/scratch:/scratch"); blank lines and lines that start with # are skipped. Only
-// options that describe the container; the command line has the last word.
+// Floor 7. The site's configuration, /etc/charlie/ch-run.conf, and the file that $CH_RUN_CONF
+// names: one long option per line, without the dashes, as on the command line
+// ("bind=/scratch:/scratch"); blank lines and lines that start with # are skipped. Only options
+// that describe the container are allowed; the command line takes precedence.
 #pragma once
 
 #include "apps/ch-run/command_line.hpp"
@@ -12,7 +12,7 @@
 namespace ch_run {
 
 inline constexpr ch::cli::RowSet device_file(table, {"device-file"});
-/// With these no configuration is read.
+/// If one of these is given, no configuration is read.
 inline constexpr ch::cli::RowSet without_configuration(table, {"check", "feature", "help",
                                                                "no-conf", "usage", "version"});
 
@@ -20,7 +20,7 @@ inline constexpr const char* site_configuration = "/etc/charlie/ch-run.conf";
 
 namespace detail {
 
-/// The line as an option, "--" put before it, in the arena.
+/// Applies the line as an option, with "--" in front of it.
 inline UsageError apply_line(std::string_view line, Options& o, ch::Arena& arena) noexcept {
   const char* const word = arena.join("--", line);
   if (word == nullptr) return {"too long a configuration", line};
@@ -29,12 +29,12 @@ inline UsageError apply_line(std::string_view line, Options& o, ch::Arena& arena
   const ch::cli::Item item = parser.next();
   if (item.kind == ch::cli::Item::Kind::error) return {item.problem, line};
   if (table[item.index].group == information || device_file.has(item.index))
-    return {"this option has no place in a configuration file", line};
-  if (takes[item.index] == take_bind &&
+    return {"this option is not for configuration files", line};
+  if (handlers[item.index] == take_bind &&
       std::string_view(item.value).find(':') == std::string_view::npos)
     return {"a bind in a configuration file needs a destination", line};
   o.arena = &arena;
-  return {takes[item.index](o, item.value), line};
+  return {handlers[item.index](o, item.value), line};
 }
 
 }  // namespace detail
@@ -55,7 +55,8 @@ inline UsageError apply_configuration(std::string_view text, Options& o,
   return {};
 }
 
-/// Does the command line have one of the options, before any "--"? Then `value` is its argument.
+/// Does the command line have one of `options` before any "--"? If so, sets `value` to its
+/// argument.
 inline bool mentions(int argc, const char* const* argv, const ch::cli::RowSet& options,
                      const char** value = nullptr) noexcept {
   ch::cli::Parser parser(table, argc, argv);
@@ -67,7 +68,7 @@ inline bool mentions(int argc, const char* const* argv, const ch::cli::RowSet& o
   return false;
 }
 
-/// Applies what ch-device has written: a configuration whose variables are taken literally.
+/// Applies the output of ch-device: a configuration whose variables are not expanded.
 inline UsageError apply_devices(std::string_view text, Options& o, ch::Arena& arena) noexcept {
   const std::size_t before = o.environment.size();
   const UsageError problem = apply_configuration(text, o, arena);

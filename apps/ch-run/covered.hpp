@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. Binds that hide what the user has: another bind of his, his home, or /tmp. What
-// he then writes goes elsewhere than he may think, so he is told. By the names as they are
-// given: links in the image are not followed.
+// Floor 7. Warns of binds that hide another bind, the user's home, or /tmp, since files written
+// there then go elsewhere than the user may think. Compares the paths as given: links in the image
+// are not followed.
 #pragma once
 
 #include "apps/ch-run/launch.hpp"
 
 namespace ch_run {
 
-/// Does what is mounted at `cover` hide what is at `place`? It is that place, or above it.
+/// Does a mount at `cover` hide `place`? True if it is that path or an ancestor.
 [[nodiscard, gnu::noinline]] constexpr bool covers(std::string_view cover,
                                                    std::string_view place) noexcept {
   const auto next = [](std::string_view& path) {
@@ -27,7 +27,7 @@ namespace ch_run {
   }
 }
 
-/// Warns of each bind that hides an earlier one, home or /tmp. No system call unless it does.
+/// Warns of each bind that hides an earlier one, home or /tmp. No system call if there is none.
 [[gnu::noinline]] inline void warn_of_covered(const Launch& l) noexcept {
   const Home& home = l.made.container.mounts.get<Home>();
   TextBuffer<320> inside;

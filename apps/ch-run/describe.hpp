@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. From the options to what the library is to make of the image: reads the files that
-// they name, and says what to do about each refusal.
+// Floor 7. Turns the options into the library's description of the container: reads the files that
+// they name, and sets a remedy for each failure.
 #pragma once
 
 #include "apps/ch-run/covered.hpp"
@@ -13,18 +13,19 @@
 
 namespace ch_run {
 
-/// Adds the bind of ch-ssh, which lies where this program lies. False: `l.problem` says why not.
+/// Adds the bind of ch-ssh, which is installed beside this program. False: `l.problem` says why
+/// not.
 [[gnu::noinline]] inline bool bind_ch_ssh(Launch& l) noexcept {
   const std::string_view self = own_path(l.k, l.arena);
   const char* source = l.arena.join(head(self, self.rfind('/')), "/ch-ssh");
   kernel::Statx status;
   if (self.empty() || source == nullptr) {
     l.problem << "can't find out where ch-ssh is";
-    l.remedy = "it lies beside ch-run, which /proc/self/exe must show";
+    l.remedy = "it is beside ch-run, which /proc/self/exe must show";
     return false;
   }
   if (const auto there = kernel::statx(l.k, Fd::cwd, source, 0, status); !there.ok()) {
-    l.problem << "can't show ch-ssh, which is to be at " << source << ": " << there.error();
+    l.problem << "can't bind ch-ssh, expected at " << source << ": " << there.error();
     l.remedy = "install it there, beside ch-run, or leave out --ch-ssh";
     return false;
   }
@@ -37,14 +38,14 @@ inline bool read_copies(Launch& l, Sequence<UserFile>& copied) noexcept {
   for (const CopyOption& copy : l.options.copies) {
     const auto text = read_text_file(l.k, Fd::cwd, copy.source.c_str(), l.arena);
     if (text && l.arena.push_back(copied, UserFile{*text, copy.destination})) continue;
-    l.remedy = "--copy takes a file of the host that you may read; --bind shows any other";
-    l.say_unread("can't copy ", copy.source, text ? Errno::enomem : text.error().code);
+    l.remedy = "--copy takes a file of the host that you may read; for others use --bind";
+    l.report_unreadable("can't copy ", copy.source, text ? Errno::enomem : text.error().code);
     return false;
   }
   return true;
 }
 
-/// One option as an edit; reads its file, if it names one.
+/// The edit for one option; reads the file that it names, if any.
 inline Result<InnerEdit> edit_of(Launch& l, const EnvironmentOption& option) noexcept {
   using Kind = EnvironmentOption::Kind;
   InnerEdit inner;
@@ -71,7 +72,7 @@ inline bool read_edits(Launch& l, Sequence<InnerEdit>& edits) noexcept {
   for (const EnvironmentOption& option : l.options.environment) {
     const auto edit = edit_of(l, option);
     if (edit && l.arena.push_back(edits, *edit)) continue;
-    l.say_unread("can't read ", option.text, edit ? Errno::enomem : edit.error().code);
+    l.report_unreadable("can't read ", option.text, edit ? Errno::enomem : edit.error().code);
     return false;
   }
   return true;
@@ -86,13 +87,13 @@ inline int describe(Launch& l) noexcept {
   if (!read_copies(l, copied)) return exit_container;
   ChosenJoin join;
   l.remedy = o.join.pid != Pid::none
-                 ? "name a process that is in a container of yours"
-                 : "start it by mpirun or srun, or say how many there are with --join-ct";
+                 ? "name a process in one of your containers"
+                 : "start it with mpirun or srun, or give their number with --join-ct";
   if (!choose_join(l.k, o.join, l.environment, l.arena, join, l.problem)) return exit_container;
   l.remedy = "--set-env takes NAME=VALUE, or a file of the host with such lines";
   Sequence<InnerEdit> edits;
   if (!read_edits(l, edits)) return exit_container;
-  // Once, for all that looks at it. That it is not there is for the plan to say.
+  // Opened once for all uses. If it does not exist, planning reports that.
   const auto opened =
       kernel::openat(l.k, Fd::cwd, o.image.c_str(), kernel::o_path | kernel::o_directory);
   HostIntegratedChoices choices{
@@ -137,7 +138,7 @@ inline int describe(Launch& l) noexcept {
   return exit_container;
 }
 
-/// Where nobody names a command: a shell for someone at a terminal. False: there is none.
+/// If no command is given: a shell if standard input is a terminal. False: it is not.
 inline bool choose_shell(Program& program) noexcept {
   static constexpr const char* shell[] = {"/bin/sh", nullptr};
   if (!is_terminal(static_cast<Fd>(0))) return false;

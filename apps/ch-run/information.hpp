@@ -51,7 +51,7 @@ inline constexpr const char* operands = "IMAGE -- COMMAND [ARG...]";
   return printed(out);
 }
 
-/// --feature NAME: 0 if we have it, 1 if not, 64 if there is no such thing.
+/// --feature NAME: 0 if we have it, 1 if not, 64 if there is no such feature.
 inline int feature(std::string_view name, const Messages& messages) noexcept {
   for (const char* ours : {"extglob", "overlayfs", "seccomp", "tmpfs-xattrs"})
     if (name == ours) return 0;

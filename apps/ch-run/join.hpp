@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. Who shares the container: from the options, and where they leave it open, from
-// the variables that MPI launchers and schedulers set. The three tables here are all that
-// ch-run knows of them; docs/join.md repeats them.
+// Floor 7. Which processes share the container: from the options and, where those don't say, from
+// the variables that MPI launchers and schedulers set. The three tables here are all that ch-run
+// knows about them; docs/join.md repeats them.
 // Source: Open MPI, "Environment variables set for MPI applications"; MPICH hydra; Slurm,
 // man 1 srun, "OUTPUT ENVIRONMENT VARIABLES"; flux-environment(7); IBM jsrun.
 #pragma once
@@ -15,8 +15,8 @@
 
 namespace ch_run {
 
-/// How many processes of the job are on this machine; the first that is set counts.
-/// `only_if_one`: the count is of the whole job, good only if this variable says 1.
+/// How many processes of the job are on this machine; the first that is set wins. `only_if_one`:
+/// the count is for the whole job, valid only if this variable is 1.
 struct CountSource {
   const char* variable;
   const char* only_if_one;
@@ -30,7 +30,7 @@ inline constexpr CountSource count_sources[] = {
     {"JSM_NAMESPACE_LOCAL_SIZE", nullptr},    // LSF, jsrun
     {"FLUX_JOB_SIZE", "FLUX_JOB_NNODES"},     // Flux
     {"SLURM_STEP_TASKS_PER_NODE", nullptr},   // Slurm, srun
-    {"SLURM_CPUS_ON_NODE", nullptr},          // no count of processes, but all that is left
+    {"SLURM_CPUS_ON_NODE", nullptr},          // not a count of processes, but better than nothing
 };
 
 /// The number of this process among them, for messages.
@@ -40,8 +40,8 @@ inline constexpr const char* rank_sources[] = {
     "PALS_LOCAL_RANKID",          "JSM_NAMESPACE_LOCAL_RANK",
     "FLUX_TASK_LOCAL_ID",         "SLURM_LOCALID"};
 
-/// What tells one job from another that runs beside it: a launcher's own name first, for
-/// several of them may run in one step of a scheduler. No name: the parent process.
+/// What distinguishes concurrent jobs: a launcher's own name first, since several of them may run
+/// in one step of a scheduler. No name: the parent process.
 struct TagSource {
   const char* if_set;
   const char* name;
@@ -53,11 +53,11 @@ inline constexpr TagSource tag_sources[] = {
     {"MV2_COMM_WORLD_LOCAL_SIZE", nullptr, nullptr},
     {"PALS_APID", "PALS_APID", nullptr},
     {"FLUX_JOB_ID", "FLUX_JOB_ID", nullptr},
-    {"SLURM_STEP_ID", "SLURM_JOB_ID", "SLURM_STEP_ID"},  // the step's is 0 in every job
+    {"SLURM_STEP_ID", "SLURM_JOB_ID", "SLURM_STEP_ID"},  // steps are numbered from 0 in every job
 };
 
-/// The number for node `node` in a list such as "4,2(x3)", which is 4,2,2,2: what Slurm
-/// writes where nodes have several tasks each. False: there is none.
+/// The entry for node `node` in a list such as "4,2(x3)", which means 4,2,2,2, as Slurm writes for
+/// several nodes. False: there is none.
 constexpr bool entry_for_node(std::string_view list, std::uint64_t node,
                               std::uint64_t& out) noexcept {
   while (!list.empty()) {
@@ -106,9 +106,9 @@ inline int rank_from(const ch::Environment& environment) noexcept {
   return ch::no_rank;
 }
 
-/// Made fit to be a tag. A name that is too long, or has characters that a tag can't have,
-/// becomes its end, which differs more than its beginning, and a number for the whole of it:
-/// so two names never become one tag.
+/// Makes a valid tag from a name. If the name is too long or has characters that are not allowed,
+/// the tag is a hash of it and its end, which differs more than its beginning, so that different
+/// names don't get the same tag.
 inline ch::ZString fit(const char* name, ch::Arena& arena) noexcept {
   if (name == nullptr) return {};
   const std::string_view whole(name);
@@ -158,7 +158,7 @@ bool choose_join(K& k, const JoinOptions& o, const ch::Environment& environment,
     if (target.error().code == ch::Errno::esrch)
       problem << "there is no process with this number (any more)";
     else if (target.error().code == ch::Errno::einval)
-      problem << "it is in no container: its namespaces are ours";
+      problem << "it is not in a container: its namespaces are ours";
     else
       problem << target.error().code << ": is it another user's?";
     return false;
@@ -166,7 +166,7 @@ bool choose_join(K& k, const JoinOptions& o, const ch::Environment& environment,
   if (!o.wanted) return true;
   std::uint32_t count = o.count.value_or(1);
   if (!o.count && !detail::count_from(environment, count)) {
-    problem << "--join: no variable of a launcher says how many peers there are; give --join-ct";
+    problem << "--join: no launcher's variable says how many peers there are; give --join-ct";
     return false;
   }
   const ch::ZString tag = o.tag.empty() ? detail::tag_from(k, environment, arena) : o.tag;

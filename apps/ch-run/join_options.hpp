@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What ch-run has been asked about sharing its container: --join and its kin.
-// What is not given is found out in join.hpp.
+// Floor 7. The options about sharing a container: --join and the like. What is not given is
+// determined in join.hpp.
 #pragma once
 
 #include <optional>

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. One launch: what its parts are made in and hand to one another.
+// Floor 7. The state of one launch, shared by its parts.
 #pragma once
 
 #include "apps/ch-run/launch_kernel.hpp"
@@ -14,7 +14,7 @@ namespace ch_run {
 
 using namespace ch;
 
-/// All that one launch works with.
+/// The state of one launch.
 struct Launch {
   Arena& arena;
   const char* const* envp;
@@ -24,19 +24,19 @@ struct Launch {
   HostFacts facts{};
   Environment environment;
   HostIntegrated made{};
-  TextBuffer<1024> problem{};          // what went wrong while preparing, if anything
+  TextBuffer<1024> problem{};          // what went wrong during preparation, if anything
   const char* remedy = nullptr;        // and what to do about it
   const char* configurations[2] = {};  // the files that gave options
-  mutable bool home_is_known = false;  // to be missing
+  mutable bool home_is_known = false;  // home was reported as missing
 
   Launch(Arena& a, const char* const* e) noexcept : arena(a), envp(e), environment(a, e) {}
   [[nodiscard]] Messages messages() const noexcept {
     const char* no_color = environment.get("NO_COLOR");
     return {options.color, options.quietness, no_color != nullptr && no_color[0] != '\0'};
   }
-  /// Makes the problem that a file can't be read whole. A remedy that is there stays, unless the
-  /// file has no end.
-  void say_unread(std::string_view attempt, std::string_view path, Errno code) noexcept {
+  /// Reports that a file can't be read completely. Keeps an existing remedy, unless the file is too
+  /// long.
+  void report_unreadable(std::string_view attempt, std::string_view path, Errno code) noexcept {
     problem << attempt << path << ": ";
     if (code != Errno::efbig) {
       problem << code;
@@ -44,9 +44,9 @@ struct Launch {
     }
     problem << "this is longer than " << std::uint64_t{max_text_file_size}
             << " bytes, the most that is read of such a file";
-    remedy = "check that it is what it should be, or divide it";
+    remedy = "check that it is the right file, or split it";
   }
-  /// Options that come to nothing, since another process has made the container.
+  /// Warns of options without effect, since another process has made the container.
   void on_joined(const Gathering& group) const noexcept {
     if (group.theirs == group.made_of) return;
     TextBuffer<640> text;
@@ -57,19 +57,19 @@ struct Launch {
       text << " (" << group.image.view() << " instead of " << options.image.text << ')';
     messages().warning(text.view());
   }
-  /// A home that is not there: what is written to ~ goes to memory. Once, though a tree may
-  /// be put together twice.
+  /// Warns that the home directory is missing, so that what is written to ~ goes to memory. Only
+  /// once, though the mounts may be assembled twice.
   void on_skipped(const step::Bind& bind) const noexcept {
     const HostPath& home = made.container.mounts.get<Home>().source;
     if (home_is_known || home.empty() || bind.source.text != home.text) return;
     home_is_known = true;
     TextBuffer<640> text;
     text << "your home directory " << home.text
-         << " is no directory on this host: " << bind.destination.text
+         << " is not a directory on this host: " << bind.destination.text
          << " is memory, and what is written there is lost at the end";
     messages().warning(text.view());
   }
-  /// Made for a launch that is refused now, and not removed again: others may use it.
+  /// Warns of what was made for a launch that failed and was not removed, since others may use it.
   void on_left(ZString path) const noexcept {
     TextBuffer<640> text;
     text << "what was made for this run at " << path << " stays there";

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. The kernel of every launch: the real one, perhaps narrated, perhaps watched
-// step by step. One type for all of these, since each further one would be another copy
-// of the executor in a program that ranks on a thousand nodes load at once.
+// Floor 7. The kernel of every launch: the real one, optionally narrated and watched step by step.
+// One type for all of these, since each further type would instantiate another copy of the
+// executor, in a program that ranks on a thousand nodes load at once.
 #pragma once
 
 #include "ch/kernel/any_kernel.hpp"
@@ -16,7 +16,7 @@ class LaunchKernel {
   template <ch::kernel::Kernel K>
   explicit LaunchKernel(K& k) noexcept : inner_(k) {}
 
-  /// From now on `watcher.on_step` is told of each step.
+  /// From now on calls `watcher.on_step` for each step.
   template <class Watcher>
   void watch(Watcher& watcher) noexcept {
     watcher_ = &watcher;
@@ -25,9 +25,9 @@ class LaunchKernel {
     };
   }
 
-  /// `listener.on_joined` is told of the container that a joiner has come to,
-  /// `listener.on_skipped` of the binds that are left out, and `listener.on_left` of what a
-  /// refused launch can't take back.
+  /// From now on calls `listener.on_joined` with the container that this process joined,
+  /// `listener.on_skipped` for binds that are skipped, and `listener.on_left` for what a failed
+  /// launch can't undo.
   template <class Listener>
   void listen(const Listener& listener) noexcept {
     listener_ = &listener;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. ch-run IMAGE -- COMMAND: parse, describe the container, become it, execute.
+// Floor 7. ch-run IMAGE -- COMMAND: parse, describe the container, enter it, execute the command.
 // Runs without libc (freestanding/start.cpp): everything here and below is launch path.
 
 #include "apps/ch-run/check.hpp"
@@ -29,9 +29,9 @@ int configure(Launch& l) noexcept {
     if (path == nullptr) continue;
     const auto text = read_text_file(l.k, Fd::cwd, path, l.arena);
     if (!text) {
-      // Only the file that the user names has to be there.
+      // Only the file that the user names has to exist.
       if (path == site_configuration && text.error().code == Errno::enoent) continue;
-      l.say_unread("can't read the configuration ", path, text.error().code);
+      l.report_unreadable("can't read the configuration ", path, text.error().code);
       return exit_container;
     }
     const auto wrong = apply_configuration(*text, l.options, l.arena);
@@ -43,13 +43,14 @@ int configure(Launch& l) noexcept {
   return 0;
 }
 
-/// Applies what ch-device has written, if the command line names that. Returns as configure does.
+/// Applies the output of ch-device if the command line names such a file. Returns as configure
+/// does.
 int configure_devices(Launch& l, int argc, char** argv) noexcept {
   const char* path = nullptr;
   if (!mentions(argc, argv, device_file, &path) || path == nullptr) return 0;
   const auto text = read_text_file(l.k, Fd::cwd, path, l.arena);
   if (!text) {
-    l.say_unread("can't read the device file ", path, text.error().code);
+    l.report_unreadable("can't read the device file ", path, text.error().code);
     return exit_container;
   }
   const auto wrong = apply_devices(*text, l.options, l.arena);
@@ -58,7 +59,7 @@ int configure_devices(Launch& l, int argc, char** argv) noexcept {
   return exit_usage;
 }
 
-/// Becomes the container and the command; in a child where the namespaces need one.
+/// Enters the container and executes the command; in a child if the namespaces require one.
 int launch(LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
   const Result<Execution> execution = prepare(plan, l.arena);
   if (!execution) return report(l, plan, execution.error());
@@ -71,7 +72,7 @@ int launch(LaunchKernel& k, const Launch& l, const Plan& plan) noexcept {
 int execute_or_print(Launch& l, const Plan& plan) noexcept {
   const Options& o = l.options;
   if (o.explain != Explain::no) return print_plan(l, plan);
-  if (o.verbosity > 0) say_what_comes(l, plan);
+  if (o.verbosity > 0) print_before_launch(l, plan);
   silence(l.machine, o.quietness);
   kernel::Narrating narrator(l.machine,
                              [](std::string_view line) { cli::say(standard_error, line); });
@@ -91,7 +92,7 @@ int run(Launch& l) noexcept {
     return status;
   }
   if (l.made.program.argv == nullptr && !choose_shell(l.made.program)) {
-    l.messages().error("no command given, the image records none, and this is no terminal");
+    l.messages().error("no command given, the image records none, and this is not a terminal");
     l.messages().remedy("say what to run: ch-run IMAGE -- COMMAND");
     return exit_usage;
   }
@@ -100,13 +101,12 @@ int run(Launch& l) noexcept {
   return execute_or_print(l, *plan);
 }
 
-/// For everything whose size depends on the command line and the environment. Pages never
-/// touched cost nothing, but all of it counts for `ulimit -v`; so what is rarely needed is
-/// asked of the kernel when it is.
+/// For everything whose size depends on the command line and the environment. Untouched pages cost
+/// nothing, but all of it counts for `ulimit -v`; so memory that is rarely needed is requested only
+/// on demand.
 alignas(std::max_align_t) std::byte storage[std::size_t{6} << 20];
 
-/// At least `size` bytes: plenty, so that there are few requests, or where that is too much
-/// only those.
+/// At least `size` bytes: many more, so that there are few requests, or if that fails just those.
 std::span<std::byte> more_storage(std::size_t size) noexcept {
   constexpr std::size_t plenty = std::size_t{16} << 20;
   kernel::Linux k;
@@ -123,7 +123,7 @@ bool called_as(const char* word, std::string_view name) noexcept {
 
 }  // namespace
 
-// The one function that the start has to find, where the compiler takes this file for all there is.
+// The one function that start.cpp has to find, although -fwhole-program hides everything else.
 #if defined(__GNUC__) && !defined(__clang__)
 [[gnu::externally_visible]]
 #endif
@@ -138,8 +138,8 @@ int ch_main(int argc, char** argv, char** envp) {
   Arena arena(storage, more_storage);
   Launch l(arena, envp);
 
-  // The configuration comes first and the command line has the last word; so this looks
-  // whether the configuration is wanted, before anything else is taken from the line.
+  // The configuration is applied first so that the command line takes precedence; so this first
+  // checks whether the configuration is wanted at all.
   const bool wanted = !mentions(argc, argv, without_configuration);
   if (const int status = wanted ? configure(l) : 0; status != 0) {
     l.messages().error(l.problem.view());
@@ -148,7 +148,7 @@ int ch_main(int argc, char** argv, char** envp) {
   }
   if (const int status = configure_devices(l, argc, argv); status != 0) {
     l.messages().error(l.problem.view());
-    l.messages().remedy("have ch-device write it again");
+    l.messages().remedy("let ch-device write it again");
     return status;
   }
   l.options.configured_binds = l.options.binds.size();

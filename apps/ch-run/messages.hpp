@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. How ch-run speaks: one line per fact on standard error, labels in colour on a
-// terminal unless asked otherwise, warnings unless silenced. Source: no-color.org.
+// Floor 7. The messages of ch-run: one line per fact on standard error, with labels in colour on a
+// terminal unless asked otherwise, and warnings unless silenced. Source: no-color.org.
 #pragma once
 
 #include "apps/ch-run/options.hpp"
@@ -30,7 +30,7 @@ class Messages {
   }
   void remedy(std::string_view text) const noexcept { line("remedy", "36", text); }
 
-  /// A text whose lines begin "ch-run: LABEL: " already, as write_message makes them.
+  /// Prints a text whose lines already begin with "ch-run: LABEL: ", as written by write_message.
   void labelled(std::string_view text) const noexcept {
     ch::cli::Output out(ch::cli::standard_error);
     while (!text.empty()) {

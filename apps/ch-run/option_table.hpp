@@ -25,14 +25,14 @@ inline constexpr Described<Options> rows[] = {
       files},
      take_bind,
      {Completes::bind}},
-    {{'d', "dir", "DIR"}},  // the first spelling of --bind
+    {{'d', "dir", "DIR"}},  // an older name of --bind
     {{'c', "cd", "DIR", "start in this directory of the container (default: the image's, else /)",
       files},
      take_directory,
      {Completes::image_directory}},
     {{'\0', "cdi-dirs", "DIR[:DIR...]",
-      "where the descriptions of devices are (default: /etc/cdi:/var/run/cdi); the last has the "
-      "last word",
+      "where the descriptions of devices are (default: /etc/cdi:/var/run/cdi); later ones take "
+      "precedence",
       files},
      text<&Options::cdi_dirs>,
      {Completes::directory}},
@@ -45,8 +45,8 @@ inline constexpr Described<Options> rows[] = {
      take_copy,
      {Completes::bind}},
     {{'\0', "device", "KIND=NAME",
-      "give the container a device with all that belongs to it, such as nvidia.com/gpu=0, or "
-      "nvidia.com/gpu=all, as the host's CDI files describe it",
+      "give the container a device and all that it needs, such as nvidia.com/gpu=0, or "
+      "nvidia.com/gpu=all, as described by the host's CDI files",
       files},
      take_device},
     {{'\0', "device-file", "FILE",
@@ -55,8 +55,7 @@ inline constexpr Described<Options> rows[] = {
      {Completes::file}},
     {{'\0', "home", "", "mount your home directory at /home/USER (the default)", files},
      sets<&Options::home, true>},
-    {{'\0', "no-device", "", "no devices, not even those that a configuration file asks for",
-      files},
+    {{'\0', "no-device", "", "no devices, not even those of a configuration file", files},
      sets<&Options::device, false>},
     {{'\0', "no-home", "", "don't mount it", files}, sets<&Options::home, false>},
     {{'\0', "no-passwd", "",
@@ -86,8 +85,8 @@ inline constexpr Described<Options> rows[] = {
       "don't set the variables that the image asks for in its /ch/environment", variables},
      sets<&Options::image_environment, false>},
     {{'\0', "set-env", "[FILE|NAME=VALUE]",
-      "set one variable, or all that a file of the host lists, one a line; with no argument, those "
-      "of the image's /ch/environment, expanded",
+      "set one variable, or all that a file of the host lists, one per line; with no argument, "
+      "those of the image's /ch/environment, expanded",
       variables},
      take_environment<EnvironmentOption::Separator::newline>,
      {Completes::file}},
@@ -113,8 +112,9 @@ inline constexpr Described<Options> rows[] = {
       isolation},
      take_keep_fd},
     {{'\0', "namespaces", "LIST",
-      "namespaces besides user and mount: any of pid, ipc, uts, net, cgroup, time, with commas; "
-      "pid brings an init that reaps and forwards signals",
+      "namespaces besides user and mount: any of pid, ipc, uts, net, cgroup, time, "
+      "comma-separated; "
+      "pid includes an init that reaps and forwards signals",
       isolation},
      take_namespaces,
      {Completes::list, "pid ipc uts net cgroup time"}},
@@ -123,21 +123,21 @@ inline constexpr Described<Options> rows[] = {
      sets<&Options::seccomp, true>},
 
     {{'j', "join", "",
-      "share one container with the other ch-run of the same job on this machine, so that they "
-      "can attach to one another's memory",
+      "share one container with the other ch-runs of the same job on this machine, so that they "
+      "can attach to each other's memory",
       joining},
      in<&Options::join, sets<&JoinOptions::wanted, true>>},
     {{'\0', "join-ct", "N",
-      "how many they are (implies --join; default: what the launcher's variables say); 0: join "
-      "the container of the tag if it lives, else make it",
+      "how many share it (implies --join; default: from the launcher's variables); 0: join the "
+      "tag's container if it exists, else make it",
       joining},
      in<&Options::join, take_join_count>},
     {{'\0', "join-pid", "PID",
       "enter the container of this process, which IMAGE then only describes", joining},
      in<&Options::join, take_join_pid>},
     {{'\0', "join-tag", "TAG",
-      "what tells this group from others (implies --join; default: the launcher's name for the "
-      "job and step, else the number of the parent process)",
+      "what distinguishes this group from others (implies --join; default: the launcher's name for "
+      "the job and step, else the parent's process id)",
       joining},
      in<&Options::join, take_join_tag>},
     {{'\0', "join-timeout", "SECONDS", "how long to wait for the others (default: 30)", joining},
@@ -168,7 +168,7 @@ inline constexpr Described<Options> rows[] = {
       "read neither /etc/charlie/ch-run.conf nor the file that $CH_RUN_CONF names", information},
      sets<&Options::configuration, false>},
     {{'q', "quiet", "",
-      "no warnings; twice: nor the command's standard output; thrice: nor any error output",
+      "no warnings; twice: no standard output of the command either; thrice: no error output",
       information},
      counts<&Options::quietness>},
     {{'\0', "time-steps", "", "print how many microseconds each step took", information},
@@ -194,16 +194,16 @@ inline constexpr Described<Options> rows[] = {
 }  // namespace detail
 
 inline constexpr auto table = ch::cli::options_of(detail::rows);
-inline constexpr auto takes = ch::cli::takes_of(detail::rows);
+inline constexpr auto handlers = ch::cli::handlers_of(detail::rows);
 
-/// About how the container is made, so that they say nothing to one that exists.
+/// Options about how to make the container, which don't apply to an existing one.
 inline constexpr ch::cli::RowSet makes_container(table, {"bind", "ch-ssh", "copy", "device", "gid",
                                                          "hostname", "namespaces", "no-passwd",
                                                          "overlay", "private-tmp", "symlink", "uid",
                                                          "write", "write-fake"});
 
-/// What follows them on the command line is not looked at.
-inline constexpr ch::cli::RowSet speaks_for_itself(table, {"check", "feature", "help", "usage",
-                                                           "version"});
+/// Options after which the rest of the command line is ignored.
+inline constexpr ch::cli::RowSet stops_parsing(table,
+                                               {"check", "feature", "help", "usage", "version"});
 
 }  // namespace ch_run

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What ch-run has been asked: the values that a command line, after the site's
-// configuration, gives to the options of option_table.hpp, and how each argument is read.
+// Floor 7. The values that the site's configuration and then the command line give to the options
+// of option_table.hpp, and how each argument is read.
 #pragma once
 
 #include <optional>
@@ -24,7 +24,7 @@ struct EnvironmentOption {
   Kind kind{};
   Separator separator{};
   ch::ZString text{};
-  bool literal = false;  // no $NAME in it is expanded
+  bool literal = false;  // $NAME in it is not expanded
 };
 
 /// A --copy, whose source is read later.
@@ -38,12 +38,12 @@ struct Options {
   const char* const* command = nullptr;  // null-terminated
   std::size_t command_words = 0;
   ch::Sequence<ch::UserBind> binds{};
-  std::size_t configured_binds = 0;  // how many of them a configuration file has asked for
+  std::size_t configured_binds = 0;  // how many of them come from a configuration file
   ch::Sequence<ch::UserLink> links{};
   ch::Sequence<CopyOption> copies{};
   ch::Sequence<const char*> devices{};  // to be resolved by ch-device
   const char* cdi_dirs = nullptr;
-  const char* device_file = nullptr;  // what ch-device has made of `devices`
+  const char* device_file = nullptr;  // the output of ch-device for `devices`
   ch::Sequence<EnvironmentOption> environment{};
   ch::Sequence<int> keep_fds{};
   ch::ImagePath directory{};
@@ -55,8 +55,8 @@ struct Options {
   ch::NamespaceFlags namespaces{};
   ch::ZString hostname{};
   JoinOptions join{};
-  const ch::cli::Option* making = nullptr;  // the command line's last that says how to make it
-  ch::Arena* arena = nullptr;               // of what has no place here
+  const ch::cli::Option* making = nullptr;  // the last one given of makes_container
+  ch::Arena* arena = nullptr;               // for texts and lists
   std::optional<ch::Uid> uid{};
   std::optional<ch::Gid> gid{};
   std::optional<ch::Assembly> assembly{};
@@ -80,7 +80,7 @@ struct Options {
   bool version = false;
 };
 
-/// The end of `list`, in the arena.
+/// Appends to `list`, in the arena.
 template <class T>
 const char* append(Options& o, ch::Sequence<T> Options::*list, const T& value) noexcept {
   return o.arena->push_back(o.*list, value) ? nullptr : too_much;
@@ -169,7 +169,7 @@ inline const char* take_namespaces(Options& o, const char* names) noexcept {
 }
 
 inline constexpr char color_words[] = "auto always never tty yes no if-tty force none";
-/// The second row of words is what other programs call them.
+/// From the fourth word on these are the names that other programs use.
 inline const char* take_color(Options& o, const char* word) noexcept {
   if (word == nullptr) {
     o.color = Color::always;

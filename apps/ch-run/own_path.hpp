@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. Where this program lies: its helpers lie beside it.
+// Floor 7. The path of this program: its helpers are installed beside it.
 #pragma once
 
 #include "ch/kernel/fd.hpp"

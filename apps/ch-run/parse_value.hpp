@@ -13,7 +13,7 @@ namespace ch_run {
 
 using ch::cli::UsageError;
 
-/// What is wrong where the arena is full.
+/// The problem if the arena is full.
 inline constexpr char too_much[] = "too many options for ch-run's memory";
 
 /// "pid,uts" to flags. Returns null, or what is wrong.
@@ -26,7 +26,7 @@ inline const char* parse_namespaces(const char* text, ch::NamespaceFlags& flags)
       if (name == kind.name || (name == "mount" && std::string_view(kind.name) == "mnt"))
         found = &kind;
     if (found == nullptr)
-      return "--namespaces takes names of pid, ipc, uts, net, cgroup, time, with commas";
+      return "--namespaces takes a list of pid, ipc, uts, net, cgroup, time, with commas";
     flags = flags | found->flag;
     if (comma == std::string_view::npos) return nullptr;
     rest.remove_prefix(comma + 1);

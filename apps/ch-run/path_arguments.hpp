@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. Arguments that are paths with colons between them: of --bind, --copy, --symlink.
+// Floor 7. Arguments that are paths separated by colons: those of --bind, --copy, --symlink.
 #pragma once
 
 #include "apps/ch-run/parse_value.hpp"
@@ -78,7 +78,7 @@ inline const char* parse_pair(const char* text, ch::Arena& arena, ch::ZString& f
   const Parts parts = split_at_colons(text, 2, arena);
   if (parts.problem != nullptr) return parts.problem;
   if (parts.count < 2 || parts.part[0][0] == '\0')
-    return "two things with a colon between them are needed";
+    return "two values with a colon between them are needed";
   const std::string_view path(parts.part[1]);
   const auto name = ch::tail(path, path.rfind('/') + 1);
   if (ch::head(path, 1) != "/" || name.empty() || name == "." || name == "..")

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. Has what ch-run was asked to print arrived? A full disk, or a reader that is gone,
+// Floor 7. Was everything written that ch-run was asked to print? A full disk, or a closed pipe,
 // must not look like success to a script.
 #pragma once
 
@@ -16,7 +16,7 @@ inline int printed(ch::cli::Output& out, int status = 0) noexcept {
   if (code == ch::Errno::none) return status;
   ch::TextBuffer<192> text;
   text << "ch-run: error: can't write to standard output: " << code
-       << "\nch-run: remedy: make room there, or print to another place\n";
+       << "\nch-run: remedy: free some space, or print to another place\n";
   ch::cli::say(ch::cli::standard_error, text.view());
   return exit_container;
 }

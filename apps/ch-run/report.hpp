@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What ch-run prints of a plan: instead of taking its steps, before, and after.
+// Floor 7. What ch-run prints about a plan: instead of executing it, before, and after.
 #pragma once
 
 #include "apps/ch-run/exit_status.hpp"
@@ -17,11 +17,11 @@ using cli::Output;
 using cli::standard_error;
 using cli::standard_output;
 
-/// Remedies as options of ch-run's; null: the library's words will do.
+/// The remedy in terms of ch-run's options; null: use the library's wording.
 inline const char* remedy_words(Remedy remedy) noexcept {
   switch (remedy) {
     case Remedy::as_worded:
-    case Remedy::do_without_ids:  // which no option asks for
+    case Remedy::do_without_ids:  // no option of ch-run asks for them
       return nullptr;
     case Remedy::keep_image_read_only:
       return "leave out --write, or remove it from the image";
@@ -32,7 +32,7 @@ inline const char* remedy_words(Remedy remedy) noexcept {
       return "make the missing mount points in the image (ch-run -w IMAGE -- mkdir ...), or put "
              "the overlay's directory on a local disk";
     case Remedy::share_layer:
-      return "wait for its end, share that container with --join, or choose another directory";
+      return "wait until it ends, share that container with --join, or choose another directory";
     case Remedy::enlarge_scratch:
       return "give --write-fake a larger size, or --copy less";
     case Remedy::drop_filter:
@@ -46,14 +46,14 @@ inline const char* remedy_words(Remedy remedy) noexcept {
       return "be another user inside: --uid";
     case Remedy::change_tag:
       return "choose another --join-tag, one that nobody can guess, and tell the administrator";
-    default:  // of tools that make and change images
+    default:  // for tools that make and change images
       return nullptr;
   }
 }
 
 inline int report(const Launch& l, const Plan& plan, const Error& error) noexcept {
   kernel::Linux machine;
-  LaunchKernel k(machine);  // the one that all else is compiled for
+  LaunchKernel k(machine);  // to use the existing instantiation
   TextBuffer<16384> message;
   write_message(message, "ch-run", error, plan, probe_limits(k), remedy_words);
   l.messages().labelled(message.view());
@@ -78,10 +78,10 @@ inline void print_times(const Plan& plan, std::span<const std::uint64_t> nanosec
     total += nanoseconds[i];
     line(nanoseconds[i++], text);
   });
-  line(total, "all but the execution\n");
+  line(total, "total without the execve\n");
 }
 
-/// Standard output, and with another -q standard error, to nowhere.
+/// Redirects standard output, and with another -q standard error, to /dev/null.
 inline void silence(kernel::Linux& k, int quietness) noexcept {
   if (quietness < 2) return;
   const auto nowhere = kernel::openat(k, Fd::cwd, "/dev/null", kernel::o_wronly);
@@ -90,8 +90,8 @@ inline void silence(kernel::Linux& k, int quietness) noexcept {
   if (quietness > 2) (void)kernel::dup3(k, nowhere.value(), standard_error);
 }
 
-// Functions of their own, so that the buffers they print to take no room on the stack of a
-// launch that prints nothing: each page touched costs a page fault.
+// Separate functions, so that their buffers are not on the stack of a launch that prints nothing:
+// each page touched costs a page fault.
 [[gnu::noinline]] inline int print_plan(const Launch& l, const Plan& plan) noexcept {
   const Options& o = l.options;
   Output out(standard_output);
@@ -110,7 +110,7 @@ inline void silence(kernel::Linux& k, int quietness) noexcept {
   return printed(out);
 }
 
-[[gnu::noinline]] inline void say_what_comes(Launch& l, const Plan& plan) noexcept {
+[[gnu::noinline]] inline void print_before_launch(Launch& l, const Plan& plan) noexcept {
   Output out(standard_error);
   print_text(plan, out);
   if (l.options.verbosity <= 2) return;

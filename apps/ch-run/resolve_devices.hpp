@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. --device: this process becomes ch-device, which reads the host's descriptions of
-// devices (JSON and YAML need a hosted program) and becomes ch-run again, with the same
-// command line and --device-file. Nothing stays in between.
+// Floor 7. --device: this process executes ch-device, which reads the host's descriptions of
+// devices (JSON and YAML need a program with a libc) and executes ch-run again, with the same
+// command line and --device-file. No process stays in between.
 #pragma once
 
 #include "apps/ch-run/options.hpp"
@@ -11,8 +11,8 @@
 
 namespace ch_run {
 
-/// Becomes ch-device, which lies beside this program or in ../libexec/charlie. Returns only
-/// on failure, and says why.
+/// Executes ch-device, which is beside this program or in ../libexec/charlie. Returns only on
+/// failure, with the error.
 template <ch::kernel::Kernel K>
 ch::Errno resolve_devices(K& k, const Options& o, const char* const* argv, const char* const* envp,
                           ch::Arena& arena) noexcept {

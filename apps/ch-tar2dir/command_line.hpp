@@ -17,7 +17,7 @@ inline Options parse(int argc, char** argv) {
     operands.emplace_back(word);
     return UsageError{};
   };
-  const auto wrong = ch::cli::read(table, takes, argc, argv, o, operand);
+  const auto wrong = ch::cli::read(table, handlers, argc, argv, o, operand);
   o.problem = ch::cli::text_of(wrong);
   if (wrong || o.task == Task::help || o.task == Task::usage || o.task == Task::version) return o;
   if (o.lists && o.checks) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. ch-tar2dir ARCHIVE DIR: makes the image directory DIR from an archive, of
-// whatever kind, in a container; or lists or checks the archive. All work is the
-// library's (ch/image/); here is what concerns people: options, messages, exit status.
+// Floor 7. ch-tar2dir ARCHIVE DIR: makes the image directory DIR from an archive of any kind, in a
+// container; or lists or checks the archive. The library (ch/image/) does all the work; this is the
+// user interface: options, messages, exit status.
 
 #include <malloc.h>
 #include <sys/auxv.h>
@@ -32,9 +32,9 @@ using ch_tar2dir::Task;
 constexpr int exit_failure = 1;
 constexpr int exit_usage = 64;  // as EX_USAGE of sysexits.h
 
-constexpr std::size_t needed_stack = 28 * 1024;  // 24 KiB were seen; threads have their own
+constexpr std::size_t needed_stack = 28 * 1024;  // 24 KiB were measured; threads have their own
 
-/// Many files are open at once; the usual limit of 1024 is for programs that use select().
+/// Raises the limit on open files: the usual 1024 is only for programs that use select().
 void allow_open_files() {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
@@ -81,7 +81,7 @@ void print_report(const Options& o, const UnpackReport& r) {
     return;
   }
   if (o.messages == Messages::errors_only || r.made_by_another)
-    return;  // the other one has said it
+    return;  // the other ch-tar2dir has printed it
   if (r.devices_skipped != 0)
     std::printf("left out %s: a user may not make them\n",
                 plural(r.devices_skipped, "device file").c_str());
@@ -98,7 +98,7 @@ void print_report(const Options& o, const UnpackReport& r) {
     std::printf("taken out of the directory %s\n", printable(r.stripped_directory).c_str());
 }
 
-/// What is told while it works.
+/// Prints progress.
 UnpackEvents events_of(const Options& o, std::optional<io::ProgressBar>& bar) {
   UnpackEvents events;
   if (o.messages == Messages::errors_only || o.messages == Messages::json) return events;
@@ -123,7 +123,7 @@ UnpackEvents events_of(const Options& o, std::optional<io::ProgressBar>& bar) {
 }
 
 UnpackReport unpack(const Options& o) {
-  // A reader that has gone is an error to report when the image is there, as a full disk is.
+  // A closed pipe is to be reported once the image is there, as a full disk is.
   (void)std::signal(SIGPIPE, SIG_IGN);
   std::optional<io::ProgressBar> bar;
   UnpackOptions options = o.unpack;
@@ -140,7 +140,7 @@ UnpackReport look(const Options& o) {
     throw io::Failed(
         io::Reason::system, temporary != nullptr ? temporary : "/tmp",
         std::string("can't open the directory for temporary files: ") + std::strerror(errno),
-        "set TMPDIR to a directory that you may write", errno);
+        "set TMPDIR to a directory that you may write to", errno);
   MemberLister lister([&o](const Member& m) {
     if (o.task == Task::list && o.messages != Messages::json)
       std::printf("%s\n", listing_line(m).c_str());
@@ -153,7 +153,7 @@ UnpackReport look(const Options& o) {
   return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
 }
 
-/// The option by which a remedy is had, if one does.
+/// The option that provides a remedy, if there is one.
 const char* option_for(ch::Remedy remedy) {
   switch (remedy) {
     case ch::Remedy::allow_more_files:
@@ -178,7 +178,7 @@ const char* option_for(ch::Remedy remedy) {
 }
 
 int fail(const Options& o, io::Failed e) {
-  // A call that waits, such as one that opens a FIFO, ends with that when the signal has come.
+  // A blocking call, such as opening a FIFO, fails with EINTR when the signal arrives.
   if (e.code() == EINTR && ch::cli::stop_signals::requested)
     e = io::Failed(io::Reason::interrupted, {}, "interrupted");
   e.in_file(o.archive == "-" ? "standard input" : o.archive);
@@ -190,8 +190,8 @@ int fail(const Options& o, io::Failed e) {
                  option != nullptr ? " (" : "", option != nullptr ? option : "",
                  option != nullptr ? ")" : "");
   if (e.reason() == io::Reason::interrupted && ch::cli::stop_signals::which != 0) {
-    // To die of the signal tells a shell script more than an exit status would.
-    ch::cli::stop_signals::die();
+    // Dying of the signal tells a shell script more than an exit status would.
+    ch::cli::stop_signals::die_of_signal();
   }
   return e.reason() == io::Reason::usage ? exit_usage : exit_failure;
 }
@@ -205,12 +205,12 @@ int run(Options& o) {
     if (!report.left_behind.empty())
       std::fprintf(stderr,
                    "ch-tar2dir: warning: the image is complete, but %s could not be removed; the "
-                   "next ch-tar2dir to this name removes it\n",
+                   "next ch-tar2dir to this name will remove it\n",
                    printable(report.left_behind).c_str());
     if (!report.kept.empty())
       std::fprintf(stderr,
                    "ch-tar2dir: warning: the image that was replaced is in use by %s; it stays, as "
-                   "%s\nch-tar2dir: remedy: remove that when they have ended\n",
+                   "%s\nch-tar2dir: remedy: remove it when they have ended\n",
                    text_of(report.users).c_str(), printable(report.kept).c_str());
     if (o.messages == Messages::usual || o.messages == Messages::detailed) {
       if (o.task == Task::unpack)
@@ -236,8 +236,8 @@ void say_out_of_memory() {
       stderr);
 }
 
-/// How much of the stack is left; the arguments and the environment are on it, too. Source: man
-/// 3 getauxval, man 2 execve.
+/// How much of the stack is left; arguments and environment are on it, too. Source: man 3
+/// getauxval, man 2 execve.
 rlim_t stack_left() {
   rlimit limit{};
   const char here = 0;
@@ -255,8 +255,8 @@ int start(int argc, char** argv) {
     return exit_failure;
   }
   if (ch::cli::refuses_privilege("ch-tar2dir", argc, argv)) return exit_failure;
-  (void)::mallopt(M_ARENA_MAX, 1);  // one for each thread would be 64 MiB of addresses each
-  ch::cli::stop_signals::take();
+  (void)::mallopt(M_ARENA_MAX, 1);  // one per thread would take 64 MiB of address space each
+  ch::cli::stop_signals::install();
   Options o = ch_tar2dir::parse(argc, argv);
   if (!o.problem.empty()) {
     std::fprintf(stderr, "ch-tar2dir: error: %s\nch-tar2dir: remedy: see ch-tar2dir --help\n",
@@ -278,8 +278,8 @@ int start(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Where there is no memory for an exception, none comes; or it comes where none may, as while
-  // nlohmann::json frees a document, which takes memory.
+  // Lack of memory may leave none to throw an exception; or one is thrown where none may be, as
+  // while nlohmann::json frees a document, for which it allocates.
   std::set_terminate([] {
     try {
       if (const auto thrown = std::current_exception()) std::rethrow_exception(thrown);
@@ -292,7 +292,7 @@ int main(int argc, char** argv) {
   });
   try {
     return start(argc, argv);
-  } catch (const std::exception&) {  // nothing but a lack of memory comes so far
+  } catch (const std::exception&) {  // only lack of memory gets here
     say_out_of_memory();
     return exit_failure;
   }

@@ -21,7 +21,7 @@ inline constexpr Described<Options> rows[] = {
     {{'i', "image", "NAME[:TAG]", "which image, if the archive has several", input},
      take_image_name},
     {{'\0', "platform", "OS/ARCH[/VARIANT]",
-      "which machine's, if the archive has the image for several (default: this one's)", input},
+      "for which machine, if the archive has the image for several (default: this one)", input},
      take_platform,
      {Completes::words, "linux/amd64 linux/arm64 linux/ppc64le linux/riscv64"}},
 
@@ -29,8 +29,8 @@ inline constexpr Described<Options> rows[] = {
      in<&Options::unpack, sets<&UnpackOptions::replace, Replace::anything>>},
     {{'p', "preserve", "", "keep set-uid and set-gid bits", output},
      in<&Options::unpack, sets<&UnpackOptions::special_bits, SpecialBits::keep>>},
-    {{'\0', "subids", "",
-      "keep the owners of files, as ids of yours that /etc/subuid and /etc/subgid name", output},
+    {{'\0', "subids", "", "keep the owners of files, as your ids from /etc/subuid and /etc/subgid",
+      output},
      in<&Options::unpack, sets<&UnpackOptions::owners, Owners::of_archive>>},
     {{'\0', "xattrs", "", "keep extended attributes of users (user.*)", output},
      in<&Options::unpack, sets<&UnpackOptions::xattrs, Xattrs::keep>>},
@@ -44,8 +44,7 @@ inline constexpr Described<Options> rows[] = {
      in<&Options::unpack, sets<&UnpackOptions::sync, Sync::none>>},
 
     {{'\0', "max-size", "BYTES",
-      "refuse archives that unpack to more; K, M, G, T are understood (default: the free space)",
-      safety},
+      "refuse archives that unpack to more; accepts K, M, G, T (default: the free space)", safety},
      take_size<&UnpackOptions::max_size>},
     {{'\0', "max-files", "N", "refuse archives with more members (default: the free inodes)",
       safety},
@@ -79,6 +78,6 @@ inline constexpr Described<Options> rows[] = {
 }  // namespace detail
 
 inline constexpr auto table = ch::cli::options_of(detail::rows);
-inline constexpr auto takes = ch::cli::takes_of(detail::rows);
+inline constexpr auto handlers = ch::cli::handlers_of(detail::rows);
 
 }  // namespace ch_tar2dir

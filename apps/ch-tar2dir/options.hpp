@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. What ch-tar2dir has been asked: the values that a command line gives to the options
-// of option_table.hpp, and how each argument is read.
+// Floor 7. The values that a command line gives to the options of option_table.hpp, and how each
+// argument is read.
 #pragma once
 
 #include <optional>
@@ -19,7 +19,7 @@ enum class Messages { errors_only, usual, detailed, json };
 
 struct Options {
   Task task = Task::unpack;
-  bool lists = false, checks = false;  // asked for, whichever task it became
+  bool lists = false, checks = false;  // whether these were asked for
   Messages messages = Messages::usual;
   ch::images::UnpackOptions unpack{};
   std::string archive, destination;

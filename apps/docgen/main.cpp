@@ -6,7 +6,7 @@
 //   charlie-docgen TOOL bash|zsh|fish
 //
 // A tool describes itself in its own folder (apps/TOOL/documented.cpp); one more line in
-// the list below, and its name in cmake/CharlieDocs.cmake, give it all four.
+// the list below, and its name in cmake/CharlieDocs.cmake, generate all four.
 
 #include <cstdio>
 #include <fstream>

@@ -5,5 +5,5 @@
 
 int ch_main(int argc, char** argv, char** envp);
 
-/// The environment is the kernel's, as there; a libc may have moved its own.
+/// Passes the environment that the kernel gave, as start.cpp does; a libc may have moved its own.
 int main(int argc, char** argv) { return ch_main(argc, argv, argv + argc + 1); }

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. Where a program without libc begins: the kernel jumps to _start with argc,
-// argv and envp on the stack; ch_main gets them and what it returns is the exit status. The
-// compiler may call memcpy and its kin for any assignment, so they are here as well.
-// Why without libc: its start-up costs more than the whole rest of a launch.
+// Floor 7. The entry point of a program without libc: the kernel jumps to _start with argc, argv
+// and envp on the stack; ch_main gets them and returns the exit status. The compiler may call
+// memcpy and the like for any assignment, so they are here as well. Why without libc: its start-up
+// costs more than all the rest of a launch.
 // Source: System V ABI, "Process Initialization"; GCC manual, -ffreestanding.
 
 #include <cstddef>
@@ -17,12 +17,12 @@ namespace {
 
 constexpr std::uint64_t every_byte = 0x0101010101010101;
 
-/// Not 0 if one of the eight bytes is; its lowest bit set is then in the first that is.
+/// Non-zero if one of the eight bytes is zero; its lowest set bit is then in the first such byte.
 /// Source: Hacker's Delight, "Find First 0-Byte".
 constexpr std::uint64_t zeros(std::uint64_t word) noexcept {
   return (word - every_byte) & ~word & (every_byte << 7);
 }
-/// Which byte that is; both machines are little-endian.
+/// The index of that byte; both machines are little-endian.
 constexpr std::size_t first_of(std::uint64_t found) noexcept {
   return static_cast<std::size_t>(__builtin_ctzll(found)) / 8;
 }
@@ -31,9 +31,9 @@ constexpr std::size_t first_of(std::uint64_t found) noexcept {
 
 extern "C" {
 
-/// The stack: the kernel's own has room for what `ulimit -s` says, be it 16 KiB. Pages never
-/// used cost nothing. It has no guard page, which would be a system call in each launch: depth
-/// does not depend on input here, and the deepest use is a fraction of it.
+/// The stack: the kernel's is only as large as `ulimit -s`, perhaps 16 KiB. Untouched pages cost
+/// nothing. It has no guard page, which would cost a system call in each launch: the depth does not
+/// depend on input here, and the deepest use is a fraction of it.
 alignas(16) [[gnu::used]] char charlie_stack[512 * 1024];
 
 [[noreturn, gnu::used]] void charlie_start(long* stack) {
@@ -71,9 +71,9 @@ __asm__(
     "  bl charlie_start\n");
 #endif
 
-// Eight bytes at a time: texts of some length go through these, the accounts of a host
-// among them. Bytes are only ever read inside the range given, but for strlen, whose words
-// are aligned and so never reach into a page that the text does not.
+// Eight bytes at a time, since some texts are long, such as the accounts of a host. Bytes are only
+// read inside the given range, except in strlen, whose words are aligned and so never reach into a
+// page that the text does not.
 
 void* memcpy(void* to, const void* from, std::size_t n) {
   auto* out = static_cast<char*>(to);

@@ -92,7 +92,7 @@ double steps(int cpu, const Words& argv) {
     text.append(buffer, static_cast<std::size_t>(n));
   close(ends[0]);
   (void)finish(pid);
-  const auto line = text.rfind('\n', text.rfind(" us  all but the execution"));
+  const auto line = text.rfind('\n', text.rfind(" us  total without the execve"));
   return std::atof(text.c_str() + (line == std::string::npos ? 0 : line + 1));
 }
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6d. Host files into images, and out of them again: drivers, fabrics, tools, with the
-// libraries that they need. What ch-fromhost is made of. With CHARLIE_INJECT_COMPILED defined it
-// only declares, and a program needs a library that has the definitions; else it brings libelf,
-// nlohmann-json, yaml-cpp and range-v3.
+// Floor 6d. Copies host files into images and removes them again: drivers, fabrics and tools with
+// the libraries that they need. The functions behind ch-fromhost. With CHARLIE_INJECT_COMPILED
+// defined, this only declares them, and a program links a library with the definitions; otherwise
+// it needs libelf, nlohmann-json, yaml-cpp and range-v3.
 #pragma once
 
 #include "ch/inject/interface.hpp"

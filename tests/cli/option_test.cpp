@@ -118,9 +118,9 @@ TEST_CASE("no command line at all is an empty one", "[pure]") {
 }
 
 TEST_CASE("the tables of ch-run, ch-tar2dir and ch-fromhost are sound", "[pure]") {
-  test::check_table(ch_run::documented, ch_run::takes);
-  test::check_table(ch_tar2dir::documented, ch_tar2dir::takes);
-  test::check_table(ch_fromhost::documented, ch_fromhost::takes);
+  test::check_table(ch_run::documented, ch_run::handlers);
+  test::check_table(ch_tar2dir::documented, ch_tar2dir::handlers);
+  test::check_table(ch_fromhost::documented, ch_fromhost::handlers);
 }
 
 namespace {
@@ -141,7 +141,7 @@ constexpr ch::cli::Described<Values> rows[] = {
     {{'w', "when", "WHEN", "when", "One"}, ch::cli::one_of<&Values::when, when_words>},
 };
 constexpr auto table = ch::cli::options_of(rows);
-constexpr auto takes = ch::cli::takes_of(rows);
+constexpr auto takes = ch::cli::handlers_of(rows);
 
 /// Reads the words; returns what was wrong.
 std::string read(std::vector<const char*> words, Values& values, std::string& operands) {

@@ -56,7 +56,7 @@ void fuzz_elf(std::string_view input) {
   put(tree.root().get(), "lib/libfuzz.so.1", goes_in ? std::string_view() : bytes.left);
   if (goes_in) {
     const std::string path = place().path() + "/tree/libfuzz.so.1";
-    (void)check_whole(io::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
+    (void)check_integrity(io::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
     Planner planner(tree, Manifest{}, HostSettings{});
     planner.add({path, std::nullopt, "--path"});
     (void)planner.finish();

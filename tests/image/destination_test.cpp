@@ -389,7 +389,7 @@ TEST_CASE("a directory that has taken the image's place meanwhile is not removed
     const int status = tool.wait();
     CAPTURE(how, status, tool.err());
     CHECK(WEXITSTATUS(status) == 1);
-    CHECK(contains(tool.err(), "someone else changed what is there"));
+    CHECK(contains(tool.err(), "another process changed what is there"));
     CHECK(content(f.image + "/precious") == "mine");
     CHECK(content(other + "/usr/f") == "content");
     CHECK(f.beside() == std::vector<std::string>{"image", "other"});
@@ -458,7 +458,7 @@ TEST_CASE("a directory with the temporary name that is not ours stays", "[image]
     const Ran refused = g.unpack();
     CAPTURE(name, refused.err);
     CHECK(refused.status == 1);
-    CHECK(contains(refused.err, "but not the file ch-tar2dir.work that ours have"));
+    CHECK(contains(refused.err, "but lacks the file ch-tar2dir.work that ours have"));
     CHECK(content(below) == "mine");
   }
 }

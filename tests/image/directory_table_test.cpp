@@ -13,11 +13,11 @@
 
 namespace {
 
-using ch::images::DirectoryLook;
+using ch::images::DirectoryAttributes;
 using ch::images::DirectoryTable;
 
-DirectoryLook look_with(mode_t mode, long seconds) {
-  DirectoryLook look;
+DirectoryAttributes look_with(mode_t mode, long seconds) {
+  DirectoryAttributes look;
   look.mode = mode;
   look.modified = {seconds, 7};
   return look;
@@ -35,7 +35,7 @@ std::map<std::string, mode_t> seen(DirectoryTable& table, const std::string& clo
         inside.push_back(path());
         return true;
       },
-      [&](const DirectoryLook* look, const auto& path) {
+      [&](const DirectoryAttributes* look, const auto& path) {
         CHECK(path() == (inside.empty() ? "" : inside.back()));
         if (!inside.empty()) inside.pop_back();
         all[path()] = look != nullptr ? look->mode : 0;

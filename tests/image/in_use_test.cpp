@@ -80,7 +80,7 @@ TEST_CASE("an image that a container uses is replaced, but the container keeps i
     CHECK(ran.status == 0);
     CHECK(contains(ran.err, "warning: the image that was replaced is in use by " + named(*job) +
                                 "; it stays, as " + f.image + ".old\n"));
-    CHECK(contains(ran.err, "remedy: remove that when they have ended\n"));
+    CHECK(contains(ran.err, "remedy: remove it when they have ended\n"));
     CHECK(contains(ran.out, "unpacked ok"));
     CHECK_FALSE(fs::exists(f.image + "/etc/old"));
     CHECK(content(f.image + ".old/etc/old") == "of the old image");

@@ -307,7 +307,7 @@ TEST_CASE("without locks, one unpacks, and others are refused", "[image][tool]")
     CAPTURE(ran.err);
     CHECK(ran.status == 1);
     CHECK(contains(ran.err,
-                   "/at/.ch-tar2dir.image: this is of another unpacking, which may still "
+                   "/at/.ch-tar2dir.image: this belongs to another ch-tar2dir, which may still "
                    "be running"));
     CHECK(contains(ran.err, "remedy: if it is not, remove this directory"));
     first.let_go();

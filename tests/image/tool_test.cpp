@@ -101,7 +101,7 @@ TEST_CASE("every refusal says what is wrong with which name, and what to do", "[
            {f.archive, text, "/text: this exists and is not a directory", "choose another name"},
            {f.archive, text + "/image", "/text: this is not a directory", "another place"},
            {f.archive, at + "/link", "/link: this is a link", "choose another name"},
-           {f.archive, at + "/..", "not the name of a directory", "give the image's own name"},
+           {f.archive, at + "/..", "be the name of a new directory", "give the image's own name"},
            {f.archive, at + "/" + long_name, "the name is too long", "at most 243 bytes"},
            {f.archive, "/proc/image", "/proc: can't make the image in this", "that you may write"},
            {text + "/a.tar", f.image, "can't open the archive: Not a directory", "check the name"},
@@ -172,7 +172,7 @@ TEST_CASE("a closed output pipe is an error, and the image is there", "[image][t
     CAPTURE(how, ran.err);
     CHECK(ran.status == 1);
     CHECK(contains(ran.err, "can't write to standard output: Broken pipe"));
-    CHECK(contains(ran.err, "remedy: let whatever reads it read to the end"));
+    CHECK(contains(ran.err, "remedy: let the reader of the pipe read to the end"));
     CHECK(content(f.image + "/usr/f") == "content");
     CHECK(f.beside() == std::vector<std::string>{"image"});
   }
@@ -413,7 +413,7 @@ TEST_CASE("an archive that is truncated while it is read is an error", "[image][
     CAPTURE(how, status, err);
     CHECK(WIFEXITED(status));
     CHECK(WEXITSTATUS(status) == 1);
-    CHECK(contains(err, "the archive became shorter"));
+    CHECK(contains(err, "the archive was truncated"));
     CHECK_FALSE(fs::exists(dir / "i"));
     CHECK_FALSE(fs::exists(dir / ".ch-tar2dir.i"));
   }

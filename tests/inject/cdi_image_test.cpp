@@ -88,8 +88,8 @@ TEST_CASE("--cdi on a host where nothing is described is one error with its reme
   CHECK(none.status == 1);
   CHECK(none.out.empty());
   CHECK(none.err == "ch-fromhost: error: no device is described in " + nowhere +
-                        "\nch-fromhost: remedy: have the host described by the driver's tool, e.g. "
-                        "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, or say where that "
+                        "\nch-fromhost: remedy: make one with the driver's tool, e.g. "
+                        "nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml, or say where it "
                         "is (--cdi-dirs)\n");
   fs::create_directory(nowhere);
   test::write_file(nowhere + "/bad.json", "{");
@@ -97,7 +97,7 @@ TEST_CASE("--cdi on a host where nothing is described is one error with its reme
   CHECK(bad.status == 1);
   CHECK(contains(bad.err, "error: no device is described in " + nowhere +
                               "; not usable: " + nowhere + "/bad.json: this is not JSON"));
-  CHECK(contains(bad.err, "\nch-fromhost: remedy: have the file made again"));
+  CHECK(contains(bad.err, "\nch-fromhost: remedy: make the file again"));
   CHECK(before == test::everything(f.image, true));
 }
 

@@ -97,25 +97,27 @@ TEST_CASE("the first field that is wrong is named, with its place", "[pure]") {
   const std::string head = R"({"cdiVersion": "0.6.0", "kind": "a.com/b", "devices": [)";
   const std::pair<std::string, const char*> cases[] = {
       {"", "not JSON, from byte 1"},
-      {"[]", "the file: an object is expected, this is an array"},
+      {"[]", "the file: expected an object, but this is an array"},
       {"{}", "the file: there is no \"cdiVersion\""},
-      {R"({"cdiVersion": 0.6})", "cdiVersion: a string is expected, this is a number"},
-      {R"({"cdiVersion": "2.0.0"})", "cdiVersion: version \"2.0.0\" is not known"},
+      {R"({"cdiVersion": 0.6})", "cdiVersion: expected a string, but this is a number"},
+      {R"({"cdiVersion": "2.0.0"})", "cdiVersion: version \"2.0.0\" is not supported"},
       {R"({"cdiVersion": "0.6.0"})", "no \"kind\""},
-      {R"({"cdiVersion": "0.6.0", "kind": "x"})", "kind: VENDOR/CLASS is expected"},
+      {R"({"cdiVersion": "0.6.0", "kind": "x"})", "kind: expected VENDOR/CLASS"},
       {R"({"cdiVersion": "0.6.0", "kind": "a/b"})", "no \"devices\""},
-      {head + "7]}", "devices[0]: an object is expected, this is a number"},
-      {head + R"({"name": 0}]})", "devices[0].name: a string is expected, this is a number (write"},
-      {head + R"({"name": "a/b"}]})", "devices[0].name: a name has letters"},
-      {head + R"({"name": "a"}, {"name": "a"}]})", "devices[1].name: there is a device of this"},
-      {head + R"({"name": "a", "containerEdits": []}]})", "devices[0].containerEdits: an object"},
-      {with_edits(R"({"env": "A=b"})"), "containerEdits.env: a list is expected"},
-      {with_edits(R"({"env": ["A"]})"), "containerEdits.env[0]: NAME=VALUE is expected"},
-      {with_edits(R"({"env": ["=b"]})"), "NAME=VALUE is expected"},
-      {with_edits("{\"env\": [\"A=\\u0000\"]}"), "there is a NUL byte in it"},
+      {head + "7]}", "devices[0]: expected an object, but this is a number"},
+      {head + R"({"name": 0}]})",
+       "devices[0].name: expected a string, but this is a number (write"},
+      {head + R"({"name": "a/b"}]})", "devices[0].name: a name consists of letters"},
+      {head + R"({"name": "a"}, {"name": "a"}]})", "devices[1].name: there is already a device"},
+      {head + R"({"name": "a", "containerEdits": []}]})",
+       "devices[0].containerEdits: expected an object"},
+      {with_edits(R"({"env": "A=b"})"), "containerEdits.env: expected a list"},
+      {with_edits(R"({"env": ["A"]})"), "containerEdits.env[0]: expected NAME=VALUE"},
+      {with_edits(R"({"env": ["=b"]})"), "expected NAME=VALUE"},
+      {with_edits("{\"env\": [\"A=\\u0000\"]}"), "it contains a NUL byte"},
       {with_edits(R"({"deviceNodes": [{}]})"), "deviceNodes[0]: there is no \"path\""},
       {with_edits(R"({"deviceNodes": [{"path": "dev/x"}]})"), "a path that begins with /"},
-      {with_edits(R"({"deviceNodes": [{"path": "/dev/../etc/x"}]})"), "has \"..\" in it"},
+      {with_edits(R"({"deviceNodes": [{"path": "/dev/../etc/x"}]})"), "contains \"..\""},
       {with_edits(R"({"deviceNodes": [{"path": "/dev/x", "type": "z"}]})"), "is b, c, u or p"},
       {with_edits(R"({"deviceNodes": [{"path": "/dev/x", "major": "1"}]})"), "a whole number"},
       {with_edits(R"({"deviceNodes": [{"path": "/dev/x", "major": 1.5}]})"), "a whole number"},
@@ -124,12 +126,13 @@ TEST_CASE("the first field that is wrong is named, with its place", "[pure]") {
        "out of range"},
       {with_edits(R"({"deviceNodes": [{"path": "/dev/x", "major": 1e999}]})"), "JSON"},
       {with_edits(R"({"mounts": [{"hostPath": "/x"}]})"), "no \"containerPath\""},
-      {with_edits(R"({"mounts": [{"hostPath": "/x", "containerPath": "/a/.."}]})"), "\"..\" in it"},
+      {with_edits(R"({"mounts": [{"hostPath": "/x", "containerPath": "/a/.."}]})"),
+       "contains \"..\""},
       {with_edits(R"({"mounts": [{"hostPath": "/x", "containerPath": "//"}]})"), "on the root"},
       {with_edits(R"({"mounts": [{"hostPath": "/x", "containerPath": "/a\nbind=/:/b"}]})"),
        "line break"},
       {with_edits(R"({"mounts": [{"hostPath": "/x", "containerPath": "/a", "options": [1]}]})"),
-       "mounts[0].options[0]: a string is expected"},
+       "mounts[0].options[0]: expected a string"},
       {with_edits(R"({"hooks": [{"path": "/x"}]})"), "hooks[0]: there is no \"hookName\""},
       {with_edits(R"({"hooks": [{"hookName": "x", "path": "/x", "args": {}}]})"), "a list"},
       {with_edits(R"({"additionalGids": [-1]})"), "out of range"},
@@ -180,7 +183,7 @@ TEST_CASE("documents that are deep, huge or expand when read are refused", "[pur
     for (int j = 1; j < 10; ++j) bomb += "," + before;
     bomb += "]\n";
   }
-  CHECK(has(error_of([&] { (void)spec_from_yaml_text(bomb); }), "too much in this file"));
+  CHECK(has(error_of([&] { (void)spec_from_yaml_text(bomb); }), "too many values"));
   CHECK_FALSE(error_of([] { (void)spec_from_yaml_text("&a [*a]"); }).empty());
 }
 
@@ -188,12 +191,12 @@ TEST_CASE("a file of as many devices and mounts as its size allows is read, and 
           "[pure]") {
   std::string text = R"({"cdiVersion": "0.6.0", "kind": "a.com/b", "devices": [)";
   int count = 0;
-  while (text.size() < largest_spec - 100)
+  while (text.size() < max_spec_size - 100)
     text += "{\"name\":\"" + std::to_string(100000 + count++) + "\"},";
   CHECK(spec_from_json_text(text + R"({"name": "x"}]})").devices.size() ==
         static_cast<std::size_t>(count) + 1);
   CHECK(has(error_of([&] { (void)spec_from_json_text(text + R"({"name": "100000"}]})"); }),
-            "there is a device of this name already"));
+            "there is already a device of this name"));
 
   Spec spec{"/x.json", "a.com/b", {{"c", {}}}, {}};
   for (int i = 0; i < 60000; ++i)
@@ -303,7 +306,7 @@ TEST_CASE("a file that can't be read is reported with the missing device", "[too
   const TempDir dir;
   CHECK(has(error_of([&] { (void)resolve_one(dir.path(), "a/b=c"); }), "no such device"));
   write_file(dir / "bad.json", "{");
-  write_file(dir / "big.json", std::string(largest_spec + 100, ' '));
+  write_file(dir / "big.json", std::string(max_spec_size + 100, ' '));
   test::fs::create_directory(dir / "directory.json");
   REQUIRE(mkfifo((dir / "fifo.json").c_str(), 0600) == 0);
   test::fs::create_symlink("nowhere", dir / "link.yaml");
@@ -359,7 +362,7 @@ TEST_CASE("what is in the container anyway is not bound, and must exist", "[tool
   CHECK(has(said(R"({"deviceNodes": [{"path": "/dev/made9"}]})"),
             "/dev/made9: this host has no such device (No such file or directory), though "));
   CHECK(has(said(R"({"deviceNodes": [{"path": "/dev/made9", "hostPath": "/dev/null"}]})"),
-            "/dev/made9: the container shows the host's /dev, and that has no such name"));
+            "/dev/made9: the container shows the host's /dev, which lacks this name"));
   CHECK(has(said(R"({"mounts": [{"hostPath": "/made/x", "containerPath": "/x"}]})"),
             "/made/x: this host has no such file"));
 }
@@ -382,12 +385,12 @@ TEST_CASE("what can't be done causes a warning, once", "[tool]") {
   for (const std::string& warning : r.warnings) all += warning + "\n";
   INFO(all);
   CHECK(r.warnings.size() == 6);
-  CHECK(has(all, "the device wants group 4000000000"));
+  CHECK(has(all, "the device asks for group 4000000000"));
   CHECK(has(all, "containerEdits.netDevices of "));
   CHECK(has(all, "the variable A of "));
-  CHECK(has(all, "/dev/null has other numbers than "));
+  CHECK(has(all, "/dev/null has other device numbers than "));
   CHECK(has(all, "the tmpfs file system on /x"));
-  CHECK(has(all, "a hook is not known here, and not run: poststop /x"));
+  CHECK(has(all, "an unknown hook is not run: poststop /x"));
 }
 
 TEST_CASE("a device file says each thing as ch-run reads it", "[pure]") {

@@ -213,7 +213,7 @@ TEST_CASE("unknown hooks cause a warning, unless warnings are off", "[tool]") {
   const Ran loud = f.with_device("echo yes");
   CHECK(loud.out == "yes\n");
   CHECK(loud.err ==
-        "ch-run: warning: a hook is not known here, and not run: prestart /opt/hook x\n");
+        "ch-run: warning: an unknown hook is not run: prestart /opt/hook x\n");
   CHECK(f.with_device("echo yes", {"-q"}).err.empty());
 }
 

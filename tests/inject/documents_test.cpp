@@ -9,8 +9,8 @@
 #include "ch/version.hpp"
 #include "tests/support/ch_run.hpp"
 #include "tests/support/completion.hpp"
-#include "tests/support/option_table.hpp"
 #include "tests/support/manual_page.hpp"
+#include "tests/support/option_table.hpp"
 
 namespace {
 
@@ -84,7 +84,7 @@ void check_both(Complete complete) {
 }  // namespace
 
 TEST_CASE("the table of ch-device is sound", "[inject][pure]") {
-  test::check_table(ch_device::documented, ch_device::takes);
+  test::check_table(ch_device::documented, ch_device::handlers);
 }
 
 TEST_CASE("the manual pages of ch-fromhost and ch-device are formatted without a warning",

@@ -131,7 +131,7 @@ TEST_CASE("a source that grows while it is copied is not injected", "[inject][to
   CAPTURE(ran.err);
   CHECK(ran.hit);
   CHECK(ran.status == 1);
-  CHECK(ran.err.find("the file that is copied here was changed meanwhile") != std::string::npos);
+  CHECK(ran.err.find("the source file was changed while it was copied") != std::string::npos);
   CHECK(f.state() == f.before);
 }
 

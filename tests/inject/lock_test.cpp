@@ -73,10 +73,10 @@ TEST_CASE("one ch-fromhost at a time works on an image", "[inject][tool]") {
     const auto took = Clock::now() - start;
     CAPTURE(ran.err);
     CHECK(ran.status == 1);
-    CHECK(contains(ran.err,
-                   f.image.string() +
-                       ": another process still injects files into this image, after a wait of 5 "
-                       "seconds\n"));
+    CHECK(
+        contains(ran.err, f.image.string() +
+                              ": another process is still injecting files into this image after 5 "
+                              "seconds\n"));
     CHECK(contains(ran.err, "\nch-fromhost: remedy: "));
     CHECK(took > std::chrono::milliseconds(4900));
     CHECK(took < std::chrono::seconds(20));
@@ -169,7 +169,7 @@ TEST_CASE("an image that is replaced while its lock is waited for is left alone"
   other.join();
   CAPTURE(ran.err);
   CHECK(ran.status == 1);
-  CHECK(contains(ran.err, "has taken this name while we waited for it"));
+  CHECK(contains(ran.err, "this image was replaced or removed while we waited for it"));
   CHECK(test::everything(was, true) == at_first);
   CHECK_FALSE(fs::exists(f.image / "usr/bin/charlie_ask"));
 }

@@ -54,7 +54,7 @@ TEST_CASE("an unwritable image is one error, and not reported as changed", "[inj
     CHECK(contains(ran.err, "ch-fromhost: error: " + f.image.string() +
                                 ": can't write to the image (Read-only file system)\n"));
     CHECK(contains(ran.err, "\nch-fromhost: remedy: "));
-    CHECK(contains(ran.err, "a file system that can be written"));
+    CHECK(contains(ran.err, "use a writable file system"));
     CHECK_FALSE(contains(ran.err, "half changed"));
     CHECK_FALSE(contains(ran.err, "undone"));
     CHECK_FALSE(contains(ran.err, "are left"));

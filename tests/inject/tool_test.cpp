@@ -167,7 +167,7 @@ TEST_CASE("-v says which rule won if a file and its path disagree", "[inject][to
   fs::copy_file(library, odd);
   const Ran ran = f({"-v", "-p", odd});
   CHECK(ran.status == 0);
-  CHECK(contains(ran.out, odd + " is taken for a shared library: it is an ELF shared object with "
+  CHECK(contains(ran.out, odd + " is classified as shared library: it is an ELF shared object with "
                                 "soname libcharlie_answer.so.1 (its path contains /bin or /sbin, "
                                 "which says executable)"));
   CHECK(fs::exists(f.image / "usr/local/lib/libodd.so.1"));
@@ -308,7 +308,7 @@ TEST_CASE("nothing but a regular file is read or replaced", "[inject][tool]") {
   const Ran directory = f({"-p", program, "-p", library});
   CHECK(directory.status == 1);
   CHECK(contains(directory.err,
-                 "/usr/bin/charlie_ask: the image has a directory where a file is to go"));
+                 "/usr/bin/charlie_ask: the image has a directory where a file should go"));
   CHECK(before == names());
 }
 
@@ -458,7 +458,7 @@ TEST_CASE("without glibc or ldconfig in the image, there is a clear error", "[in
     const auto before = test::everything(f.image, true);
     const Ran libraries = f({"-p", library});
     CHECK(libraries.status == 1);
-    CHECK(contains(libraries.err, "the image has musl, which knows no ldconfig"));
+    CHECK(contains(libraries.err, "the image has musl, which has no ldconfig"));
     const Ran ran = f({"-p", program});
     CHECK(ran.status == 1);
     CHECK(contains(ran.err, "the image has musl, not glibc, which this file needs (libc.so.6)"));
@@ -479,7 +479,7 @@ TEST_CASE("without glibc or ldconfig in the image, there is a clear error", "[in
     for (const auto& [script, says] :
          {std::pair("echo broken; exit 3", "ldconfig error: it exited with 3; it said: broken"),
           {"echo rubbish > /etc/ld.so.cache; rm -f /etc/ld.so.conf; exit 1", "ldconfig error"},
-          {"exit 0", "the image's list of libraries has no libcharlie_answer.so.1"}}) {
+          {"exit 0", "the cache of the image's loader has no libcharlie_answer.so.1"}}) {
       put_program(f.image / "sbin/ldconfig", std::string("#!/bin/sh\n") + script + "\n");
       test::write_file(f.image / "etc/ld.so.cache", "as it was");
       test::write_file(f.image / "etc/ld.so.conf", "/usr/local/lib\n");

@@ -24,7 +24,7 @@ TEST_CASE("a name that was changed twice gets back its first content", "[inject]
   Journal journal;
   for (const std::uint64_t number : {1U, 2U})
     journal.changes.push_back({"/etc", "file", number, true, 0});
-  CHECK(undo::all(ImageTree(image.string()), journal).empty());
+  CHECK(undo::revert_all(ImageTree(image.string()), journal).empty());
   CHECK(test::read_file(image / "etc/file") == "at first");
   CHECK(fs::is_empty(image / "ch" / kept_name));
   CHECK_FALSE(fs::exists(image / "ch" / journal_name));
@@ -37,7 +37,7 @@ TEST_CASE("created directories are removed with those in them", "[inject][pure]"
   fs::create_directories(image / "ch");
   Journal journal;
   journal.directories = {"/opt/a", "/opt/a/b"};
-  CHECK(undo::all(ImageTree(image.string()), journal).empty());
+  CHECK(undo::revert_all(ImageTree(image.string()), journal).empty());
   CHECK(fs::exists(image / "opt"));
   CHECK_FALSE(fs::exists(image / "opt/a"));
 }

@@ -213,8 +213,8 @@ TEST_CASE("a damaged file does not take the place of a library of the image", "[
     f.refuses(f.inject(c.bytes), c.says);
   }
   const auto remedy = [](const Ran& ran) { return ran.err.substr(ran.err.find("remedy: ")); };
-  CHECK(contains(remedy(f.inject("garbage")), "get the file anew"));
-  CHECK(contains(remedy(f.inject(cases[2].bytes)), "a host like the image's"));
+  CHECK(contains(remedy(f.inject("garbage")), "get the file again"));
+  CHECK(contains(remedy(f.inject(cases[2].bytes)), "for the same machine"));
   const Ran wrong_name = f.inject(test::read_file(inject_fixture("image/libfabric.so.1.2.3")));
   CHECK(wrong_name.status == 1);
   const Ran other = f.inject(test::read_file(inject_fixture("lib/libcharlie_user.so.1")));

@@ -102,7 +102,7 @@ TEST_CASE("--join-pid refuses a process that is not in a container of ours", "[t
   Peer ended({ch_run_path(), g.image, "--", "true"}, g.options, g.dir / "ended");
   (void)ended.wait();
   CHECK(contains(refusal(std::to_string(ended.pid())), "there is no process with this number"));
-  CHECK(contains(refusal(std::to_string(getpid())), "it is in no container"));
+  CHECK(contains(refusal(std::to_string(getpid())), "it is not in a container"));
   if (geteuid() != 0) CHECK(contains(refusal("1"), "is it another user's?"));
   for (const std::string bad : {"0", "-1", "x", "", "99999999999"})
     CHECK(g.ch_run({"--join-pid=" + bad, g.image, "--", "true"}).status == 64);

@@ -20,7 +20,7 @@ TEST_CASE("a home that does not exist is named before anything is written to it"
     const auto ran = f.script("touch $HOME/x", {"--assembly=" + way});
     INFO(way << ": " << ran.err);
     CHECK(ran.status == 0);
-    CHECK(contains(ran.err, "your home directory " + f.home + " is no directory"));
+    CHECK(contains(ran.err, "your home directory " + f.home + " is not a directory"));
     CHECK(contains(ran.err, "is lost at the end"));
     CHECK(f.script("true", {"--assembly=" + way, "--no-home"}).err.empty());
     CHECK(f.script("true", {"--assembly=" + way, "-q"}).err.empty());
@@ -33,7 +33,7 @@ TEST_CASE("a tree that is assembled twice warns about the home once", "[tool]") 
   test::fs::remove_all(f.home);
   const auto ran = f.script("true", {"-b", f.dir / "image:/late/mount/point"});
   CHECK(ran.status == 0);
-  const auto first = ran.err.find("is no directory");
+  const auto first = ran.err.find("is not a directory");
   REQUIRE(first != std::string::npos);
-  CHECK(ran.err.find("is no directory", first + 1) == std::string::npos);
+  CHECK(ran.err.find("is not a directory", first + 1) == std::string::npos);
 }

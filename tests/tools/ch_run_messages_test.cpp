@@ -58,7 +58,8 @@ TEST_CASE("an option after the command, without --, is taken for the command's",
     const auto ran = f.ch_run({f.image, "ls", option});
     INFO(ran.err);
     CHECK(ran.status == 64);
-    CHECK(contains(ran.err, "remedy: if it is the command's, put -- before that: ch-run IMAGE --"));
+    CHECK(contains(ran.err,
+                   "remedy: if it belongs to the command, put -- before that: ch-run IMAGE --"));
   }
   CHECK(contains(f.ch_run({"--colour", f.image}).err, "remedy: see ch-run --help"));
 }
@@ -144,7 +145,7 @@ TEST_CASE("--ch-ssh without that program says where it should be", "[tool]") {
   const auto ran = f.script("true", {"--ch-ssh"});
   INFO(ran.err);
   CHECK(ran.status == 31);
-  CHECK(contains(ran.err, "can't show ch-ssh, which is to be at /"));
+  CHECK(contains(ran.err, "can't bind ch-ssh, expected at /"));
   CHECK(contains(ran.err, "/ch-ssh: No such file or directory"));
   CHECK(contains(ran.err, "remedy: install it there, beside ch-run, or leave out --ch-ssh"));
 }

@@ -319,7 +319,7 @@ TEST_CASE("--namespaces adds namespaces, and a pid namespace an init", "[tool]")
   CHECK(f.script("cat /proc/sys/kernel/hostname", {"--hostname=box"}).out == "box\n");
   const Ran bad = f.script("true", {"--namespaces=pid,moon"});
   CHECK(bad.status == 64);
-  CHECK(contains(bad.err, "--namespaces takes names of pid, ipc, uts, net, cgroup, time"));
+  CHECK(contains(bad.err, "--namespaces takes a list of pid, ipc, uts, net, cgroup, time"));
   CHECK(f.script("true", {"--hostname=" + std::string(65, 'x')}).status == 64);
 }
 
@@ -492,7 +492,7 @@ TEST_CASE("--time-steps tells how long each step took", "[tool]") {
   const Ran ran = f.script("echo x", {"--time-steps"});
   CHECK(ran.out == "x\n");
   CHECK(contains(ran.err, " us   1  make namespaces: user, mnt\n"));
-  CHECK(contains(ran.err, " us  all but the execution\n"));
+  CHECK(contains(ran.err, " us  total without the execve\n"));
 }
 
 TEST_CASE("--quiet silences step by step", "[tool]") {

@@ -382,7 +382,7 @@ TEST_CASE("without command, record or terminal there is nothing to run", "[tool]
     const Ran ran = f.ch_run(arguments);
     CHECK(ran.status == 64);
     CHECK(ran.err ==
-          "ch-run: error: no command given, the image records none, and this is no terminal\n"
+          "ch-run: error: no command given, the image records none, and this is not a terminal\n"
           "ch-run: remedy: say what to run: ch-run IMAGE -- COMMAND\n");
   }
 }

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a, for tools that have a libc: has what they printed arrived? A full disk must not
-// look like success to a script. Source: man 3 fflush.
+// Floor 6a, for tools that have a libc: was everything written that they printed? A full disk must
+// not look like success to a script. Source: man 3 fflush.
 #pragma once
 
 #include <cerrno>
@@ -19,8 +19,8 @@ namespace ch::cli {
   std::fprintf(stderr, "%s: error: can't write to standard output%s%s\n", tool, flushed ? "" : ": ",
                flushed ? "" : std::strerror(why));
   std::fprintf(stderr, "%s: remedy: %s\n", tool,
-               !flushed && why == EPIPE ? "let whatever reads it read to the end"
-                                        : "make room there, or print to another place");
+               !flushed && why == EPIPE ? "let the reader of the pipe read to the end"
+                                        : "free some space there, or print to another place");
   return false;
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. The completion of a tool for bash 4.3 and newer, on its own: the package
-// bash-completion only has to load it. For programs that run at build time: allocates.
+// Floor 6a. The completion of a tool for bash 4.3 and newer, which does not depend on the package
+// bash-completion, except to load it. For programs that run at build time: allocates.
 // Source: man 1 bash, "Programmable Completion".
 #pragma once
 
@@ -10,9 +10,9 @@
 namespace ch::cli {
 namespace detail {
 
-// Readline splits words at "=" and ":" as well, and replaces only what stands behind the
-// last of these; so the words are put together again first, and what readline has
-// already is taken off the answers at the end. In these texts, @@ is the tool's name.
+// Readline also splits words at "=" and ":", and replaces only what follows the last of these; so
+// the words are joined first, and at the end the part that readline already has is removed from the
+// candidates. In these texts, @@ is the tool's name.
 inline constexpr std::string_view bash_frame = R"sh(
 # Those of the words that start with $value.
 _@@_words() {
@@ -22,8 +22,8 @@ _@@_words() {
   done
 }
 
-# Paths of the host, and as seen from inside; an image not known yet is taken to look
-# like the host. $1: -f for files and directories, -d.
+# Paths of the host, and as seen from inside; while the image is not known, the host's
+# paths are used. $1: -f for files and directories, -d.
 _@@_paths() {
   compopt -o filenames 2> /dev/null
   mapfile -t COMPREPLY < <(compgen "$1" -- "$value")
@@ -150,7 +150,7 @@ _@@() {
 
 }  // namespace detail
 
-/// Hands the script to `sink(string_view)`.
+/// Passes the script to `sink(string_view)`.
 template <class Sink>
 void write_bash_completion(const Tool& tool, Sink&& sink) {
   const std::string name = detail::function_name(tool);
@@ -183,7 +183,7 @@ void write_bash_completion(const Tool& tool, Sink&& sink) {
         .append(detail::bash_kind(tool.operands[i], {}))
         .append(" ;;\n");
   }
-  std::string script = "# Completion of @T@ for bash, made from its table of options.\n\n";
+  std::string script = "# Completion of @T@ for bash, generated from its table of options.\n\n";
   script.append("_@@_options=(\n").append(options).append(")\n\n");
   script.append(
       "# The option in word $1 whose argument is the next word, if there is one.\n"

@@ -10,8 +10,8 @@
 namespace ch::cli {
 namespace detail {
 
-// In these texts, @@ is the tool's name. fish reads the command line itself, up to where
-// operands have to be told from arguments of options.
+// In these texts, @@ is the tool's name. fish parses the command line itself, but can't tell
+// operands from arguments of options.
 inline constexpr std::string_view fish_helpers = R"sh(
 # The operands before the cursor, a line each.
 function __@@_operands
@@ -32,13 +32,13 @@ function __@@_operands
     end
   end
 end
-# Is an operand being written, the one of this number (from 0), or one from there on?
+# Is the operand with this number (from 0) being completed; with "on", or a later one?
 function __@@_operand --argument-names number from
   set -l before (count (__@@_operands))
   string match --quiet -- '-*' (commandline --current-token); and return 1
   test $before -eq $number; or test "$from" = on -a $before -gt $number
 end
-# The image's directory; one not known yet is taken to look like the host.
+# The image's directory; empty while it is not known, so that the host's paths are used.
 function __@@_image
   set -l operands (__@@_operands)
   set -q operands[1]; and string replace --regex -- '^~/' "$HOME/" $operands[1]
@@ -99,7 +99,7 @@ end
   return std::string("'").append(replaced(replaced(text, "\\", "\\\\"), "'", "\\'")).append("'");
 }
 
-/// What is offered, as the end of a `complete` command.
+/// The completions on offer, as the end of a `complete` command.
 [[nodiscard]] inline std::string fish_offer(Completes kind, std::string_view words) {
   switch (kind) {
     case Completes::words:
@@ -124,7 +124,7 @@ end
 
 }  // namespace detail
 
-/// Hands the script to `sink(string_view)`.
+/// Passes the script to `sink(string_view)`.
 template <class Sink>
 void write_fish_completion(const Tool& tool, Sink&& sink) {
   std::string letters[2];  // of options without and with an argument in the next word
@@ -134,9 +134,9 @@ void write_fish_completion(const Tool& tool, Sink&& sink) {
     if (o.letter != '\0') letters[takes ? 1 : 0] += o.letter;
     if (takes && o.name[0] != '\0') names.append(names.empty() ? "" : "|").append(o.name);
   }
-  if (letters[1].empty()) letters[1] = "-";  // matches nothing that comes here
+  if (letters[1].empty()) letters[1] = "-";  // matches nothing that can occur here
   if (names.empty()) names = "-";
-  std::string script = "# Completion of @T@ for fish, made from its table of options.\n\n";
+  std::string script = "# Completion of @T@ for fish, generated from its table of options.\n\n";
   script.append("set -g __@@_takes '^(--(")
       .append(names)
       .append(")|-[")

@@ -48,7 +48,7 @@ _@@_bind() {
 }
 )sh";
 
-/// The action of _arguments, in the single quotes of the specification around it.
+/// The action for _arguments; it is inside the single quotes of the specification.
 [[nodiscard]] inline std::string zsh_action(Completes kind, std::string_view words) {
   switch (kind) {
     case Completes::words:
@@ -59,7 +59,7 @@ _@@_bind() {
       return "_files";
     case Completes::directory:
     case Completes::image:
-      return "_path_files -/";  // _files would take files if there is no directory
+      return "_path_files -/";  // _files would offer files if there is no directory
     case Completes::bind:
       return "_@@_bind";
     case Completes::image_directory:
@@ -91,12 +91,12 @@ _@@_bind() {
 
 }  // namespace detail
 
-/// Hands the script to `sink(string_view)`.
+/// Passes the script to `sink(string_view)`.
 template <class Sink>
 void write_zsh_completion(const Tool& tool, Sink&& sink) {
   using detail::quoted;
   std::string script =
-      "#compdef @T@\n# Completion of @T@ for zsh, made from its table of options.\n";
+      "#compdef @T@\n# Completion of @T@ for zsh, generated from its table of options.\n";
   script.append(detail::zsh_helpers).append("\n_@@() {\n  local -a line\n  local -A opt_args\n");
   script.append("  _arguments -s -S -C : \\\n");
   for (const Option& o : tool.options) {
@@ -119,8 +119,7 @@ void write_zsh_completion(const Tool& tool, Sink&& sink) {
               quoted(std::string("*--") + o.name + std::string(of_name[takes]) + text + argument))
           .append(" \\\n");
   }
-  // By the number of operands in $line: _arguments itself would count a "--" that stands
-  // behind the first one.
+  // By the number of operands in $line: _arguments itself would count a "--" after the first one.
   script.append("    '*: :_@@_operand'\n}\n_@@_operand() {\n  case $#line in\n");
   for (std::size_t i = 0; i < tool.operands.size(); ++i)
     script.append("    ")

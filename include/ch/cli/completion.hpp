@@ -12,17 +12,18 @@
 
 namespace ch::cli {
 
-/// A tool, as far as its completions go.
+/// What the completions need to know about a tool.
 struct Tool {
   std::string_view name{};
   std::span<const Option> options{};
   std::span<const Completion> arguments{};  // one for each row of the options; or none at all
-  std::span<const Completes> operands{};    // in order, without words and lists; the last repeats
+  std::span<const Completes> operands{};    // in order; not `words` or `list`; the last one repeats
 };
 
 namespace detail {
 
-/// The row of the option that a row belongs to: itself, but for another spelling.
+/// The row of the option that `option` is: its own, or for an alias that of the option it stands
+/// for.
 [[nodiscard]] inline std::size_t row_of(const Tool& tool, const Option& option) noexcept {
   auto row = static_cast<std::size_t>(&option - tool.options.data());
   while (row > 0 && tool.options[row].is_alias()) --row;
@@ -33,7 +34,7 @@ namespace detail {
   return tool.arguments.empty() ? Completion{} : tool.arguments[row_of(tool, option)];
 }
 
-/// As many words of the help as fit beside an option in a menu: its first clause.
+/// The first clause of the help, short enough for a menu.
 [[nodiscard]] inline std::string_view clause(std::string_view help) noexcept {
   for (const std::string_view end : {"; ", " (", ": ", "? "}) help = head(help, help.find(end));
   return help;

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. All there is to say about an option, once: how it is spelled and shown, what its
-// argument can be, and what it does to the values of a tool. From one array of these come the
-// table that parser and help work with, what is done for each row, and the completions; what
-// a program does not use of them is not in it. No heap, no libc.
+// Floor 6a. Everything about an option in one place: how it is spelled and shown, what its argument
+// can be, and what it does to a tool's values. From one array of these come the table for parser
+// and help, the handlers, and the completions; a program contains only those that it uses. No heap,
+// no libc.
 //
 //   struct Values { bool force = false; const char* image = nullptr; };
 //   constexpr Described<Values> rows[] = {
@@ -19,8 +19,8 @@
 
 namespace ch::cli {
 
-/// A command line that can't be understood: what is wrong, with which word, and what to do if
-/// that is more than to look it up.
+/// A wrong command line: what is wrong, with which word, and a remedy, unless that is just to read
+/// the help.
 struct UsageError {
   const char* problem = nullptr;
   std::string_view subject{};
@@ -29,24 +29,24 @@ struct UsageError {
   [[nodiscard]] constexpr explicit operator bool() const noexcept { return problem != nullptr; }
 };
 
-/// What is wrong with an argument of which its placeholder and its help say all there is to say.
+/// The problem with an argument whose placeholder and help say enough.
 inline constexpr char not_valid[] = "this argument is not valid";
 
-/// Gives an option to the values; `argument` is null where there is none, and stays where it is
-/// as long as the program runs. Returns null, or what is wrong with the argument.
+/// Applies an option to the values. `argument` is null if there is none, and valid as long as the
+/// program runs. Returns null, or what is wrong with the argument.
 template <class Values>
-using Take = const char*(Values& values, const char* argument);
+using OptionHandler = const char*(Values& values, const char* argument);
 
 /// What may stand for an argument or an operand, for completion.
 enum class Completes : std::uint8_t {
-  nothing,          // a number, a name: nobody can guess it
+  nothing,          // a number, a name: nothing to offer
   words,            // one of some words
   list,             // several of them, with commas
   file,             // of the host
   directory,        // of the host
   bind,             // SRC[:DST[:ro]]
   image,            // a directory of the host; what the next two look into
-  image_directory,  // in the image; where that is not known yet, one of the host
+  image_directory,  // in the image; of the host while the image is not known
   image_program,    // a name from the image's PATH, or a path in the image
 };
 
@@ -56,11 +56,11 @@ struct Completion {
   std::string_view words{};
 };
 
-/// An option with all that belongs to it. Another spelling of the one above has only `shown`.
+/// An option with everything about it. An alias of the row above has only `shown`.
 template <class Values>
 struct Described {
   Option shown{};
-  Take<Values>* take = nullptr;
+  OptionHandler<Values>* take = nullptr;
   Completion argument{};
 };
 
@@ -71,10 +71,11 @@ template <class Values, std::size_t n>
   return options;
 }
 template <class Values, std::size_t n>
-[[nodiscard]] consteval std::array<Take<Values>*, n> takes_of(const Described<Values> (&rows)[n]) {
-  std::array<Take<Values>*, n> takes{};
-  for (std::size_t i = 0; i < n; ++i) takes[i] = rows[i].take;
-  return takes;
+[[nodiscard]] consteval std::array<OptionHandler<Values>*, n> handlers_of(
+    const Described<Values> (&rows)[n]) {
+  std::array<OptionHandler<Values>*, n> handlers{};
+  for (std::size_t i = 0; i < n; ++i) handlers[i] = rows[i].take;
+  return handlers;
 }
 template <class Values, std::size_t n>
 [[nodiscard]] consteval std::array<Completion, n> completions_of(
@@ -84,7 +85,7 @@ template <class Values, std::size_t n>
   return all;
 }
 namespace detail {
-void no_option_has_this_name();  // what the compiler then says can't be called
+void no_option_has_this_name();  // so that the compiler's error names it
 }  // namespace detail
 
 /// Some rows of a table, by the names of their options.
@@ -123,7 +124,7 @@ const char* sets(detail::ClassOf<member>& values, const char*) noexcept {
   return nullptr;
 }
 
-/// The option is counted: -vv.
+/// Counts the option: -vv.
 template <auto member>
 const char* counts(detail::ClassOf<member>& values, const char*) noexcept {
   ++(values.*member);
@@ -147,7 +148,7 @@ const char* number(detail::ClassOf<member>& values, const char* argument) noexce
   return nullptr;
 }
 
-/// Which of `words`, that have blanks between them, is `wanted`? False: none.
+/// Finds `wanted` among `words`, which are separated by blanks. False: it is not there.
 [[nodiscard]] constexpr bool find_word(std::string_view words, std::string_view wanted,
                                        std::size_t& number) noexcept {
   for (number = 0; !words.empty(); ++number) {
@@ -168,7 +169,7 @@ const char* one_of(detail::ClassOf<member>& values, const char* argument) noexce
   return nullptr;
 }
 
-/// An option of a part of the values.
+/// Applies the option to a part of the values.
 template <auto part, auto take>
 const char* in(detail::ClassOf<part>& values, const char* argument) {
   return take(values.*part, argument);
@@ -176,20 +177,21 @@ const char* in(detail::ClassOf<part>& values, const char* argument) {
 
 // ---- reading a command line ---------------------------------------------------------
 
-/// What was wrong, and with which option if it was with an argument.
+/// What was wrong, and for a wrong argument with which option.
 struct ReadError : UsageError {
   const Option* option = nullptr;
 };
 
-/// Reads all that there is.
+/// Never stops early.
 inline constexpr auto to_the_end = [](std::size_t) noexcept { return true; };
 
-/// Reads a command line into `values`: options by `takes`, which go with the rows of `table`;
-/// operands by `operand(text)`, which returns a UsageError. After each option
-/// `go_on(row)` is asked: what follows one that speaks for itself (--help) need not be read.
+/// Reads a command line into `values`: options by `handlers`, one for each row of `table`;
+/// operands by `operand(text)`, which returns a UsageError. After each option, `go_on(row)` tells
+/// whether to continue: what follows an option such as --help need not be read.
 template <class Values, std::size_t n, class Operand, class GoOn = decltype(to_the_end)&>
-ReadError read(const std::array<Option, n>& table, const std::array<Take<Values>*, n>& takes,
-               int argc, const char* const* argv, Values& values, Operand&& operand,
+ReadError read(const std::array<Option, n>& table,
+               const std::array<OptionHandler<Values>*, n>& handlers, int argc,
+               const char* const* argv, Values& values, Operand&& operand,
                GoOn&& go_on = to_the_end) {
   Parser parser(table, argc, argv);
   for (;;) {
@@ -203,7 +205,7 @@ ReadError read(const std::array<Option, n>& table, const std::array<Take<Values>
         if (const UsageError wrong = operand(item.value)) return {wrong};
         break;
       case Item::Kind::option:
-        if (const char* const problem = takes[item.index](values, item.value))
+        if (const char* const problem = handlers[item.index](values, item.value))
           return {{problem, item.value == nullptr ? "" : item.value}, &table[item.index]};
         if (!go_on(item.index)) return {};
     }

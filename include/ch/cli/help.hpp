@@ -58,7 +58,7 @@ void option_line(Sink& sink, const Option& o) {
 
 }  // namespace detail
 
-/// Hands the options, group by group in the order of the table, to `sink(string_view)`.
+/// Passes the options, group by group in the order of the table, to `sink(string_view)`.
 template <class Sink>
 void print_options(std::span<const Option> table, Sink&& sink) {
   std::string_view group;

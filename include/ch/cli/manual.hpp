@@ -12,8 +12,8 @@
 namespace ch::cli {
 namespace detail {
 
-/// `text` so that roff prints just that, and so that what is copied from the page and
-/// pasted into a shell is what the table says: ASCII, no typographic dashes and quotes.
+/// Escapes `text` so that roff prints it verbatim, and so that it can be copied from the page and
+/// pasted into a shell: ASCII, no typographic dashes and quotes.
 [[nodiscard]] inline std::string roff(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -40,7 +40,7 @@ namespace detail {
         out += c;
     }
   }
-  if (out.starts_with('.')) out.insert(0, "\\&");  // no request
+  if (out.starts_with('.')) out.insert(0, "\\&");  // not a roff request
   return out;
 }
 
@@ -59,8 +59,8 @@ namespace detail {
 
 }  // namespace detail
 
-/// Hands the options to `sink(string_view)`, a subsection for each group. Aliases are
-/// named behind the text of the option that they stand for.
+/// Passes the options to `sink(string_view)`, with a subsection for each group. Aliases are named
+/// after the text of the option that they stand for.
 template <class Sink>
 void write_manual_options(std::span<const Option> table, Sink&& sink) {
   std::string_view group;
@@ -79,9 +79,9 @@ void write_manual_options(std::span<const Option> table, Sink&& sink) {
   }
 }
 
-/// Hands the page whose text is `source` to `sink(string_view)`: the line "@OPTIONS@"
-/// becomes the options, and "@VERSION@" in any line the version. The page has no date,
-/// so that building it twice gives the same bytes.
+/// Passes the page whose text is `source` to `sink(string_view)`: the line "@OPTIONS@" becomes the
+/// options, and "@VERSION@" in any line the version. The page has no date, so that building it
+/// twice gives the same bytes.
 template <class Sink>
 void write_manual(std::string_view source, std::span<const Option> table, std::string_view version,
                   Sink&& sink) {

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. Options as help, manual page and completion show them, and the parser that finds
-// them in a command line. described.hpp adds what each of them does, in the same table.
-// GNU habits: --opt=value, --opt value, unambiguous prefixes, -vv, -fVALUE, options
-// between operands until "--". No heap, no libc: ch-run parses with it.
+// Floor 6a. Options as shown by help, manual page and completion, and the parser that finds them in
+// a command line. described.hpp adds what each of them does, in the same table. GNU habits:
+// --opt=value, --opt value, unambiguous prefixes, -vv, -fVALUE, options between operands until
+// "--". No heap, no libc: ch-run parses with it.
 // Source: GNU C library manual, "Argument Syntax".
 #pragma once
 
@@ -15,12 +15,12 @@ namespace ch::cli {
 
 enum class Argument : std::uint8_t { none, required, optional };
 
-/// One option. A row of a table without help is another spelling of the row above it, and
-/// takes its argument in the same way.
+/// One option. A row without help is an alias of the row above it, and takes its argument in the
+/// same way.
 struct Option {
   constexpr Option() noexcept = default;
-  /// `shown` is what stands for the argument: "" for an option that takes none, "DIR" for one
-  /// that must be there, "[WHEN]" for one that need not.
+  /// `shown` is the argument's placeholder: "" if the option takes none, "DIR" if it is required,
+  /// "[WHEN]" if it is optional.
   constexpr Option(char short_name, const char* long_name, const char* shown,
                    const char* help_text = "", const char* group_name = "") noexcept
       : letter(short_name),
@@ -32,7 +32,7 @@ struct Option {
         help(help_text),
         group(group_name) {}
 
-  /// Is it another spelling of the row above?
+  /// Is it an alias of the row above?
   [[nodiscard]] constexpr bool is_alias() const noexcept { return help[0] == '\0'; }
   /// The placeholder without the brackets that say "optional".
   [[nodiscard]] constexpr std::string_view argument_name() const noexcept {
@@ -52,7 +52,7 @@ struct Option {
 struct Item {
   enum class Kind : std::uint8_t { option, operand, end, error };
   Kind kind = Kind::end;
-  std::size_t index = 0;          // option: of its row in the table, never that of an alias
+  std::size_t index = 0;          // option: its row in the table, never that of an alias
   const char* value = nullptr;    // operand, or an option's argument; null if none given
   const char* problem = nullptr;  // error: "unknown option", ...
   std::string_view subject{};     // error: as the user wrote it
@@ -90,15 +90,15 @@ class Parser {
     return {.kind = Item::Kind::error, .problem = what, .subject = subject};
   }
 
-  /// What follows `prefix` in `text`; null if it does not begin so. Most rows of a table
-  /// differ in the first letter: their lengths are never asked for.
-  static const char* behind(std::string_view prefix, const char* text) noexcept {
+  /// What follows `prefix` in `text`; null if it does not begin with that. Most rows of a table
+  /// differ in the first letter, so this avoids strlen.
+  static const char* after_prefix(std::string_view prefix, const char* text) noexcept {
     for (const char c : prefix)
       if (*text++ != c) return nullptr;
     return text;
   }
 
-  /// Where `o`, or the option that it is another spelling of, stands in the table.
+  /// The row of `o`, or of the option that it is an alias of.
   std::size_t row_of(const Option& o) const noexcept {
     auto row = static_cast<std::size_t>(&o - table_.data());
     while (row > 0 && table_[row].is_alias()) --row;
@@ -130,9 +130,9 @@ class Parser {
     const Option* found = nullptr;
     bool several = false;
     for (const Option& o : table_) {
-      const char* const rest = behind(name, o.name);
+      const char* const rest = after_prefix(name, o.name);
       if (rest == nullptr || o.name[0] == '\0') continue;
-      if (*rest == '\0') {  // a whole name beats any prefix
+      if (*rest == '\0') {  // an exact match beats any prefix
         found = &o;
         several = false;
         break;

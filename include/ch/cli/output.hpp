@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. Where tools without libc print to: a descriptor, with a buffer, because each
-// write is a system call.
+// Floor 6a. Buffered output for tools without libc, because each write is a system call.
 #pragma once
 
 #include <string_view>
@@ -14,8 +13,8 @@ namespace ch::cli {
 inline constexpr auto standard_output = static_cast<kernel::Fd>(1);
 inline constexpr auto standard_error = static_cast<kernel::Fd>(2);
 
-/// For the length of a block a write beyond `ulimit -f` is an error of the call (EFBIG) and not
-/// the end of the process by SIGXFSZ. Two system calls. Source: man 2 setrlimit.
+/// While it exists, a write beyond `ulimit -f` fails with EFBIG instead of killing the process by
+/// SIGXFSZ. Two system calls. Source: man 2 setrlimit.
 class FileSizeSignalIgnored {
  public:
   explicit FileSizeSignalIgnored(kernel::Linux& k) noexcept : k_(k) {
@@ -37,8 +36,8 @@ class FileSizeSignalIgnored {
   bool changed_ = false;
 };
 
-/// Collects text and writes it in large pieces; the rest when it goes out of scope. After a
-/// write that failed the rest is dropped; error() says so to whoever has to know.
+/// Collects text and writes it in large pieces; the destructor writes the rest. After a failed
+/// write the rest is dropped, which error() tells.
 class Output {
  public:
   explicit Output(kernel::Fd fd) noexcept : fd_(fd) {}
@@ -52,7 +51,8 @@ class Output {
       buffer_[size_++] = c;
     }
   }
-  /// By itself, since most of what is printed is literals: a pointer is less code for each.
+  /// A separate overload, since most of what is printed is literals, and passing a pointer is less
+  /// code.
   [[gnu::noinline]] void operator()(const char* text) noexcept { (*this)(std::string_view(text)); }
   void flush() noexcept {
     if (size_ == 0) return;
@@ -66,7 +66,7 @@ class Output {
     }
     size_ = 0;
   }
-  /// Of the first write that failed, after what is left has been written.
+  /// The errno of the first failed write. Flushes first.
   [[nodiscard]] kernel::Errno error() noexcept {
     flush();
     return error_;

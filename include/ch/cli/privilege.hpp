@@ -9,8 +9,8 @@
 namespace ch::cli {
 
 /// Does this process have a privilege that its user does not have (plan/privilege.hpp)? Then
-/// says so on standard error, and the caller ends with a failure, having done nothing. `argc`
-/// and `argv` are main's own. No system call where all is well.
+/// says so on standard error, and the caller must exit with a failure. `argc` and `argv` are
+/// main's. No system call if there is none.
 template <kernel::Kernel K>
 [[nodiscard]] bool refuses_privilege(K& k, std::string_view program, int argc,
                                      const char* const* argv) noexcept {

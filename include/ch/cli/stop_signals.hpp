@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a, for tools that have a libc, make something large and must not leave half of it:
-// a signal asks them to stop, they clean up, and then die of it as if never asked.
+// Floor 6a, for tools with a libc that must not leave half-finished work: a signal asks them to
+// stop, they clean up, and then die of that signal.
 // Source: man 7 signal-safety; man 2 sigaction.
 #pragma once
 
@@ -18,10 +18,10 @@ extern "C" inline void charlie_request_stop(int signal) {
   requested = true;
 }
 
-/// From here on SIGINT, SIGTERM and SIGHUP are requests, unless they are ignored, as under
-/// nohup: then they stay so. A write beyond `ulimit -f` is an error to report, not a death, and
+/// Installs handlers: SIGINT, SIGTERM and SIGHUP become requests to stop, unless they are ignored,
+/// as under nohup. A write beyond `ulimit -f` becomes an error instead of a fatal signal, and
 /// children can be waited for.
-inline void take() {
+inline void install() {
   struct sigaction action {};
   action.sa_handler = charlie_request_stop;
   for (const int signal : {SIGINT, SIGTERM, SIGHUP}) {
@@ -30,11 +30,11 @@ inline void take() {
       ::sigaction(signal, &action, nullptr);
   }
   (void)std::signal(SIGXFSZ, SIG_IGN);
-  (void)std::signal(SIGCHLD, SIG_DFL);  // else how our children end could not be learnt
+  (void)std::signal(SIGCHLD, SIG_DFL);  // otherwise the exit status of children would be lost
 }
 
-/// Dies of the signal that has come, so that the caller sees why.
-inline void die() {
+/// Dies of the signal that was received, so that the parent process sees why.
+inline void die_of_signal() {
   (void)std::signal(which, SIG_DFL);
   (void)std::raise(which);
 }

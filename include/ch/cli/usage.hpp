@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. The short usage message of a tool, from its table of options: letters without
-// argument together, then every option by its long name, in 80 columns.
+// Floor 6a. The short usage message of a tool, from its table of options: letters of options
+// without argument together, then every option by its long name, in 80 columns.
 #pragma once
 
 #include "ch/cli/help.hpp"
 
 namespace ch::cli {
 
-/// Hands "Usage: TOOL [-abc] [--option=ARG] ... OPERANDS" to `sink(string_view)`.
+/// Passes "Usage: TOOL [-abc] [--option=ARG] ... OPERANDS" to `sink(string_view)`.
 template <class Sink>
 void print_usage(std::string_view tool, std::span<const Option> table, std::string_view operands,
                  Sink&& sink) {

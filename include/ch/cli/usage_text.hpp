@@ -9,7 +9,7 @@
 
 namespace ch::cli {
 
-/// Empty where nothing was wrong.
+/// Empty if nothing was wrong.
 [[nodiscard]] inline std::string text_of(const ReadError& wrong) {
   if (!wrong) return {};
   const std::string subject(wrong.subject);

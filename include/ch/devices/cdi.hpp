@@ -1,14 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Devices of the Container Device Interface as options of ch-run: the lines of a
-// file for its --device-file. The image stays as it is.
+// Floor 6b. Devices of the Container Device Interface as options of ch-run: the lines of a file for
+// its --device-file. The image is not changed.
 //
 //     const Registry registry(usual_directories);
 //     const Resolution r = resolve(registry, {*parse_request("nvidia.com/gpu=0")});
 //     const LoaderCache cache = make_loader_cache("/images/cuda", r);
 //     std::cout << device_file(r, cache, "/tmp/ld.so.cache");
 //
-// What injects into an image instead takes the Resolution and copies what it binds.
+// ch/inject/ instead takes the Resolution and copies what it binds into the image.
 // man: docs/cdi.md, ch-run(1).
 #pragma once
 
@@ -18,7 +18,7 @@ namespace ch::cdi {
 
 namespace detail {
 
-/// With ":" and "\" made plain, as --bind reads them.
+/// Escapes ":" and "\", as --bind expects.
 inline std::string escaped(std::string_view text) {
   std::string out;
   for (const char c : text) {
@@ -30,8 +30,8 @@ inline std::string escaped(std::string_view text) {
 
 }  // namespace detail
 
-/// The text of a device file: one option of ch-run a line. `cache_path`: where ch-run will
-/// find the bytes of `cache`; not used if there are none.
+/// The text of a device file: one option of ch-run per line. `cache_path`: where ch-run will find
+/// the bytes of `cache`; unused if there are none.
 [[nodiscard]] inline std::string device_file(const Resolution& resolution, const LoaderCache& cache,
                                              std::string_view cache_path) {
   std::string text;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. The hooks that drivers' tools write into Container Device Interface files. They
-// name programs of the host, to be run as root in a half-made container; we run none of
-// them, but know what those of the NVIDIA Container Toolkit are for, and do that.
+// Floor 6b. The hooks that drivers' tools write into Container Device Interface files. They name
+// host programs to be run as root in a container under construction. We run none of them, but we
+// know what those of the NVIDIA Container Toolkit do, and do that ourselves.
 // Source: nvidia-cdi-hook(1) of the toolkit, 1.12 (nvidia-ctk hook) to 1.18.
 #pragma once
 
@@ -21,10 +21,10 @@ struct Link {
 /// What all hooks together ask for.
 struct HookWork {
   std::vector<Link> links;
-  std::vector<std::string> folders;  // with libraries that the loader is to find
+  std::vector<std::string> folders;  // with libraries that the loader has to find
   bool update_cache = false;
   std::string driver_version;        // to compare the image's CUDA compatibility library with
-  std::vector<std::string> unknown;  // hooks that we can't stand in for
+  std::vector<std::string> unknown;  // hooks that we can't replace
 };
 
 namespace detail {
@@ -63,7 +63,7 @@ inline Link link_of(const std::string& text) {
 
 }  // namespace detail
 
-/// Adds what `hook` is for to `work`. Throws io::Failed for arguments without sense.
+/// Adds the work of `hook` to `work`. Throws io::Failed for invalid arguments.
 inline void add_hook(const Hook& hook, HookWork& work) {
   constexpr std::string_view known[] = {
       "create-symlinks",    "update-ldcache", "create-soname-symlinks",
@@ -91,7 +91,7 @@ inline void add_hook(const Hook& hook, HookWork& work) {
       work.driver_version = version;
     return;
   } else if (what == "chmod" || what == "disable-device-node-modification") {
-    return;  // about a /dev of the container's own; ours is the host's
+    return;  // these concern a private /dev; ours is the host's
   }
   std::string text = hook.name + " " + hook.path;
   for (std::size_t i = 1; i < hook.arguments.size(); ++i) text += " " + hook.arguments[i];

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. The loader's cache of an image with a device's libraries in it, made by the
-// image's own ldconfig in a container that is gone afterwards: the image, a layer in
-// memory, and the libraries. What comes of it is bytes, and the links that ldconfig makes
-// from sonames to files. Nothing is written to the image or to a disk.
+// Floor 6b. The loader's cache of an image with a device's libraries, made by the image's own
+// ldconfig in a temporary container: the image, a layer in memory, and the libraries. The result is
+// the bytes of the cache and the links that ldconfig makes from sonames to files. Nothing is
+// written to the image or to a disk.
 // Source: man 8 ldconfig; man 2 memfd_create.
 #pragma once
 
@@ -29,8 +29,8 @@ namespace detail {
 
 inline constexpr const char* cache_folder = "/.charlie-cache";
 
-/// A writable directory in memory, for ldconfig to write to: the image's own may be another
-/// user's.
+/// A writable directory in memory for ldconfig's output: the image's own may belong to another
+/// user.
 struct CacheFolder {
   static constexpr bool uses_scratch = true;
   void contribute(PlanBuilder& b, const PlanContext&) const noexcept {
@@ -40,7 +40,7 @@ struct CacheFolder {
   }
 };
 
-/// The links in `folder` by name.
+/// The targets of the links in `folder`, by name.
 inline std::map<std::string, std::string> links_in(const std::string& folder) {
   std::map<std::string, std::string> links;
   const io::Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -53,7 +53,8 @@ inline std::map<std::string, std::string> links_in(const std::string& folder) {
   return links;
 }
 
-/// Where the image's newer CUDA compatibility library is, if it is newer than the driver's.
+/// The directory of the image's CUDA compatibility library if that is newer than the driver's; else
+/// empty.
 inline std::string compatibility_folder(const std::string& driver_version) {
   std::string folder = "/usr/local/cuda/compat";
   const io::Descriptor fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -72,7 +73,7 @@ inline io::Descriptor memory_file(const char* name) {
   return fd;
 }
 
-/// Runs ldconfig in the container that this process is in. Throws where it fails.
+/// Runs ldconfig in the container that this process is in. Throws if it fails.
 inline void run_ldconfig(const std::string& program, const std::vector<std::string>& folders,
                          const std::string& cache) {
   std::vector<std::string> words = {program, "-C", cache};
@@ -84,7 +85,8 @@ inline void run_ldconfig(const std::string& program, const std::vector<std::stri
                         .err = Stream::descriptor(messages.get()),
                         .environment = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C"},
                         .inherit = Inherit::nothing};
-  // A function that becomes the program, since such a one dies with its caller: it is a stranger's.
+  // As a called function that executes the program, so that it dies with its caller: it is
+  // untrusted.
   auto called =
       spawn_call(host, [&] { return static_cast<int>(exec(host, command, options).code); });
   if (!called) throw io::Failed(called.error());
@@ -99,12 +101,12 @@ inline void run_ldconfig(const std::string& program, const std::vector<std::stri
     cause += end->signal != 0 ? std::string("was killed: ") + ::strsignal(end->signal)
                               : "failed with status " + std::to_string(end->code);
   ::lseek(messages.get(), 0, SEEK_SET);
-  const std::string printed = io::read_all(messages.get(), "what ldconfig has printed");
+  const std::string printed = io::read_all(messages.get(), "ldconfig's output");
   if (!printed.empty())
     cause += ": " + io::printable(printed.substr(0, printed.find('\n')).substr(0, 300));
   throw io::Failed(std::string(), std::move(cause),
                    end && end->signal == SIGXFSZ ? io::remedy_for(EFBIG)
-                                                 : "see whether this program runs in the image");
+                                                 : "check that this program runs in the image");
 }
 
 /// In the container: makes the cache.
@@ -137,8 +139,8 @@ inline LoaderCache make_cache_inside(std::vector<std::string> folders,
   return made;
 }
 
-/// A cache, or why there is none, on its way out of the container: texts that end in NUL, of
-/// which none of these has one inside, and the bytes of the cache.
+/// Serialises a cache, or why there is none, to pass it out of the container: NUL-terminated texts,
+/// which contain no other NUL, then the bytes of the cache.
 inline std::string to_text(const LoaderCache& cache) {
   std::string text(2, '\0');  // neither cause nor remedy
   for (const Link& link : cache.links)
@@ -178,14 +180,14 @@ inline LoaderCache from_text(std::string_view text, const std::string& image) {
                      Access::read_only});
   for (const Link& link : resolution.hooks.links)
     links.push_back({link.target.c_str(), ImagePath(link.path.c_str())});
-  // A link in each folder, so that the layer has the folder and it is ours: else ldconfig
-  // can make no links in an image of another user's.
+  // Makes a link in each folder, so that the folder is in the layer and belongs to us; otherwise
+  // ldconfig could make no links there if the image belongs to another user.
   std::vector<std::string> marks;
   marks.reserve(folders.size());
   for (const std::string& folder : folders) marks.push_back(folder + "/.charlie");
   for (const std::string& mark : marks) links.push_back({"charlie", ImagePath(mark.c_str())});
 
-  // Opened once: by its path each further look could find another one.
+  // Opened once: its path may stand for another directory later.
   const io::Descriptor held(::open(image.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!held) io::throw_errno("open image", image);
   const auto box = compose(as_root,
@@ -201,12 +203,12 @@ inline LoaderCache from_text(std::string_view text, const std::string& image) {
       return detail::to_text(e);
     }
   };
-  // Not on this stack, which may be too small to make a container on.
+  // On a thread, since this stack may be too small to make a container.
   std::optional<Outcome<std::string>> told;
   io::Thread([&] {
     try {
       told.emplace(call(box, make));
-    } catch (const std::bad_alloc&) {  // nothing is told
+    } catch (const std::bad_alloc&) {  // `told` stays empty
     }
   }).join();
   if (!told) throw io::out_of_memory();
@@ -214,13 +216,13 @@ inline LoaderCache from_text(std::string_view text, const std::string& image) {
   const Failure& why = told->error();
   std::string cause = "can't make a container to run ldconfig in: can't " + why.attempted;
   if (why.part == FailedPart::program)
-    cause = "the process that runs ldconfig gave no answer";
+    cause = "the process that runs ldconfig sent no result";
   else if (!why.path.empty())
     cause += ' ' + io::printable(why.path);
   if (why.code != Errno::none) cause += ": " + io::errno_text(static_cast<int>(why.code));
   if (!why.cause.empty()) cause += "; " + why.cause;
   throw io::Failed(io::printable(image), std::move(cause),
-                   why.part == FailedPart::program ? "see whether it has enough memory (ulimit -a)"
+                   why.part == FailedPart::program ? "check that it has enough memory (ulimit -a)"
                    : why.remedy.empty()            ? io::remedy_for(static_cast<int>(why.code))
                                                    : why.remedy);
 }

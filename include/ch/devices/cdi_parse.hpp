@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. A Container Device Interface file, from text to values. Every field is checked
-// for its type before it is used; the first that is wrong is named, with its place in the
-// file, and nothing of that file counts. Fields that are not known are remembered.
+// for its type before it is used; the first invalid one is named, with its place in the file, and
+// the whole file is ignored. Unknown fields are recorded.
 // Source: SPEC.md of cncf-tags/container-device-interface; RFC 8259.
 #pragma once
 
@@ -16,7 +16,7 @@
 namespace ch::cdi {
 
 /// Larger files are refused: the largest real ones, of nodes with 16 GPUs, have 100 KiB.
-inline constexpr std::size_t largest_spec = std::size_t{4} << 20;
+inline constexpr std::size_t max_spec_size = std::size_t{4} << 20;
 
 namespace detail {
 
@@ -31,7 +31,7 @@ class Field {
     throw io::Failed({}, (place_.empty() ? "the file" : place_) + ": " + why);
   }
   [[nodiscard]] std::optional<Field> find(const char* name) const {
-    if (!json_->is_object()) refuse("an object is expected, this is " + type());
+    if (!json_->is_object()) refuse("expected an object, but this is " + type());
     const auto it = json_->find(name);
     if (it == json_->end() || it->is_null()) return std::nullopt;
     return Field(*it, place_.empty() ? name : place_ + "." + name);
@@ -44,14 +44,14 @@ class Field {
   /// The text of a string. A NUL in it would cut a path short, and is refused.
   [[nodiscard]] const std::string& text() const {
     if (!json_->is_string())
-      refuse("a string is expected, this is " + type() +
+      refuse("expected a string, but this is " + type() +
              (json_->is_number() ? " (write it in quotes)" : ""));
     const auto& value = json_->get_ref<const std::string&>();
-    if (value.find('\0') != std::string::npos) refuse("there is a NUL byte in it");
+    if (value.find('\0') != std::string::npos) refuse("it contains a NUL byte");
     return value;
   }
   [[nodiscard]] std::int64_t number(std::int64_t least, std::int64_t most) const {
-    if (!json_->is_number_integer()) refuse("a whole number is expected, this is " + type());
+    if (!json_->is_number_integer()) refuse("expected a whole number, but this is " + type());
     const bool too_large = json_->is_number_unsigned() &&
                            json_->get<std::uint64_t>() > static_cast<std::uint64_t>(most);
     const auto value = too_large ? most : json_->get<std::int64_t>();
@@ -61,7 +61,7 @@ class Field {
   /// Calls `each(Field)` for the elements of a list.
   template <class Each>
   void for_each(Each each) const {
-    if (!json_->is_array()) refuse("a list is expected, this is " + type());
+    if (!json_->is_array()) refuse("expected a list, but this is " + type());
     std::size_t i = 0;
     for (const Json& element : *json_)
       each(Field(element, place_ + "[" + std::to_string(i++) + "]"));
@@ -79,15 +79,15 @@ class Field {
   std::string place_;
 };
 
-/// A path from the root, without a line break (lists of mounts are lines to many readers).
-/// One in the container goes up nowhere.
+/// An absolute path without a line break (many programs read lists of mounts line by line). A path
+/// in the container must not have "..".
 inline std::string path_of(const Field& field, bool in_container) {
   std::string path = field.text();
-  if (path.empty() || path[0] != '/') field.refuse("a path that begins with / is expected");
-  if (path.find('\n') != std::string::npos) field.refuse("there is a line break in this path");
+  if (path.empty() || path[0] != '/') field.refuse("expected a path that begins with /");
+  if (path.find('\n') != std::string::npos) field.refuse("this path contains a line break");
   if (path.size() > 4095) field.refuse("this path is longer than 4095 bytes");
   if (in_container && ("/" + path + "/").find("/../") != std::string::npos)
-    field.refuse("this path has \"..\" in it");
+    field.refuse("this path contains \"..\"");
   return path;
 }
 
@@ -113,7 +113,7 @@ inline Mount mount_of(const Field& field) {
   mount.host_path = path_of(field.need("hostPath"), false);
   mount.container_path = path_of(field.need("containerPath"), true);
   if (mount.container_path.find_first_not_of('/') == std::string::npos)
-    field.need("containerPath").refuse("nothing can be mounted on the root");
+    field.need("containerPath").refuse("can't mount anything on the root");
   if (const auto type = field.find("type")) mount.type = type->text();
   if (const auto options = field.find("options"))
     options->for_each([&](const Field& o) { mount.read_only |= o.text() == "ro"; });
@@ -132,7 +132,7 @@ inline Hook hook_of(const Field& field) {
 inline std::string variable_of(const Field& field) {
   const std::string& text = field.text();
   if (const auto equals = text.find('='); equals == std::string::npos || equals == 0)
-    field.refuse("NAME=VALUE is expected");
+    field.refuse("expected NAME=VALUE");
   return text;
 }
 
@@ -149,7 +149,7 @@ inline Edits edits_of(const Field& field) {
     edits.groups.push_back(static_cast<std::uint32_t>(f.number(0, 0xfffffffe)));
   });
   for (const auto& [name, value] : field.json().items()) {
-    bool known = name == "intelRdt";  // cache and memory bandwidth: not a container's to set
+    bool known = name == "intelRdt";  // cache and memory bandwidth: can't be set by a container
     for (const char* ours : {"env", "deviceNodes", "mounts", "hooks", "additionalGids"})
       known = known || name == ours;
     if (!known) edits.unknown.push_back(field.place() + "." + name);
@@ -157,13 +157,13 @@ inline Edits edits_of(const Field& field) {
   return edits;
 }
 
-/// "0.3.0" to "1.x": what this code was written for.
+/// Accepts "0.3.0" to "1.x", for which this code was written.
 inline void check_version(const Field& field) {
   const std::string& text = field.text();
   const auto dot = text.find('.');
   const std::string_view major = std::string_view(text).substr(0, dot);
   if (dot == std::string::npos || (major != "0" && major != "1"))
-    field.refuse("version \"" + io::printable(text) + "\" is not known here (0.3.0 to 1.x are)");
+    field.refuse("version \"" + io::printable(text) + "\" is not supported (0.3.0 to 1.x are)");
 }
 
 }  // namespace detail
@@ -175,13 +175,14 @@ inline void check_version(const Field& field) {
   detail::check_version(file.need("cdiVersion"));
   const auto kind = file.need("kind");
   spec.kind = kind.text();
-  if (!is_kind(spec.kind)) kind.refuse("VENDOR/CLASS is expected, such as nvidia.com/gpu");
+  if (!is_kind(spec.kind)) kind.refuse("expected VENDOR/CLASS, such as nvidia.com/gpu");
   std::set<std::string> names;
   file.need("devices").for_each([&](const detail::Field& field) {
     const auto name = field.need("name");
     Device device{name.text(), {}};
-    if (!is_device_name(device.name)) name.refuse("a name has letters, digits and . _ - : within");
-    if (!names.insert(device.name).second) name.refuse("there is a device of this name already");
+    if (!is_device_name(device.name))
+      name.refuse("a name consists of letters, digits and, except at its ends, . _ - :");
+    if (!names.insert(device.name).second) name.refuse("there is already a device of this name");
     if (const auto edits = field.find("containerEdits")) device.edits = detail::edits_of(*edits);
     spec.devices.push_back(std::move(device));
   });
@@ -189,16 +190,16 @@ inline void check_version(const Field& field) {
   return spec;
 }
 
-/// The text of a JSON file as a Spec. Throws io::Failed as above; never anything of the
-/// parser's, whatever the text.
+/// The text of a JSON file as a Spec. Throws io::Failed as above, and never an exception of the
+/// parser.
 [[nodiscard]] inline Spec spec_from_json_text(std::string_view text) {
   detail::Json json;
   try {
     json = detail::Json::parse(text.begin(), text.end());
   } catch (const detail::Json::parse_error& e) {
     throw io::Failed({}, "this is not JSON, from byte " + std::to_string(e.byte) + " on");
-  } catch (const detail::Json::exception&) {  // a number beyond all range
-    throw io::Failed({}, "this is JSON with numbers that nothing can hold");
+  } catch (const detail::Json::exception&) {  // a number out of range
+    throw io::Failed({}, "this is JSON with numbers that are out of range");
   }
   return spec_from_json(json);
 }

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. All Container Device Interface files of a host, and finding devices in them. A
-// later directory has precedence over an earlier one; two files of one directory that
-// describe the same device make that device, and only that, unusable.
+// Floor 6b. All Container Device Interface files of a host, and looking up devices in them. Later
+// directories take precedence; if two files of one directory describe the same device, only that
+// device is unusable.
 // Source: SPEC.md of cncf-tags/container-device-interface, "Kubernetes and container
 // runtimes", "Conflict resolution".
 #pragma once
@@ -33,21 +33,21 @@ inline const std::vector<std::string> usual_directories = {"/etc/cdi", "/var/run
 struct Found {
   const Spec* spec = nullptr;
   const Device* device = nullptr;
-  std::string conflict;  // the other file of the same directory that has it, if any
+  std::string conflict;  // the other file of the same directory that describes it, if any
 
   [[nodiscard]] std::string name() const { return spec->kind + "=" + device->name; }
 };
 
 class Registry {
  public:
-  /// Reads all files named *.json and *.yaml. A directory that is missing is no error, and
-  /// neither is a file that can't be used: `problems` remembers those.
+  /// Reads all files named *.json and *.yaml. A missing directory is not an error, and neither is
+  /// an unusable file, which is listed in problems().
   explicit Registry(std::vector<std::string> directories) : directories_(std::move(directories)) {
     for (const std::string& directory : directories_) read_directory(directory);
   }
 
-  /// The devices that `request` asks for, in the order of their names: one, or all of the
-  /// kind if it says "all" and none is called that. Throws io::Failed.
+  /// The devices that `request` asks for, in the order of their names: one, or all of the kind if
+  /// the name is "all" and no device is called that. Throws io::Failed.
   [[nodiscard]] std::vector<Found> find(const DeviceRequest& request) const {
     std::vector<Found> found;
     if (const auto it = devices_.find(request.text()); it != devices_.end()) {
@@ -63,16 +63,16 @@ class Registry {
             device.name(),
             "two files of one directory describe this device: " + io::printable(device.conflict) +
                 " and " + io::printable(device.spec->file),
-            "remove one of them, or what they have in common");
+            "remove one of them, or the common device from one");
     return found;
   }
 
-  /// The error for one who wants whatever there is, where there is nothing.
+  /// The error if any device would do but none is described.
   [[nodiscard]] io::Failed nothing_described() const {
     return nothing({}, "no device is described");
   }
 
-  /// All devices by their names; those of files that precedence hides are not among them.
+  /// All devices by their names; without those that a later directory overrides.
   [[nodiscard]] const std::map<std::string, Found>& devices() const noexcept { return devices_; }
 
   /// "FILE: WHY" for each file that could not be used.
@@ -121,7 +121,7 @@ class Registry {
     if (!fd) throw io::Failed({}, "can't open it (" + io::errno_text(errno) + ")");
     if (!S_ISREG(io::status_of(fd, name).st_mode))
       throw io::Failed({}, "this is not a regular file");
-    const std::string text = io::read_all(fd.get(), name, largest_spec);
+    const std::string text = io::read_all(fd.get(), name, max_spec_size);
     return name.ends_with(".json") ? spec_from_json_text(text) : spec_from_yaml_text(text);
   }
 
@@ -135,17 +135,17 @@ class Registry {
                       "no such device is described in " + places() + "; there is " + others +
                           problem_list(),
                       "choose one of these")
-        .by(Remedy::choose_device);
+        .with_kind(Remedy::choose_device);
   }
 
   [[nodiscard]] io::Failed nothing(std::string subject, const std::string& cause) const {
     if (!problems_.empty())
       return {std::move(subject), cause + " in " + places() + problem_list(),
-              "have the file made again by the driver's tool, e.g. nvidia-ctk cdi generate"};
+              "make the file again with the driver's tool, e.g. nvidia-ctk cdi generate"};
     return io::Failed(std::move(subject), cause + " in " + places(),
-                      "have the host described by the driver's tool, e.g. nvidia-ctk cdi generate "
-                      "--output=/etc/cdi/nvidia.yaml, or say where that is")
-        .by(Remedy::name_descriptions);
+                      "make one with the driver's tool, e.g. nvidia-ctk cdi generate "
+                      "--output=/etc/cdi/nvidia.yaml, or say where it is")
+        .with_kind(Remedy::name_descriptions);
   }
   [[nodiscard]] std::string places() const {
     std::string text;

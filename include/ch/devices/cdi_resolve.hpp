@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. From devices asked for to what a container of ours has to get: binds, links and
-// variables. Looks whether the host has what the files promise; changes nothing.
+// Floor 6b. Resolves requested devices to what the container needs: binds, links and variables.
+// Checks that the host has what the files describe; changes nothing.
 // Source: SPEC.md of cncf-tags/container-device-interface, "containerEdits".
 #pragma once
 
@@ -19,7 +19,7 @@ namespace ch::cdi {
 struct Resolution {
   std::vector<std::string> devices;  // KIND=NAME, as resolved
   std::vector<Mount> binds;
-  std::vector<std::string> environment;  // NAME=VALUE; of two with one name the last counts
+  std::vector<std::string> environment;  // NAME=VALUE; of two with the same name the last wins
   HookWork hooks;
   std::vector<std::string> warnings;
 };
@@ -31,19 +31,19 @@ inline bool is_below(std::string_view path, std::string_view directory) {
          path[directory.size()] == '/';
 }
 
-/// Does every container of ours show this path of the host anyway?
+/// Do all our containers show this path of the host anyway?
 inline bool is_shown_anyway(std::string_view path) {
   return is_below(path, "/dev") || is_below(path, "/proc") || is_below(path, "/sys");
 }
 
 inline constexpr const char* stale =
-    "load the driver, or have the file made again by the driver's tool (nvidia-ctk cdi generate)";
+    "load the driver, or make the file again with the driver's tool (nvidia-ctk cdi generate)";
 
-/// One Resolution, edit by edit.
+/// Builds a Resolution, edit by edit.
 class Resolver {
  public:
   [[nodiscard]] Resolution take() {
-    // Of two binds at one place the last counts, as when one is mounted on the other.
+    // Of two binds at one place the last wins, as if it were mounted over the other.
     std::set<std::string_view> taken;
     std::vector<Mount> binds;
     for (auto bind = result_.binds.rbegin(); bind != result_.binds.rend(); ++bind)
@@ -75,7 +75,7 @@ class Resolver {
     for (const std::uint32_t group : edits.groups) add_group(group);
     for (const std::string& field : edits.unknown)
       warn("the field " + io::printable(field) + " of " + io::printable(spec.file) +
-           " is not known here, and left out");
+           " is unknown and ignored");
   }
 
   void add(const DeviceNode& node, const Spec& spec) {
@@ -91,14 +91,15 @@ class Resolver {
     };
     if (is_device &&
         (differs(node.major, major(status.st_rdev)) || differs(node.minor, minor(status.st_rdev))))
-      warn(io::printable(node.host_path) + " has other numbers than " + io::printable(spec.file) +
-           " says; that file seems to be of before a restart");
+      warn(io::printable(node.host_path) + " has other device numbers than " +
+           io::printable(spec.file) + " says; that file seems to be older than the last boot");
     if (node.host_path == node.path && is_shown_anyway(node.path)) return;
     if (is_shown_anyway(node.path) && ::stat(node.path.c_str(), &status) != 0)
       throw io::Failed(io::printable(node.path),
-                       "the container shows the host's /dev, and that has no such name, which " +
-                           io::printable(spec.file) + " wants for " + io::printable(node.host_path),
-                       "have a link or node of that name made on the host");
+                       "the container shows the host's /dev, which lacks this name, though " +
+                           io::printable(spec.file) + " wants it for " +
+                           io::printable(node.host_path),
+                       "make a link or node of that name on the host");
     result_.binds.push_back({node.host_path, node.path, {}, false});
   }
 
@@ -107,7 +108,7 @@ class Resolver {
         mount.type != "none") {
       warn("the " + io::printable(mount.type) + " file system on " +
            io::printable(mount.container_path) + " that " + io::printable(spec.file) +
-           " asks for is left out: only binds are made");
+           " asks for is left out: only binds are supported");
       return;
     }
     struct stat status {};
@@ -127,19 +128,19 @@ class Resolver {
       odd = odd || static_cast<unsigned char>(c) <= ' ' || c == '\'' || c == '\x7f';
     if (odd)
       warn("the variable " + io::printable(name) + " of " + io::printable(spec.file) +
-           " has a line break or an odd name, and is left out");
+           " has a line break or an invalid name and is left out");
     else
       result_.environment.push_back(variable);
   }
 
-  /// Inside, we are in all groups that we are in outside, and in no other.
+  /// Inside, we are in the same groups as outside, and in no others.
   void add_group(std::uint32_t group) {
     std::vector<gid_t> groups(static_cast<std::size_t>(std::max(::getgroups(0, nullptr), 0)));
     groups.resize(static_cast<std::size_t>(
         std::max(::getgroups(static_cast<int>(groups.size()), groups.data()), 0)));
     if (::getegid() == group || std::find(groups.begin(), groups.end(), group) != groups.end())
       return;
-    warn("the device wants group " + std::to_string(group) +
+    warn("the device asks for group " + std::to_string(group) +
          ", which you are not in; ask the administrator to add you");
   }
 
@@ -165,7 +166,7 @@ class Resolver {
   std::sort(hooks.begin(), hooks.end());
   hooks.erase(std::unique(hooks.begin(), hooks.end()), hooks.end());
   for (const std::string& hook : hooks)
-    result.warnings.push_back("a hook is not known here, and not run: " + hook);
+    result.warnings.push_back("an unknown hook is not run: " + hook);
   return result;
 }
 

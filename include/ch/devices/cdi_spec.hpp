@@ -16,8 +16,8 @@ namespace ch::cdi {
 /// A device file. `path` is in the container, `host_path` on the host.
 struct DeviceNode {
   std::string path;
-  std::string host_path;  // the same as path, if the file says nothing
-  char type = '\0';       // 'b', 'c', 'u', 'p'; '\0': not said
+  std::string host_path;  // the same as path if the file does not say
+  char type = '\0';       // 'b', 'c', 'u', 'p'; '\0': not given
   std::optional<std::int64_t> major, minor;
 };
 
@@ -28,15 +28,15 @@ struct Mount {
   bool read_only = false;
 };
 
-/// A program that a runtime would start on the way. We never do: those that are known are
-/// done by us, see cdi_hooks.hpp.
+/// A program that a runtime would run. We never do; for known hooks we do their work ourselves, see
+/// cdi_hooks.hpp.
 struct Hook {
   std::string name;  // "createContainer", ...
   std::string path;
   std::vector<std::string> arguments;
 };
 
-/// What a container gets. Lists are in the order of the file.
+/// Changes to a container. Lists are in the order of the file.
 struct Edits {
   std::vector<std::string> environment;  // NAME=VALUE
   std::vector<DeviceNode> nodes;
@@ -56,7 +56,7 @@ struct Spec {
   std::string file;  // where it was read
   std::string kind;  // vendor/class
   std::vector<Device> devices;
-  Edits edits;  // for whichever of the devices
+  Edits edits;  // for any of the devices
 };
 
 namespace detail {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. YAML as JSON: what nvidia-ctk writes by default. Plain words that look like
-// numbers, true, false or null are that; what is in quotes is text. Aliases are followed,
-// up to a limit on what they grow to.
+// Floor 6b. YAML as JSON: what nvidia-ctk writes by default. Plain words that look like numbers,
+// true, false or null become such values; what is in quotes is text. Aliases are followed, up to a
+// limit on the expanded size.
 // Source: YAML 1.2, chapter 10.3 (core schema); yaml-cpp.
 #pragma once
 
@@ -16,7 +16,7 @@ namespace ch::cdi {
 
 namespace detail {
 
-/// A few letters can make an alias of aliases of aliases; so values are counted.
+/// A short text with nested aliases can expand to a huge document; so values are counted.
 struct YamlBudget {
   std::size_t values = 200000;
   int depth = 0;
@@ -44,14 +44,14 @@ inline Json scalar_of(const YAML::Node& node) {
 }
 
 inline Json json_of(const YAML::Node& node, YamlBudget& budget) {
-  if (budget.values-- == 0) throw io::Failed({}, "there is too much in this file");
-  if (budget.depth > 32) throw io::Failed({}, "the lists in this file are nested too deep");
+  if (budget.values-- == 0) throw io::Failed({}, "this file has too many values");
+  if (budget.depth > 32) throw io::Failed({}, "this file is nested too deeply");
   ++budget.depth;
   Json json;
   if (node.IsMap()) {
     json = Json::object();
     for (const auto& entry : node) {
-      if (!entry.first.IsScalar()) throw io::Failed({}, "a name in this file is not a word");
+      if (!entry.first.IsScalar()) throw io::Failed({}, "a key in this file is not a scalar");
       json[entry.first.Scalar()] = json_of(entry.second, budget);
     }
   } else if (node.IsSequence()) {

@@ -23,7 +23,7 @@ concept OwnsPolicy = requires(const V& value) {
   { value.policy() } -> std::same_as<typename V::Policy>;
 };
 
-/// Values that only make a policy together with others of their kind, or none.
+/// Values of which all of a kind together make one policy, or that set a member of the container.
 template <class V>
 concept IsPart = std::same_as<V, Bind> || std::same_as<V, Link> || std::same_as<V, File> ||
     std::same_as<V, Hostname>;
@@ -31,7 +31,7 @@ concept IsPart = std::same_as<V, Bind> || std::same_as<V, Link> || std::same_as<
 template <class V, class... Values>
 inline constexpr bool is_among = (std::same_as<V, Values> || ...);
 
-/// `Policy` by itself if `there`, as a hana::tuple of types; else an empty one.
+/// A hana::tuple with the type `Policy` if `there`; else an empty one.
 template <class Policy, bool there>
 constexpr auto types_if() {
   if constexpr (there)
@@ -40,7 +40,7 @@ constexpr auto types_if() {
     return hana::tuple_t<>;
 }
 
-/// The policy that a value is or owns; none if it is a part of one.
+/// The policy that a value is or owns; none if the value is only a part of one.
 template <class V>
 constexpr auto own_policy() {
   if constexpr (OwnsPolicy<V>)
@@ -54,7 +54,7 @@ template <class... Values>
 constexpr auto compose_values() {
   constexpr bool binds = is_among<Bind, Values...>;
   constexpr bool adds = is_among<Link, Values...> || is_among<File, Values...>;
-  // What they need to exist in the image may be missing there.
+  // Their mount points may be missing in the image.
   constexpr bool layer =
       (binds || adds) && !is_among<Layer, Values...> && !is_among<WritableLayer, Values...>;
   constexpr auto policies = hana::flatten(
@@ -64,7 +64,7 @@ constexpr auto compose_values() {
                       [](auto... types) { return compose<typename decltype(types)::type...>(); });
 }
 
-/// Puts policies into a container: each where its kind stands.
+/// Assigns policies to the members of a container by their kind.
 template <class ContainerT>
 struct Filler {
   ContainerT& container;
@@ -84,18 +84,19 @@ struct Filler {
 
 }  // namespace detail
 
-/// A container that owns what it names. Copyable; made by compose. Const use of one by several
-/// threads at once is fine.
+/// A container that owns what it names. Copyable; made by compose. Several threads may use a const
+/// one at once.
 template <class... Values>
 class Box {
  public:
   using container_type = typename decltype(detail::compose_values<Values...>())::type;
 
-  static_assert(sizeof(container_type) > 0);  // here, where what can't work was put together
+  // Instantiates it here, so that errors point at the composition.
+  static_assert(sizeof(container_type) > 0);
 
   constexpr explicit Box(Values... values) : values_(std::move(values)...) {}
 
-  /// The typed Container, whose views lead into this object and into `arena`. ENOMEM: that is
+  /// The typed Container, whose views point into this object and into `arena`. ENOMEM: the arena is
   /// too small.
   [[nodiscard]] Outcome<container_type> container(Arena& arena) const {
     container_type made;
@@ -118,7 +119,7 @@ class Box {
     std::apply([&](const auto&... value) { (note_problem(problem, value), ...); }, values_);
     if (problem) return *std::move(problem);
     if (std::apply([](const auto&... value) { return (detail::has_nul(value) || ...); }, values_))
-      return detail::cut_text("describe the container");
+      return detail::embedded_nul("describe the container");
     Outcome<container_type> made = container(arena);
     if (!made) return made.error();
     ImageRoot<> image;
@@ -159,10 +160,9 @@ class Box {
   std::tuple<Values...> values_;
 };
 
-/// The container of these values, in whatever order they come: mounts in the order that makes
-/// sense (see mount_order), binds in the order given. Without namespaces: user and mount;
-/// without ids: the same; without a join: alone. What can't work does not compile, with a
-/// sentence that says why.
+/// The container of these values, in whatever order they come: mounts in a fixed order (see
+/// mount_order), binds in the order given. Defaults: user and mount namespaces, the same ids, not
+/// shared. A combination that can't work does not compile, with a message that says why.
 ///
 ///     const auto box = ch::compose(ch::image("/img"), ch::devices, ch::bind("/scratch"),
 ///                                  ch::as_root);

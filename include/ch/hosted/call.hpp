@@ -2,8 +2,8 @@
 //
 // Floor 5h. Runs a function of this program inside a container and returns what it returns.
 // The function runs in a copy of this process (fork), which has entered the container: it sees
-// the image's files and this program's variables as they were; what it changes in memory is lost,
-// but for memory that is shared (man 2 mmap, MAP_SHARED). Source: man 2 fork, PR_SET_PDEATHSIG.
+// the image's files and this program's variables as they were; changes to memory are lost, except
+// in shared mappings (man 2 mmap, MAP_SHARED). Source: man 2 fork, PR_SET_PDEATHSIG.
 #pragma once
 
 #include <algorithm>
@@ -13,39 +13,39 @@
 
 namespace ch {
 
-/// How a function is called, besides what it is and in which container.
+/// How to call a function, apart from the function itself and its container.
 struct CallOptions {
   Stream in{};
   Stream out{};
   Stream err{};
-  /// The descriptors that it has besides 0, 1 and 2, and no others; if not given, all that are
-  /// not close-on-exec.
+  /// The only descriptors it keeps besides 0, 1 and 2; if not given, all that are not
+  /// close-on-exec.
   std::optional<std::vector<int>> descriptors{};
-  std::size_t limit = std::size_t{64} << 20;  // bytes of its result; beyond, it is killed
+  std::size_t limit = std::size_t{64} << 20;  // in bytes, of its result; beyond that it is killed
 };
 
 namespace detail {
 
 /// What the copy needs to know besides plan and function.
-struct CopyOrders {
+struct CopySetup {
   Execution execution;
   std::span<const step::Redirect> streams{};
-  const std::vector<int>* only = nullptr;  // ascending: all that stays open of 3 and beyond
-  std::vector<int> kept{};                 // as `only`, for the function itself
+  const std::vector<int>* keep_open = nullptr;  // ascending: the only ones from 3 up that stay open
+  std::vector<int> kept{};                      // ascending: those that the function itself keeps
   Fd report = Fd::none;
   Pid parent{};
 };
 
 /// Enters the container. Where something has started a thread in the copy (a sanitizer's
-/// runtime, a handler of pthread_atfork), the kernel moves nobody to a new user namespace
-/// (EINVAL), and only a child comes to a new pid namespace: then in a copy of the copy; the copy
-/// waits and ends like that.
-/// `orders.parent` is whose death shall be ours.
+/// runtime, a handler of pthread_atfork), the kernel refuses to move it to a new user namespace
+/// (EINVAL); and only a child enters a new pid namespace. In both cases a child of the copy enters
+/// instead, and the copy waits and ends as that child did. On return `setup.parent` is the process
+/// whose death must end this one.
 [[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan,
-                                             CopyOrders& orders) noexcept {
+                                             CopySetup& setup) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   if (!enters_by_child(plan)) {
-    const Result<void> inside = execute(k, plan, orders.execution);
+    const Result<void> inside = execute(k, plan, setup.execution);
     if (inside || creates == nullptr || inside.error().code != Errno::einval ||
         inside.error().step != StepIndex{0})
       return inside;
@@ -59,71 +59,71 @@ struct CopyOrders {
     return failure(error);
   }
   if (copy.value() == Pid::none) {
-    orders.parent = contains(creates->flags, ns::pid::flag) ? Pid::none : self;
+    setup.parent = contains(creates->flags, ns::pid::flag) ? Pid::none : self;
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
-    return execute(k, plan, orders.execution, Descriptors::close_now, 1);
+    return execute(k, plan, setup.execution, Descriptors::close_now, 1);
   }
   (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
-  if (kernel::getppid(k).value() != orders.parent) kernel::exit_group(k, 1);
+  if (kernel::getppid(k).value() != setup.parent) kernel::exit_group(k, 1);
   int status = 0;
   while (kernel::wait4(k, copy.value(), status).error() == Errno::eintr) {
   }
   end_with_status(k, status);
 }
 
-/// In the copy: puts streams and descriptors in order and enters the container.
+/// In the copy: sets up streams and descriptors and enters the container.
 [[nodiscard]] inline Result<void> become_callee(kernel::Linux& k, const Plan& plan,
-                                                CopyOrders& orders) noexcept {
-  for (const step::Redirect& stream : orders.streams) {
+                                                CopySetup& setup) noexcept {
+  for (const step::Redirect& stream : setup.streams) {
     const auto placed = kernel::dup3(k, stream.from, stream.to);
     if (!placed.ok()) return as_result(kernel::Returned<void>{placed.raw, placed.call});
   }
-  if (orders.only == nullptr) {
-    close_as_exec(k, plan, orders.report);
+  if (setup.keep_open == nullptr) {
+    close_as_exec(k, plan, setup.report);
   } else {
     unsigned first = 3;
-    for (const int fd : *orders.only) {
+    for (const int fd : *setup.keep_open) {
       const auto number = static_cast<unsigned>(fd);
       if (number > first) CHARLIE_TRY(close_between(k, first, number - 1, 0));
       first = std::max(first, number + 1);
     }
     CHARLIE_TRY(close_between(k, first, ~0U, 0));
   }
-  CHARLIE_TRY(enter_copy(k, plan, orders));
-  // A directory of the host would be the way back to it.
+  CHARLIE_TRY(enter_copy(k, plan, setup));
+  // A descriptor of a host directory would lead back to the host.
   for (const Step& step : plan.steps) {
-    const Fd fd = used_by(step);
+    const Fd fd = descriptor_used_by(step);
     if (fd > Fd{2} &&
-        !std::binary_search(orders.kept.begin(), orders.kept.end(), static_cast<int>(fd)))
+        !std::binary_search(setup.kept.begin(), setup.kept.end(), static_cast<int>(fd)))
       (void)kernel::close(k, fd);
   }
-  // Only now, since a new user namespace ends it. The parent may be dead before that.
+  // Only now, since entering a user namespace clears it. The parent may have died before that.
   CHARLIE_TRY(as_result(kernel::prctl(k, pr_set_pdeathsig, sigkill)));
-  if (kernel::getppid(k).value() != orders.parent) kernel::exit_group(k, 1);
+  if (kernel::getppid(k).value() != setup.parent) kernel::exit_group(k, 1);
   return {};
 }
 
-/// In the copy: enters the container, calls, tells, ends without any of the destructors and exit
-/// handlers that are the original's.
+/// In the copy: enters the container, calls the function, sends its result, and exits without
+/// running the original's destructors and exit handlers.
 template <class T, class F>
-[[noreturn]] void be_called(const Plan& plan, F& function, CopyOrders& orders) noexcept {
+[[noreturn]] void run_callee(const Plan& plan, F& function, CopySetup& setup) noexcept {
   kernel::Linux k;
-  const int report = static_cast<int>(orders.report);
-  const Result<void> inside = become_callee(k, plan, orders);
+  const int report = static_cast<int>(setup.report);
+  const Result<void> inside = become_callee(k, plan, setup);
   if (!inside) {
-    tell(report, Told::failure, fields(explain_failure(inside.error(), plan)));
+    send_reply(report, ReplyKind::failure, failure_to_bytes(explain_failure(inside.error(), plan)));
     ::_exit(31);
   }
 #if defined(__cpp_exceptions)
   try {
-    call_and_tell<T>(report, function);
+    call_and_reply<T>(report, function);
   } catch (const std::exception& thrown) {
-    tell(report, Told::thrown, thrown.what());
+    send_reply(report, ReplyKind::thrown, thrown.what());
   } catch (...) {
-    tell(report, Told::thrown, "something that is no std::exception");
+    send_reply(report, ReplyKind::thrown, "something that is not a std::exception");
   }
 #else
-  call_and_tell<T>(report, function);
+  call_and_reply<T>(report, function);
 #endif
   ::_exit(0);
 }
@@ -131,7 +131,7 @@ template <class T, class F>
 }  // namespace detail
 
 /// A function that has been called in a container and may still run there: like a std::future of
-/// its result, with the process that it runs in. Move-only. Whoever drops it kills the function.
+/// its result, with the process that it runs in. Move-only. Destroying it kills the function.
 template <Returnable T>
 class [[nodiscard]] Called {
  public:
@@ -147,11 +147,11 @@ class [[nodiscard]] Called {
   [[nodiscard]] int err() const noexcept { return child_.err(); }
   void close_in() noexcept { child_.close_in(); }
   bool kill(int signal) noexcept { return child_.kill(signal); }
-  /// Becomes readable when a result comes, or the end: for poll and its kin, then wait_for({}).
-  /// -1 when all of it is here.
+  /// Becomes readable when a result arrives or the function ends: for poll and the like, then
+  /// wait_for({}). -1 once the whole result has been read.
   [[nodiscard]] int result_fd() const noexcept { return result_.get(); }
 
-  /// Has the function ended within `time`? Takes in the result meanwhile, of whatever length.
+  /// Waits at most `time`: has the function ended? Reads its result meanwhile, however long.
   [[nodiscard]] bool wait_for(Duration time) {
     const detail::Deadline deadline(time);
     while (!end_) {
@@ -170,8 +170,8 @@ class [[nodiscard]] Called {
     }
     return end_.has_value();
   }
-  /// Waits for the end of the function; its result, or why there is none: the container could not
-  /// be made, it threw, it died. Closes its input first if that is a pipe.
+  /// Waits for the function and returns its result, or why there is none: the container could not
+  /// be made, or the function threw or died. Closes its input first if that is a pipe.
   [[nodiscard]] Outcome<T> get() {
     child_.close_in();
     while (!end_) {
@@ -186,47 +186,48 @@ class [[nodiscard]] Called {
       failure.cause = "its result has more than " + std::to_string(limit_) + " bytes";
       return failure;
     }
-    return detail::understand<T>(told_, *end_);
+    return detail::parse_reply<T>(reply_, *end_);
   }
   /// How its process ended, once it has: with 0 if the function returned or threw, 31 if there was
-  /// no container, or as it has ended itself.
+  /// no container, or however the function ended the process.
   [[nodiscard]] std::optional<ExitStatus> status() const noexcept {
     return end_ && *end_ ? std::optional<ExitStatus>(**end_) : std::nullopt;
   }
 
  private:
   void take_in() {
-    if (detail::read_some(result_.get(), told_) && !is_too_long()) return;
+    if (detail::read_some(result_.get(), reply_) && !is_too_long()) return;
     if (is_too_long()) (void)child_.kill(SIGKILL);
     result_.reset();
   }
-  /// Of a result: what else is told is short, and has to arrive.
+  /// Of a result: failures and exceptions are short and must arrive whole.
   [[nodiscard]] bool is_too_long() const noexcept {
-    return !told_.empty() && told_[0] == static_cast<char>(detail::Told::result) &&
-           told_.size() - 1 > limit_;
+    return !reply_.empty() && reply_[0] == static_cast<char>(detail::ReplyKind::result) &&
+           reply_.size() - 1 > limit_;
   }
 
   Child child_;
   kernel::OwnedFd result_;
   std::size_t limit_;
-  std::string told_{};
+  std::string reply_{};
   std::optional<Outcome<ExitStatus>> end_{};
 };
 
 namespace detail {
 
-/// All descriptors beyond 2 that stay open in a copy which has those of `named`.
-[[nodiscard]] inline std::vector<int> only(const Plan& plan, const std::vector<int>& named,
-                                           Fd report) {
+/// All descriptors above 2 that stay open in a copy that keeps those in `named`.
+[[nodiscard]] inline std::vector<int> descriptors_to_keep(const Plan& plan,
+                                                          const std::vector<int>& named,
+                                                          Fd report) {
   std::vector<int> all = named;
   all.push_back(static_cast<int>(report));
-  for (const Step& step : plan.steps) all.push_back(static_cast<int>(used_by(step)));
+  for (const Step& step : plan.steps) all.push_back(static_cast<int>(descriptor_used_by(step)));
   std::sort(all.begin(), all.end());
   all.erase(all.begin(), std::find_if(all.begin(), all.end(), [](int fd) { return fd > 2; }));
   return all;
 }
 
-/// Does clone(2) make all the namespaces of `plan`? It knows no time namespaces.
+/// Can clone(2) make all the namespaces of `plan`? It can't make time namespaces.
 [[nodiscard]] inline bool clone_makes_all(const Plan& plan) noexcept {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   return creates != nullptr && !contains(creates->flags, ns::time::flag);
@@ -255,20 +256,20 @@ template <class T, class F>
   if (!pipe.to) return failed_call(errno, "make a pipe");
   const Result<Execution> execution = prepare(plan, arena);
   if (!execution) return explain_failure(execution.error(), plan);
-  CopyOrders orders{
+  CopySetup setup{
       .execution = *execution, .streams = streams.redirects, .report = pipe.to.kernel_fd()};
   std::vector<int> all;
   if (options.descriptors) {
-    all = only(plan, *options.descriptors, orders.report);
-    orders.only = &all;
-    orders.kept = *options.descriptors;
-    std::sort(orders.kept.begin(), orders.kept.end());
+    all = descriptors_to_keep(plan, *options.descriptors, setup.report);
+    setup.keep_open = &all;
+    setup.kept = *options.descriptors;
+    std::sort(setup.kept.begin(), setup.kept.end());
   }
   kernel::Linux k;
-  orders.parent = kernel::getpid(k).value();
+  setup.parent = kernel::getpid(k).value();
   const pid_t pid = ::fork();
   if (pid < 0) return failed_call(errno, "start a process");
-  if (pid == 0) be_called<T>(plan, function, orders);
+  if (pid == 0) run_callee<T>(plan, function, setup);
   Handles handles;
   for (int place = 0; place < 3; ++place)
     handles.streams[place] = std::move(streams.each[place].outside);
@@ -282,16 +283,15 @@ template <class T, class F>
 
 }  // namespace detail
 
-/// Calls `function` inside `box` and returns while it may still run: to watch it, to stop it, or
-/// to do something else meanwhile.
+/// Calls `function` inside `box` and returns while it runs, so that the caller can watch it, stop
+/// it, or do something else.
 ///
-/// In a program with threads only the calling one exists in the copy, so that a lock that
-/// another one holds stays held: use what a function may use after fork (man 2 fork); libc's own
-/// allocation is safe. What is printed must be flushed: buffers are not, at the end, since text
-/// that was pending in them before is the caller's to write. An exception is a Failure that quotes
-/// it; so is a death by a signal. The function is killed when this process ends, or before that the
-/// thread that has called it. In a new pid namespace it is process 1. Not for a box with a time
-/// namespace (EINVAL).
+/// In a program with threads, only the calling thread exists in the copy, and a lock that another
+/// thread holds stays locked: use only what is safe after fork (man 2 fork); libc's allocator is.
+/// The function must flush what it prints: buffers are not flushed at the end, since text pending
+/// in them from before the fork is the caller's to write. An exception or a fatal signal becomes a
+/// Failure that names it. The function is killed when this process, or the thread that called it,
+/// ends. In a new pid namespace it is process 1. Boxes with a time namespace are refused (EINVAL).
 ///
 ///     auto sum = ch::spawn_call(ch::image("/img"), [] { return checksum("/usr"); });
 ///     while (sum && !sum->wait_for(100ms)) show_progress();

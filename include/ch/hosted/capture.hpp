@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. Runs a program in a container and returns what it wrote, within limits of time and
-// of size.
+// Floor 5h. Runs a program in a container and returns what it wrote, with limits on time and size.
 #pragma once
 
 #include "ch/hosted/spawn.hpp"
@@ -40,7 +39,7 @@ inline void collect(Child& child, const CaptureOptions& options, Captured& captu
     if (left_ms == 0) captured.cut = Cut::timeout;
     if (captured.cut != Cut::no) return;
   }
-  // Both are closed, but it may work on.
+  // Both are closed, but the program may still be running.
   if (!deadline) return;
   const auto ended = child.wait_for(deadline->left());
   if (ended && !*ended) captured.cut = Cut::timeout;
@@ -48,9 +47,9 @@ inline void collect(Child& child, const CaptureOptions& options, Captured& captu
 
 }  // namespace detail
 
-/// Runs `command` in `box` as run does, and returns its output and errors when both have ended
-/// and it has: a process that it leaves in the background with its output keeps capture
-/// waiting. Beyond a limit the program is killed, and what it had written till then is there.
+/// Runs `command` in `box` as run does, and returns its output and errors once both streams are
+/// closed and it has ended: a background process that still holds its output keeps capture waiting.
+/// Beyond a limit the program is killed; what it had written by then is returned.
 ///
 ///     const auto got = ch::capture(ch::image("/img"), {"nvidia-smi", "-L"}, {.timeout = 5s});
 ///     if (got && got->ok()) std::cout << got->out;

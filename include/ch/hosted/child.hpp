@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. A program that has been started, as an object: wait for it, with a time limit or
-// in an event loop, send it signals, use its pipes. Source: man 2 pidfd_open, wait.
+// Floor 5h. A started program as an object: wait for it, with a time limit or in an event loop,
+// send it signals, use its pipes. Source: man 2 pidfd_open, wait.
 #pragma once
 
 #include <poll.h>
@@ -22,7 +22,7 @@ namespace detail {
 
 struct Handles {
   kernel::OwnedFd pidfd{};
-  kernel::OwnedFd report{};  // a peer's, which may not have got to its program yet
+  kernel::OwnedFd report{};  // of a peer, which may not have started its program yet
   kernel::OwnedFd streams[3]{};
 };
 [[nodiscard]] inline Child make_child(Pid pid, Handles handles) noexcept;
@@ -32,10 +32,10 @@ struct Handles {
 /// A started program. Move-only. One thread at a time; different ones may hold different
 /// children.
 ///
-/// Whoever drops a Child that has not been waited for ends the program: it is killed (SIGKILL)
-/// and reaped, so that an early return leaves neither a zombie nor a program that runs on
-/// unseen. detach() is for those that shall. With a pid namespace all that the program has
-/// started ends with it; else what it has started itself runs on.
+/// Destroying a Child that has not been waited for kills the program (SIGKILL) and reaps it, so
+/// that an early return leaves neither a zombie nor a stray program. detach() lets one run on. With
+/// a pid namespace, everything that the program has started ends with it; otherwise its own
+/// children run on.
 class Child {
  public:
   Child(Child&& other) noexcept
@@ -54,8 +54,8 @@ class Child {
 
   /// As this process's pid namespace numbers it. 0: moved from, or detached.
   [[nodiscard]] int pid() const noexcept { return static_cast<int>(pid_); }
-  /// Becomes readable when the program has ended: for poll, epoll and their kin. Stays the
-  /// Child's. -1 on a kernel that has none (before 5.3).
+  /// Becomes readable when the program has ended: for poll, epoll and the like. The Child owns it.
+  /// -1 on kernels without pidfds (before 5.3).
   [[nodiscard]] int pidfd() const noexcept { return handles_.pidfd.get(); }
   /// This process's ends of streams that are pipes, else -1. They block unless told otherwise.
   [[nodiscard]] int in() const noexcept { return handles_.streams[0].get(); }
@@ -65,13 +65,13 @@ class Child {
   /// are pipes, and for limits, see capture.
   [[nodiscard]] std::string read_out() { return read_all(out()); }
   [[nodiscard]] std::string read_err() { return read_all(err()); }
-  /// The program reads the end of its input.
+  /// Closes this end, so that the program sees end of file on its input.
   void close_in() noexcept { handles_.streams[0].reset(); }
 
-  /// Waits for the end of the program, and closes its input first if that is a pipe, since both
-  /// would wait for ever. Asked again, gives the same status. Fails with ECHILD where somebody
-  /// else has waited for it, or SIGCHLD is ignored and the kernel older than 6.15; a peer that
-  /// never got to its program fails with the reason.
+  /// Waits for the end of the program, and closes its input first if that is a pipe, since
+  /// otherwise both could wait for ever. Calling it again returns the same status. Fails with
+  /// ECHILD if it was reaped elsewhere, or if SIGCHLD is ignored on a kernel older than 6.15. For a
+  /// peer that never started its program, fails with the reason.
   [[nodiscard]] Outcome<ExitStatus> wait() {
     close_in();
     return reap();
@@ -83,8 +83,8 @@ class Child {
     if (!ended) return ended.error();
     return std::optional<ExitStatus>(*ended);
   }
-  /// Sends `signal`: never to another process, since a number that has been reaped is not used.
-  /// False: it has ended, was given away, or there is no such signal.
+  /// Sends `signal`; never to another process, since the pid of a reaped child is not used. False:
+  /// it has ended or was detached, or there is no such signal.
   bool kill(int signal) noexcept {
     kernel::Linux k;
     if (pid_ == Pid::none || ended_) return false;
@@ -92,8 +92,8 @@ class Child {
                            : kernel::kill(k, pid_, signal))
         .ok();
   }
-  /// Lets it run on: its number, which the caller has to wait for, or whoever becomes its
-  /// parent. The pipes are closed.
+  /// Lets it run on, and returns its pid. The caller, or whoever becomes its parent, has to wait
+  /// for it. The pipes are closed.
   int detach() noexcept {
     handles_ = {};
     return static_cast<int>(std::exchange(pid_, Pid::none));
@@ -123,7 +123,7 @@ class Child {
       if (deadline.left_ms() == 0) return !handles_.pidfd && has_ended();
     }
   }
-  /// Or been waited for by somebody else. Leaves it to be waited for.
+  /// Has it ended, or been reaped elsewhere? Does not reap it.
   [[nodiscard]] bool has_ended() const noexcept {
     siginfo_t info{};
     return ::waitid(P_PID, static_cast<id_t>(pid_), &info, WEXITED | WNOHANG | WNOWAIT) != 0 ||

@@ -15,7 +15,7 @@ namespace ch {
 class Command {
  public:
   Command() = default;
-  Command(std::initializer_list<Given> words) {  // NOLINT: converts, so that braces will do
+  Command(std::initializer_list<Given> words) {  // NOLINT: implicit, so that braces suffice
     words_.reserve(words.size());
     for (const Given& word : words) words_.push_back(word.str());
   }

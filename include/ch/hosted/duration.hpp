@@ -25,7 +25,7 @@ struct Duration {
                                    1e9L / D::period::den)) {}
 
  private:
-  /// Beyond 250 years, or what is no number: the longest.
+  /// Beyond 250 years, or not a number: the maximum.
   [[nodiscard]] static constexpr long long in_nanoseconds(long double count) noexcept {
     constexpr long long most = 8'000'000'000'000'000'000;
     if (!(count < static_cast<long double>(most))) return most;
@@ -37,12 +37,12 @@ struct Duration {
 
 namespace detail {
 
-/// The end of a length of time that begins now, by a clock that nobody sets.
+/// The end of a time span that begins now, by the monotonic clock.
 class Deadline {
  public:
   explicit Deadline(Duration from_now) noexcept : at_(now() + from_now.nanoseconds) {}
 
-  /// Whole milliseconds until then, for poll: 0 when it has come, an hour at most.
+  /// Whole milliseconds until then, for poll: 0 once it has passed; at most an hour.
   [[nodiscard]] int left_ms() const noexcept {
     constexpr long long hour = 3'600'000;
     const long long left = at_ - now();

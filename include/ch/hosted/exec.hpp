@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. This process becomes a program in a container: for programs that only prepare another
-// one, as a shell's `exec` does. Source: man 2 execve.
+// Floor 5h. This process becomes a program in a container, as with a shell's `exec`: for programs
+// that only prepare another one. Source: man 2 execve.
 #pragma once
 
 #include "ch/hosted/spawn.hpp"
@@ -11,8 +11,8 @@ namespace ch {
 /// Becomes `command` in `box`. Returns only a Failure, after which this process may be half-way in
 /// the container and should report and end. What stdio has buffered is lost: flush it before.
 ///
-/// For a box with a user namespace, in a process with one thread. Not for pid and time namespaces,
-/// which only a child comes to, nor for several ids, which somebody else has to map (EINVAL).
+/// A box with a user namespace needs a process with a single thread. Refused (EINVAL): pid and time
+/// namespaces, which only a child can enter, and several ids, which another process has to map.
 ///
 ///     std::cerr << ch::exec(ch::image("/img"), {"lmp", "-in", "in.lj"}) << '\n';
 template <class B>
@@ -32,7 +32,7 @@ template <class B>
   for (const detail::OpenStream& stream : streams->each)
     if (stream.outside) {
       Failure wrong = detail::failed_call(EINVAL, "become a program in the container");
-      wrong.cause = "the other end of a pipe would go with this program";
+      wrong.cause = "the other end of the pipe would be lost with this program";
       wrong.remedy = "run or spawn it";
       return wrong;
     }

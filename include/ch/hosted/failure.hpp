@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. What went wrong, in words, and a value or that. The freestanding Error says which
-// step, which call and which errno; a Failure is made from one while its plan and the host's
+// Floor 5h. What went wrong, in words; and a value or such a failure. The freestanding Error says
+// which step, which call and which errno; a Failure is made from one while its plan and the host's
 // limits can still be asked, and may be kept, copied to a log, or shown to a person.
 #pragma once
 
@@ -15,23 +15,22 @@
 
 namespace ch {
 
-/// Which part failed: the container, or the program in a container that stood.
+/// Which part failed: the container, or the program in a container that was made.
 enum class FailedPart : std::uint8_t { container, program };
 
-/// A failed operation. `attempted` follows "can't"; `path`, `cause` and `remedy` are empty where
-/// there is nothing to say.
+/// A failed operation. `attempted` follows "can't"; `path`, `cause` and `remedy` may be empty.
 struct Failure {
-  Errno code = Errno::none;                     // none: no errno says it
+  Errno code = Errno::none;                     // none: no errno applies
   kernel::Call operation = kernel::Call::none;  // none: no system call failed
   FailedPart part = FailedPart::container;
-  Remedy kind = Remedy::as_worded;  // of remedy, for whoever words it by what it offers itself
+  Remedy kind = Remedy::as_worded;  // of remedy, for a front end that words it with its own options
   std::string attempted{};
   std::string path{};
   std::string cause{};
   std::string remedy{};
 
-  /// For main to return: 31 if there was no container, 49 if it stood but the program could not
-  /// be started. As ch-run's.
+  /// For main to return: 31 if there was no container, 49 if there was one but the program could
+  /// not be started. The same as ch-run's.
   [[nodiscard]] int exit_status() const noexcept { return part == FailedPart::program ? 49 : 31; }
   /// "can't bind /x: ENOENT ... from openat2", then a line each for cause and remedy.
   [[nodiscard]] std::string text() const {
@@ -53,7 +52,7 @@ struct Failure {
   }
 };
 
-/// Explains `error`, which came from `plan`, by what the host says now. Six system calls.
+/// Explains `error`, which came from `plan`, by the host's present limits. Six system calls.
 [[nodiscard]] inline Failure explain_failure(const Error& error, const Plan& plan) {
   kernel::Linux k;
   const Explanation known = explain(error, plan, probe_limits(k));
@@ -69,7 +68,7 @@ struct Failure {
           std::string(known.remedy.view())};
 }
 
-/// A value, or the failure in its place: std::expected as far as we use it. `*` and `->` need a
+/// A value, or the failure in its place: the part of std::expected that we use. `*` and `->` need a
 /// value, error() a failure.
 template <class T>
 class [[nodiscard]] Outcome {
@@ -108,7 +107,7 @@ class [[nodiscard]] Outcome<void> {
 
 namespace detail {
 
-/// A failure of a call of libc's that this process made, on its way to `attempted`.
+/// The failure of a libc call that this process made while trying to do `attempted`.
 [[nodiscard]] inline Failure failed_call(int code, std::string attempted, std::string path = {}) {
   Failure failure;
   failure.code = static_cast<Errno>(code);

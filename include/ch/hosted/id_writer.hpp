@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. The process outside that maps several ids: a new user namespace can only map its
-// maker's one id by itself. The process inside asks for its maps by a socket; we, who have started
-// it, have newuidmap and newgidmap write them, privileged programs which know what ids an
-// administrator gave to whom; root writes them itself.
+// Floor 5h. The process outside that maps several ids: by itself, a process in a new user namespace
+// can only map the one id of its creator. It asks for its maps over a socket. The process that
+// started it has them written by newuidmap and newgidmap, privileged programs that know which ids
+// an administrator gave to whom; root writes them itself.
 // Source: man 7 user_namespaces, "Defining user and group ID mappings"; man 1 newuidmap; man 7
 // unix, SCM_CREDENTIALS.
 #pragma once
@@ -36,7 +36,7 @@ inline constexpr const char* ids_remedy =
   return failure;
 }
 
-/// Is it a map that only a process outside can write?
+/// Is this step a map that only a process outside can write?
 template <class Map>
 [[nodiscard]] bool is_written_outside(const Step& step) noexcept {
   const auto* map = std::get_if<Map>(&step);
@@ -49,7 +49,7 @@ template <class Map>
   return false;
 }
 
-/// What does not go with such maps, as a failure.
+/// Why `plan` can't be combined with such maps, if it can't.
 [[nodiscard]] inline std::optional<Failure> unfit_for_ids(const Plan& plan) {
   if (!std::holds_alternative<step::MeetPeers>(plan.steps[0])) return std::nullopt;
   return no_ids({}, "peers of a group can't have them: each would have its own");
@@ -89,7 +89,7 @@ void add_words(std::vector<std::string>& words, const Map& map) {
 /// Serves one child.
 class IdWriter {
  public:
-  /// EMFILE and the like: see ok().
+  /// On failure (such as EMFILE) ok() is false.
   IdWriter() noexcept {
     int ends[2];
     const int on = 1;
@@ -100,26 +100,26 @@ class IdWriter {
       theirs_.reset();
   }
   [[nodiscard]] bool ok() const noexcept { return static_cast<bool>(theirs_); }
-  /// Not for the child, which would never see that we are gone.
+  /// The child must not keep this end open, or it would not notice that we have ended.
   [[nodiscard]] Fd ours() const noexcept { return ours_.kernel_fd(); }
 
-  /// `plan`, with this for the one that writes its maps. No steps: `arena` is full.
+  /// `plan`, with this object as the writer of its maps. No steps: `arena` is full.
   [[nodiscard]] Plan serving(const Plan& plan, Arena& arena) {
     Plan served = plan;
     Step* const steps = arena.make<Step>(plan.steps.size());
     if (steps == nullptr) return {};
     for (std::size_t i = 0; i < plan.steps.size(); ++i) {
       steps[i] = plan.steps[i];
-      take_on<step::MapUsers>(steps[i]);
-      take_on<step::MapGroups>(steps[i]);
+      set_writer<step::MapUsers>(steps[i]);
+      set_writer<step::MapGroups>(steps[i]);
     }
     served.steps = {steps, plan.steps.size()};
     return served;
   }
-  /// Writes the maps of the child that executes `plan` and asks for them, until it has both or is
-  /// gone. What hindered that.
+  /// Writes the maps of the child that executes `plan` and asks for them, until both are written or
+  /// the child has ended. Returns what prevented that, if anything.
   [[nodiscard]] std::optional<Failure> serve(const Plan& plan) {
-    theirs_.reset();  // so that the end of the child is seen
+    theirs_.reset();  // so that the end of the child is noticed
     std::optional<Failure> wrong;
     for (int asked = 0; asked < 2 && !wrong; ++asked) {
       char which = 0;
@@ -139,10 +139,10 @@ class IdWriter {
 
  private:
   template <class Map>
-  void take_on(Step& step) const noexcept {
+  void set_writer(Step& step) const noexcept {
     if (is_written_outside<Map>(step)) std::get_if<Map>(&step)->writer = theirs_.kernel_fd();
   }
-  /// Who asks, as the kernel says it; 0 at the end.
+  /// The pid of the process that asks, from the kernel; 0 at the end.
   [[nodiscard]] pid_t next_request(char& which) const noexcept {
     iovec part{&which, 1};
     alignas(cmsghdr) char control[CMSG_SPACE(sizeof(ucred))] = {};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 5h. host_integrated(image, values...): the container that `ch-run IMAGE` makes, as an
-// object that owns what it names. The same values as compose's say what is otherwise than
-// usual; what an image that feels like the host has anyway is refused at compile time.
+// object that owns what it names. Takes the same values as compose, for what differs from the
+// default; a value that it includes anyway is refused at compile time.
 #pragma once
 
 #include <vector>
@@ -13,9 +13,9 @@
 
 namespace ch {
 
-/// An image that feels like its host: devices, network, accounts, /tmp, home, and the binds,
-/// links and files that were asked for. Copyable; made by host_integrated. Const use of one by
-/// several threads at once is fine.
+/// An image integrated with its host: devices, network, accounts, /tmp, home, and the binds, links
+/// and files that were asked for. Copyable; made by host_integrated. Const use of one by several
+/// threads at once is fine.
 class HostIntegratedBox {
  public:
   explicit HostIntegratedBox(Image image) : image_(std::move(image)) {}
@@ -39,7 +39,7 @@ class HostIntegratedBox {
   [[nodiscard]] Outcome<Plan> plan(const HostFacts& facts, const Request& request,
                                    Arena& arena) const {
     if (detail::has_nul(hostname_) || (layer_ && detail::has_nul(*layer_)))
-      return detail::cut_text("describe the container");
+      return detail::embedded_nul("describe the container");
     const auto binds = views<UserBind>(arena, binds_);
     const auto links = views<UserLink>(arena, links_);
     const auto files = views<UserFile>(arena, files_);
@@ -100,9 +100,9 @@ class HostIntegratedBox {
 };
 
 namespace detail {
-/// What may be said once: a kind for the values that exclude one another.
+/// A number for each kind of value that may be given only once; 0 for the others.
 template <class V>
-constexpr int said_once() {
+constexpr int exclusive_kind() {
   if constexpr (IdMapPolicy<V>) return 1;
   if constexpr (NamespacePolicy<V>) return 2;
   if constexpr (std::same_as<V, Tmp<>>) return 3;
@@ -114,7 +114,7 @@ constexpr int said_once() {
 template <class... Values>
 constexpr bool contradict() {
   int count[7] = {};
-  ((++count[said_once<Values>()]), ...);
+  ((++count[exclusive_kind<Values>()]), ...);
   for (int kind = 1; kind < 7; ++kind)
     if (count[kind] > 1) return true;
   return false;

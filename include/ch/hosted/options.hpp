@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. How a program is started, besides what it is and in which container: one
-// aggregate, so that designated initialisers name what differs from the usual.
+// Floor 5h. How to start a program, apart from the program itself and its container: one aggregate,
+// so that designated initialisers name what differs from the default.
 #pragma once
 
 #include "ch/hosted/command.hpp"
@@ -10,7 +10,7 @@
 
 namespace ch {
 
-/// What becomes of the environment of this process in the container.
+/// Does the program inherit the environment of this process?
 enum class Inherit : std::uint8_t { environment, nothing };
 
 /// For spawn and run.
@@ -18,24 +18,25 @@ struct Options {
   Stream in{};
   Stream out{};
   Stream err{};
-  /// NAME=VALUE each; `$NAME` in a value is not replaced. After what this process has, and
-  /// after what the image asks for.
+  /// NAME=VALUE each; `$NAME` in a value is not replaced. Applied after the environment of this
+  /// process and that of the image.
   std::vector<std::string> environment{};
   std::vector<std::string> unset{};  // globs of names, before `environment`
   Inherit inherit = Inherit::environment;
-  /// To start in; the image's working directory if it has one, else `/`.
+  /// Working directory; default: the image's if it has one, else `/`.
   Given directory{};
-  /// That the program has besides 0, 1 and 2, under the same numbers, close-on-exec or not. Those
-  /// that launchers of MPI and make name to their children it has anyway, and no others.
+  /// Descriptors that the program keeps besides 0, 1 and 2, under the same numbers, close-on-exec
+  /// or not. It also keeps those that MPI launchers and make announce to their children, and no
+  /// others.
   std::vector<int> descriptors{};
 };
 
 /// For capture.
 struct CaptureOptions {
   Given input{};                              // bytes of its standard input; none: /dev/null
-  Duration timeout{};                         // 0: none; negative: over. Then it is killed
+  Duration timeout{};                         // 0: none; negative: already over. Then it is killed
   std::size_t limit = std::size_t{64} << 20;  // bytes of output and errors together; as above
-  Stream err = Stream::pipe();                // captured, or whatever else
+  Stream err = Stream::pipe();                // captured by default
   std::vector<std::string> environment{};
   std::vector<std::string> unset{};
   Inherit inherit = Inherit::environment;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. What a member of a peer group says that did not get to its program. Its starter does
-// not wait for it, and its memory is its own, so the words come by a pipe.
+// Floor 5h. The report of a member of a peer group that did not get to start its program. Its
+// parent does not wait for it and shares no memory with it, so the report comes through a pipe.
 #pragma once
 
 #include <unistd.h>
@@ -12,8 +12,8 @@
 
 namespace ch::detail {
 
-/// The words of a peer that did not get to its program: Error's numbers, then path, cause and
-/// remedy, a NUL behind each. Made in the peer, which may not allocate.
+/// The report of such a peer: Error's numbers, then path, cause and remedy, each ended by a NUL.
+/// Made in the peer, which may not allocate.
 struct PeerReport {
   Error error{};
   bool in_program = false;
@@ -22,13 +22,14 @@ struct PeerReport {
   char texts[4096] = {};
 };
 
-/// The report that `fd`, a pipe, brings; none if the peer has got to its program. Waits for that.
+/// Reads a report from the pipe `fd`; none if the peer started its program. Waits until one or the
+/// other has happened.
 [[nodiscard]] inline std::optional<Failure> read_report(int fd) {
   PeerReport told;
   ssize_t got = -1;
   do got = ::read(fd, &told, sizeof told);
   while (got < 0 && errno == EINTR);
-  if (got != static_cast<ssize_t>(sizeof told)) return std::nullopt;  // it got to its program
+  if (got != static_cast<ssize_t>(sizeof told)) return std::nullopt;  // the program was started
   told.texts[sizeof told.texts - 1] = '\0';
   std::string_view rest(told.texts, sizeof told.texts);
   const auto next = [&rest] {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. What a box gets to make a plan of: a command and options as views, in the words of
-// the launch path; and the memory for that, which grows until the plan fits.
+// Floor 5h. What a box makes a plan from: a command and options as views, in the types of the
+// launch path; and the memory for the plan, which grows until it fits.
 #pragma once
 
 #include <cstdlib>
@@ -16,8 +16,8 @@ namespace ch {
 
 /// A program to start, for a box to plan. Views.
 struct Request {
-  const char* const* argv = nullptr;         // null: the image's own
-  const char* const* environment = nullptr;  // that the program's begins as
+  const char* const* argv = nullptr;         // null: the image's default command
+  const char* const* environment = nullptr;  // what the program's environment starts from
   std::span<const InnerEdit> edits{};
   ImagePath directory{};
   std::span<const step::Redirect> streams{};
@@ -43,7 +43,7 @@ concept Plannable = requires(const B& box, const HostFacts& facts, const Request
 
 namespace detail {
 
-/// `options` as edits of the environment.
+/// The edits of the environment that `options` asks for.
 [[nodiscard]] inline std::vector<InnerEdit> edits_of(const Options& options) {
   std::vector<InnerEdit> edits;
   edits.reserve(options.unset.size() + options.environment.size());
@@ -54,17 +54,17 @@ namespace detail {
   return edits;
 }
 
-/// The environment that options let a program begin with.
+/// The environment that the program starts from, before any edits.
 [[nodiscard]] inline const char* const* begin_environment(Inherit inherit) noexcept {
   static constexpr const char* none[] = {nullptr};
   return inherit == Inherit::environment ? ::environ : none;
 }
 
-[[nodiscard]] inline bool wants_memory(const Failure& failure) noexcept {
+[[nodiscard]] inline bool needs_larger_arena(const Failure& failure) noexcept {
   return failure.code == Errno::enomem && failure.operation == kernel::Call::none;
 }
 
-/// The environment that a program can't have, as a failure.
+/// An invalid change of the environment, as a failure.
 [[nodiscard]] inline Failure bad_environment(const EditProblem& problem) {
   TextBuffer<1024> words;
   words << problem;
@@ -73,10 +73,10 @@ namespace detail {
   return failure;
 }
 
-/// A text that the kernel would take up to a NUL inside.
-[[nodiscard]] inline Failure cut_text(const char* attempted) {
+/// The failure for a text with a NUL inside, which the kernel would cut short.
+[[nodiscard]] inline Failure embedded_nul(const char* attempted) {
   Failure failure = failed_call(static_cast<int>(Errno::einval), attempted);
-  failure.cause = "a text has a NUL inside, where its reader would see its end";
+  failure.cause = "a text contains a NUL byte";
   return failure;
 }
 
@@ -85,8 +85,8 @@ namespace detail {
       {Errno::enomem, kernel::Call::none, StepIndex::none, {}, "too little memory"}, {});
 }
 
-/// The plan of `container`, and of what `request` wants to run in it. With an image, that is
-/// asked for its environment and command, as ch-run does.
+/// The plan of `container`, and of what `request` wants to run in it. If there is an image, its
+/// recorded environment and command apply, as with ch-run.
 template <class ContainerT>
 [[nodiscard]] Outcome<Plan> plan_program(ContainerT& container, const ImageRoot<>& image,
                                          const HostFacts& facts, const Request& request,
@@ -130,7 +130,7 @@ template <class ContainerT>
   return *plan;
 }
 
-/// What an image that is found by a descriptor does not go with.
+/// Why `plan` can't be combined with an image given as a descriptor, if it can't.
 [[nodiscard]] inline std::optional<Failure> unfit_for_descriptor(const Plan& plan,
                                                                  bool for_program) {
   const step::OpenImage* image = nullptr;
@@ -164,7 +164,7 @@ template <class ContainerT>
   return std::nullopt;
 }
 
-/// Bytes that nobody has written to. Pages never touched cost nothing.
+/// Uninitialised memory. Pages never touched cost nothing.
 class Storage {
  public:
   explicit Storage(std::size_t size) noexcept
@@ -179,8 +179,8 @@ class Storage {
   std::size_t size_;
 };
 
-/// Plans `request` in memory that is as large as it takes, and hands plan and arena to `use`,
-/// whose Outcome it returns.
+/// Plans `request` in as much memory as that takes, passes plan and arena to `use`, and returns its
+/// Outcome.
 template <Plannable B, class Use>
 auto with_plan(const B& box, const Request& request, Use use)
     -> decltype(use(std::declval<const Plan&>(), std::declval<Arena&>())) {
@@ -195,9 +195,9 @@ auto with_plan(const B& box, const Request& request, Use use)
     if (plan) {
       if (std::optional<Failure> wrong = unfit_for_descriptor(*plan, request.program))
         return *std::move(wrong);
-      // What executes it needs some of the arena as well.
+      // The executor needs some of the arena as well.
       if (arena.capacity() - arena.used() >= 2 * child_stack_size) return use(*plan, arena);
-    } else if (!wants_memory(plan.error()) || size >= last) {
+    } else if (!needs_larger_arena(plan.error()) || size >= last) {
       return plan.error();
     }
   }

@@ -20,7 +20,7 @@
 namespace ch {
 
 namespace detail {
-/// A string_view, a span, and their kin; not an array, which has its elements inside.
+/// A string_view, a span and the like; not an array, which contains its elements.
 template <class T>
 concept ViewsElsewhere = requires(const T& view) {
   view.data();
@@ -29,15 +29,15 @@ concept ViewsElsewhere = requires(const T& view) {
 &&!requires { std::tuple_size<T>::value; };
 }  // namespace detail
 
-/// What a called function may return: nothing, bytes that mean the same in the other process,
-/// or a text.
+/// What a called function may return: nothing, bytes that mean the same in another process, or a
+/// text.
 template <class T>
 concept Returnable = std::is_void_v<T> || std::same_as<T, std::string> ||
     (std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !detail::ViewsElsewhere<T>);
 
 namespace detail {
 
-enum class Told : char { result = 'r', failure = 'f', thrown = 't' };
+enum class ReplyKind : char { result = 'r', failure = 'f', thrown = 't' };
 
 [[nodiscard]] inline bool write_all(int fd, std::string_view bytes) noexcept {
   while (!bytes.empty()) {
@@ -48,27 +48,27 @@ enum class Told : char { result = 'r', failure = 'f', thrown = 't' };
   return true;
 }
 
-inline void tell(int fd, Told kind, std::string_view bytes) noexcept {
+inline void send_reply(int fd, ReplyKind kind, std::string_view bytes) noexcept {
   const char head = static_cast<char>(kind);
   if (write_all(fd, {&head, 1})) (void)write_all(fd, bytes);
 }
 
-/// Calls `function` and tells its result.
+/// Calls `function` and sends its result.
 template <class T, class F>
-void call_and_tell(int fd, F& function) {
+void call_and_reply(int fd, F& function) {
   if constexpr (std::is_void_v<T>) {
     function();
-    tell(fd, Told::result, {});
+    send_reply(fd, ReplyKind::result, {});
   } else {
     const T result = function();
     if constexpr (std::same_as<T, std::string>)
-      tell(fd, Told::result, result);
+      send_reply(fd, ReplyKind::result, result);
     else
-      tell(fd, Told::result, {reinterpret_cast<const char*>(&result), sizeof result});
+      send_reply(fd, ReplyKind::result, {reinterpret_cast<const char*>(&result), sizeof result});
   }
 }
 
-[[nodiscard]] inline std::string fields(const Failure& failure) {
+[[nodiscard]] inline std::string failure_to_bytes(const Failure& failure) {
   std::string all;
   for (const auto* text : {&failure.attempted, &failure.path, &failure.cause, &failure.remedy})
     all.append(*text).push_back('\0');
@@ -78,7 +78,7 @@ void call_and_tell(int fd, F& function) {
   return all;
 }
 
-[[nodiscard]] inline Failure from_fields(std::string_view all) {
+[[nodiscard]] inline Failure failure_from_bytes(std::string_view all) {
   const auto next = [&all] {
     const std::string text(all.substr(0, all.find('\0')));
     all = tail(all, text.size() + 1);
@@ -95,23 +95,23 @@ void call_and_tell(int fd, F& function) {
   return failure;
 }
 
-/// What the copy has told, or why it told nothing.
+/// What the copy replied, or why there is no reply.
 template <class T>
-[[nodiscard]] Outcome<T> understand(const std::string& told, const Outcome<ExitStatus>& end) {
-  const char kind = told.empty() ? '\0' : told[0];
-  const std::string_view bytes = std::string_view(told).substr(told.empty() ? 0 : 1);
-  if (kind == static_cast<char>(Told::failure)) return from_fields(bytes);
+[[nodiscard]] Outcome<T> parse_reply(const std::string& reply, const Outcome<ExitStatus>& end) {
+  const char kind = reply.empty() ? '\0' : reply[0];
+  const std::string_view bytes = std::string_view(reply).substr(reply.empty() ? 0 : 1);
+  if (kind == static_cast<char>(ReplyKind::failure)) return failure_from_bytes(bytes);
   Failure failure = failed_call(0, "call a function in the container");
   failure.part = FailedPart::program;
-  if (kind == static_cast<char>(Told::thrown)) {
+  if (kind == static_cast<char>(ReplyKind::thrown)) {
     failure.cause = "it threw: " + std::string(bytes);
     return failure;
   }
   if constexpr (std::is_void_v<T>) {
-    if (kind == static_cast<char>(Told::result)) return {};
+    if (kind == static_cast<char>(ReplyKind::result)) return {};
   } else if constexpr (std::same_as<T, std::string>) {
-    if (kind == static_cast<char>(Told::result)) return std::string(bytes);
-  } else if (kind == static_cast<char>(Told::result) && bytes.size() == sizeof(T)) {
+    if (kind == static_cast<char>(ReplyKind::result)) return std::string(bytes);
+  } else if (kind == static_cast<char>(ReplyKind::result) && bytes.size() == sizeof(T)) {
     alignas(T) std::byte room[sizeof(T)];
     std::memcpy(room, bytes.data(), sizeof room);
     return *std::launder(reinterpret_cast<const T*>(room));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. Starts a program in a container, from any thread of any program: the memory of this
-// process is borrowed until the program starts, not copied (launch.hpp), and what may allocate
-// is over by then.
+// Floor 5h. Starts a program in a container, from any thread of any program: the child borrows the
+// memory of this process until the program starts, rather than copying it (launch.hpp), so
+// everything that allocates is done before.
 #pragma once
 
 #include <csignal>
@@ -14,7 +14,7 @@
 namespace ch {
 namespace detail {
 
-/// What stands for a box, as one: an image by itself feels like the host.
+/// Converts what is accepted as a box into one: an image alone stands for host_integrated.
 [[nodiscard]] inline HostIntegratedBox as_box(const Image& image) {
   return HostIntegratedBox(image);
 }
@@ -24,7 +24,7 @@ template <Plannable B>
 }
 
 /// The descriptor that a step uses, or none.
-[[nodiscard]] inline Fd used_by(const Step& step) noexcept {
+[[nodiscard]] inline Fd descriptor_used_by(const Step& step) noexcept {
   if (const auto* put = std::get_if<step::Redirect>(&step)) return put->from;
   if (const auto* join = std::get_if<step::JoinNamespaces>(&step)) return join->held;
   if (const auto* image = std::get_if<step::OpenImage>(&step)) return image->directory;
@@ -34,7 +34,7 @@ template <Plannable B>
 }
 [[nodiscard]] inline bool needs(const Plan& plan, Fd fd) noexcept {
   for (const Step& step : plan.steps) {
-    if (used_by(step) == fd) return true;
+    if (descriptor_used_by(step) == fd) return true;
     if (const auto* closes = std::get_if<step::CloseDescriptors>(&step))
       for (const int kept : closes->keep)
         if (Fd{kept} == fd) return true;
@@ -42,9 +42,9 @@ template <Plannable B>
   return false;
 }
 
-/// In a copy of this process: closes what is marked close-on-exec, as a new program would have
-/// it, for among that are ends of pipes of other threads, whose readers would wait for us. Not
-/// what `plan` needs, nor `kept`. A call for each number that may be open.
+/// In a copy of this process: closes what is marked close-on-exec, as execve would: among those are
+/// ends of other threads' pipes, whose readers would otherwise wait for this process. Leaves open
+/// `kept` and what `plan` needs. One system call for each possible descriptor.
 inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept {
   constexpr int rlimit_nofile = 7;
   kernel::RLimit open_files;
@@ -57,9 +57,9 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   }
 }
 
-/// In a copy of this process: takes the steps of `plan`; reports and ends if one fails.
-[[noreturn]] inline void be_peer(kernel::Linux& k, const Plan& plan, const Execution& execution,
-                                 Fd report) noexcept {
+/// In a copy of this process: executes the steps of `plan`; if one fails, reports that and exits.
+[[noreturn]] inline void run_peer(kernel::Linux& k, const Plan& plan, const Execution& execution,
+                                  Fd report) noexcept {
   close_as_exec(k, plan, report);
   const Error error = execute(k, plan, execution, Descriptors::close_at_exec).error();
   PeerReport told;
@@ -77,8 +77,8 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   kernel::exit_group(k, 127);
 }
 
-/// Starts a member of a peer group: a copy of this process (fork), since the others that it has
-/// to wait for may be started by this thread, too.
+/// Starts a member of a peer group: a copy of this process (fork), since it has to wait for others,
+/// and this thread may have to start those, too.
 [[nodiscard]] inline Outcome<Pid> spawn_peer(const Plan& plan, Arena& arena, Handles& handles) {
   const Result<Execution> execution = prepare(plan, arena);
   if (!execution) return explain_failure(execution.error(), plan);
@@ -93,7 +93,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   if (peer.ok() && peer.value() == Pid::none) {
     reset_handlers(k);
     (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
-    be_peer(k, plan, *execution, pipe.to.kernel_fd());
+    run_peer(k, plan, *execution, pipe.to.kernel_fd());
   }
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
   pipe.to.reset();
@@ -102,8 +102,8 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   return peer.value();
 }
 
-/// Starts a plan whose id maps this process has to have written: a copy of this process (fork),
-/// which waits for them while this one goes on.
+/// Starts a plan whose id maps have to be written from outside: in a copy of this process (fork),
+/// which waits until this one has had them written.
 [[nodiscard]] inline Outcome<Child> start_mapped(const Plan& plan, Arena& arena, Handles handles) {
   if (std::optional<Failure> wrong = unfit_for_ids(plan)) return *std::move(wrong);
   IdWriter writer;
@@ -133,7 +133,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   return child;
 }
 
-/// Starts what `plan` says, with `handles` for the Child.
+/// Starts `plan`; the Child gets `handles`.
 [[nodiscard]] inline Outcome<Child> start(const Plan& plan, Arena& arena, Handles handles) {
   kernel::Linux k;
   if (needs_id_writer(plan)) return start_mapped(plan, arena, std::move(handles));
@@ -148,7 +148,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
     if (pidfd != Fd::none) (void)kernel::close(k, pidfd);
     return explain_failure(started.error(), plan);
   }
-  if (pidfd == Fd::none)  // clone3 is refused here; the number is ours until we wait
+  if (pidfd == Fd::none)  // clone3 is refused here; the pid stays valid until we reap it
     if (const auto opened = kernel::pidfd_open(k, started->pid); opened.ok())
       pidfd = opened.value();
   handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
@@ -163,7 +163,7 @@ auto with_program_plan(const B& box, const Command& command, const Options& opti
   const auto has_nul = [](const std::string& text) { return text.find('\0') != text.npos; };
   bool cut = options.directory.has_nul();
   for (const std::string& word : command.words()) cut = cut || has_nul(word);
-  if (cut) return cut_text("pass the command and its directory");
+  if (cut) return embedded_nul("pass the command and its directory");
   const std::vector<const char*> argv = command.argv();
   const std::vector<InnerEdit> edits = edits_of(options);
   const Request request{argv.empty() ? nullptr : argv.data(),
@@ -180,10 +180,10 @@ auto with_program_plan(const B& box, const Command& command, const Options& opti
 /// Starts `command` in `box`, which compose or host_integrated made, or an image, which stands
 /// for host_integrated(image).
 ///
-/// Allocates, before the program's process exists. Errors: a Failure with the step that failed,
-/// its cause and its remedy, as ch-run prints them; nothing is left running then. Returns when
-/// the program has started, but for members of a peer group, of which the same thread may have
-/// to start the others: what hinders those, wait() says.
+/// Allocates only before the program's process exists. Errors: a Failure with the step that failed,
+/// its cause and its remedy, as ch-run prints them; nothing is left running. Returns when the
+/// program has started. For a member of a peer group it returns earlier, since the same thread may
+/// have to start the others; wait() reports the failures of those.
 ///
 ///     const auto child = ch::spawn(ch::image("/img"), {"post", input});
 template <class B>

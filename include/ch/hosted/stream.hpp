@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 5h. What a program's standard input, output and error are. They are opened in this
-// process, so that paths are the host's and an error is told before anything starts; the
-// container's process only puts them in their places (step::Redirect).
+// process, so that paths are the host's and errors are reported before anything starts; the
+// container's process only duplicates them into place (step::Redirect).
 // Source: man 2 dup, pipe, memfd_create.
 #pragma once
 
@@ -25,18 +25,18 @@ class Stream {
  public:
   enum class Kind : std::uint8_t { inherit, null, descriptor, file, append, pipe, text };
 
-  Stream() = default;  // that of this process
+  Stream() = default;  // inherited from this process
   /// /dev/null.
   [[nodiscard]] static Stream null() { return Stream(Kind::null); }
-  /// An open descriptor, which stays the caller's.
+  /// An open descriptor, which the caller still owns.
   [[nodiscard]] static Stream descriptor(int fd) { return Stream(Kind::descriptor, {}, fd); }
-  /// A file of the host: read as input; as output, made or emptied, and written.
+  /// A file of the host. For input it is read; for output it is created or truncated.
   [[nodiscard]] static Stream file(Given path) { return Stream(Kind::file, std::move(path)); }
-  /// A file of the host, made if it is missing, to whose end output goes.
+  /// A file of the host to append output to; created if missing.
   [[nodiscard]] static Stream append(Given path) { return Stream(Kind::append, std::move(path)); }
-  /// A pipe whose other end the Child has.
+  /// A pipe whose other end belongs to the Child.
   [[nodiscard]] static Stream pipe() { return Stream(Kind::pipe); }
-  /// Input that is these bytes, of any number: from memory, so that nobody has to feed a pipe.
+  /// These bytes as input, however many: from a file in memory, so that nobody has to feed a pipe.
   [[nodiscard]] static Stream text(Given bytes) { return Stream(Kind::text, std::move(bytes)); }
 
   [[nodiscard]] Kind kind() const noexcept { return kind_; }
@@ -58,23 +58,23 @@ namespace detail {
 using kernel::OwnedFd;
 
 /// A stream that has been opened: `inside` takes the place of the program's, `outside` is the
-/// other end of a pipe. `number` is that of `inside`, or of the caller's own; -1: inherited.
+/// other end of a pipe. `number` is that of `inside`, or the caller's descriptor; -1: inherited.
 struct OpenStream {
   OwnedFd inside{};
   OwnedFd outside{};
   int number = -1;
 };
 
-/// Beyond 2, so that no redirection takes away what another one needs.
+/// The same file above 2, so that no redirection overwrites what another one needs.
 [[nodiscard]] inline OwnedFd above_streams(OwnedFd fd) noexcept {
   if (!fd || fd.get() > 2) return fd;
   return OwnedFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
 }
 
 /// A file in memory that holds `bytes`, to be read from its start; none on error (errno).
-[[nodiscard]] inline OwnedFd file_of(std::string_view bytes) noexcept {
+[[nodiscard]] inline OwnedFd memory_file_of(std::string_view bytes) noexcept {
   kernel::Linux k;
-  kernel::RLimit limit;  // a write beyond it would kill this process (SIGXFSZ)
+  kernel::RLimit limit;  // a write beyond the limit would kill this process (SIGXFSZ)
   if (kernel::getrlimit(k, kernel::rlimit_fsize, limit).ok() && bytes.size() > limit.soft) {
     errno = EFBIG;
     return {};
@@ -89,8 +89,8 @@ struct OpenStream {
   return file;
 }
 
-/// A file of the host; none on error (errno). Opened as it is closed, past libc: a thread
-/// sanitizer that saw only one of the two would take a number that comes up again for a race.
+/// A file of the host; none on error (errno). Opened without libc, as it is closed: a thread
+/// sanitizer that saw only one of the two would report the reuse of a descriptor number as a race.
 [[nodiscard]] inline OwnedFd open_path(const char* path, std::uint64_t flags) noexcept {
   kernel::Linux k;
   const auto opened = kernel::openat(k, Fd::cwd, path, flags, 0666);
@@ -115,7 +115,7 @@ struct Pipe {
   return both.from && both.to ? std::move(both) : Pipe();
 }
 
-/// Reads what is there; false at the end of the stream.
+/// Reads what is available; false at the end of the stream.
 [[nodiscard]] inline bool read_some(int fd, std::string& to) {
   char room[16384];
   const ssize_t n = ::read(fd, room, sizeof room);
@@ -123,7 +123,7 @@ struct Pipe {
   return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
-/// Opens `stream` as number `place` of a program: 0 is read, 1 and 2 are written.
+/// Opens `stream` as descriptor `place` of a program: 0 is read, 1 and 2 are written.
 [[nodiscard]] inline Outcome<OpenStream> open_stream(const Stream& stream, int place) {
   constexpr const char* names[] = {"give the program its input", "take the program's output",
                                    "take the program's errors"};
@@ -131,7 +131,7 @@ struct Pipe {
   OpenStream opened;
   if (stream.kind() == (output ? Stream::Kind::text : Stream::Kind::append)) {
     Failure wrong = failed_call(EINVAL, names[place]);
-    wrong.cause = output ? "a text is for input" : "what is appended to is for output";
+    wrong.cause = output ? "a text is for input" : "appending is for output";
     return wrong;
   }
   switch (stream.kind()) {
@@ -153,7 +153,7 @@ struct Pipe {
       opened.inside = open_path(stream.path(), O_WRONLY | O_CREAT | O_APPEND);
       break;
     case Stream::Kind::text:
-      opened.inside = file_of(stream.str());
+      opened.inside = memory_file_of(stream.str());
       break;
     case Stream::Kind::pipe: {
       Pipe both = make_pipe();
@@ -172,7 +172,7 @@ struct Pipe {
   return opened;
 }
 
-/// The three streams of a program or function, and where they have to be put.
+/// The three streams of a program or function, and the redirections that put them in place.
 struct OpenStreams {
   OpenStream each[3]{};
   std::vector<step::Redirect> redirects{};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 5h. The ids that an administrator gave to a user besides his own, for containers whose
-// files and processes have several owners: inside, the caller is root, and the subordinate ids are
-// 1, 2, 3 ... To real root every id is given, as itself. Source: man 5 subuid, subgid.
+// Floor 5h. The ids that an administrator gave to a user besides the user's own, for containers
+// whose files and processes have several owners: inside, the caller is root, and the subordinate
+// ids are 1, 2, 3 ... Real root gets every id, mapped to itself. Source: man 5 subuid, subgid.
 #pragma once
 
 #include <pwd.h>
@@ -23,7 +23,7 @@ struct SubordinateRange {
 };
 
 /// The ranges that `text`, in the form of /etc/subuid, gives to the user of this name or
-/// number. Lines that are none of its form are passed over, as newuidmap does.
+/// number. Malformed lines are skipped, as newuidmap does.
 [[nodiscard]] inline std::vector<SubordinateRange> parse_subids(std::istream& text,
                                                                 std::string_view name, Uid uid) {
   std::vector<SubordinateRange> ranges;
@@ -40,8 +40,8 @@ struct SubordinateRange {
   return ranges;
 }
 
-/// The map of them: the caller as 0, the ranges from 1 on. What does not fit into 32 bits is left
-/// out.
+/// The map for these ranges: the caller is 0, the ranges follow from 1 on. Ranges that exceed 32
+/// bits are left out.
 template <class Id>
 [[nodiscard]] std::vector<IdRange<Id>> map_of(Id own, const std::vector<SubordinateRange>& ranges) {
   std::vector<IdRange<Id>> map = {{Id{0}, own, 1}};
@@ -62,7 +62,7 @@ class SubordinateIds {
  public:
   using Policy = MappedIds;
   [[nodiscard]] Policy policy() const noexcept { return {users_, groups_}; }
-  /// Why there are none, which planning a box of them fails with.
+  /// Why there are no such ids, if so; planning a box with them then fails with this.
   [[nodiscard]] const std::optional<Failure>& problem() const noexcept { return problem_; }
 
  private:
@@ -85,9 +85,9 @@ namespace detail {
 
 }  // namespace detail
 
-/// The caller's, from /etc/subuid and /etc/subgid, whose maps newuidmap and newgidmap of the
-/// package uidmap write. A box of them is started in a copy of this process (fork). Without any,
-/// planning fails and says whom to ask. Not for peers, nor for the freestanding front.
+/// The caller's subordinate ids, from /etc/subuid and /etc/subgid. newuidmap and newgidmap (package
+/// uidmap) write the maps. A box with them is started in a copy of this process (fork). If there
+/// are none, planning fails and says whom to ask. Peers and the freestanding front can't use them.
 ///
 ///     const auto box = ch::compose(ch::image("/img"), ch::subordinate_ids());
 ///     const auto end = ch::run(box, {"chown", "5:7", "/srv"});

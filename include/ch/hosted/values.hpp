@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 5h. What compose and host_integrated take: values that own their texts, one function
-// or constant each. A policy of the library's or of your own that holds no views of what may go
-// away is such a value as it is. Write ch::bind and ch::link with their namespace, since texts
-// of the standard library's bring in std::bind, and <unistd.h> has a link.
+// or constant each. A policy, the library's or your own, that holds no views of anything
+// short-lived is such a value, too. Qualify ch::bind and ch::link: standard library arguments would
+// bring in std::bind, and <unistd.h> has a link.
 #pragma once
 
 #include <unistd.h>
@@ -29,10 +29,10 @@ struct Image {
 [[nodiscard]] inline Image image(Given path, Access access = Access::read_only) {
   return {std::move(path), access};
 }
-/// The image that `directory` stands for, an open descriptor (O_PATH will do) that stays the
-/// caller's and open while the box is used: for a directory that others may rename, since its path
-/// is not looked up again. Sources of binds are absolute then. Not for a box with a pid or time
-/// namespace. The path that it has now names it in messages.
+/// The image as an open descriptor (O_PATH will do), for a directory that others may rename, since
+/// its path is not looked up again. The caller owns the descriptor and keeps it open while the box
+/// is used. Sources of binds must then be absolute. Not for a box with a pid or time namespace.
+/// Messages use the path that it has now.
 [[nodiscard]] inline Image image(Fd directory, Access access = Access::read_only) {
   char path[4096] = "(an image without a path)";
   const std::string link = "/proc/self/fd/" + std::to_string(static_cast<int>(directory));
@@ -41,7 +41,7 @@ struct Image {
           access, directory, FoundBy::descriptor};
 }
 
-/// A host file or tree, shown in the container. Any number; in the order given.
+/// A host file or tree, shown in the container. There may be several, mounted in the order given.
 struct Bind {
   Given source{};
   Given destination{};
@@ -86,7 +86,7 @@ struct File {
   return {std::move(content), std::move(destination)};
 }
 
-/// A layer over the image that takes what is written: in memory, or in a directory that keeps it.
+/// A writable layer over the image: in memory, or in a directory that keeps the changes.
 struct Layer {
   OverlayKind kind = OverlayKind::scratch;
   Given directory{};
@@ -97,7 +97,7 @@ struct Layer {
     return {kind, HostPath(directory.c_str()), size.c_str()};
   }
 };
-/// Changes are gone at the end. `size` as tmpfs takes it ("64m", "12%"); half of the memory.
+/// Changes are lost at the end. `size` as for tmpfs ("64m", "12%"); default: half of the memory.
 [[nodiscard]] inline Layer changes_in_memory(Given size = {}) {
   return {OverlayKind::scratch, {}, std::move(size)};
 }
@@ -105,7 +105,7 @@ struct Layer {
   return {OverlayKind::directory, std::move(directory), {}};
 }
 
-/// The name that the container's programs see. In a uts namespace, which this does not add.
+/// The host name inside. Needs a uts namespace, which this does not add.
 struct Hostname {
   Given name{};
 };
@@ -113,8 +113,8 @@ struct Hostname {
 
 namespace detail {
 
-/// Has the value a text with a NUL inside that may also be empty? The others are refused for
-/// being empty then.
+/// Does the value have a NUL inside a text that may also be empty? In texts that must not be empty
+/// it is noticed anyway, since c_str() is empty then.
 template <class V>
 [[nodiscard]] constexpr bool has_nul(const V&) noexcept {
   return false;
@@ -124,11 +124,12 @@ template <class V>
 
 }  // namespace detail
 
-/// One container for `count` processes that all say this, on one machine and as one user.
+/// One container shared by `count` processes of one user on one machine, each of which passes this
+/// value.
 struct Peers {
   Given tag{};
   std::uint32_t count = 1;
-  Duration timeout{};  // for all to come; 0: 30 s
+  Duration timeout{};  // how long to wait for all peers; 0: 30 s
 
   using Policy = PeerGroup;
   [[nodiscard]] Policy policy() const noexcept {
@@ -144,15 +145,15 @@ struct Peers {
 /// The namespaces of a running process of a container.
 [[nodiscard]] inline AttachToPid attach(int pid) noexcept { return {Pid{pid}}; }
 
-/// /dev, /proc and /sys of the host, with all that hangs below.
+/// /dev, /proc and /sys of the host, with everything mounted below them.
 inline constexpr Devices devices{};
-/// /etc/hosts, resolv.conf and machine-id of the host, where both have them.
+/// /etc/hosts, resolv.conf and machine-id of the host, each if both host and image have it.
 inline constexpr HostFiles host_files{};
 /// /etc/passwd and /etc/group with the ids that exist inside.
 inline constexpr Accounts accounts{};
 inline constexpr Tmp<> shared_tmp{TmpKind::shared_with_host};
 inline constexpr Tmp<> private_tmp{TmpKind::private_tmpfs};
-/// Who one is inside: the same, root, or any.
+/// The ids inside: the same, root, or chosen ones.
 inline constexpr SameIds same_ids{};
 inline constexpr AsRoot as_root{};
 [[nodiscard]] constexpr ChosenIds ids(unsigned uid, unsigned gid) noexcept {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Tar members from a stream, by libarchive, made strict: only the tar formats
-// are switched on, a warning of the reader is an error (it skips damaged members with a
-// note), and the end mark of two zero blocks must be there (it takes any end for one).
+// Floor 6b. Tar members from a stream, read by a strict libarchive: only the tar formats are
+// enabled, warnings are errors (libarchive skips damaged members with a warning), and the end mark
+// of two zero blocks is required (libarchive accepts any end).
 // Source: man 3 archive_read; POSIX pax, "ustar Interchange Format".
 #pragma once
 
@@ -18,7 +18,7 @@ namespace ch::images {
 
 enum class MemberKind { directory, file, symlink, hard_link, fifo, device };
 
-/// Whom a file is given to; -1: to nobody else than it has.
+/// The owner that a file gets; -1: unchanged.
 struct Owner {
   uid_t user = static_cast<uid_t>(-1);
   gid_t group = static_cast<gid_t>(-1);
@@ -30,14 +30,14 @@ using ExtendedAttributes = std::vector<std::pair<std::string, std::string>>;
 /// One archive member. Strings are reused from one to the next.
 struct Member {
   MemberKind kind = MemberKind::file;
-  std::string name;    // as the archive has it
+  std::string name;    // as in the archive
   std::string path;    // normal form, "" for the root
-  std::string target;  // of a link: symlink as it is, hard link in normal form
+  std::string target;  // of a link: verbatim for a symlink, in normal form for a hard link
   mode_t mode = 0;     // permission and special bits only
   std::uint64_t size = 0;
   timespec modified{};
   Owner owner;
-  bool owner_is_valid = true;  // no id outside of 32 bits
+  bool owner_is_valid = true;  // both ids fit into 32 bits
   bool sparse = false;
   ExtendedAttributes xattrs;  // only if asked for
 };
@@ -50,10 +50,10 @@ struct Piece {
   SharedBlock block;
 };
 
-/// Names are bytes, and must arrive as they are. libarchive converts those of pax headers
-/// to the thread's character set, and for UTF-8 it even composes accents, which makes one
-/// name of two. From the plain C locale it can't convert, says so (harmless()), and hands
-/// over the bytes. So: that locale for this thread, while this object lives.
+/// Sets the C locale for this thread while the object lives. Names are bytes and must not be
+/// changed, but libarchive converts those of pax headers to the thread's character set, and for
+/// UTF-8 even composes accents, which can make two names equal. In the C locale it can't convert;
+/// it warns (see is_harmless()) and returns the bytes.
 class BytesLocale {
  public:
   BytesLocale() : ours_(::newlocale(LC_CTYPE_MASK, "C", locale_t{})) {
@@ -85,15 +85,15 @@ class ArchiveReader {
       fail_open();
   }
 
-  /// The next member into `out`; false at the end. Throws damaged, and hostile for names.
+  /// The next member into `out`; false at the end. Throws damaged, or hostile for a bad name.
   bool next(Member& out) {
     archive* a = handle_.get();
-    const int answer = archive_read_next_header(a, &entry_);
-    if (answer == ARCHIVE_EOF) {
+    const int result = archive_read_next_header(a, &entry_);
+    if (result == ARCHIVE_EOF) {
       check_end();
       return false;
     }
-    if (answer != ARCHIVE_OK && !(answer == ARCHIVE_WARN && harmless())) fail("header");
+    if (result != ARCHIVE_OK && !(result == ARCHIVE_WARN && is_harmless())) fail("header");
     fill(out);
     return true;
   }
@@ -103,9 +103,9 @@ class ArchiveReader {
     const void* data = nullptr;
     std::size_t size = 0;
     la_int64_t offset = 0;
-    const int answer = archive_read_data_block(handle_.get(), &data, &size, &offset);
-    if (answer == ARCHIVE_EOF) return false;
-    if (answer != ARCHIVE_OK) fail("content");
+    const int result = archive_read_data_block(handle_.get(), &data, &size, &offset);
+    if (result == ARCHIVE_EOF) return false;
+    if (result != ARCHIVE_OK) fail("content");
     out.bytes = {static_cast<const char*>(data), size};
     out.offset = static_cast<std::uint64_t>(offset);
     out.block = owner_of(out.bytes);
@@ -208,23 +208,23 @@ class ArchiveReader {
         out.xattrs.emplace_back(name, std::string(static_cast<const char*>(value), size));
   }
 
-  /// The warnings that change nothing of what we use.
-  [[nodiscard]] bool harmless() const {
+  /// Is this a warning that affects nothing that we use?
+  [[nodiscard]] bool is_harmless() const {
     const char* text = archive_error_string(handle_.get());
     const std::string_view why = text != nullptr ? text : "";
-    // See BytesLocale: the name has arrived byte by byte, as we want it.
+    // See BytesLocale: the name is unconverted, as we want it.
     return why.find("can't be converted from") != std::string_view::npos &&
            (why.starts_with("Pathname") || why.starts_with("Linkname") ||
             why.starts_with("Uname") || why.starts_with("Gname"));
   }
-  /// Two blocks of zeros end a tar. libarchive takes none or one for an end as well, but
-  /// then we can't know that nothing is missing.
+  /// A tar ends with two blocks of zeros. libarchive also accepts one or none, but then we can't
+  /// know that nothing is missing.
   void check_end() {
     archive* a = handle_.get();
     if (failure_) std::rethrow_exception(failure_);
     const la_int64_t mark = archive_filter_bytes(a, 0) - archive_read_header_position(a);
     if (mark < 1024)
-      throw io::Failed(io::Reason::damaged, {}, "the archive ends without its end mark",
+      throw io::Failed(io::Reason::damaged, {}, "the archive has no end mark",
                        "fetch the archive again; it was cut");
   }
   [[noreturn]] void fail_open() {

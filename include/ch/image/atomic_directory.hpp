@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. A directory that appears under its name complete or not at all. It grows in
-// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. Two unpacks to one place
-// meet there; a lock on it, which the kernel drops when its holder dies, tells a running one from
-// a leftover. One that makes the same waits. An image in use is kept. man 2 renameat2, flock.
+// "PARENT/.ch-tar2dir.NAME", closed to others, and is renamed at the end. Concurrent runs to one
+// place meet there: a lock on it, which the kernel drops when its owner dies, tells a running one
+// from a leftover. A run for the same image waits. man 2 renameat2, flock.
 #pragma once
 
 #include <sys/file.h>
@@ -14,26 +14,26 @@
 #include <thread>
 
 #include "ch/image/destination.hpp"
+#include "ch/image/existing_target.hpp"
 #include "ch/image/left_over.hpp"
 #include "ch/image/renaming.hpp"
-#include "ch/image/under_name.hpp"
 
 namespace ch::images {
 
 class AtomicDirectory {
  public:
-  /// Takes the place beside `destination`, or waits for another run that makes the same there.
-  /// Throws refused if something is there that may not be replaced, or if another process is
-  /// unpacking something else to the same name; interrupted. `users` tells who uses an image, where
-  /// this process can't see it itself.
-  AtomicDirectory(const std::string& destination, Replace replace, const Siblings& siblings = {},
+  /// Takes the temporary directory beside `destination`, or waits for another run that makes the
+  /// same image there. Throws refused if what is there may not be replaced, or if another process
+  /// is unpacking something else to the same name; and interrupted. `users` finds the users of an
+  /// image, in case this process can't see them itself.
+  AtomicDirectory(const std::string& destination, Replace replace, const OtherRuns& other_runs = {},
                   UsersOf users = users_of)
       : AtomicDirectory(destination, DestinationNames(destination), std::move(users)) {
     require_descriptors(parent_.get(), needed_descriptors);
-    (void)look_under(parent_.get(), name_, destination_, replace);  // before we wait for others
-    take_holder(siblings);
+    (void)examine_target(parent_.get(), name_, destination_, replace);  // before we wait for others
+    take_holder(other_runs);
     if (made_by_another_) return;
-    there_ = look_under(parent_.get(), name_, destination_, replace);
+    there_ = examine_target(parent_.get(), name_, destination_, replace);
     if (::mkdirat(holder_.get(), "image", 0700) != 0) {
       if (errno == EEXIST) throw_taken_over();
       io::throw_errno("make directory in", holder_path_);
@@ -44,7 +44,7 @@ class AtomicDirectory {
   AtomicDirectory(const AtomicDirectory&) = delete;
   AtomicDirectory& operator=(const AtomicDirectory&) = delete;
 
-  /// What another run reports that has made the same image meanwhile. Then there is no tree().
+  /// The report of another run that made the same image meanwhile; then there is no tree().
   [[nodiscard]] const std::optional<UnpackReport>& made_by_another() const noexcept {
     return made_by_another_;
   }
@@ -52,9 +52,9 @@ class AtomicDirectory {
   /// The directory that will have the name.
   [[nodiscard]] int tree() const noexcept { return tree_.get(); }
 
-  /// Gives the tree its name; or, if the report names a directory in it that enclosed all, that
-  /// one. What was there goes, whole, unless containers use it: then it gets another name. The
-  /// report is told of that, and of what could not be removed. Throws, and then all is as before.
+  /// Renames the tree, or the directory in it that enclosed everything if the report names one, to
+  /// its final name. What was there is removed, or if containers use it renamed, as the report then
+  /// says; also what could not be removed. If it throws, nothing has changed.
   void commit(UnpackReport& report, Sync sync) {
     if (sync == Sync::before_naming && ::syncfs(holder_.get()) != 0)
       io::throw_errno("write to the disk below", parent_path_);
@@ -67,7 +67,7 @@ class AtomicDirectory {
       if (rename(from, RENAME_NOREPLACE) != 0) {
         if (errno == EEXIST)
           throw io::Failed(io::Reason::refused, destination_,
-                           "someone else made this while we were unpacking");
+                           "another process made this while we were unpacking");
         io::throw_errno("rename to", destination_);
       }
     } else {
@@ -91,13 +91,12 @@ class AtomicDirectory {
         parent_(names.open_parent()),
         users_(std::move(users)) {}
 
-  // For the work here and in the child, and to remove what was made if it fails.
+  // For the work here and in the child, and to clean up if it fails.
   static constexpr std::size_t needed_descriptors = 24;
 
-  /// Exchanges `from` of the holder with what look() has seen under the name. Where that is not
-  /// what comes out, since someone who may write the parent has put another directory there, or
-  /// something into an empty one, it gets its place back. Returns the name in the holder of what
-  /// came out.
+  /// Exchanges `from` in the holder with what examine_target() found under the name. If something
+  /// else comes out, since another process replaced or filled it, puts that back. Returns the name
+  /// in the holder of what came out.
   std::string replace_with(const std::string& from) {
     if (io::identity(parent_.get(), name_) != there_.directory)
       throw changed_meanwhile(destination_);
@@ -109,8 +108,8 @@ class AtomicDirectory {
       return from;
     }
     if (!lacks_flags(errno)) io::throw_errno("replace", destination_);
-    // No exchange here (NFS, some of FUSE, a filter): there is a moment without an image. Who
-    // dies in it leaves "old" and "new", which tells the next run to bring back the old one.
+    // No exchange here (NFS, some FUSE file systems, a seccomp filter): for a moment there is no
+    // image. A process that dies then leaves "old" and "new", and the next run restores "old".
     if (::renameat(holder_.get(), from.c_str(), holder_.get(), "new") != 0)
       io::throw_errno("replace", destination_);
     if (from == tree_at_) tree_at_ = "new";
@@ -119,41 +118,41 @@ class AtomicDirectory {
     check("old", [&] { return rename("old", RENAME_NOREPLACE) == 0; });
     if (rename("new", RENAME_NOREPLACE) != 0) {
       const int why = errno;
-      if (rename("old", RENAME_NOREPLACE) != 0) leave_holder();
+      if (rename("old", RENAME_NOREPLACE) != 0) abandon_holder();
       io::throw_errno("replace", destination_, why);
     }
     return "old";
   }
-  /// What came out under this name of the holder is removed later, so it must be what look() has
-  /// seen. If it is not, or nobody knows, it gets its place back.
+  /// What came out as this name in the holder is removed later, so it must be what examine_target()
+  /// found. If it is not, or that can't be determined, it is put back.
   template <class PutBack>
   void check(const std::string& name, PutBack&& put_back) {
     bool known = false;
     try {
-      known = came_out(name);
+      known = is_expected(name);
     } catch (...) {
-      if (!put_back()) leave_holder();
+      if (!put_back()) abandon_holder();
       throw;
     }
     if (known) return;
-    if (!put_back()) leave_holder();
+    if (!put_back()) abandon_holder();
     throw changed_meanwhile(destination_);
   }
-  [[nodiscard]] bool came_out(const std::string& name) const {
+  [[nodiscard]] bool is_expected(const std::string& name) const {
     return io::identity(holder_.get(), name) == there_.directory &&
            (there_.before != Before::empty_directory ||
             io::is_empty(io::open_directory(holder_.get(), name.c_str()).get()));
   }
-  /// What is in the holder is not ours to remove.
-  [[noreturn]] void leave_holder() {
-    (void)::unlinkat(holder_.get(), WorkRecord::file_name, 0);  // so the next run refuses it
+  /// Gives up the holder, since it contains what is not ours to remove.
+  [[noreturn]] void abandon_holder() {
+    (void)::unlinkat(holder_.get(), WorkRecord::file_name, 0);  // so that the next run refuses it
     holder_.reset();
     throw changed_meanwhile(destination_,
                             "what was there, or the new image, is in " + holder_path_);
   }
 
-  /// What running containers have as their root must stay what it is, so the image that we have
-  /// replaced, `old` in the holder, gets a free name beside the new one.
+  /// The root of running containers must not change, so if the replaced image, `old` in the holder,
+  /// is in use, it gets a free name beside the new one.
   void keep_if_used(const std::string& old, UnpackReport& report) {
     std::vector<ImageUser> users;
     bool known = true;
@@ -191,25 +190,25 @@ class AtomicDirectory {
     return rename_with(holder_.get(), from.c_str(), parent_.get(), to.c_str(), flags);
   }
 
-  /// Removes the holder that we have made, empty, if we get no further; its lock is still ours.
-  struct EmptyAgain {
+  /// Removes the empty holder that we made if we get no further; we still hold its lock.
+  struct RemoveUnlessUsed {
     const AtomicDirectory& self;
     bool armed;
-    ~EmptyAgain() {
+    ~RemoveUnlessUsed() {
       if (armed) (void)::unlinkat(self.parent_.get(), self.holder_name_.c_str(), AT_REMOVEDIR);
     }
   };
 
-  /// Makes the holder, or takes over one that nobody holds, and locks it. Returns without it if
-  /// another run has made the image meanwhile.
-  void take_holder(const Siblings& siblings) {
+  /// Makes and locks the holder, or takes over one that nobody has locked. Returns without it if
+  /// another run made the image meanwhile.
+  void take_holder(const OtherRuns& other_runs) {
     for (int tries = 0; tries < 100; ++tries) {
       const bool made = ::mkdirat(parent_.get(), holder_name_.c_str(), 0700) == 0;
       if (!made && errno != EEXIST) throw_no_holder();
       io::Descriptor fd(::openat(parent_.get(), holder_name_.c_str(),
                                  O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!fd && errno == ENOENT) continue;  // its owner finished just now
-      EmptyAgain unmake{*this, made};
+      RemoveUnlessUsed unmake{*this, made};
       if (!fd) io::throw_errno("open directory", holder_path_);
       struct stat ours {};
       if (::fstat(fd.get(), &ours) != 0) io::throw_errno("look at", holder_path_);
@@ -221,31 +220,32 @@ class AtomicDirectory {
       if (::flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
         waited = errno == EWOULDBLOCK;
         if (waited)
-          wait_for(fd.get(), siblings);
-        else if (!made)  // no locks here (some network file systems): can't tell if it is alive
+          wait_for(fd.get(), other_runs);
+        else if (!made)  // no locks here (some network file systems)
           throw io::Failed(io::Reason::refused, holder_path_,
-                           "this is of another unpacking, which may still be running",
+                           "this belongs to another ch-tar2dir, which may still be running",
                            "if it is not, remove this directory");
       }
-      if (!is_named(fd.get())) {  // whose it was has ended, before our open, or while we waited
+      if (!is_named(fd.get())) {  // its owner ended before our open, or while we waited
         unmake.armed = false;
-        if (is_done(siblings)) return;
+        if (is_done(other_runs)) return;
         record_ = {};
         continue;
       }
       unmake.armed = false;
       holder_ = std::move(fd);
-      if (waited && is_done(siblings)) {  // it has ended while it cleared away
+      if (waited && is_done(other_runs)) {  // it finished and died while cleaning up
         if (keeps_used(holder_.get(), users_)) holder_.reset();
         return discard();
       }
       if (!made) check_left_over();
       if (::fchmod(holder_.get(), 0700) != 0) io::throw_errno("set the mode of", holder_path_);
-      record_.begin(holder_.get(), holder_path_, siblings.work);
+      record_.begin(holder_.get(), holder_path_, other_runs.work);
       if (!made) clear_holder();
       return;
     }
-    throw io::Failed(io::Reason::refused, destination_, "others unpack to this name all the time");
+    throw io::Failed(io::Reason::refused, destination_,
+                     "other processes keep unpacking to this name");
   }
 
   [[noreturn]] void throw_no_holder() const {
@@ -260,35 +260,35 @@ class AtomicDirectory {
     return io::identity(holder) == io::identity(parent_.get(), holder_name_);
   }
 
-  /// Waits until nobody has the lock on `holder`, and we have it, or it is no longer named.
-  /// Throws refused if what is done there is not what we would do.
-  void wait_for(int holder, const Siblings& siblings) {
+  /// Waits until we get the lock on `holder`, or it no longer has its name. Throws refused if its
+  /// work differs.
+  void wait_for(int holder, const OtherRuns& other_runs) {
     using namespace std::chrono_literals;
     const auto start = std::chrono::steady_clock::now();
     bool told = false;
     for (auto pause = 1ms;; pause = std::min(pause * 2, 1000ms)) {
       const auto state = record_.find(holder) ? record_.read() : std::nullopt;
-      // Between its lock and its record there is a moment.
-      if (siblings.work.empty() || (state && state->work != siblings.work) ||
+      // It takes its lock a moment before it writes its record.
+      if (other_runs.work.empty() || (state && state->work != other_runs.work) ||
           (!state && std::chrono::steady_clock::now() - start > 10s))
         throw io::Failed(
             io::Reason::refused, destination_,
             "another process is unpacking to this name right now" +
                 std::string(state ? ", from another archive or with other options" : ""),
             "wait for it to end");
-      if (state && !std::exchange(told, true) && siblings.on_wait) siblings.on_wait();
+      if (state && !std::exchange(told, true) && other_runs.on_wait) other_runs.on_wait();
       std::this_thread::sleep_for(pause);
-      if (siblings.stop != nullptr && siblings.stop->load())
+      if (other_runs.stop != nullptr && other_runs.stop->load())
         throw io::Failed(io::Reason::interrupted, {}, "interrupted");
       if (::flock(holder, LOCK_EX | LOCK_NB) == 0 || !is_named(holder)) return;
       if (errno != EWOULDBLOCK && errno != EINTR) io::throw_errno("lock", holder_path_);
     }
   }
-  /// Has another run done our work, and does the name stand for what it has made?
-  bool is_done(const Siblings& siblings) {
-    if (!record_ || siblings.work.empty()) return false;
+  /// Has another run done our work, and does the name stand for its result?
+  bool is_done(const OtherRuns& other_runs) {
+    if (!record_ || other_runs.work.empty()) return false;
     auto state = record_.read();
-    if (!state || state->work != siblings.work || !state->made ||
+    if (!state || state->work != other_runs.work || !state->made ||
         *state->made != io::identity(parent_.get(), name_).inode)
       return false;
     made_by_another_ = std::move(state->report);
@@ -296,8 +296,8 @@ class AtomicDirectory {
     return true;
   }
 
-  /// What another run has left in the holder: brings back an image that was set aside, and
-  /// refuses what is not ours to remove.
+  /// Handles what another run left in the holder: restores an image that was set aside, and refuses
+  /// what is not ours to remove.
   void check_left_over() {
     try {
       refuse_unless_left_over(holder_.get(), holder_path_);
@@ -321,11 +321,11 @@ class AtomicDirectory {
           "an image of this name was set aside by a run that died: " + holder_path_ + "/old",
           "move one of the two to another name");
     if (rename("old", RENAME_NOREPLACE) != 0)
-      io::throw_errno("bring back the image that a run that died has set aside in", holder_path_);
+      io::throw_errno("restore the image that a dead run set aside in", holder_path_);
   }
 
-  /// Removes what a run that died has left. On failure all stays there. It may have a child that
-  /// still dies with it, and makes a last file in a directory that we have just emptied.
+  /// Removes what a dead run left; on failure the rest stays. A dying child of that run may still
+  /// create a file in a directory that we have just emptied.
   void clear_holder() {
     for (int tries = 0;; ++tries) try {
         return remove_trees();
@@ -340,18 +340,18 @@ class AtomicDirectory {
                          "this is left from another run, and we may not remove it: " + e.cause(),
                          "remove this; or unpack as that run did, if its files had several owners",
                          e.code())
-            .by(Remedy::keep_owners);
+            .with_kind(Remedy::keep_owners);
       }
   }
 
-  /// All but the record, which those who wait have open.
+  /// Removes all but the record, which waiting runs have open.
   void remove_trees() const {
     for (const std::string& left : io::names_in(holder_.get()))
       if (left != WorkRecord::file_name) remove_tree(holder_.get(), left);
   }
 
-  /// Has another run put its own tree in the place of ours? On a network file system whose locks
-  /// are each machine's own, one elsewhere takes what is ours for a leftover.
+  /// Has another run put its own tree in place of ours? Where locks are machine-local, a run on
+  /// another machine takes our holder for a leftover.
   [[nodiscard]] bool is_taken_over() const noexcept {
     struct stat there {
     }, ours{};
@@ -368,7 +368,7 @@ class AtomicDirectory {
                      "unpack to this name on one machine at a time");
   }
 
-  /// Removes holder and content; on failure leaves the rest to the next run.
+  /// Removes the holder and its contents; on failure leaves the rest to the next run.
   void discard() noexcept {
     if (is_taken_over()) holder_.reset();
     if (!holder_) return;
@@ -387,13 +387,13 @@ class AtomicDirectory {
 
   std::string destination_, parent_path_, name_, holder_name_, holder_path_, left_behind_;
   io::Descriptor parent_, holder_, tree_;
-  UnderName there_;
+  ExistingTarget there_;
   bool named_ = false;             // our tree has the name,
   const char* tree_at_ = "image";  // or else this one in the holder
   UsersOf users_;
   WorkRecord record_;
   std::optional<UnpackReport> made_by_another_;
-  // So that there is memory to clean up with, also where the lack of it is why.
+  // Freed before cleaning up, so that there is memory for that.
   std::unique_ptr<char[]> for_cleaning_ = std::make_unique_for_overwrite<char[]>(256 * 1024);
 };
 

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. The parts of an image archive by name: manifests, configurations, layers. An
-// archive that is an uncompressed file is only indexed, its parts are read in place; a
-// directory is read by descriptor. Names come from the archive's own documents, so they
-// select from what is there and never become a path to walk.
+// uncompressed archive file is only indexed, and its parts are read in place; a directory is read
+// by descriptor. Names come from the archive's own documents, so they are only looked up among the
+// existing parts and never used as paths.
 // Source: OCI image specification, image-layout.md.
 #pragma once
 
@@ -45,16 +45,16 @@ class TarBlobs final : public Blobs {
     archive_read_set_read_callback(a, &TarBlobs::supply);
     archive_read_set_skip_callback(a, &TarBlobs::skip);
     archive_entry* entry = nullptr;
-    int answer = archive_read_open1(a);
-    while (answer == ARCHIVE_OK && ((answer = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
-                                    answer == ARCHIVE_WARN)) {
-      answer = ARCHIVE_OK;
+    int result = archive_read_open1(a);
+    while (result == ARCHIVE_OK && ((result = archive_read_next_header(a, &entry)) == ARCHIVE_OK ||
+                                    result == ARCHIVE_WARN)) {
+      result = ARCHIVE_OK;
       add(entry);
     }
-    if (answer != ARCHIVE_EOF ||
+    if (result != ARCHIVE_EOF ||
         archive_filter_bytes(a, 0) - archive_read_header_position(a) < 1024) {
-      if (answer != ARCHIVE_EOF && archive_errno(a) == ENOMEM) throw std::bad_alloc();
-      const char* why = answer == ARCHIVE_EOF ? "it has no end mark" : archive_error_string(a);
+      if (result != ARCHIVE_EOF && archive_errno(a) == ENOMEM) throw std::bad_alloc();
+      const char* why = result == ARCHIVE_EOF ? "it has no end mark" : archive_error_string(a);
       throw io::Failed(io::Reason::damaged, {},
                        std::string("the archive is damaged or cut: ") +
                            (why != nullptr ? why : "unknown reason"),
@@ -74,7 +74,7 @@ class TarBlobs final : public Blobs {
     return nullptr;
   }
   [[nodiscard]] bool has(const std::string& name) const { return find(name) != nullptr; }
-  /// Are there parts that only an image archive has: blobs, or layers in folders of their own?
+  /// Are there parts that only an image archive has: blobs, or layers in their own directories?
   [[nodiscard]] bool has_digests() const {
     return std::any_of(blobs_.begin(), blobs_.end(), [](const auto& blob) {
       const std::string_view name = blob.first;
@@ -98,7 +98,7 @@ class TarBlobs final : public Blobs {
     if (const char* target = archive_entry_hardlink(entry)) {
       links_[path] = normal_member_path(target);
     } else if (archive_entry_filetype(entry) == AE_IFLNK) {
-      // Old archives name a shared layer by "../ID/layer.tar": plain text arithmetic.
+      // Old archives name a shared layer by "../ID/layer.tar", which is resolved as text.
       const char* to = archive_entry_symlink(entry);
       std::string_view rest = to != nullptr ? to : "";
       std::string above(io::parent_of(path));
@@ -113,7 +113,7 @@ class TarBlobs final : public Blobs {
       const auto size = static_cast<std::uint64_t>(archive_entry_size(entry));
       if (size > tar_.size || at > tar_.size - size)
         throw io::Failed(io::Reason::damaged, io::printable(path),
-                         "the archive ends in this member",
+                         "the archive ends inside this member",
                          "save or fetch the archive again; it was cut");
       if (archive_entry_sparse_count(entry) == 0) blobs_[path] = {tar_.fd, tar_.offset + at, size};
     }
@@ -149,9 +149,9 @@ class TarBlobs final : public Blobs {
   std::map<std::string, std::string> links_;
 };
 
-/// Of a directory with an OCI layout: all of its files, opened at once. So a process that
-/// gets this object needs no descriptor of the directory, from which ".." would lead on.
-/// Links are passed over.
+/// Of a directory with an OCI layout: all of its files, opened in advance. So a process that gets
+/// this object needs no descriptor of the directory, from which ".." would lead out. Links are
+/// skipped.
 class DirectoryBlobs final : public Blobs {
  public:
   /// Throws what man 2 openat says; EMFILE for a layout with more blobs than descriptors.
@@ -170,7 +170,7 @@ class DirectoryBlobs final : public Blobs {
     return known == open_.end() ? nullptr : &known->second.second;
   }
 
-  /// Of all files, in the order of their names.
+  /// The descriptors of all files, in the order of their names.
   [[nodiscard]] std::vector<int> descriptors() const {
     std::vector<int> all;
     for (const auto& [name, blob] : open_) all.push_back(blob.first.get());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. A tar's bytes as blocks, which are shared, not copied: the parser looks at
-// headers in them, writers write files straight from them, a hasher reads them, and the last
-// one out returns the block. Here they come from a thread that reads and decompresses ahead,
-// in mapped_blocks.hpp from the file's own pages. There is a fixed number of blocks, so
-// memory is bounded and a slow writer slows the reader down.
+// headers in them, writers write files straight from them, a hasher reads them, and the last user
+// returns the block. Here a thread that reads and decompresses ahead fills them; in
+// mapped_blocks.hpp they are the file's own pages. The number of blocks is fixed, so memory is
+// bounded and a slow writer slows the reader down.
 #pragma once
 
 #include <condition_variable>
@@ -28,13 +28,13 @@ struct Block {
 };
 using SharedBlock = std::shared_ptr<const Block>;
 
-/// Purpose: a stream of bytes in blocks. next() answers none at the end, where all checks of
-/// the whole take place; throws io::Failed on damage. For one thread.
+/// Purpose: a stream of bytes in blocks. next() returns null at the end, after all checks of the
+/// whole stream; it throws io::Failed on damage. For one thread.
 class BlockSource {
  public:
   virtual ~BlockSource() = default;
   virtual SharedBlock next() = 0;
-  /// Reads to the end, for the checks that take place there.
+  /// Reads to the end, so that the final checks are made.
   void finish() {
     while (next()) {
     }
@@ -47,7 +47,7 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   static constexpr std::size_t limit =
       32;  // 8 MiB: most of it stays in the cache between reader and writer
 
-  BlockPool() { free_.reserve(limit); }  // to give a block back never fails
+  BlockPool() { free_.reserve(limit); }  // so that give_back() can't fail
 
   /// A block to fill, or none once stop() was called.
   std::unique_ptr<Block> take() {
@@ -62,7 +62,7 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
     free_.pop_back();
     return block;
   }
-  /// Makes a filled block readable by many; it comes back by itself.
+  /// Shares a filled block; it returns to the pool after its last use.
   SharedBlock share(std::unique_ptr<Block> block) {
     return {block.release(), [pool = shared_from_this()](const Block* b) {
               pool->give_back(const_cast<Block*>(b));
@@ -88,7 +88,7 @@ class BlockPool : public std::enable_shared_from_this<BlockPool> {
   bool stopped_ = false;
 };
 
-/// Hands values from one thread to another, in order; pop() waits, none means the end.
+/// Passes values from one thread to another, in order. pop() waits; nullopt means the end.
 template <class T>
 class Channel {
  public:
@@ -130,7 +130,7 @@ class BlockHasher {
   BlockHasher& operator=(const BlockHasher&) = delete;
 
   void add(SharedBlock block) { blocks_.push(std::move(block)); }
-  /// Waits for the rest; the digest of all.
+  /// Waits for the pending blocks and returns the digest of all.
   [[nodiscard]] Digest finish() {
     end();
     return sha_.finish();
@@ -156,14 +156,14 @@ class DigestCheck {
   void add(const SharedBlock& block) {
     if (hasher_) hasher_->add(block);
   }
-  /// At the end. Throws damaged if the digest is another one.
+  /// Call at the end. Throws damaged if the digest differs.
   void finish() {
     const auto hasher = std::exchange(hasher_, nullptr);
     if (!hasher) return;
     const Digest found = hasher->finish();
     if (found != expected_)
       throw io::Failed(io::Reason::damaged, expected_.text(),
-                       "the uncompressed layer has another digest, " + found.text(),
+                       "the uncompressed layer has a different digest, " + found.text(),
                        "fetch the archive again; it was damaged or altered");
   }
 
@@ -172,7 +172,7 @@ class DigestCheck {
   std::unique_ptr<BlockHasher> hasher_;
 };
 
-/// Reads `source` ahead, on a thread of its own. Not copyable; destroy to abandon.
+/// Reads `source` ahead on its own thread. Not copyable. May be destroyed before the end.
 class BlockStream final : public BlockSource {
  public:
   explicit BlockStream(std::unique_ptr<ByteSource> source, DigestCheck check = {})

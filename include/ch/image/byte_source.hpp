@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Where bytes come from: a stretch of a file, or a pipe. Decoders are sources
-// too, over another source, so a chain reads like a sentence:
-// FileRange -> Hashed -> Gzip. Pull only; nobody here knows who reads on.
+// Floor 6b. Where bytes come from: a stretch of a file, or a pipe. Decoders are sources that read
+// from another source, so they form chains: RangeSource -> CheckedSource -> GzipSource.
 // Source: man 2 pread, poll.
 #pragma once
 
@@ -22,15 +21,15 @@
 namespace ch::images {
 
 /// Purpose: a sequence of bytes, read once, front to back.
-/// Laws: read() answers 0 only at the end; throws io::Failed on damage or a failing read.
+/// Laws: read() returns 0 only at the end; throws io::Failed on damage or a failing read.
 class ByteSource {
  public:
   virtual ~ByteSource() = default;
-  /// Fills the front of `out`; answers how much, 0 at the end. Blocks.
+  /// Fills the front of `out` and returns the number of bytes; 0 at the end. Blocks.
   virtual std::size_t read(std::span<char> out) = 0;
 };
 
-/// What all readers of one input share: how far they are, and whether to stop.
+/// Shared by all readers of one input: how far they have read, and whether to stop.
 struct InputWatch {
   std::atomic<std::uint64_t> bytes_read{0};
   const std::atomic<bool>* stop = nullptr;
@@ -48,7 +47,7 @@ struct FileRange {
   std::uint64_t size = 0;
 };
 
-/// Reads a FileRange. A file that ends early is damage, not an end.
+/// Reads a FileRange. A file that ends early is an error.
 class RangeSource final : public ByteSource {
  public:
   RangeSource(FileRange range, InputWatch& watch) : range_(range), watch_(watch) {}
@@ -74,8 +73,8 @@ class RangeSource final : public ByteSource {
   InputWatch& watch_;
 };
 
-/// Reads a pipe, socket or terminal to its end. Looks up every tenth of a second, so
-/// that a signal is noticed while nothing comes.
+/// Reads a pipe, socket or terminal to its end. Wakes up every tenth of a second, so that a signal
+/// is noticed while no data arrive.
 class PipeSource final : public ByteSource {
  public:
   PipeSource(int fd, InputWatch& watch) : fd_(fd), watch_(watch) {}
@@ -113,7 +112,7 @@ class MemorySource final : public ByteSource {
   std::span<const char> left_;
 };
 
-/// Passes bytes on and computes their digest; at the end compares it.
+/// Passes bytes through and checks their digest at the end.
 class CheckedSource final : public ByteSource {
  public:
   CheckedSource(std::unique_ptr<ByteSource> from, Digest expected)
@@ -127,7 +126,7 @@ class CheckedSource final : public ByteSource {
       const Digest found = sha_.finish();
       if (found != expected_)
         throw io::Failed(io::Reason::damaged, expected_.text(),
-                         "the content has another digest, " + found.text(),
+                         "the content has a different digest, " + found.text(),
                          "fetch the archive again; it was damaged or altered");
     }
     return n;
@@ -140,7 +139,7 @@ class CheckedSource final : public ByteSource {
   bool checked_ = false;
 };
 
-/// Lets one look at the first bytes of a source before anyone reads them.
+/// Allows looking at the first bytes of a source before they are read.
 class PeekSource final : public ByteSource {
  public:
   explicit PeekSource(std::unique_ptr<ByteSource> from) : from_(std::move(from)) {}
@@ -171,7 +170,7 @@ class PeekSource final : public ByteSource {
   std::size_t given_ = 0;
 };
 
-/// Reads what is left of `source` and forgets it, so that checks at its end take place.
+/// Reads and discards the rest of `source`, so that its final checks are made.
 inline void drain(ByteSource& source) {
   std::vector<char> buffer(64 * 1024);
   while (source.read(buffer) > 0) {

@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. Which compression a stream has, told by its first bytes and never by a name:
-// names lie, and layers have none. One layer of compression only; a compressed
-// compressed file is not an archive.
+// names can be wrong, and layers have none. Only one level of compression is recognised.
 // Source: RFC 1952, 8878; xz and lz4 frame format documents.
 #pragma once
 
@@ -36,7 +35,7 @@ enum class Compression { none, gzip, bzip2, xz, lzma, zstd, lz4 };
 /// How many bytes detect() wants to see.
 inline constexpr std::size_t detection_size = 16;
 
-/// The compression that these first bytes of a stream announce; `none` for all else.
+/// The compression that the first bytes of a stream indicate; otherwise `none`.
 [[nodiscard]] constexpr Compression detect(std::span<const char> first) noexcept {
   const std::string_view s(first.data(), first.size());
   using namespace std::string_view_literals;

@@ -2,9 +2,9 @@
 //
 // Floor 6b. Extraction in a container of our own: a function called in a copy of this process
 // whose root directory is the new image and nothing else, without network, with the archive and
-// a pipe for the report. Whatever an archive makes a parser do, the copy has no name for any
-// file of the host. Where a host allows no user namespaces, the entry checks of the tree writer
-// hold alone (unpack.hpp).
+// a pipe for the report. Whatever a malicious archive makes a parser do, the copy can't name any
+// file of the host. On a host without user namespaces, only the tree writer's checks protect it
+// (unpack.hpp).
 // Source: hosted/call.hpp.
 #pragma once
 
@@ -31,7 +31,7 @@ class Shared {
   Shared() {
     void* memory =
         ::mmap(nullptr, sizeof(T), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    if (memory == MAP_FAILED) io::throw_errno("get memory", "");
+    if (memory == MAP_FAILED) io::throw_errno("map shared memory", "");
     object_ = ::new (memory) T();
   }
   ~Shared() { ::munmap(object_, sizeof(T)); }
@@ -62,13 +62,13 @@ inline void send_answer(int fd, nlohmann::json& answer) {
   send_all(fd, io::dump_json(answer) + '\n');
 }
 
-/// What has come of such an answer, which may be of any length, line by line. The process
-/// that sends it has read a stranger's archive: it may not fill our memory either.
+/// Reads such an answer line by line. The process that sends it has read an untrusted archive, so
+/// it must not be able to fill our memory.
 class AnswerReader {
  public:
   static constexpr std::size_t most = 64 * 1024 * 1024;
 
-  /// False at the end, or if there is more than anyone honest would send.
+  /// False at the end, or if there is more than an honest process would send.
   bool read_from(int fd) {
     const ssize_t n = ::read(fd, buffer_.data(), buffer_.size());
     if (n < 0 && errno == EINTR) return true;
@@ -83,7 +83,7 @@ class AnswerReader {
     return true;
   }
   [[nodiscard]] bool too_long() const noexcept { return total_ > most; }
-  /// The last line but notes; no object if it did not come.
+  /// The last line that is not a note; null if none arrived.
   [[nodiscard]] const nlohmann::json& answer() const noexcept { return answer_; }
   [[nodiscard]] std::vector<std::string>& notes() noexcept { return notes_; }
 
@@ -102,12 +102,12 @@ class AnswerReader {
   nlohmann::json answer_;
 };
 
-/// The exit status that says: a mapped page of the archive could not be had.
-inline constexpr int archive_went_away = 2;
-/// Another one: there was not enough memory, even for a report perhaps.
-inline constexpr int memory_went_out = 3;
+/// Exit status: a mapped page of the archive could not be read.
+inline constexpr int exit_archive_unreadable = 2;
+/// Exit status: there was not enough memory, perhaps not even for a report.
+inline constexpr int exit_out_of_memory = 3;
 
-/// In the container, which is the new image: what goes wrong is in the answer, but for a lack of
+/// In the container, which is the new image: errors are part of the answer, except for lack of
 /// memory (std::bad_alloc).
 inline nlohmann::json extract_and_answer(const Input& input, const UnpackOptions& options,
                                          InputWatch& watch) {
@@ -130,16 +130,16 @@ inline nlohmann::json extract_and_answer(const Input& input, const UnpackOptions
 /// The called function: writes the answer to its standard output.
 inline void extract_in_copy(const Input& input, const UnpackOptions& options,
                             InputWatch& watch) noexcept {
-  // nlohmann::json takes memory to free some, and where there is none ends the process.
-  std::set_terminate([] { ::_exit(memory_went_out); });
-  (void)std::signal(SIGBUS, [](int) { ::_exit(archive_went_away); });
+  // nlohmann::json allocates to free memory; if that fails it terminates the process.
+  std::set_terminate([] { ::_exit(exit_out_of_memory); });
+  (void)std::signal(SIGBUS, [](int) { ::_exit(exit_archive_unreadable); });
   ::umask(0);
   watch.stop = options.stop;
   try {
     nlohmann::json answer = extract_and_answer(input, options, watch);
     send_answer(STDOUT_FILENO, answer);
   } catch (const std::bad_alloc&) {
-    ::_exit(memory_went_out);
+    ::_exit(exit_out_of_memory);
   } catch (...) {
     ::_exit(1);
   }
@@ -149,13 +149,13 @@ inline void extract_in_copy(const Input& input, const UnpackOptions& options,
   return input.layout ? input.layout->descriptors() : std::vector<int>{input.stream.get()};
 }
 
-/// Calls that in a container that has the new image and nothing else: no other mounts, no
-/// network, no shared memory of others. Root inside, so that read-only directories don't stop us;
-/// with several owners, in a user namespace that is there already (unpack_with_owners.hpp).
+/// Calls that in a container that has the new image and nothing else: no other mounts, no network,
+/// no shared memory. As root inside, so that read-only directories are no obstacle; with several
+/// owners, in the existing user namespace (unpack_with_owners.hpp).
 inline Outcome<Called<void>> start_extraction(const Input& input, int tree,
                                               const UnpackOptions& options, InputWatch& watch) {
   const auto extract = [&] { extract_in_copy(input, options, watch); };
-  // Without 0 to 2 the first file that is made would get one of these numbers.
+  // If 0 to 2 were closed, the first files would get these numbers.
   CallOptions how{.in = Stream::null(), .out = Stream::pipe(), .err = Stream::null()};
   how.descriptors = descriptors_of(input);
   const Image image = ch::image(Fd{tree}, Access::read_write);
@@ -167,8 +167,8 @@ inline Outcome<Called<void>> start_extraction(const Input& input, int tree,
                     how);
 }
 
-/// Does this process have one thread only? The child of fork() has a copy of every lock that
-/// others held at that moment, and nobody to release it.
+/// Does this process have one thread only? In the child of fork(), locks held by other threads
+/// would never be released.
 inline bool has_one_thread() {
   const io::Descriptor tasks(::open("/proc/self/task", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   return !tasks || io::names_in(tasks.get()).size() == 1;
@@ -180,7 +180,8 @@ struct Extracted {
   std::string unavailable;
 };
 
-/// Why a function could not be called, if that is no reason to do without a container. Throws.
+/// Returns why there is no container, if the caller may go on without one; throws for other
+/// failures.
 [[nodiscard]] inline Extracted not_called(const ch::Failure& failure) {
   if (failure.code == Errno::enomem) throw io::out_of_memory();
   if (failure.code == Errno::eperm) return {{}, failure.cause};
@@ -227,10 +228,10 @@ Extracted extract_contained(const Input& input, int tree, const UnpackOptions& o
   const bool stopped = watch_extraction(*called, reader, options, [&] { on_wait(watch); });
   if (stopped) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
   const ExitStatus end = called->status().value_or(ExitStatus{});
-  if (end == ExitStatus{archive_went_away}) throw_archive_changed();
-  if (end == ExitStatus{memory_went_out}) throw io::out_of_memory();
+  if (end == ExitStatus{exit_archive_unreadable}) throw_archive_changed();
+  if (end == ExitStatus{exit_out_of_memory}) throw io::out_of_memory();
   if (reader.too_long())
-    throw io::Failed(io::Reason::hostile, {}, "the process that extracts sent nonsense");
+    throw io::Failed(io::Reason::hostile, {}, "the extracting process sent an invalid answer");
   const nlohmann::json& answer = reader.answer();
   if (!answer.is_object()) {
     const Outcome<void> done = called->get();
@@ -247,7 +248,7 @@ Extracted extract_contained(const Input& input, int tree, const UnpackOptions& o
   UnpackReport report = report_from_json(answer.at("report"));
   report.notes = std::move(reader.notes());
   if (report.stripped_directory.find('/') != std::string::npos)
-    throw io::Failed(io::Reason::system, {}, "the process that extracts sent nonsense");
+    throw io::Failed(io::Reason::system, {}, "the extracting process sent an invalid answer");
   return {std::move(report), {}};
 }
 

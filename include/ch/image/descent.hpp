@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. A walk down into a directory tree and up again, however deep it is: the last few
-// directories are held open, and above them ".." leads up, which must be where we came from.
-// A directory that somebody moves meanwhile takes us nowhere else.
+// Floor 6b. Walks down into a directory tree and up again, however deep it is. The last few
+// directories are held open; above them, ".." leads up, and must be the directory that we came
+// from, so that moving a directory meanwhile can't take us elsewhere.
 // Source: man 2 openat; man 7 path_resolution.
 #pragma once
 
@@ -19,11 +19,11 @@ class Descent {
   /// Begins in the directory `top`, which the caller keeps open.
   explicit Descent(int top) : top_(top) {}
 
-  /// The directory that we are in. Valid until the next step.
+  /// The current directory. Valid until the next step.
   [[nodiscard]] int fd() const noexcept { return held_.empty() ? top_ : held_.back().get(); }
   [[nodiscard]] bool at_top() const noexcept { return held_.empty(); }
 
-  /// Steps down into `directory`, which is in fd(). Throws what man 2 fstat says.
+  /// Steps down into `directory`, a subdirectory of fd(). Throws what man 2 fstat says.
   void enter(io::Descriptor directory) {
     if (held_.size() == at_once) {
       above_.push_back(io::identity(held_.front().get()));
@@ -39,7 +39,7 @@ class Descent {
       io::Descriptor up(::openat(held_.back().get(), "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
       if (!up) io::throw_errno("open the directory above", name());
       if (io::identity(up.get()) != above_.back())
-        throw io::Failed(io::Reason::system, name(), "somebody moved it meanwhile", {}, ESTALE);
+        throw io::Failed(io::Reason::system, name(), "it was moved meanwhile", {}, ESTALE);
       above_.pop_back();
       held_.push_front(std::move(up));
     }
@@ -50,7 +50,7 @@ class Descent {
   static constexpr std::size_t at_once = 8;
 
   int top_;
-  std::vector<io::Identity> above_;  // of levels that are not held
+  std::vector<io::Identity> above_;  // of levels that are not held open
   std::deque<io::Descriptor> held_;
 };
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What unpacking does with descriptors besides io/: how many there may be, and the way
-// down into a tree that passes through no link.
+// Floor 6b. What unpacking does with descriptors beyond io/: how many it may hold, and opening a
+// directory below another one without following any link.
 // Source: man 2 openat2, pwrite; man 2 getrlimit.
 #pragma once
 
@@ -16,8 +16,8 @@
 
 namespace ch::images {
 
-/// How many descriptors may be held for one purpose: of those that this process may have one
-/// in `share`, and at most `most`. Source: man 2 getrlimit.
+/// How many descriptors may be held for one purpose: one `share`-th of this process's limit, but at
+/// most `most`. Source: man 2 getrlimit.
 [[nodiscard]] inline unsigned descriptors_to_hold(unsigned most, unsigned share) noexcept {
   rlimit limit{};
   if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 2;
@@ -25,7 +25,7 @@ namespace ch::images {
 }
 
 /// Throws EMFILE or ENFILE, naming the limit, unless `count` more descriptors can be had now:
-/// before anything is made that could not be removed without them. `any` is an open one.
+/// before anything is created that could not be removed without them. `any` is an open descriptor.
 inline void require_descriptors(int any, std::size_t count) {
   std::vector<io::Descriptor> all;
   while (all.size() < count) {
@@ -43,15 +43,15 @@ inline void require_descriptors(int any, std::size_t count) {
   }
 }
 
-/// Opens the directory at the relative `path` below `root`, through no link at all, or
-/// answers none (errno says why). One openat2 where there is one, else a walk.
+/// Opens the directory at the relative `path` below `root` without following any link; none on
+/// failure (errno says why). By openat2 if available, else step by step.
 inline io::Descriptor try_open_beneath(int root, const std::string& path) {
   const kernel::OpenHow how{
       O_RDONLY | O_DIRECTORY | O_CLOEXEC, 0,
       kernel::resolve_beneath | kernel::resolve_no_symlinks | kernel::resolve_no_magiclinks};
   const char* whole = path.empty() ? "." : path.c_str();
-  const long answer = ::syscall(SYS_openat2, root, whole, &how, sizeof how);
-  if (answer >= 0) return io::Descriptor(static_cast<int>(answer));
+  const long result = ::syscall(SYS_openat2, root, whole, &how, sizeof how);
+  if (result >= 0) return io::Descriptor(static_cast<int>(result));
   if (errno != ENOSYS && errno != EPERM && errno != EAGAIN) return {};
   io::Descriptor at(::openat(root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   for (std::size_t begin = 0; at && begin < path.size();) {
@@ -72,12 +72,12 @@ inline io::Descriptor try_open_beneath(int root, const std::string& path) {
 
 [[noreturn]] inline void throw_archive_changed() {
   throw io::Failed(io::Reason::damaged, {},
-                   "the archive became shorter, or could not be read, while we read it",
-                   "fetch the archive again, and let nobody write it meanwhile");
+                   "the archive was truncated or became unreadable while we read it",
+                   "fetch the archive again, and see that nothing writes to it meanwhile");
 }
 
 /// Writes all of it at `offset`. Throws what man 2 pwrite says; ENOSPC when 0 is written;
-/// damaged if `data` is of a mapped file that has become shorter.
+/// damaged if `data` is in a mapped file that has been truncated.
 inline void write_all(int fd, const void* data, std::size_t size, std::uint64_t offset,
                       std::string_view name) {
   const char* from = static_cast<const char*>(data);

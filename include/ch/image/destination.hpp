@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Where an image is to be: its name, its parent, and the temporary directory beside it,
-// in which it grows. Source: image/atomic_directory.hpp.
+// Floor 6b. Where an image will be: its name, its parent, and the temporary directory beside it, in
+// which it is built. Source: image/atomic_directory.hpp.
 #pragma once
 
 #include "ch/image/member_path.hpp"
@@ -12,7 +12,7 @@ namespace ch::images {
 struct DestinationNames {
   std::string parent, name, holder;  // holder: the temporary directory's name in the parent
 
-  /// Throws refused if `destination` can't be the name of a directory that is made.
+  /// Throws refused if `destination` can't name a new directory.
   explicit DestinationNames(const std::string& destination) {
     std::string trimmed = destination;
     while (trimmed.size() > 1 && trimmed.back() == '/') trimmed.pop_back();
@@ -21,7 +21,7 @@ struct DestinationNames {
     parent = slash == std::string::npos ? "." : slash == 0 ? "/" : trimmed.substr(0, slash);
     if (name.empty() || name == "." || name == "..")
       throw io::Failed(io::Reason::refused, destination,
-                       "this is not the name of a directory that can be made",
+                       "this can't be the name of a new directory",
                        "give the image's own name, such as ./image");
     holder = ".ch-tar2dir." + name;
     if (holder.size() > max_name)

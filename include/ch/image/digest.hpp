@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. SHA-256, the name by which container images call their parts. A digest string
-// from a manifest becomes a file name, so only the exact form is taken: one with a slash
-// in it once read other people's files (CVE-2024-3727).
+// Floor 6b. SHA-256 digests, by which container images name their parts. A digest from a manifest
+// becomes a file name, so only the exact form is accepted: elsewhere, digests with a slash once
+// gave access to other files (CVE-2024-3727).
 // Source: OCI image specification, descriptor.md; FIPS 180-4.
 #pragma once
 
@@ -65,7 +65,7 @@ class Sha256 {
   void add(std::span<const char> data) noexcept {
     sha256_update(&state_, data.size(), reinterpret_cast<const std::uint8_t*>(data.data()));
   }
-  /// The digest of all that was added; starts anew.
+  /// The digest of everything added; resets the state.
   [[nodiscard]] Digest finish() noexcept {
     Digest digest;
     sha256_digest(&state_, digest.bytes.size(), digest.bytes.data());

@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. The directories of the image under construction, by descriptor. A member's
-// parent is looked up once and then held, so that no path is walked from the root again; but
-// no more of them than the limit on descriptors bears, however deep or wide the tree is.
-// Each step down is an openat that follows no link; where a link stands in the way, only
-// the one in-root resolver may say where it leads.
+// Floor 6b. The directories of the image under construction, by descriptor. A member's parent is
+// looked up once and then held open, so that paths are not walked from the root again; but never
+// more of them than the descriptor limit allows, however deep or wide the tree is. Each step down
+// is an openat that follows no link; if there is a link, only the one in-root resolver may resolve
+// it.
 // Source: man 2 openat; kernel/in_root.hpp.
 #pragma once
 
@@ -19,8 +19,8 @@
 
 namespace ch::images {
 
-/// Where a member belongs. `through_link`: the same place has another name too, so what
-/// we know by name about pending work does not hold.
+/// Where a member goes. `through_link`: the place also has another name, so what we know by name
+/// about pending work does not apply.
 struct Place {
   SharedDirectory directory;
   std::string name;
@@ -35,15 +35,15 @@ class Directories {
 
   [[nodiscard]] int root() const noexcept { return root_->fd.get(); }
 
-  /// Where `path` (not the root) goes; makes parents that nobody announced, which get
-  /// the time of the member that needed them.
+  /// Where `path` (not the root) goes; makes parents that were not announced, which get the time of
+  /// the member that needed them.
   Place place(std::string_view path, const timespec& modified) {
     Place result;
     result.name = io::base_of(path);
     result.directory = open(io::parent_of(path), modified, result.reached);
     return result;
   }
-  /// The directory at `path`, or none if there is nothing of the kind. Makes nothing.
+  /// The directory at `path`, or null if there is no such directory. Creates nothing.
   SharedDirectory find(const std::string& path) {
     if (const auto known = known_.find(path); known != known_.end()) return known->second;
     if (path.empty()) return root_;
@@ -53,30 +53,33 @@ class Directories {
     if (opened.error() == kernel::Errno::enoent || opened.error() == kernel::Errno::enotdir ||
         opened.error() == kernel::Errno::eloop)
       return nullptr;
-    // Without openat2 the resolver has its bounds; what has no links in it can be deeper.
+    // Without openat2 the resolver limits path lengths; a path without links can be opened all the
+    // same.
     if (opened.error() == kernel::Errno::enametoolong)
       if (io::Descriptor plain = try_open_beneath(root(), path)) return hold(std::move(plain));
     io::throw_errno("open directory", path, static_cast<int>(opened.error()));
   }
 
-  /// Notes how the directory at `path` is to look.
-  void announce(std::string_view path, const DirectoryLook& look) { looks_.announce(path, look); }
-  [[nodiscard]] bool announced(std::string_view path) const { return looks_.announced(path); }
+  /// Notes the final attributes of the directory at `path`.
+  void announce(std::string_view path, const DirectoryAttributes& attributes) {
+    attributes_.announce(path, attributes);
+  }
+  [[nodiscard]] bool announced(std::string_view path) const { return attributes_.announced(path); }
 
-  /// Notes that the current layer has something at `path`, pending or done. False if
-  /// that was known.
+  /// Notes that the current layer has something at `path`, pending or done. False if that was noted
+  /// before.
   bool note(std::string_view path) { return seen_.insert(hash_(path)); }
   [[nodiscard]] bool noted(std::string_view path) const { return seen_.contains(hash_(path)); }
 
   /// What was at `path` and below is gone.
   void forget(std::string_view path) {
     let_go();
-    looks_.forget(path);
+    attributes_.forget(path);
   }
   void forget_replaced() {
     for (const std::string& path : writers_.take_replaced_directories()) forget(path);
   }
-  /// From now on, what is there is of lower layers.
+  /// Everything that exists now belongs to lower layers.
   void begin_layer() {
     writers_.drain();
     forget_replaced();
@@ -85,12 +88,12 @@ class Directories {
     lower_ = std::exchange(any_layer_, true);
   }
 
-  /// Gives all directories their final mode and time. Those that a later layer replaced
-  /// are no longer there, or no longer directories, and are passed over.
+  /// Gives all directories their final mode and time. Those that a later layer replaced no longer
+  /// exist or are no longer directories, and are skipped.
   void finish(ModeRules rules) {
     let_go();
     Descent at(root());
-    looks_.walk(
+    attributes_.walk(
         [&at](const std::string& name, const auto& path) {
           io::Descriptor fd(
               ::openat(at.fd(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
@@ -100,20 +103,22 @@ class Directories {
           at.enter(std::move(fd));
           return true;
         },
-        [&at, &rules](const DirectoryLook* look, const auto& path) {
-          if (look != nullptr) give_look(at.fd(), *look, rules, path);
+        [&at, &rules](const DirectoryAttributes* attributes, const auto& path) {
+          if (attributes != nullptr) apply_attributes(at.fd(), *attributes, rules, path);
           if (!at.at_top()) at.leave(path);
         });
   }
 
  private:
   template <class Path>
-  static void give_look(int fd, const DirectoryLook& look, ModeRules rules, const Path& path) {
-    if (look.owner.user != Owner{}.user || look.owner.group != Owner{}.group)
-      give_away(fd, "", look.owner, path());
-    if ((look.needs_chmod || rules.needs_chmod(look.mode)) && ::fchmod(fd, look.mode) != 0)
+  static void apply_attributes(int fd, const DirectoryAttributes& attributes, ModeRules rules,
+                               const Path& path) {
+    if (attributes.owner.user != Owner{}.user || attributes.owner.group != Owner{}.group)
+      change_owner(fd, "", attributes.owner, path());
+    if ((attributes.needs_chmod || rules.needs_chmod(attributes.mode)) &&
+        ::fchmod(fd, attributes.mode) != 0)
       io::throw_errno("set the mode of", path());
-    const timespec times[2] = {look.modified, look.modified};
+    const timespec times[2] = {attributes.modified, attributes.modified};
     if (::futimens(fd, times) != 0) io::throw_errno("set the time of", path());
   }
 
@@ -124,7 +129,7 @@ class Directories {
     known_.clear();
     last_ = nullptr;
   }
-  /// Files on their way hold their directories, too.
+  /// Pending files hold their directories open, too.
   void make_room() {
     if (writers_.open_directories() < held_) return;
     let_go();
@@ -135,7 +140,7 @@ class Directories {
     if (path.empty()) return root_;
     if (last_ && path == last_path_) return last_;
     make_room();
-    // From the deepest one on the way that we hold, down.
+    // Down from the deepest ancestor that we hold open.
     SharedDirectory at = root_;
     std::size_t end = path.size();
     for (; end != 0; end = io::parent_of(path.substr(0, end)).size())
@@ -147,7 +152,7 @@ class Directories {
       end = std::min(path.find('/', end == 0 ? 0 : end + 1), path.size());
       const std::string_view here = path.substr(0, end);
       at = step(*at, here, modified, reached);
-      if (reached == Place::Reached::through_link) continue;  // another name: do not hold
+      if (reached == Place::Reached::through_link) continue;  // has another name: do not keep it
       if (known_.size() >= held_) known_.clear();
       known_.emplace(here, at);
       note(here);
@@ -168,7 +173,7 @@ class Directories {
           ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (fd) return hold(std::move(fd));
       if (errno == ENOENT) {
-        if (noted(path)) writers_.drain();  // a file of this name may be on its way
+        if (noted(path)) writers_.drain();  // a file of this name may be pending
         if (::mkdirat(parent, name.c_str(), 0755) == 0)
           announce(path, {0755, modified});
         else if (errno != EEXIST)
@@ -181,19 +186,20 @@ class Directories {
       if (S_ISLNK(status.st_mode)) {
         reached = Place::Reached::through_link;
         if (SharedDirectory target = find(std::string(path))) return target;
-        throw io::Failed(io::Reason::hostile, printable(path),
-                         "a member lies below a link that leads to no directory in the image");
+        throw io::Failed(
+            io::Reason::hostile, printable(path),
+            "a member lies below a link that does not lead to a directory in the image");
       }
       if (S_ISDIR(status.st_mode)) continue;
       if (noted(path) || !lower_)
         throw io::Failed(io::Reason::damaged, printable(path),
-                         "this is a file, and yet members lie in it");
+                         "this is a file, but other members lie below it");
       if (::unlinkat(parent, name.c_str(), 0) != 0) io::throw_errno("replace", path);
     }
-    throw io::Failed(io::Reason::system, printable(path), "another process changes the image");
+    throw io::Failed(io::Reason::system, printable(path), "another process is changing the image");
   }
 
-  /// So that a std::string_view finds a std::string.
+  /// Allows lookup by std::string_view.
   struct Hash : std::hash<std::string_view> {
     using is_transparent = void;
   };
@@ -206,7 +212,7 @@ class Directories {
   std::unordered_map<std::string, SharedDirectory, Hash, std::equal_to<>> known_;
   std::string last_path_;
   SharedDirectory last_;
-  DirectoryTable looks_;
+  DirectoryTable attributes_;
   HashSet seen_;
   bool any_layer_ = false, lower_ = false;
 };

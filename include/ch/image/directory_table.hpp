@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What the directories of the image are to look like once all their members are in
-// place. An archive can have any number of directories with paths of 4095 bytes, so this is
-// a tree that has each name once: 48 bytes and the name for a directory. Nothing in it is
-// recursive, since a tree can be as deep as it is large.
+// Floor 6b. The attributes that the image's directories get once all their members are in place. An
+// archive can have any number of directories with paths of 4095 bytes, so this is a tree that
+// stores each name once: 48 bytes plus the name per directory. Nothing in it is recursive, since a
+// tree can be as deep as it is large.
 #pragma once
 
 #include <sys/stat.h>
@@ -20,19 +20,19 @@
 
 namespace ch::images {
 
-/// What a directory is to look like in the end; its members change the times until then.
-struct DirectoryLook {
+/// The final attributes of a directory. Its members change its times until they are in place.
+struct DirectoryAttributes {
   mode_t mode = 0755;
   timespec modified{};
-  bool needs_chmod = false;  // it did not come from our mkdir with this mode
+  bool needs_chmod = false;  // our mkdir did not create it with this mode
   Owner owner{};
 };
 
-/// Text that stays until the end, in blocks, at a number each.
+/// Stores names in blocks, each at a numeric offset. Nothing is freed before destruction.
 class NameStore {
  public:
   std::uint32_t add(std::string_view name) {
-    if (blocks_.size() >= most_blocks) throw std::bad_alloc();
+    if (blocks_.size() >= max_blocks) throw std::bad_alloc();
     if (blocks_.empty() || used_ + name.size() > block) {
       blocks_.push_back(std::make_unique_for_overwrite<char[]>(block));
       used_ = 0;
@@ -47,83 +47,83 @@ class NameStore {
   }
 
  private:
-  static constexpr std::size_t block = 64 * 1024, most_blocks = 64 * 1024;
+  static constexpr std::size_t block = 64 * 1024, max_blocks = 64 * 1024;
   std::vector<std::unique_ptr<char[]>> blocks_;
   std::size_t used_ = 0;
 };
 
-/// Looks by path, in normal form. For one thread. Throws std::bad_alloc.
+/// Attributes by path, in normal form. For one thread. Throws std::bad_alloc.
 class DirectoryTable {
  public:
-  DirectoryTable() { add(nobody, ""); }
+  DirectoryTable() { add(no_node, ""); }
 
-  /// Notes how the directory at `path` is to look.
-  void announce(std::string_view path, const DirectoryLook& look) {
+  /// Notes the final attributes of the directory at `path`.
+  void announce(std::string_view path, const DirectoryAttributes& attributes) {
     std::uint32_t at = 0;
     each_name(path, [&](std::string_view name) {
       const std::uint32_t below = find(at, name);
-      at = below != nobody ? below : add(at, name);
+      at = below != no_node ? below : add(at, name);
       return true;
     });
     Node& node = nodes_[at];
-    node.seconds = look.modified.tv_sec;
-    node.nanoseconds = static_cast<std::uint32_t>(look.modified.tv_nsec);
-    node.owner = look.owner;
-    node.mode = static_cast<std::uint16_t>(look.mode & 07777);
-    node.needs_chmod = look.needs_chmod;
-    node.has_look = true;
+    node.seconds = attributes.modified.tv_sec;
+    node.nanoseconds = static_cast<std::uint32_t>(attributes.modified.tv_nsec);
+    node.owner = attributes.owner;
+    node.mode = static_cast<std::uint16_t>(attributes.mode & 07777);
+    node.needs_chmod = attributes.needs_chmod;
+    node.has_attributes = true;
   }
   [[nodiscard]] bool announced(std::string_view path) const {
     const std::uint32_t at = find(path);
-    return at != nobody && nodes_[at].has_look;
+    return at != no_node && nodes_[at].has_attributes;
   }
   /// What was at `path` and below is gone.
   void forget(std::string_view path) {
     const std::uint32_t at = find(path);
-    if (at == nobody || at == 0) return;
-    nodes_[at].gone = true;  // and so nobody comes to what is below it
+    if (at == no_node || at == 0) return;
+    nodes_[at].gone = true;  // its descendants are then unreachable
     if (nodes_.size() >= compact_at_) compact();
   }
 
   /// Goes through the tree of directories that were announced. `enter(name, path_of)` steps
-  /// into one, or returns false if it is not to be looked at; `leave(look, path_of)` steps
-  /// out again, `look` being null for one that only leads to others. Children come before
+  /// into one, or returns false to skip it; `leave(attributes, path_of)` steps out again,
+  /// `attributes` which is null for a directory that was never announced. Children come before
   /// their parents' leave(). path_of() makes the path as a string, for messages.
   template <class Enter, class Leave>
   void walk(Enter&& enter, Leave&& leave) {
     link_children();
-    for (std::uint32_t at = 0; at != nobody;) {
+    for (std::uint32_t at = 0; at != no_node;) {
       const auto path = [&](std::uint32_t of) { return [this, of] { return path_of(of); }; };
       const std::uint32_t child = nodes_[at].child;
-      if (child != nobody) {
+      if (child != no_node) {
         nodes_[at].child = nodes_[child].sibling;
         if (enter(std::string(name_of(child)), path(child))) at = child;
         continue;
       }
-      const DirectoryLook look = look_of(nodes_[at]);
-      leave(nodes_[at].has_look ? &look : nullptr, path(at));
+      const DirectoryAttributes attributes = attributes_of(nodes_[at]);
+      leave(nodes_[at].has_attributes ? &attributes : nullptr, path(at));
       at = nodes_[at].parent;
     }
   }
 
  private:
-  static constexpr std::uint32_t nobody = ~std::uint32_t{0};
+  static constexpr std::uint32_t no_node = ~std::uint32_t{0};
   struct Node {
     std::uint32_t parent;
     std::uint32_t name;
     std::int64_t seconds = 0;
     std::uint32_t nanoseconds = 0;
     Owner owner;
-    std::uint32_t child = nobody, sibling = nobody;  // for walk()
+    std::uint32_t child = no_node, sibling = no_node;  // for walk()
     std::uint16_t mode = 0;
     std::uint8_t name_size;
-    bool has_look : 1 = false, needs_chmod : 1 = false, gone : 1 = false;
+    bool has_attributes : 1 = false, needs_chmod : 1 = false, gone : 1 = false;
     Node(std::uint32_t above, std::uint32_t at, std::size_t size)
         : parent(above), name(at), name_size(static_cast<std::uint8_t>(size)) {}
   };
   static_assert(sizeof(Node) <= 48 && max_name <= 255);
 
-  static DirectoryLook look_of(const Node& node) {
+  static DirectoryAttributes attributes_of(const Node& node) {
     return {node.mode, {node.seconds, node.nanoseconds}, node.needs_chmod, node.owner};
   }
   template <class Each>
@@ -146,27 +146,27 @@ class DirectoryTable {
     return path;
   }
 
-  /// The node of this name in `parent`.
+  /// The child of `parent` with this name.
   [[nodiscard]] std::uint32_t find(std::uint32_t parent, std::string_view name) const {
     return slots_[slot_of(parent, name)];
   }
   [[nodiscard]] std::uint32_t find(std::string_view path) const {
     std::uint32_t at = 0;
-    each_name(path, [&](std::string_view name) { return (at = find(at, name)) != nobody; });
+    each_name(path, [&](std::string_view name) { return (at = find(at, name)) != no_node; });
     return at;
   }
   [[nodiscard]] std::size_t slot_of(std::uint32_t parent, std::string_view name) const {
     const std::size_t mask = slots_.size() - 1;
     std::size_t at = (std::hash<std::string_view>{}(name) + parent * 0x9e3779b97f4a7c15U) & mask;
     for (;; at = (at + 1) & mask) {
-      if (slots_[at] == nobody) return at;
+      if (slots_[at] == no_node) return at;
       const Node& node = nodes_[slots_[at]];
       if (!node.gone && node.parent == parent && name_of(slots_[at]) == name) return at;
     }
   }
   std::uint32_t add(std::uint32_t parent, std::string_view name) {
     if (nodes_.size() >= slots_.size() / 4 * 3) {
-      slots_.assign(slots_.empty() ? 64 : slots_.size() * 2, nobody);
+      slots_.assign(slots_.empty() ? 64 : slots_.size() * 2, no_node);
       for (std::uint32_t i = 0; i < nodes_.size(); ++i)
         if (!nodes_[i].gone) slots_[slot_of(nodes_[i].parent, name_of(i))] = i;
     }
@@ -176,7 +176,7 @@ class DirectoryTable {
     return made;
   }
 
-  /// Calls `each` for all nodes that are there, parents before their children.
+  /// Calls `each` for every node that still exists, parents before children.
   template <class Each>
   void each_there(Each&& each) {
     for (std::uint32_t i = 1; i < nodes_.size(); ++i) {
@@ -185,8 +185,8 @@ class DirectoryTable {
       if (!node.gone) each(i);
     }
   }
-  /// Lets go what is gone. An archive that replaces directories all the time would else
-  /// make this grow.
+  /// Frees the nodes that are gone; otherwise an archive that keeps replacing directories would
+  /// make the table grow without bound.
   void compact() {
     DirectoryTable rest;
     rest.nodes_[0] = nodes_[0];
@@ -202,7 +202,7 @@ class DirectoryTable {
     *this = std::move(rest);
   }
   void link_children() {
-    for (Node& node : nodes_) node.child = node.sibling = nobody;
+    for (Node& node : nodes_) node.child = node.sibling = no_node;
     each_there([&](std::uint32_t i) {
       Node& parent = nodes_[nodes_[i].parent];
       nodes_[i].sibling = std::exchange(parent.child, i);

@@ -10,7 +10,7 @@
 
 namespace ch::images {
 
-/// A name that is "HEX.json" or "blobs/sha256/HEX" states the digest of its content.
+/// The digest that a name such as "HEX.json" or "blobs/sha256/HEX" states.
 [[nodiscard]] inline std::optional<Digest> digest_in_name(std::string_view name) {
   const std::string_view base = io::base_of(name);
   if (!is_sha256_hex(base.substr(0, 64))) return std::nullopt;

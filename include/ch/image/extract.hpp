@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. From an open archive to a complete image in an open directory: tells what
-// kind of archive it is, applies its layers, adds what ch-run needs. Knows no path of
-// the host, so it runs unchanged in a container that has none.
+// Floor 6b. From an open archive to a complete image in an open directory: detects the kind of
+// archive, applies its layers, and adds what ch-run needs. Uses no path of the host, so it also
+// runs in a container that has none.
 // Source: docs/unpack.md.
 #pragma once
 
@@ -17,7 +17,8 @@
 
 namespace ch::images {
 
-/// The umask, without changing it for a moment as umask(2) would, under other threads.
+/// The umask, read without changing it even for a moment as umask(2) would, which other threads
+/// might notice.
 [[nodiscard]] inline ModeRules mode_rules_of_process() {
   std::ifstream status("/proc/self/status");
   std::string line;
@@ -27,8 +28,8 @@ namespace ch::images {
   return {0777};  // unknown: then every mode is set explicitly
 }
 
-/// The only directory of a tree that consists of nothing else, or "". Many tars are made
-/// of a folder and not of what is in it. A folder called usr or etc is not such a one.
+/// The only directory of a tree that consists of nothing else, or "". Many tars contain a directory
+/// rather than its contents. A directory called usr or etc does not count.
 [[nodiscard]] inline std::string enclosing_directory(int root) {
   std::string only;
   bool alone = true;
@@ -82,8 +83,8 @@ inline Input open_input(const std::string& archive) {
   return input;
 }
 
-// The parser holds blocks that nobody else returns while it waits for the next one: at worst
-// a block for each file of a batch that is not full, a small file, and the last block.
+// While the parser waits for the next block it holds others: at worst one for each file of an
+// incomplete batch, those of one small file, and the last ones.
 inline constexpr std::uint64_t blocks_held(std::size_t size) {
   return FileWriters::batch_jobs + TreeWriter::small_file / size + 3;
 }
@@ -103,7 +104,7 @@ class Extraction {
         root_(root),
         limits_(options, root) {}
 
-  /// All of it. Throws io::Failed; what is in the directory then is of no use.
+  /// Extracts everything. Throws io::Failed, after which the directory's contents are useless.
   UnpackReport run() {
     TreeWriter tree(io::open_directory(root_, "."), threads(), rules_, options_.special_bits,
                     options_.owners);
@@ -116,8 +117,8 @@ class Extraction {
     complete(tree);
     return std::move(report_);
   }
-  /// Shows every member to `looker` and checks all that can be checked; makes nothing
-  /// (but for a copy of a compressed image archive, a nameless file in `root`).
+  /// Shows every member to `looker` and makes all checks; creates nothing (except an unnamed file
+  /// in `root`, for a copy of a compressed image archive).
   template <class Looker>
   UnpackReport inspect(Looker& looker) {
     read_into(looker);
@@ -129,7 +130,7 @@ class Extraction {
 
   [[nodiscard]] unsigned threads() const {
     if (options_.writers != 0) return options_.writers;
-    return std::clamp(std::thread::hardware_concurrency() + 1, 2U, 8U);  // some wait for pages
+    return std::clamp(std::thread::hardware_concurrency() + 1, 2U, 8U);  // some will wait for pages
   }
 
   template <class Tree>
@@ -172,7 +173,7 @@ class Extraction {
       return from_plain_tar(tree, stream);
     }
 
-    // An image archive is read in the order of its manifest, which may stand last.
+    // An image archive is read in the order of its manifest, which may be its last member.
     io::Descriptor spool;
     FileRange tar = whole;
     if (!seekable || compression != Compression::none) tar = spooled(*source, spool);
@@ -180,7 +181,8 @@ class Extraction {
     watch_.bytes_read = 0;
     TarBlobs blobs(tar);
     const bool docker = blobs.has("manifest.json");
-    // Either half makes it one; what then is missing is named, and not unpacked as files.
+    // Either file makes it an OCI layout; if the other is missing, that is an error, and it is not
+    // unpacked as plain files.
     const bool oci = blobs.has("oci-layout") || (blobs.has("index.json") && blobs.has_digests());
     if (docker && (!oci || options_.platform.architecture.empty())) {
       report_.format = "docker archive";
@@ -192,16 +194,17 @@ class Extraction {
       report_.format = "OCI layout";
       from_image(tree, OciLayout(blobs, options_, watch_).read());
     } else if (blobs.has("repositories") || blobs.has_digests()) {
-      throw io::Failed(io::Reason::unsupported, {},
-                       "parts of a container image, but neither manifest.json nor index.json "
-                       "(before Docker 1.10 there was none)",
-                       "load and save it with a newer Docker, Podman or skopeo");
+      throw io::Failed(
+          io::Reason::unsupported, {},
+          "these are parts of a container image, but there is neither manifest.json nor index.json "
+          "(before Docker 1.10 there was none)",
+          "load and save it with a newer Docker, Podman or skopeo");
     } else {
       from_plain_tar(tree, tar);
     }
   }
 
-  /// The blocks of what is not compressed.
+  /// The blocks of an uncompressed stretch of a file.
   std::unique_ptr<BlockSource> blocks_of(const FileRange& range, DigestCheck check = {}) {
     if (reading_ == Reading::mapped && MappedBlocks::possible(range.fd))
       return std::make_unique<MappedBlocks>(range, watch_, std::move(check));
@@ -209,13 +212,13 @@ class Extraction {
                                          std::move(check));
   }
 
-  /// Of a tar there is nothing to choose; who chooses expects another archive.
+  /// A plain tar offers no choice; a user who chooses expects another kind of archive.
   static void refuse_choice(bool chosen, const std::string& what) {
     if (chosen)
       throw io::Failed(
           io::Reason::usage, {},
           "this is the tar of a single file system, in which there is no " + what + " to choose",
-          "leave out the choice, or give the archive of images you meant");
+          "leave out the choice, or give the archive that has several images");
   }
 
   /// The name of the first member that has one, in normal form; "" if there is none.
@@ -234,10 +237,10 @@ class Extraction {
     return {};
   }
 
-  /// Copies the stream to a nameless file beside the image.
+  /// Copies the stream to an unnamed file beside the image.
   FileRange spooled(ByteSource& source, io::Descriptor& spool) {
     spool = io::Descriptor(::openat(root_, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
-    if (!spool) {  // file systems without O_TMPFILE: make it and take its name away
+    if (!spool) {  // file systems without O_TMPFILE: create it and unlink it
       spool =
           io::Descriptor(::openat(root_, ".spool", O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
       if (!spool || ::unlinkat(root_, ".spool", 0) != 0)
@@ -255,7 +258,7 @@ class Extraction {
 
   template <class Tree>
   void from_plain_tar(Tree& tree, const FileRange& range) {
-    watch_.bytes_read = 0;  // of the first look
+    watch_.bytes_read = 0;  // discards what the first look counted
     from_plain_tar(tree, *blocks_of(range));
   }
   template <class Tree>
@@ -292,7 +295,7 @@ class Extraction {
   void apply(Tree& tree, const Layer& layer) {
     const std::uint64_t before = watch_.bytes_read;
     std::unique_ptr<ByteSource> source = std::make_unique<RangeSource>(layer.blob, watch_);
-    // Of an uncompressed blob both digests are the same, and one check is enough.
+    // For an uncompressed blob both digests are the same, and one check suffices.
     const bool check_blob = layer.digest && *layer.digest != layer.diff_id;
     if (check_blob) source = std::make_unique<CheckedSource>(std::move(source), *layer.digest);
     Compression compression = Compression::none;
@@ -321,7 +324,7 @@ class Extraction {
     empty_dev(image.get());
     io::MadePaths made;
     for (const std::string& odd : make_mount_points(image.get(), made))
-      report_.notes.push_back(odd + " in the image is nothing that ch-run can mount on");
+      report_.notes.push_back(odd + " in the image can't be used by ch-run as a mount point");
     if (!config_text_.empty()) {
       write_ch_file(image.get(), "config.json", config_text_, made);
       write_ch_file(image.get(), "environment", environment_, made);

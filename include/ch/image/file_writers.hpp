@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Threads that create files and write their content, while the parser goes on
-// through the archive. A small file is one job of four system calls: openat, write,
-// futimens, close. Of a large one every piece is a job, so that several threads write
-// it. Order between jobs is undefined; whoever needs one calls drain() in between.
+// Floor 6b. Threads that create files and write their content, while the parser continues with the
+// archive. A small file is one job of four system calls: openat, write, futimens, close. Each piece
+// of a large file is a job, so that several threads write it. The order of jobs is undefined; to
+// impose one, call drain() in between.
 // Source: man 2 openat, pwrite, utimensat.
 #pragma once
 
@@ -14,7 +14,7 @@
 
 namespace ch::images {
 
-/// A directory of the image, kept open while anyone still writes into it. Counted.
+/// A directory of the image, kept open while files are being written in it. Counted.
 class OpenDirectory {
  public:
   OpenDirectory(io::Descriptor directory, std::atomic<unsigned>& count)
@@ -31,7 +31,7 @@ class OpenDirectory {
 };
 using SharedDirectory = std::shared_ptr<const OpenDirectory>;
 
-/// A file to be made: where, and with which properties.
+/// A file to create: where, and with which properties.
 struct NewFile {
   SharedDirectory directory;
   std::string path;  // in the image; its last part is the name in `directory`
@@ -48,18 +48,19 @@ struct NewFile {
   }
 };
 
-/// What threads need to know about the process: open() takes the umask off modes.
+/// The umask, which open() subtracts from modes.
 struct ModeRules {
   mode_t umask = 0;
-  /// Does a file of `mode` come out of open() and write() with other bits?
+  /// Would a file of `mode` have other bits after open() and write()?
   [[nodiscard]] bool needs_chmod(mode_t mode) const noexcept {
     return (mode & (umask | S_ISUID | S_ISGID)) != 0;
   }
 };
 
-/// Gives away what `name` in `directory` (or "": the directory itself) is; no link is
-/// followed. Nobody: does nothing. Throws refused for an id that we may not give it to.
-inline void give_away(int directory, const char* name, const Owner& to, std::string_view path) {
+/// Changes the owner of `name` in `directory` (or "": of the directory itself); links are not
+/// followed. Does nothing if `to` is the default Owner. Throws refused for an id that we may not
+/// use.
+inline void change_owner(int directory, const char* name, const Owner& to, std::string_view path) {
   constexpr auto nobody = static_cast<uid_t>(-1);
   if (to.user == nobody && to.group == nobody) return;
   if (::fchownat(directory, name, to.user, to.group, AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH) == 0)
@@ -70,17 +71,17 @@ inline void give_away(int directory, const char* name, const Owner& to, std::str
                        " is not one of your subordinate ids",
                    "ask the administrator for more (/etc/subuid, /etc/subgid), or let all files be "
                    "yours")
-      .by(Remedy::do_without_ids);
+      .with_kind(Remedy::do_without_ids);
 }
 
-/// Gives the open file or directory these attributes. Throws what man 2 setxattr says.
+/// Sets these attributes on the open file or directory. Throws what man 2 setxattr says.
 inline void set_attributes(int fd, const ExtendedAttributes& attributes, std::string_view path) {
   for (const auto& [name, value] : attributes)
     if (::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0) != 0)
       io::throw_errno("set attribute " + name + " of", path);
 }
 
-/// Takes the user.* attributes away. Throws what man 2 listxattr and removexattr say.
+/// Removes the user.* attributes. Throws what man 2 listxattr and removexattr say.
 inline void remove_user_attributes(int fd, std::string_view path) {
   const ssize_t room = ::flistxattr(fd, nullptr, 0);
   if (room < 0) io::throw_errno("list the attributes of", path);
@@ -96,7 +97,7 @@ inline void remove_user_attributes(int fd, std::string_view path) {
 
 class FileWriters {
  public:
-  /// So many small files go to a thread together.
+  /// How many small files make a batch for one thread.
   static constexpr std::size_t batch_jobs = 24;
 
   FileWriters(unsigned threads, ModeRules rules) : rules_(rules) {
@@ -104,7 +105,7 @@ class FileWriters {
     try {
       for (unsigned i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
     } catch (const std::exception&) {
-      if (threads_.empty()) throw;  // else fewer do it all
+      if (threads_.empty()) throw;  // otherwise fewer threads do all the work
     }
   }
   ~FileWriters() {
@@ -119,14 +120,14 @@ class FileWriters {
   FileWriters(const FileWriters&) = delete;
   FileWriters& operator=(const FileWriters&) = delete;
 
-  /// Makes `file` with this content, some time soon.
+  /// Queues `file` with this content.
   void write(NewFile file, std::vector<Piece> pieces) {
     for (const Piece& piece : pieces) batch_bytes_ += piece.bytes.size();
     batch_.push_back({std::move(file), std::move(pieces), nullptr});
     if (batch_.size() >= batch_jobs || batch_bytes_ >= Block::capacity) flush();
   }
 
-  /// A file too large to be held; pieces follow by add(), then its release().
+  /// A file too large to be held in memory: pieces follow by add(), then release().
   class Large;
   std::shared_ptr<Large> open_large(NewFile file);
   void add(const std::shared_ptr<Large>& file, Piece piece);
@@ -138,12 +139,12 @@ class FileWriters {
     idle_.wait(lock, [&] { return waiting_.empty() && busy_ == 0; });
     if (failure_) std::rethrow_exception(failure_);
   }
-  /// Counts those that files on their way and the parser hold.
+  /// How many directories the parser and pending files hold open.
   [[nodiscard]] std::atomic<unsigned>& open_directories() noexcept { return open_directories_; }
-  /// Did a thread fail? Then drain() says how.
+  /// Did a thread fail? Then drain() throws its failure.
   [[nodiscard]] bool failed() const noexcept { return failed_.load(std::memory_order_relaxed); }
 
-  /// Paths of directories that made way for files since the last call. After drain().
+  /// Paths of directories that were replaced by files since the last call. Call after drain().
   [[nodiscard]] std::vector<std::string> take_replaced_directories() {
     const std::lock_guard lock(mutex_);
     return std::exchange(replaced_, {});
@@ -199,7 +200,7 @@ class FileWriters {
   void complete(int fd, const NewFile& file) const;
 
   ModeRules rules_;
-  const unsigned most_large_ = descriptors_to_hold(64, 8);
+  const unsigned max_large_ = descriptors_to_hold(64, 8);
   std::atomic<unsigned> open_directories_ = 0, open_large_ = 0;
   std::vector<Job> batch_;  // of the parser's thread
   std::size_t batch_bytes_ = 0;
@@ -214,7 +215,7 @@ class FileWriters {
   std::vector<io::Thread> threads_;
 };
 
-/// A large file while it is written; complete when the parser and every job let it go.
+/// A large file being written; complete when the parser and every job have released it.
 class FileWriters::Large {
  public:
   Large(FileWriters& writers, NewFile file)
@@ -225,7 +226,7 @@ class FileWriters::Large {
   Large(const Large&) = delete;
   Large& operator=(const Large&) = delete;
 
-  /// One participant (the parser, or a job) is done. The last one completes the file.
+  /// The parser or a job is done with it. The last one completes the file.
   void release() {
     if (users_.fetch_sub(1) == 1) {
       writers_.complete(fd_.get(), file_);
@@ -246,7 +247,8 @@ class FileWriters::Large {
 };
 
 inline std::shared_ptr<FileWriters::Large> FileWriters::open_large(NewFile file) {
-  if (open_large_ >= most_large_) drain();  // each has a descriptor until its last piece is there
+  if (open_large_ >= max_large_)
+    drain();  // each holds a descriptor until its last piece is written
   return std::make_shared<Large>(*this, std::move(file));
 }
 
@@ -269,8 +271,8 @@ inline void FileWriters::perform(Job& job) {
   io::close_written(fd, job.file.path);
 }
 
-/// A new file; what was there under its name goes. Never opens an existing one: writing
-/// through a hard link would change a file of another name.
+/// Creates a new file, replacing whatever has its name. Never opens an existing one: writing to a
+/// hard link would change the file under its other names, too.
 inline io::Descriptor FileWriters::create(const NewFile& file) {
   const char* name = file.name();
   const int directory = file.directory->fd.get();
@@ -287,13 +289,12 @@ inline io::Descriptor FileWriters::create(const NewFile& file) {
   }
 }
 
-/// What can only be set once the content is there: write() clears set-uid bits, and
-/// changes the time.
+/// Sets what has to be set after the content: write() clears set-uid bits and changes the time.
 inline void FileWriters::complete(int fd, const NewFile& file) const {
   if (file.sparse && ::ftruncate(fd, static_cast<off_t>(file.size)) != 0)
     io::throw_errno("extend", file.path);
   set_attributes(fd, file.xattrs, file.path);
-  give_away(fd, "", file.owner, file.path);  // which clears set-uid bits: before the mode
+  change_owner(fd, "", file.owner, file.path);  // before the mode, since it clears set-uid bits
   if (rules_.needs_chmod(file.mode) && ::fchmod(fd, file.mode & 07777) != 0)
     io::throw_errno("set the mode of", file.path);
   const timespec times[2] = {file.modified, file.modified};

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. Decompresses bzip2, lzma and lz4 by one named filter of libarchive, over its
-// "raw" format, which hands the bytes on as they are. Named, because "all" would also start
-// outside programs. And decompress(), the one place that knows all compressions.
+// "raw" format, which returns the bytes unchanged. By name, because "all" would also start external
+// programs. Also decompress(), the one place that knows all compressions.
 // Source: man 3 archive_read_filter, archive_read_data.
 #pragma once
 
@@ -34,12 +34,12 @@ class FilterSource final : public ByteSource {
       const void* data = nullptr;
       std::size_t size = 0;
       la_int64_t offset = 0;
-      const int answer = archive_read_data_block(handle_.get(), &data, &size, &offset);
-      if (answer == ARCHIVE_EOF) {
-        drain(*from_);  // whoever checks the compressed bytes wants to see all of them
+      const int result = archive_read_data_block(handle_.get(), &data, &size, &offset);
+      if (result == ARCHIVE_EOF) {
+        drain(*from_);  // a source that checks the compressed bytes has to see all of them
         return 0;
       }
-      if (answer != ARCHIVE_OK) fail();
+      if (result != ARCHIVE_OK) fail();
       left_ = {static_cast<const char*>(data), size};
     }
     const std::size_t n = std::min(out.size(), left_.size());
@@ -55,22 +55,22 @@ class FilterSource final : public ByteSource {
     if (a == nullptr) throw std::bad_alloc();
     archive_read_support_format_raw(a);
     archive_read_support_format_empty(a);
-    int answer = ARCHIVE_FATAL;
+    int result = ARCHIVE_FATAL;
     switch (compression_) {
       case Compression::bzip2:
-        answer = archive_read_support_filter_bzip2(a);
+        result = archive_read_support_filter_bzip2(a);
         break;
       case Compression::lzma:
-        answer = archive_read_support_filter_lzma(a);
+        result = archive_read_support_filter_lzma(a);
         break;
       case Compression::lz4:
-        answer = archive_read_support_filter_lz4(a);
+        result = archive_read_support_filter_lz4(a);
         break;
       default:
         break;
     }
-    // WARN here means: by an outside program. That we never want.
-    if (answer != ARCHIVE_OK)
+    // ARCHIVE_WARN here means that an external program would be used. We never want that.
+    if (result != ARCHIVE_OK)
       throw io::Failed(io::Reason::unsupported, {},
                        "this build of libarchive can't read " + std::string(name_of(compression_)),
                        "decompress the archive first");
@@ -78,7 +78,7 @@ class FilterSource final : public ByteSource {
     if (archive_read_open(a, this, nullptr, &FilterSource::supply, nullptr) != ARCHIVE_OK) fail();
     const int first = archive_read_next_header(a, &entry);
     if (first != ARCHIVE_OK && first != ARCHIVE_EOF) fail();
-    if (archive_filter_count(a) < 2)  // it did not believe the magic that we saw
+    if (archive_filter_count(a) < 2)  // libarchive did not recognise the magic that we saw
       throw io::Failed(
           io::Reason::damaged, {},
           "the " + std::string(name_of(compression_)) + " stream is damaged at its beginning");
@@ -112,7 +112,7 @@ class FilterSource final : public ByteSource {
   std::exception_ptr failure_;
 };
 
-/// A source of the uncompressed bytes of `from`, whatever compression it has; says which.
+/// A source of the uncompressed bytes of `from`, whatever compression it has; sets `found`.
 inline std::unique_ptr<ByteSource> decompress(std::unique_ptr<ByteSource> from,
                                               Compression& found) {
   auto peeked = std::make_unique<PeekSource>(std::move(from));

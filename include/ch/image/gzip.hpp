@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Decompresses gzip with Intel ISA-L, which is near four times as fast as zlib.
-// Every member's CRC and length are compared, which libarchive does not do; members may
-// follow each other (RFC 1952, 2.2), zero bytes after the last one are padding of a tape
-// and fine, anything else there is damage.
+// Floor 6b. Decompresses gzip with Intel ISA-L, which is nearly four times as fast as zlib. Every
+// member's CRC and length are compared, which libarchive does not do; there may be several members
+// (RFC 1952, 2.2); zero bytes after the last one are tape padding and accepted, anything else there
+// is damage.
 #pragma once
 
 #include <isa-l/igzip_lib.h>
@@ -30,7 +30,7 @@ class GzipSource final : public ByteSource {
         if (ended) return finish();
         if (!next_member()) continue;
       }
-      step();  // also after the end: ISA-L may hold back output for want of room
+      step();  // also after the end of input: ISA-L may hold output for which there was no room
       if (ended && !between_members_ && state_->avail_out == out.size())
         throw io::Failed(io::Reason::damaged, {}, "the gzip stream ends too early",
                          "fetch the archive again; it was cut");
@@ -66,25 +66,25 @@ class GzipSource final : public ByteSource {
       return false;
     }
     if (padding_ || *state_->next_in != 0x1f)
-      throw io::Failed(io::Reason::damaged, {}, "there is something else after the gzip stream",
+      throw io::Failed(io::Reason::damaged, {}, "there are other data after the gzip stream",
                        "fetch the archive again, or cut off what does not belong to it");
     start_member();
     return true;
   }
   void step() {
-    // Read here, not by isal_inflate: that forgets the header's flags when its input ends in
-    // the middle of it, and goes on with what lies on the stack.
-    const int answer =
+    // The header is read here, not by isal_inflate, which forgets the header's flags when its input
+    // ends in the middle of it and continues with uninitialised ones from the stack.
+    const int result =
         in_header_ ? isal_read_gzip_header(state_.get(), &header_) : isal_inflate(state_.get());
-    if (answer == ISAL_INCORRECT_CHECKSUM)
+    if (result == ISAL_INCORRECT_CHECKSUM)
       throw io::Failed(io::Reason::damaged, {},
                        "gzip's checksum or length does not match the content",
                        "fetch the archive again; it was damaged");
-    if (answer < 0 || answer > ISAL_OUT_OVERFLOW)
+    if (result < 0 || result > ISAL_OUT_OVERFLOW)
       throw io::Failed(io::Reason::damaged, {}, "the gzip stream is damaged",
                        "fetch the archive again");
     if (in_header_)
-      in_header_ = answer == ISAL_END_INPUT;
+      in_header_ = result == ISAL_END_INPUT;
     else
       between_members_ = state_->block_state == ISAL_BLOCK_FINISH;
   }
@@ -92,7 +92,7 @@ class GzipSource final : public ByteSource {
   std::unique_ptr<ByteSource> from_;
   std::vector<char> input_;
   std::unique_ptr<inflate_state> state_;
-  isal_gzip_header header_{};  // of this member, as far as it has come
+  isal_gzip_header header_{};  // of this member, as far as it has been read
   bool in_header_ = false;
   bool between_members_ = false;
   bool padding_ = false;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. A set of hashes, for "have we had this name?": eight bytes each in one array,
-// not a node of the heap for each, since an archive can have millions of names. Two names
-// with one hash count as one; what may then go wrong is for the user to say.
+// Floor 6b. A set of hashes, to tell whether a name has occurred before: eight bytes each in one
+// array, rather than a heap node each, since an archive can have millions of names. Two names with
+// the same hash count as one; callers must be able to live with that.
 // Source: Knuth, The Art of Computer Programming, volume 3, 6.4 (linear probing).
 #pragma once
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What docker archives and OCI layouts come down to: a configuration and a list
-// of layers, each with what is known about its digests. And how their documents are
-// read: bounded, digest first, and never as two kinds of document at once.
+// Floor 6b. What docker archives and OCI layouts have in common: a configuration and a list of
+// layers, each with its known digests. Also the reading of their documents: bounded in size,
+// digests checked first, and never as two kinds of document at once.
 // Source: OCI image specification, config.md, descriptor.md, manifest.md.
 #pragma once
 
@@ -23,7 +23,7 @@ struct Layer {
 
 /// One image of an archive.
 struct ImageManifest {
-  std::string name;         // NAME:TAG or what the archive calls it; may be empty
+  std::string name;         // NAME:TAG, or the archive's name for it; may be empty
   std::string config_text;  // the configuration, byte by byte
   io::Document config;
   std::vector<Layer> layers;
@@ -35,7 +35,8 @@ inline constexpr std::uint64_t max_document = 16 * 1024 * 1024;
 inline std::string read_document(const FileRange& range, std::string_view name,
                                  const std::optional<Digest>& digest, InputWatch& watch) {
   if (range.size > max_document)
-    throw io::Failed(io::Reason::limit, std::string(name), "a description of more than 16 MiB");
+    throw io::Failed(io::Reason::limit, std::string(name),
+                     "this description is larger than 16 MiB");
   std::string text(static_cast<std::size_t>(range.size), '\0');
   RangeSource source(range, watch);
   for (std::size_t have = 0; have < text.size();)
@@ -46,7 +47,7 @@ inline std::string read_document(const FileRange& range, std::string_view name,
     const Digest found = sha.finish();
     if (found != *digest)
       throw io::Failed(io::Reason::damaged, std::string(name),
-                       "the content has another digest, " + found.text(),
+                       "the content has a different digest, " + found.text(),
                        "fetch the archive again; it was damaged or altered");
   }
   return text;
@@ -58,7 +59,7 @@ inline io::Document parse_json(const std::string& text, std::string_view name) {
   if (!document.parse(text))
     throw io::Failed(io::Reason::damaged, std::string(name),
                      "this is not valid JSON, or has more than " +
-                         std::to_string(io::Document::most_levels) + " levels",
+                         std::to_string(io::Document::max_levels) + " levels",
                      "save or fetch the archive again");
   return document;
 }
@@ -107,18 +108,19 @@ inline std::vector<Digest> diff_ids(const io::Json& config, std::string_view doc
   return ids;
 }
 
-/// An index without platforms, and a docker archive, leave it to the configuration to say.
+/// Throws unless the configuration's architecture is `wanted`: an index without platforms, or a
+/// docker archive, names it nowhere else.
 inline void require_architecture(const io::Json& config, const std::string& wanted) {
   const std::string has = optional_string(config, "architecture");
   if (!has.empty() && has != wanted)
     throw io::Failed(io::Reason::unsupported, {},
                      "the image is for " + printable(has) + ", not for " + wanted,
                      "if you want it, choose the platform linux/" + printable(has))
-        .by(Remedy::choose_platform);
+        .with_kind(Remedy::choose_platform);
 }
 
 /// The configuration's environment as ch-run reads it: one NAME=VALUE per line, with
-/// single quotes protected by another pair. What can't be written so goes to `dropped`.
+/// single quotes protected by another pair. What can't be written that way goes to `dropped`.
 inline std::string environment_text(const io::Json& config, std::vector<std::string>& dropped) {
   std::string text;
   const auto inner = config.is_object() ? config.find("config") : config.end();
@@ -143,8 +145,8 @@ inline std::string environment_text(const io::Json& config, std::vector<std::str
   return text;
 }
 
-/// What to run and where, as ch-run reads it from /ch/process: records "key=value", each
-/// ended by a NUL.
+/// The command and its working directory, as ch-run reads them from /ch/process: records
+/// "key=value", each ended by a NUL.
 inline std::string process_records(const io::Json& config) {
   std::string text;
   const auto inner = config.is_object() ? config.find("config") : config.end();
@@ -163,7 +165,7 @@ inline std::string process_records(const io::Json& config) {
   return text;
 }
 
-/// Says which images there are, for a person who has to choose.
+/// Throws an error that lists the images to choose from.
 [[noreturn]] inline void throw_which_image(const std::string& asked,
                                            const std::vector<std::string>& names) {
   std::string list;
@@ -174,11 +176,11 @@ inline std::string process_records(const io::Json& config) {
                        ? "the archive has " + std::to_string(names.size()) + " images: " + list
                        : "the archive has no image " + asked + "; it has: " + list,
                    "choose one by its name")
-      .by(Remedy::choose_image);
+      .with_kind(Remedy::choose_image);
 }
 
-/// Is `name` what a user means by `asked`? The tag may be left out for "latest", and so
-/// may Docker's own registry prefix.
+/// Does `asked` mean the image `name`? The tag "latest" may be omitted, and so may Docker's own
+/// registry prefix.
 [[nodiscard]] inline bool names_match(std::string_view name, std::string_view asked) {
   if (name == asked) return true;
   const std::string latest = std::string(asked) + ":latest";

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What tells that a directory is an image, and how it was made: the file
-// ch/unpacked.json that ch-tar2dir leaves in it, or what any root has.
+// Floor 6b. How to tell that a directory is an image, and how it was made: by the file
+// ch/unpacked.json that ch-tar2dir leaves in it, or by what every root has.
 // Source: docs/unpack.md.
 #pragma once
 
@@ -9,7 +9,7 @@
 
 namespace ch::images {
 
-/// Is this directory an image? It has our mark, or bin, dev and usr as any root has.
+/// Is this directory an image? It has our mark, or bin, dev and usr as every root has.
 [[nodiscard]] inline bool looks_like_image(int directory) {
   struct stat status {};
   if (io::status_of(directory, "ch", status) && S_ISDIR(status.st_mode) &&
@@ -20,13 +20,13 @@ namespace ch::images {
   return true;
 }
 
-/// Was it made with --subids? Then its files are not all the caller's. Throws what man 2 open
-/// and read say of a mark that is there.
+/// Was it made with the owners of the archive? Then not all of its files belong to the caller.
+/// Throws what man 2 open and read say of a mark that is there.
 [[nodiscard]] inline bool has_several_owners(int directory) {
   const io::Descriptor mark(
       ::openat(directory, "ch/unpacked.json", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
   if (!mark && (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO))
-    return false;  // what is no file says nothing
+    return false;  // something other than a file is ignored
   if (!mark) io::throw_errno("open", "ch/unpacked.json");
   char text[4096];
   const ssize_t n = ::read(mark.get(), text, sizeof text);

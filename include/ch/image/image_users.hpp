@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Who uses an image at this moment: processes in containers that have it as their
+// Floor 6b. The processes that use an image now: processes in containers that have it as their
 // root, below an overlay, or mounted elsewhere. Only processes of this machine are seen, and of
-// those only what the caller may look into: its own, and for root all.
+// those only the ones that the caller may inspect: its own, or all for root.
 // Source: man 5 proc_pid_root, proc_pid_mountinfo; kernel documentation, overlayfs.rst, "Inode
 // properties".
 #pragma once
@@ -25,14 +25,15 @@ namespace ch::images {
 
 namespace detail {
 
-/// How an image is recognised where it is in use.
-class ImageLooks {
+/// Recognises an image where it is in use.
+class ImageIdentity {
  public:
-  explicit ImageLooks(int image) {
+  explicit ImageIdentity(int image) {
     if (::fstat(image, &directory_) != 0) io::throw_errno("look at", "the image");
     has_file_ = io::status_of(image, file, file_status_) && S_ISREG(file_status_.st_mode);
   }
-  /// Has the process of this directory of /proc it as its root, or below its root?
+  /// Is the image the root, or below an overlay that is the root, of the process with this /proc
+  /// directory?
   [[nodiscard]] bool is_root_of(const std::string& process) const {
     const std::string root = process + "/root";
     return is_at(root) || is_below_overlay(root);
@@ -60,7 +61,8 @@ class ImageLooks {
            status.st_ino == directory_.st_ino;
   }
   /// An overlay has a device of its own, and a directory in it may have any inode. But a file of
-  /// the lower layer keeps the low bits of its inode, and the times, one of which nobody can set.
+  /// the lower layer keeps the low bits of its inode number, and its times, of which ctime can't be
+  /// set.
   [[nodiscard]] bool is_below_overlay(const std::string& root) const {
     struct statfs system {};
     struct stat status {};
@@ -73,7 +75,7 @@ class ImageLooks {
            status.st_ctim.tv_sec == file_status_.st_ctim.tv_sec &&
            status.st_ctim.tv_nsec == file_status_.st_ctim.tv_nsec;
   }
-  /// Blanks and the like are \040 in mountinfo.
+  /// mountinfo escapes blanks and the like as \040.
   static std::string without_escapes(std::string_view text) {
     std::string plain;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -102,15 +104,15 @@ class ImageLooks {
 
 }  // namespace detail
 
-/// Processes that use the open directory `image` as an image, by number. What can't be looked
-/// at is left out, and without /proc all is. Throws what man 2 fstat says. Allocates.
+/// Processes that use the open directory `image` as an image, by pid. Those that can't be inspected
+/// are left out; without /proc the list is empty. Throws what man 2 fstat says. Allocates.
 [[nodiscard]] inline std::vector<ImageUser> users_of(int image) {
   std::vector<ImageUser> users;
   const io::Descriptor proc(::open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   if (!proc) return users;
-  const detail::ImageLooks looks(image);
-  // Where it is mounted is asked once for each mount namespace, and not for ours, in which
-  // bind mounts of images are no use of them.
+  const detail::ImageIdentity looks(image);
+  // Mounts are examined once for each mount namespace, but not for ours: a bind mount of an image
+  // there does not count as use.
   std::map<std::string, bool> mounted{{detail::link_text("/proc/self/ns/mnt"), false}};
   for (const std::string& name : io::names_in(proc.get())) {
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
@@ -132,12 +134,12 @@ class ImageLooks {
   return users;
 }
 
-/// How to learn that; as users_of() where it is of use.
+/// A function like users_of().
 using UsersOf = std::function<std::vector<ImageUser>(int image)>;
 
-/// The first of them for people: "12 (solver), 13 (solver) and 4 more".
+/// The first few as text: "12 (solver), 13 (solver) and 4 more".
 [[nodiscard]] inline std::string text_of(const std::vector<ImageUser>& users) {
-  if (users.empty()) return "somebody, perhaps: that could not be found out";
+  if (users.empty()) return "unknown processes (this could not be determined)";
   constexpr std::size_t shown = 8;
   std::string text;
   for (std::size_t i = 0; i < users.size() && i < shown; ++i)

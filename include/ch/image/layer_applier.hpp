@@ -12,10 +12,10 @@
 
 namespace ch::images {
 
-/// A plain tar has no whiteouts: there ".wh.x" is a file like any other.
+/// In a plain tar, ".wh.x" is an ordinary file.
 enum class Whiteouts { ordinary_files, oci };
 
-/// `Tree` is TreeWriter, or something that only looks (member_lister.hpp).
+/// `Tree` is TreeWriter, or a MemberLister, which writes nothing.
 template <class Tree>
 class LayerApplier {
  public:
@@ -34,7 +34,7 @@ class LayerApplier {
         watch_.check();
         limits_.member();
         if (!member.name.empty() && member.name.front() == '/') ++report_.absolute_names;
-        if (whiteouts == Whiteouts::oci && took_away(member.path)) continue;
+        if (whiteouts == Whiteouts::oci && apply_whiteout(member.path)) continue;
         put(member, reader);
       }
     } catch (io::Failed& e) {
@@ -63,7 +63,7 @@ class LayerApplier {
         ++report_.fifos;
         return tree_.fifo(m);
       case MemberKind::device:
-        // Those of /dev no one misses: ch-run shows the host's there.
+        // Those in /dev don't matter: ch-run shows the host's there.
         if (!m.path.starts_with("dev/") && io::parent_of(m.path).find("/dev") == std::string::npos)
           ++report_.devices_skipped;
         return;
@@ -86,8 +86,8 @@ class LayerApplier {
                        "fetch the archive again; it was cut");
   }
 
-  /// Acts on a whiteout; false for an ordinary name.
-  bool took_away(const std::string& path) {
+  /// Applies a whiteout; false for an ordinary name.
+  bool apply_whiteout(const std::string& path) {
     const Whiteout whiteout = parse_whiteout(path);
     if (whiteout.kind == Whiteout::Kind::none) return false;
     ++report_.whiteouts;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Is this directory what a run that died has left? Whoever may write its parent can give
-// another directory of the caller's the name of our temporary one, and it must not be removed.
+// Floor 6b. Is this directory a leftover of a run that died? Whoever may write to its parent can
+// give the name of our temporary directory to another directory of the caller, which must not be
+// removed.
 // Source: image/atomic_directory.hpp.
 #pragma once
 
@@ -12,12 +13,11 @@
 
 namespace ch::images {
 
-/// What is called so in a temporary directory was in use when it was replaced, and is to stay.
+/// An image of this name in a temporary directory was in use when it was replaced, and must stay.
 inline constexpr const char* kept_name = "kept";
 
-/// Throws refused if anything in the directory `holder` tells that it is not such a leftover.
-/// Ours have a record, which is made before all else in them and removed last. Throws what man 3
-/// readdir says.
+/// Throws refused if the contents of the directory `holder` show that it is not such a leftover.
+/// Ours have a record, which is created first and removed last. Throws what man 3 readdir says.
 inline void refuse_unless_left_over(int holder, const std::string& path) {
   const std::vector<std::string> all = io::names_in(holder);
   const auto has = [&all](const char* name) {
@@ -34,13 +34,13 @@ inline void refuse_unless_left_over(int holder, const std::string& path) {
                        "rename it, or choose another name for the image");
   if (!all.empty() && !has(WorkRecord::file_name))
     throw io::Failed(io::Reason::refused, path,
-                     "this has the name of our temporary directory, but not the file " +
+                     "this has the name of our temporary directory, but lacks the file " +
                          std::string(WorkRecord::file_name) + " that ours have",
-                     "rename it, or remove it if nothing in it is of use");
+                     "rename it, or remove it if nothing in it is needed");
 }
 
-/// A replaced image in `holder` that containers use, and whose run died before it could keep it,
-/// gets the name that keeps it. Is there one, from now or from before? What can't be told is one.
+/// If `holder` has a replaced image that containers still use, because its run died before it could
+/// rename it, renames it to kept_name. Is there such an image, new or old? If unsure, true.
 [[nodiscard]] inline bool keeps_used(int holder, const UsersOf& users) noexcept try {
   struct stat status {};
   for (const char* name : {"image", "old"}) {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. How much an archive may unpack to. A few kilobytes can claim petabytes, so
-// there is always a bound: by default what the destination's file system has free when
-// we start, so that a bomb fails on a number and not on a full disk.
+// Floor 6b. How much an archive may unpack to. A few kilobytes can expand to petabytes, so there is
+// always a limit: by default what is free on the destination's file system when we start, so that a
+// decompression bomb hits this limit before it fills the disk.
 // Source: man 3 statvfs.
 #pragma once
 
@@ -32,8 +32,8 @@ class Limits {
     if (++files_ > max_files_)
       throw io::Failed(io::Reason::limit, {},
                        "the archive has more than " + std::to_string(max_files_) + " members",
-                       "if you trust it, allow more (usual: what the file system has room for)")
-          .by(Remedy::allow_more_files);
+                       "if you trust it, allow more (default: what the file system has room for)")
+          .with_kind(Remedy::allow_more_files);
   }
   /// Before writing `bytes` more. `announced` bytes are checked but not counted.
   void content(std::uint64_t bytes) {
@@ -44,8 +44,8 @@ class Limits {
     if (bytes > max_size_ - size_)
       throw io::Failed(io::Reason::limit, {},
                        "the archive unpacks to more than " + std::to_string(max_size_) + " bytes",
-                       "if you trust it, allow more (usual: what the file system has free)")
-          .by(Remedy::allow_more_bytes);
+                       "if you trust it, allow more (default: what the file system has free)")
+          .with_kind(Remedy::allow_more_bytes);
   }
 
  private:

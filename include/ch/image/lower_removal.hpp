@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Takes away what lower layers have in a directory and leaves what the current layer
-// has, at any depth. Holds the names of the directories that stay and are yet to be looked
-// into, never those of all that goes.
+// Floor 6b. Removes what lower layers have in a directory and keeps what the current layer has, at
+// any depth. Stores only the names of kept directories still to be examined, never of everything
+// that is removed.
 // Source: OCI image specification, layer.md, "Whiteouts".
 #pragma once
 
@@ -15,7 +15,7 @@ class LowerRemoval {
  public:
   explicit LowerRemoval(Directories& directories) : directories_(directories) {}
 
-  /// What is at `path`, as `name` of the directory `parent`.
+  /// Removes what is at `path`, which is `name` in the directory `parent`.
   void remove(int parent, const std::string& name, const std::string& path) {
     struct stat status {};
     if (!io::status_of(parent, name.c_str(), status)) return;
@@ -26,7 +26,7 @@ class LowerRemoval {
       remove_in(io::open_directory(parent, name.c_str()).get(), path);
     }
   }
-  /// What is in `directory`, which is at `path`.
+  /// Removes the contents of `directory`, which is at `path`.
   void remove_in(int directory, std::string path) {
     Descent at(directory);
     path_ = std::move(path);
@@ -49,14 +49,14 @@ class LowerRemoval {
  private:
   struct Level {
     std::size_t path_size;
-    std::vector<std::string> left;  // directories in it that stay
+    std::vector<std::string> left;  // its kept directories
   };
   void add(std::string_view name) {
     if (!path_.empty()) path_ += '/';
     path_ += name;
   }
-  /// Removes what does not stay; the directories that do. Some file systems skip entries if
-  /// others are removed meanwhile, so it looks until there is nothing more to remove.
+  /// Removes what is not kept and returns the directories that are. Some file systems skip entries
+  /// if others are removed meanwhile, so it repeats until there is nothing left to remove.
   std::vector<std::string> scan(int directory) {
     const std::size_t size = path_.size();
     std::vector<std::string> left;

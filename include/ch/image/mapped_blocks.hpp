@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. The bytes of an uncompressed archive, straight from the pages that the kernel
-// has of it: no copy and no thread in between, a quarter less work than reading. The price:
-// a file that becomes shorter, or a disk that fails, is a signal (SIGBUS) and no errno. So
-// this is for a process that others watch (contained.hpp).
+// Floor 6b. The bytes of an uncompressed archive, straight from the page cache: no copy and no
+// thread in between, a quarter less work than reading. The price: if the file is truncated or the
+// disk fails, there is a signal (SIGBUS) instead of an errno. So this is only for a process that
+// another one watches (contained.hpp).
 // Source: man 2 mmap; man 2 posix_fadvise.
 #pragma once
 
@@ -13,7 +13,7 @@
 
 namespace ch::images {
 
-/// How to get at an uncompressed archive. `mapped`: SIGBUS is expected and means damage.
+/// How to read an uncompressed archive. `mapped`: SIGBUS is expected and means damage.
 enum class Reading { by_calls, mapped };
 
 /// A stretch of a file, mapped window by window. At most 32 MiB at a time are mapped, so a
@@ -23,7 +23,7 @@ class MappedBlocks final : public BlockSource {
   MappedBlocks(FileRange range, InputWatch& watch, DigestCheck check = {})
       : range_(range), watch_(watch), check_(std::move(check)), room_(std::make_shared<Room>()) {}
 
-  /// Can this file be mapped? Some network and FUSE file systems have no such thing.
+  /// Can this file be mapped? Some network and FUSE file systems don't support it.
   [[nodiscard]] static bool possible(int fd) {
     void* at = ::mmap(nullptr, page, PROT_READ, MAP_PRIVATE, fd, 0);
     return at != MAP_FAILED && ::munmap(at, page) == 0;
@@ -36,7 +36,7 @@ class MappedBlocks final : public BlockSource {
       check_.finish();
       return nullptr;
     }
-    const std::size_t extra = range_.offset % page;  // a mapping begins with a page
+    const std::size_t extra = range_.offset % page;  // a mapping begins at a page boundary
     const auto size =
         static_cast<std::size_t>(std::min<std::uint64_t>(range_.size, window - extra));
     room_->take();
@@ -69,7 +69,7 @@ class MappedBlocks final : public BlockSource {
  private:
   static constexpr std::size_t page = 64 * 1024;  // no machine has larger ones
 
-  /// Counts windows.
+  /// Limits the number of windows.
   class Room {
    public:
     void take() {

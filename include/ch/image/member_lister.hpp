@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Takes the place of the tree writer where nothing is to be written: reads all
-// content, so that every check of the reader takes place, and tells of each member.
+// Floor 6b. Takes the place of the tree writer where nothing is to be written: reads all content,
+// so that the reader makes every check, and reports each member.
 #pragma once
 
 #include <functional>
@@ -12,7 +12,7 @@ namespace ch::images {
 
 class MemberLister {
  public:
-  /// `tell` gets each member and, for whiteouts, a line of their own.
+  /// `tell` is called for each member, and for each whiteout with a member of kind `device`.
   explicit MemberLister(std::function<void(const Member&)> tell) : tell_(std::move(tell)) {}
 
   void begin_layer() {}
@@ -34,15 +34,15 @@ class MemberLister {
  private:
   void tell_whiteout(const std::string& what) {
     Member m;
-    m.kind = MemberKind::device;  // as overlayfs keeps them; nothing else arrives as one
+    m.kind = MemberKind::device;  // as overlayfs stores them; real devices are never reported
     m.path = what;
     tell_(m);
   }
   std::function<void(const Member&)> tell_;
 };
 
-/// One line as `ls -l` and tar have it: kind and mode, size, time, name. Whiteouts are
-/// "removed", as they take away.
+/// One line as `ls -l` and tar have it: kind and mode, size, time, name. Whiteouts are listed as
+/// "removed".
 [[nodiscard]] inline std::string listing_line(const Member& m) {
   if (m.kind == MemberKind::device)
     return "removed                                    /" + printable(m.path);

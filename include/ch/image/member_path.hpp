@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. The name of an archive member as a path inside the image: "usr/bin/env", the
-// root itself is "". Leading slashes, "./" and doubled slashes carry no meaning and go;
-// ".." is refused, since no tool writes it and every use of it is an escape or a mistake.
+// root itself is "". Leading slashes, "./" and repeated slashes are dropped, as they mean nothing;
+// ".." is refused, since no tool writes it and any use is an escape attempt or a mistake.
 // Source: POSIX pax, "file name"; docs/unpack.md for what is decided per case.
 #pragma once
 
@@ -34,7 +34,7 @@ inline void normalize_member_path(std::string_view raw, std::string& out) {
       throw io::Failed(io::Reason::hostile, {},
                        "the name has \"..\" in it, which could lead out of "
                        "the image",
-                       "do not trust this archive; see who made it");
+                       "do not trust this archive; check where it comes from");
     if (name.size() > max_name)
       throw io::Failed(io::Reason::hostile, {}, "a part of the name is longer than 255 bytes");
     if (!out.empty()) out += '/';
@@ -50,7 +50,7 @@ inline void normalize_member_path(std::string_view raw, std::string& out) {
   return out;
 }
 
-/// A member's name as a person may see it; beyond 200 bytes it is cut.
+/// A member's name, safe to print; truncated after 200 bytes.
 [[nodiscard]] inline std::string printable(std::string_view raw) { return io::printable(raw, 200); }
 
 }  // namespace ch::images

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Makes what ch-run needs in an image: its mount points and the folder /ch.
-// Peers that made these with mkdir -p wrote outside. Source: io/in_image.hpp.
+// Floor 6b. Makes what ch-run needs in an image: its mount points and the directory /ch. Not by
+// plain mkdir -p, which would follow the image's links to the outside. Source: io/in_image.hpp.
 #pragma once
 
 #include "ch/image/member_path.hpp"
@@ -31,7 +31,7 @@ inline constexpr MountPoint mount_points[] = {
 };
 
 /// All mount points. Returns the paths where the image has something that can't be one:
-/// of another kind, or links in a circle. Who needs these will hear of it from ch-run.
+/// something of another kind, or circular links. ch-run will report these if it needs them.
 inline std::vector<std::string> make_mount_points(int root, io::MadePaths& made) {
   std::vector<std::string> odd;
   for (const MountPoint& point : mount_points) {
@@ -49,7 +49,7 @@ inline std::vector<std::string> make_mount_points(int root, io::MadePaths& made)
   return odd;
 }
 
-/// Dates what we made at the Epoch, so that an archive gives the same tree every time.
+/// Sets the times of what we made to the Epoch, so that an archive always gives the same tree.
 inline void date_made(int root, const io::MadePaths& made) {
   const timespec epoch[2] = {};
   for (auto path = made.rbegin(); path != made.rend(); ++path) {
@@ -61,8 +61,8 @@ inline void date_made(int root, const io::MadePaths& made) {
   }
 }
 
-/// Replaces the regular file /ch/NAME in the image. Whatever had that name goes, so a
-/// link there is never followed.
+/// Replaces the regular file /ch/NAME in the image. Removes whatever had that name, so a link there
+/// is never followed.
 inline void write_ch_file(int root, const std::string& name, std::string_view content,
                           io::MadePaths& made) {
   const io::Descriptor directory =
@@ -73,8 +73,8 @@ inline void write_ch_file(int root, const std::string& name, std::string_view co
   made.push_back("/ch/" + name);
 }
 
-/// Empties the image's own top-level dev: ch-run mounts the host's there. Only a real
-/// directory; a link named dev is left alone.
+/// Empties the image's own /dev, on which ch-run mounts the host's. Only a real directory; a link
+/// named dev is left alone.
 inline void empty_dev(int root) {
   struct stat status {};
   if (!io::status_of(root, "dev", status) || !S_ISDIR(status.st_mode)) return;

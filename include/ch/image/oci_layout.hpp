@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Reads an OCI image layout: index.json leads by digests, perhaps over further
-// indexes (one per platform), to a manifest, and that to configuration and layers. Every
-// document and layer is checked against size and digest of whoever refers to it.
+// Floor 6b. Reads an OCI image layout: index.json refers by digest, perhaps through further indexes
+// (one per platform), to a manifest, and that to a configuration and layers. Every document and
+// layer is checked against the size and digest in the reference to it.
 // Source: OCI image specification, image-layout.md, image-index.md, manifest.md.
 #pragma once
 
@@ -56,14 +56,14 @@ class OciLayout {
   }
 
  private:
-  /// Some tools leave out the file that states the version; then it is taken for 1.
+  /// Some tools omit the file that states the version; then version 1 is assumed.
   void check_version() {
     const std::string name = "oci-layout";
     const FileRange* file = blobs_.find(name);
     if (file == nullptr) return;
     const io::Document layout = parse_json(read_document(*file, name, std::nullopt, watch_), name);
     if (!string_of(layout, "imageLayoutVersion", name).starts_with("1."))
-      throw io::Failed(io::Reason::unsupported, name, "a version of the layout that is not 1");
+      throw io::Failed(io::Reason::unsupported, name, "the version of the layout is not 1");
   }
   struct Found {
     Digest digest;
@@ -94,13 +94,13 @@ class OciLayout {
     return {parse_digest(string_of(descriptor, "digest", document)), size.get<std::uint64_t>()};
   }
 
-  /// Gathers all manifests below an index. A name given to an index is that of all in it.
+  /// Gathers all manifests below an index. The name of an index applies to everything in it.
   void collect(const io::Json& index, const std::string& document, const std::string& name,
                int depth) {
     if (depth > max_depth || found_.size() > max_manifests)
       throw io::Failed(io::Reason::hostile, document, "indexes are nested too deeply");
     if (index.is_object() && index.contains("layers"))
-      throw io::Failed(io::Reason::hostile, document, "this is an index and a manifest at once");
+      throw io::Failed(io::Reason::hostile, document, "this is both an index and a manifest");
     for (const io::Json& entry : array_of(index, "manifests", document)) {
       const auto [digest, size] = reference(entry, document);
       std::string own = name;
@@ -122,7 +122,7 @@ class OciLayout {
         found_.push_back({digest, size, own, optional_string(platform, "os"),
                           optional_string(platform, "architecture"),
                           optional_string(platform, "variant")});
-      }  // other kinds (signatures, ...) are no images
+      }  // other kinds (signatures, ...) are not images
     }
   }
 
@@ -144,7 +144,7 @@ class OciLayout {
         io::Reason::unsupported, {},
         "there is no image for " + wanted_.os + "/" + wanted_.architecture + "; there is: " + list,
         "choose one of these")
-        .by(Remedy::choose_platform);
+        .with_kind(Remedy::choose_platform);
   }
 
   ImageManifest manifest(const Found& found) {
@@ -152,7 +152,7 @@ class OciLayout {
     const io::Document parsed = parse_json(fetch(found.digest, found.size), document);
     const io::Json& json = parsed;
     if (json.is_object() && json.contains("manifests"))
-      throw io::Failed(io::Reason::hostile, document, "this is an index and a manifest at once");
+      throw io::Failed(io::Reason::hostile, document, "this is both an index and a manifest");
     ImageManifest image;
     image.name = found.name;
     const io::Json& config = member_of(

@@ -14,15 +14,15 @@
 
 namespace ch::images {
 
-/// set-uid and set-gid bits: useless in a container of one user, a risk outside of it.
+/// Set-uid and set-gid bits: useless in a container of one user, a risk outside.
 enum class SpecialBits { drop, keep };
 /// Extended attributes of the user namespace ("user.*").
 enum class Xattrs { drop, keep };
-/// Whose files? Everything the caller's; or whose the archive says, as far as the process
-/// may give files away (hosted/subordinate_ids.hpp).
+/// Who owns the files: the caller, or the owners that the archive names, as far as the process may
+/// change owners (hosted/subordinate_ids.hpp).
 enum class Owners { mine, of_archive };
-/// Wait until the image is on the disk before it gets its name? Without, a power cut
-/// within the next half minute can leave an incomplete image under the final name.
+/// Wait until the image is on the disk before it gets its name? Otherwise a power failure within
+/// the next half minute can leave an incomplete image under the final name.
 enum class Sync { before_naming, none };
 /// May a directory that does not look like an image be replaced?
 enum class Replace { images_only, anything };
@@ -38,17 +38,17 @@ struct Platform {
   std::string variant;       // empty: any
 };
 
-/// What becomes of the destination.
+/// Is there an image at the destination already?
 enum class Makes { new_image, replacement };
 
-/// What a caller may be told meanwhile; empty ones are passed over. Where owners are kept, these
-/// are called in a copy of the calling process: they can print, but their changes are lost.
+/// Callbacks for the caller; empty ones are skipped. If owners are kept, they are called in a copy
+/// of the calling process: they can print, but their changes to memory are lost.
 struct UnpackEvents {
-  std::function<void()> on_wait{};  // for another run, which makes the same image
+  std::function<void()> on_wait{};  // before waiting for another run that makes the same image
   std::function<void(Makes)> on_begin{};
   /// Ten times a second while a container works: bytes read, of how many (0: unknown).
   std::function<void(std::uint64_t, std::uint64_t)> on_progress{};
-  std::function<void()> on_end{};  // of what has begun, with or without success
+  std::function<void()> on_end{};  // after on_begin, with or without success
 };
 
 struct UnpackOptions {
@@ -62,7 +62,7 @@ struct UnpackOptions {
   Containment containment = Containment::if_possible;
   std::uint64_t max_size = from_free_space;   // bytes of file content
   std::uint64_t max_files = from_free_space;  // members of every kind
-  unsigned writers = 0;                       // threads that write files; 0: as fits
+  unsigned writers = 0;                       // threads that write files; 0: chosen automatically
   const std::atomic<bool>* stop = nullptr;    // set by a signal handler
   UnpackEvents events{};
 };
@@ -83,12 +83,12 @@ struct UnpackReport {
   std::uint64_t directories = 0, files = 0, links = 0, hard_links = 0, fifos = 0;
   std::uint64_t content_bytes = 0;
   std::uint64_t devices_skipped = 0, absolute_names = 0, whiteouts = 0;
-  std::string stripped_directory;  // the one that enclosed everything, if any
+  std::string stripped_directory;  // the directory that enclosed everything, if any
   std::vector<std::string> notes;  // one sentence each, for people
-  std::string left_behind;         // could not be removed; the next run does
+  std::string left_behind;         // what could not be removed; the next run removes it
   std::string kept;                // where the replaced image is now, since it is in use
-  std::vector<ImageUser> users;    // by these
-  bool made_by_another = false;    // while we waited for it
+  std::vector<ImageUser> users;    // by these processes
+  bool made_by_another = false;    // by another run, while we waited for it
 };
 
 }  // namespace ch::images

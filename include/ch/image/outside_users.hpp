@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Who uses an image, asked from inside a user namespace: there the kernel lets nobody
-// look into processes outside. So the process that has stayed outside answers.
+// Floor 6b. The users of an image, asked for from inside a user namespace, where the kernel does
+// not allow inspecting processes outside. So the process that stayed outside answers.
 // Source: man 2 ptrace, "Ptrace access mode checking"; man 7 unix, SCM_RIGHTS.
 #pragma once
 
@@ -15,10 +15,10 @@
 
 namespace ch::images {
 
-/// Made before the function is called that is to ask.
+/// Create it before calling the function that will ask.
 class OutsideUsers {
  public:
-  /// Throws what man 2 socketpair says. `patience`: for an answer.
+  /// Throws what man 2 socketpair says. `patience`: how long to wait for an answer.
   explicit OutsideUsers(std::chrono::milliseconds patience = std::chrono::seconds(10))
       : patience_(patience) {
     int ends[2];
@@ -28,12 +28,12 @@ class OutsideUsers {
     outside_ = io::Descriptor(ends[1]);
   }
 
-  /// What the function needs, and what becomes readable outside when it asks.
+  /// The socket that the function needs; and the one that becomes readable outside when it asks.
   [[nodiscard]] int inside() const noexcept { return inside_.get(); }
   [[nodiscard]] int outside() const noexcept { return outside_.get(); }
 
-  /// Inside: as users_of(). Throws if the process outside can't tell, or not in time: it may be
-  /// looking at a file system that never replies.
+  /// Inside: as users_of(). Throws if the process outside can't answer in time: it may be blocked
+  /// on an unresponsive file system.
   [[nodiscard]] std::vector<ImageUser> of(int image) const {
     ask(image);
     std::string text;
@@ -54,7 +54,7 @@ class OutsideUsers {
     return users;
   }
 
-  /// Outside: answers one question; one that it can't, it answers by hanging up.
+  /// Outside: answers one request; if it can't, it closes the connection.
   void answer() {
     try {
       if (tell_users()) return;
@@ -78,7 +78,7 @@ class OutsideUsers {
     msghdr header{};
   };
 
-  /// False when nobody can ask any more, or be told. Throws what users_of() does.
+  /// False when the other end is closed. Throws what users_of() does.
   [[nodiscard]] bool tell_users() const {
     Message message;
     const ssize_t n = ::recvmsg(outside_.get(), &message.header, MSG_CMSG_CLOEXEC);

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. Deletes a directory tree without ever following a link or leaving its file
-// system. Directories that refuse are made writable first, since images have read-only
-// ones. However deep the tree is, a handful of descriptors, no recursion and no path longer
-// than one name: a tree that can't be held open can be deleted all the same.
+// system. Directories without the necessary permissions are made writable first, since images have
+// read-only ones. Needs only a handful of descriptors, no recursion and no path longer than one
+// name, however deep the tree is.
 // Source: man 2 unlinkat, openat.
 #pragma once
 
@@ -42,17 +42,18 @@ class TreeRemoval {
  private:
   struct Level {
     std::string name;
-    std::vector<std::string> left;  // directories in it, some of them or all
+    std::vector<std::string> left;  // subdirectories, some of them or all
     bool all = false;
     int times_not_empty = 0;
   };
-  // Directories noted in one level and in all. They bound the memory, whatever the tree is.
+  // The number of directories noted in one level, and in all levels. They bound the memory for any
+  // tree.
   static constexpr std::size_t few = 32, many = 16384;
 
   void enter(const std::string& child) {
     const int above = at_.fd();
     io::Descriptor fd(open(above, child));
-    if (!fd && errno == EACCES) {  // it is ours but closed: open it up, by descriptor
+    if (!fd && errno == EACCES) {  // ours, but without permission: change its mode, by descriptor
       const io::Descriptor path(
           ::openat(above, child.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       const std::string again = "/proc/self/fd/" + std::to_string(path.get());
@@ -71,7 +72,7 @@ class TreeRemoval {
     return io::Descriptor(
         ::openat(above, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   }
-  /// Deletes what is no directory, and notes directories, as many as fit.
+  /// Deletes everything but directories, and notes directories, as many as fit.
   void scan(Level& level) {
     level.all = true;
     io::each_entry(at_.fd(), [&](const dirent& entry) {
@@ -95,7 +96,7 @@ class TreeRemoval {
       return false;
     fail("remove", name, why);
   }
-  /// From an empty directory to the one above, and takes the former away.
+  /// Leaves the current directory, which is empty, and removes it.
   void leave() {
     const Level done = std::move(levels_.back());
     levels_.pop_back();
@@ -128,9 +129,9 @@ class TreeRemoval {
 
 }  // namespace detail
 
-/// Deletes `name` below `parent`, whatever it is; nothing there is fine. Throws what man
-/// 2 unlinkat says, EXDEV where another file system is mounted inside, and ESTALE where
-/// somebody moves directories out of the tree meanwhile. Allocates with the tree's depth.
+/// Deletes `name` below `parent`, whatever it is; it need not exist. Throws what man 2 unlinkat
+/// says, EXDEV where another file system is mounted inside, and ESTALE if directories are moved out
+/// of the tree meanwhile. Allocates in proportion to the tree's depth.
 inline void remove_tree(int parent, const std::string& name) {
   if (::unlinkat(parent, name.c_str(), 0) == 0 || errno == ENOENT) return;
   const int why = errno;

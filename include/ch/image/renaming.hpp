@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. Renaming without replacing, and exchanging two names, where the kernel and the file
-// system can; the former also where they can't (NFS, some of FUSE, filters of containers).
+// system support it; the former also where they don't (NFS, some FUSE file systems, seccomp filters
+// of containers).
 // Source: man 2 renameat2.
 #pragma once
 
@@ -11,8 +12,9 @@
 
 namespace ch::images {
 
-/// Does renameat2 fail for want of flags? A filter of an outer container says EPERM; so does
-/// the kernel of names that may not be changed, but then it says so again without flags.
+/// Did renameat2 fail because flags are not supported? The filter of an outer container returns
+/// EPERM. So does the kernel for names that may not be changed, but then it fails again without
+/// flags.
 [[nodiscard]] inline bool lacks_flags(int error) noexcept {
   return error == EINVAL || error == ENOSYS || error == EOPNOTSUPP || error == EPERM;
 }
@@ -21,8 +23,8 @@ namespace ch::images {
 inline int rename_with(int from_directory, const char* from, int to_directory, const char* to,
                        unsigned flags) {
   if (::syscall(SYS_renameat2, from_directory, from, to_directory, to, flags) == 0) return 0;
-  // NOREPLACE can be had by looking first, as rename itself replaces nothing but an empty
-  // directory.
+  // NOREPLACE can be emulated by checking first, as renaming a directory replaces nothing but an
+  // empty directory.
   if (flags != RENAME_NOREPLACE || !lacks_flags(errno)) return -1;
   struct stat status {};
   if (io::status_of(to_directory, to, status)) {

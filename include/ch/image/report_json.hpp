@@ -1,8 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Reports and errors as JSON: for --json, and to hand them from the process that
-// extracts to the one that asked for it. What comes back from there is data of a process
-// that has read a stranger's archive, so it is read with care.
+// Floor 6b. Reports and errors as JSON: for --json, and to pass them from the extracting process to
+// its parent. The extracting process has read an untrusted archive, so its data are checked.
 #pragma once
 
 #include "ch/image/options.hpp"
@@ -66,7 +65,7 @@ inline nlohmann::json to_json(const io::Failed& e) {
 inline io::Failed error_from_json(const nlohmann::json& j) {
   auto error = io::Failed(static_cast<io::Reason>(j.at("kind").get<int>()), j.at("path"),
                           j.at("cause"), j.at("remedy"), j.at("code"))
-                   .by(static_cast<Remedy>(j.at("remedy_kind").get<int>()));
+                   .with_kind(static_cast<Remedy>(j.at("remedy_kind").get<int>()));
   error.in_member(j.at("member").get<std::string>());
   return error;
 }

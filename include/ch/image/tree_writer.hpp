@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. Puts archive members into the image's tree, one layer after the other. Files
-// go to FileWriters and may still be on their way; everything else is done at once, in
-// order. A name that comes a second time in a layer waits for the first, so the result
-// does not depend on threads. Later members replace earlier ones, never through them.
+// go to FileWriters and may still be pending; everything else is done immediately, in order. A name
+// that comes a second time in a layer waits for the first, so the result does not depend on
+// threads. Later members replace earlier ones, never through them.
 // Source: OCI image specification, layer.md, "Applying Changesets".
 #pragma once
 
@@ -26,34 +26,34 @@ class TreeWriter {
 
   [[nodiscard]] int root() const noexcept { return directories_.root(); }
 
-  /// What follows lies over what is there: whiteouts act on the latter only.
+  /// Begins a layer over what exists: whiteouts act on earlier layers only.
   void begin_layer() {
     settle();
     directories_.begin_layer();
   }
 
   void directory(const Member& m) {
-    DirectoryLook look{(m.mode & (keep_bits() | 01777)) | 0700, m.modified, m.path.empty(),
-                       owner_of(m)};
+    DirectoryAttributes attributes{(m.mode & (keep_bits() | 01777)) | 0700, m.modified,
+                                   m.path.empty(), owner_of(m)};
     if (m.path.empty()) {
       replace_attributes(root(), m);
     } else {
       Place at = take_place(m);
-      if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0) {
+      if (::mkdirat(at.directory->fd.get(), at.name.c_str(), attributes.mode & 07777) != 0) {
         struct stat status {};
         if (errno != EEXIST) io::throw_errno("make directory", m.path);
         if (!io::status_of(at.directory->fd.get(), at.name.c_str(), status) ||
             !S_ISDIR(status.st_mode)) {
           clear(at, m.path);
-          if (::mkdirat(at.directory->fd.get(), at.name.c_str(), look.mode & 07777) != 0)
+          if (::mkdirat(at.directory->fd.get(), at.name.c_str(), attributes.mode & 07777) != 0)
             io::throw_errno("make directory", m.path);
         }
-        look.needs_chmod = true;
+        attributes.needs_chmod = true;
       }
-      if (!m.xattrs.empty() || (look.needs_chmod && attributes_given_))
+      if (!m.xattrs.empty() || (attributes.needs_chmod && attributes_given_))
         replace_attributes(io::open_directory(at.directory->fd.get(), at.name.c_str()).get(), m);
     }
-    directories_.announce(m.path, look);
+    directories_.announce(m.path, attributes);
   }
 
   void symlink(const Member& m) {
@@ -65,7 +65,7 @@ class TreeWriter {
       if (::symlinkat(m.target.c_str(), directory, at.name.c_str()) != 0)
         io::throw_errno("make link", m.path);
     }
-    give_away(directory, at.name.c_str(), owner_of(m), m.path);
+    change_owner(directory, at.name.c_str(), owner_of(m), m.path);
     set_time(directory, at.name, m);
   }
 
@@ -78,17 +78,17 @@ class TreeWriter {
       clear(at, m.path);
       if (::mkfifoat(directory, at.name.c_str(), mode) != 0) io::throw_errno("make fifo", m.path);
     }
-    give_away(directory, at.name.c_str(), owner_of(m), m.path);
+    change_owner(directory, at.name.c_str(), owner_of(m), m.path);
     if (rules_.needs_chmod(mode) && ::fchmodat(directory, at.name.c_str(), mode, 0) != 0)
       io::throw_errno("set the mode of", m.path);
     set_time(directory, at.name, m);
   }
 
-  /// Another name for the file at m.target. One of this layer may still be on its way,
-  /// so the link waits; one of a lower layer is linked before it can be replaced.
+  /// Another name for the file at m.target. A target in this layer may still be pending, so the
+  /// link waits; one in a lower layer is linked before it can be replaced.
   void hard_link(const Member& m) {
     if (m.target == m.path) {
-      if (directories_.noted(m.path)) return;  // a link to itself: it is there already
+      if (directories_.noted(m.path)) return;  // a link to itself: already there
       throw_no_target(m);
     }
     if (directories_.noted(m.path)) settle();
@@ -101,10 +101,10 @@ class TreeWriter {
     directories_.note(m.path);
     link_bytes_ += sizeof link + link.path.size() + link.target.size() + link.member.size();
     links_.push_back(std::move(link));
-    if (link_bytes_ >= most_link_bytes) settle();
+    if (link_bytes_ >= max_link_bytes) settle();
   }
 
-  /// A file, with its content from `next_piece`, which answers false at the end.
+  /// A file, with its content from `next_piece`, which returns false at the end.
   template <class NextPiece>
   void file(const Member& m, NextPiece&& next_piece) {
     Place at = take_place(m);
@@ -116,7 +116,7 @@ class TreeWriter {
                  m.size,
                  m.sparse,
                  m.xattrs};
-    if (at.reached == Place::Reached::through_link)  // m.path's last part is at.name, always
+    if (at.reached == Place::Reached::through_link)  // the last part of m.path is always at.name
       settle_after_ = true;
     std::vector<Piece> pieces;
     Piece piece;
@@ -132,34 +132,34 @@ class TreeWriter {
     if (writers_.failed()) settle();
   }
 
-  /// Takes away what lower layers have at `path`; what this layer has stays.
+  /// Removes what lower layers have at `path`; what this layer has stays.
   void whiteout(const std::string& path) {
     settle();
     if (const SharedDirectory parent = directories_.find(std::string(io::parent_of(path))))
       LowerRemoval(directories_).remove(parent->fd.get(), std::string(io::base_of(path)), path);
   }
-  /// Takes away all that lower layers have in the directory `path`.
+  /// Removes everything that lower layers have in the directory `path`.
   void opaque(const std::string& path) {
     settle();
     if (const SharedDirectory directory = directories_.find(path))
       LowerRemoval(directories_).remove_in(directory->fd.get(), path);
   }
 
-  /// Waits until all that was asked for is there. Throws the first failure.
+  /// Waits until all pending work is done. Throws the first failure.
   void settle() {
     writers_.drain();
     directories_.forget_replaced();
     link_bytes_ = 0;
     for (const Link& link : std::exchange(links_, {})) make_link(link);
   }
-  /// The last act: modes and times of directories.
+  /// Sets the modes and times of directories. Call last.
   void finish() {
     settle();
     directories_.finish(rules_);
   }
-  /// How the image's root is to look, if no member says.
-  void default_root(const DirectoryLook& look) {
-    if (!directories_.announced({})) directories_.announce({}, look);
+  /// The attributes of the image's root, if no member sets them.
+  void default_root(const DirectoryAttributes& attributes) {
+    if (!directories_.announced({})) directories_.announce({}, attributes);
   }
 
  private:
@@ -167,7 +167,7 @@ class TreeWriter {
     std::string path, target, member;
     timespec modified;
   };
-  static constexpr std::size_t most_link_bytes = 1024 * 1024;
+  static constexpr std::size_t max_link_bytes = 1024 * 1024;
   [[nodiscard]] mode_t keep_bits() const noexcept {
     return special_ == SpecialBits::keep ? 06000 : 0;
   }
@@ -186,7 +186,7 @@ class TreeWriter {
     if (!directories_.note(m.path) || at.reached == Place::Reached::through_link) settle();
     return at;
   }
-  /// Of a directory that comes again, the last entry's attributes count, as its mode does.
+  /// If a directory occurs twice, the last entry's attributes win, as its mode does.
   void replace_attributes(int fd, const Member& m) {
     if (attributes_given_) remove_user_attributes(fd, m.path);
     set_attributes(fd, m.xattrs, m.path);
@@ -251,7 +251,7 @@ class TreeWriter {
   std::vector<Link> links_;
   std::size_t link_bytes_ = 0;
   bool settle_after_ = false;
-  bool attributes_given_ = false;  // to any directory: else there are none to take away
+  bool attributes_given_ = false;  // to any directory; else there are none to remove
 };
 
 }  // namespace ch::images

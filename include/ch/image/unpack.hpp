@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. The whole of ch-tar2dir as a function: an archive becomes an image directory,
-// complete or not at all.
+// Floor 6b. Extracts an opened archive and commits it to its destination: an archive becomes an
+// image directory, complete or not at all.
 // Source: docs/unpack.md.
 #pragma once
 
@@ -14,13 +14,13 @@ namespace ch::images {
 /// this process, as options.containment says. `on_wait(watch)` is called ten times a second
 /// while the container works, for a progress display.
 ///
-/// Effect: `destination` is the image; one that was there is gone. On failure nothing has
-/// changed. Throws io::Failed: refused where a container is required and can't be had, since
-/// the host allows none, or this process has other threads, next to which it can't fork. Where
-/// one is only wanted, a note in the report says so instead. Starts threads or a child, and
-/// leaves neither. If another run has made the same image while `destination` waited for it, its
-/// report is returned. An image that is replaced while processes use it is kept under another
-/// name, which the report has.
+/// Effect: `destination` is the image; one that was there is gone. On failure nothing has changed.
+/// Throws io::Failed: refused if a container is required but can't be made, because the host does
+/// not allow it or because this process has other threads and so can't fork. If a container is only
+/// preferred, a note in the report says that there was none. Starts threads or a child process, and
+/// leaves none running. If another run made the same image while `destination` waited for it,
+/// returns that run's report. A replaced image that processes still use is kept under another name,
+/// which the report has.
 template <class OnWait>
 UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOptions& options,
                     OnWait&& on_wait) {
@@ -30,8 +30,8 @@ UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOpti
     made = detail::extract_contained(input, destination.tree(), options, on_wait);
     if (!made.report && options.containment == Containment::required)
       throw io::Failed(io::Reason::refused, {}, "can't extract in a container: " + made.unavailable,
-                       "see what hinders containers on this host, or go on without")
-          .by(Remedy::leave_out_container);
+                       "find out what prevents containers on this host, or go on without one")
+          .with_kind(Remedy::leave_out_container);
   }
   if (!made.report) {
     InputWatch watch;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6b. The whole of ch-tar2dir as a function: from the name of an archive to an image. And
-// the definition of ch::unpack (ch/image.hpp), which is the same with a Failure for an exception.
+// the definition of ch::unpack (ch/image.hpp), which returns a Failure instead of throwing.
 // Source: docs/unpack.md.
 #pragma once
 
@@ -20,8 +20,7 @@ namespace detail {
              : 0;
 }
 
-/// Opens the archive. If that fails, an image that a run that died has set aside gets its place
-/// back all the same.
+/// Opens the archive. Even if that fails, restores an image that a dead run has set aside.
 inline Input open_or_tidy(const std::string& archive, const std::string& destination,
                           const UnpackOptions& options) try {
   return open_input(archive);
@@ -30,12 +29,13 @@ inline Input open_or_tidy(const std::string& archive, const std::string& destina
     struct stat status {};
     const std::string left = DestinationNames(destination).holder_path();
     if (::lstat(left.c_str(), &status) == 0) (void)AtomicDirectory(destination, options.replace);
-  } catch (const std::exception&) {  // why we can't go on is what matters
+  } catch (const std::exception&) {  // the first failure is the one to report
   }
   throw;
 }
 
-/// As root of a user namespace all that is ours looks like one's own.
+/// Refuses a destination of another user: root of a user namespace sees files of all mapped users
+/// as its own.
 inline void refuse_of_another(const std::string& path) {
   struct stat status {};
   if (::lstat(path.c_str(), &status) == 0 && status.st_uid != ::geteuid() && ::geteuid() != 0)
@@ -43,10 +43,10 @@ inline void refuse_of_another(const std::string& path) {
                      "choose another name, or remove what is there yourself");
 }
 
-/// Calls on_end when it goes.
-struct EndTold {
+/// Calls on_end when it is destroyed.
+struct EndNotifier {
   const UnpackEvents& events;
-  ~EndTold() {
+  ~EndNotifier() {
     if (events.on_end) events.on_end();
   }
 };
@@ -54,11 +54,11 @@ struct EndTold {
 inline UnpackReport unpack_opened(Input& input, const std::string& destination,
                                   const UnpackOptions& options, const UsersOf& users) {
   const UnpackEvents& events = options.events;
-  const Siblings siblings{work_of(input, options), options.stop, events.on_wait};
-  AtomicDirectory directory(destination, options.replace, siblings, users);
+  const OtherRuns other_runs{work_of(input, options), options.stop, events.on_wait};
+  AtomicDirectory directory(destination, options.replace, other_runs, users);
   if (events.on_begin && !directory.made_by_another())
     events.on_begin(directory.before() == Before::image ? Makes::replacement : Makes::new_image);
-  const EndTold told{events};
+  const EndNotifier told{events};
   const std::uint64_t total = size_of(input.stream.get());
   const auto show = [&](const InputWatch& watch) {
     if (events.on_progress) events.on_progress(watch.bytes_read, total);
@@ -90,7 +90,7 @@ CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(const std::filesystem::path& a
                                                   const std::filesystem::path& directory,
                                                   const UnpackOptions& options) {
   if ((archive.native() + directory.native()).find('\0') != std::string::npos)
-    return detail::cut_text("unpack");
+    return detail::embedded_nul("unpack");
   try {
     return images::unpack_archive(archive.native(), directory.native(), options);
   } catch (const io::Failed& e) {

@@ -35,11 +35,11 @@ using images::Xattrs;
 /// Unpacks `archive` to `directory`: a tar of a root file system, a file of "docker save", or an
 /// OCI layout (archive or directory), plain or compressed; "-" is standard input.
 ///
-/// Effect: `directory` is the image, complete; one that was there is gone, or if containers use
-/// it, kept under another name, which the report has. After a failure all is as before. The
+/// Effect: `directory` is the complete image. An image that was there is gone or, if containers use
+/// it, kept under another name, which the report has. After a failure nothing has changed. The
 /// archive is read in a container that holds nothing but the new image, as options.containment
-/// says: not in a process with other threads, beside which fork is no safe thing. Starts
-/// threads or processes and leaves none. Allocates; blocks until the end, or options.stop.
+/// says: not if this process has other threads, since fork would not be safe. Starts threads or
+/// processes, and leaves none running. Allocates. Blocks until it is done or options.stop is set.
 ///
 /// Errors: a Failure with cause and remedy, which names the member of the archive at fault.
 ///

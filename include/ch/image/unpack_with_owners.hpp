@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Unpacking with the owners that the archive names: all of it is done by a function
-// that is called in a user namespace with the caller's subordinate ids, since only there may files
-// be given to others, and those of an image that is replaced be removed. This process stays as
-// it is, and outside, where it can see who uses an image.
+// Floor 6b. Unpacking with the owners that the archive names: all work is done by a function that
+// is called in a user namespace with the caller's subordinate ids, since only there can it change
+// owners, and remove such files of a replaced image. This process stays outside, where it can see
+// who uses an image.
 // Source: hosted/subordinate_ids.hpp.
 #pragma once
 
@@ -12,7 +12,8 @@
 
 namespace ch::images::detail {
 
-/// A report as JSON with what report_json.hpp leaves to this machine, and the way back.
+/// A report as JSON, including what report_json.hpp omits since it only makes sense on this
+/// machine; and back.
 [[nodiscard]] inline nlohmann::json whole_report(const UnpackReport& report) {
   nlohmann::json users = nlohmann::json::array();
   for (const ImageUser& user : report.users)
@@ -36,7 +37,7 @@ template <class Unpack>
 std::string unpack_in_copy(const UnpackOptions& options, const OutsideUsers& outside,
                            const Unpack& unpack) {
   struct sigaction action {};
-  action.sa_handler = [](int) {};  // interrupts reading
+  action.sa_handler = [](int) {};  // so that it interrupts reads
   (void)::sigaction(SIGTERM, &action, nullptr);
   try {
     return io::dump_json(
@@ -48,17 +49,17 @@ std::string unpack_in_copy(const UnpackOptions& options, const OutsideUsers& out
   }
 }
 
-/// Throws why there are no such ids, or no such namespace.
+/// Throws the reason why there are no such ids, or no such namespace.
 [[noreturn]] inline void throw_no_owners(const ch::Failure& failure) {
   const int code = static_cast<int>(failure.code);
   throw io::Failed(io::Reason::refused, failure.path,
                    failure.cause.empty() ? "can't " + failure.attempted + ": " + std::strerror(code)
                                          : failure.cause,
                    failure.remedy, code)
-      .by(failure.kind);
+      .with_kind(failure.kind);
 }
 
-/// Answers the questions of `called` until its end, and passes on options.stop.
+/// Answers the requests of `called` until it ends, and passes options.stop on.
 inline void serve_until_end(Called<std::string>& called, OutsideUsers& outside,
                             const UnpackOptions& options, std::atomic<bool>& stop) {
   for (int tenths = 0;;) {
@@ -68,19 +69,19 @@ inline void serve_until_end(Called<std::string>& called, OutsideUsers& outside,
     if (called.wait_for({})) return;
     if (options.stop == nullptr || !options.stop->load()) continue;
     stop = true;
-    // It may be about to read, so once will not always do.
+    // It may be just before its read, so one signal may not suffice.
     if (events == 0 && tenths++ % 10 == 0) called.kill(SIGTERM);
   }
 }
 
-/// Calls `unpack(options, users)` with the ids that the archive's owners are made of. Throws
-/// io::Failed: refused where nobody gave such ids, or this process has other threads.
+/// Calls `unpack(options, users)` in a user namespace with the ids for the archive's owners. Throws
+/// io::Failed: refused if there are no such ids, or this process has other threads.
 template <class Unpack>
 UnpackReport with_owners(const Input& input, const UnpackOptions& options, const Unpack& unpack) {
   if (!has_one_thread())
     throw io::Failed(io::Reason::refused, {},
                      "a process with other threads can't keep the owners of files",
-                     "unpack before threads are started, or let all files be yours");
+                     "unpack before starting threads, or let all files be yours");
   OutsideUsers outside;
   CallOptions how;
   how.descriptors = descriptors_of(input);
@@ -98,8 +99,8 @@ UnpackReport with_owners(const Input& input, const UnpackOptions& options, const
   if (!told && told.error().part == FailedPart::container) throw_no_owners(told.error());
   if (!told)
     throw io::Failed(io::Reason::system, {}, "the process that unpacks: " + told.error().cause,
-                     "if it was killed for want of memory (dmesg), allow more; what it has begun "
-                     "goes when this is run again");
+                     "if it was killed for lack of memory (dmesg), allow more; what it left is "
+                     "removed when this is run again");
   const auto answer = nlohmann::json::parse(*told);
   if (answer.contains("error")) throw error_from_json(answer.at("error"));
   return whole_report(answer);

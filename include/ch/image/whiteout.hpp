@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. The names by which a layer takes away what lower layers have: ".wh.NAME" hides
-// NAME, ".wh..wh..opq" all of its directory. They are marks, never files of an image, and
-// what could be taken for more than a mark is refused.
+// Floor 6b. The names by which a layer removes what lower layers have: ".wh.NAME" hides NAME,
+// ".wh..wh..opq" everything in its directory. They are markers, never files of an image, and
+// anything ambiguous is refused.
 // Source: OCI image specification, layer.md, "Whiteouts".
 #pragma once
 
@@ -14,9 +14,9 @@ namespace ch::images {
 struct Whiteout {
   enum class Kind {
     none,    // an ordinary name
-    hides,   // takes away `path`
-    opaque,  // takes away all in the directory `path`
-    note,    // AUFS's note to itself: no file, no meaning
+    hides,   // removes `path`
+    opaque,  // removes everything in the directory `path`
+    note,    // internal to AUFS: ignored
   } kind = Kind::none;
   std::string path;
 };
@@ -35,7 +35,7 @@ struct Whiteout {
   if (hidden == ".wh..opq") return {Whiteout::Kind::opaque, std::string(parent)};
   if (hidden.starts_with(prefix)) return {Whiteout::Kind::note, {}};
   if (hidden.empty() || hidden == "." || hidden == "..")
-    throw io::Failed(io::Reason::hostile, {}, "a whiteout of no file");
+    throw io::Failed(io::Reason::hostile, {}, "a whiteout that names no file");
   std::string at(parent);
   if (!at.empty()) at += '/';
   return {Whiteout::Kind::hides, at.append(hidden)};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Which archive, unpacked how, as a text: two runs for which it is the same make the
-// same image, so one of them is enough. An archive is known by inode, size and both times, of
-// which the kernel lets nobody set the second; nothing of it is read. The device is left out:
-// machines that share a file system number it differently.
+// Floor 6b. Identifies what is unpacked, and how, as a text: two runs with the same text make the
+// same image, so one of them is enough. An archive is identified by inode, size, mtime and ctime,
+// which can't be set; its content is not read. The device is left out: its number differs between
+// machines that share a file system.
 // Source: man 7 inode.
 #pragma once
 
@@ -12,7 +12,7 @@
 
 namespace ch::images {
 
-/// Empty if it can't be told, since the archive comes through a pipe. Throws what man 2 fstat
+/// Empty if the archive can't be identified, since it comes through a pipe. Throws what man 2 fstat
 /// says.
 [[nodiscard]] inline std::string work_of(const Input& input, const UnpackOptions& options) {
   nlohmann::json files = nlohmann::json::array();

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What is being unpacked in a temporary directory, in a file there: so another run to
-// the same place learns whether the same image would come of it, and whether it is done. Lines
-// of JSON, appended; the last whole one counts, so that death while writing does no harm. Who
-// has the file open can read it after its name is gone.
+// Floor 6b. A file in a temporary directory that records what is being unpacked there: from it
+// another run to the same place learns whether it would make the same image, and whether that is
+// done. Lines of JSON, appended; the last complete one counts, so that dying while writing does no
+// harm. A run that has the file open can read it even after it is unlinked.
 // Source: image/atomic_directory.hpp.
 #pragma once
 
@@ -15,10 +15,10 @@
 
 namespace ch::images {
 
-/// How to meet other runs to the same place.
-struct Siblings {
-  std::string work{};                       // as of work.hpp; empty: like nobody else's
-  const std::atomic<bool>* stop = nullptr;  // set by a signal handler; ends waiting
+/// How to deal with other runs to the same place.
+struct OtherRuns {
+  std::string work{};                       // from work_of(); empty: never the same as another's
+  const std::atomic<bool>* stop = nullptr;  // set by a signal handler; stops waiting
   std::function<void()> on_wait{};          // called once, before waiting
 };
 
@@ -28,13 +28,13 @@ class WorkRecord {
 
   struct State {
     std::string work;
-    // Of the directory that has got the final name. Without the device: its number differs
+    // The inode of the directory that got the final name. Without the device, whose number differs
     // between machines that share a file system.
     std::optional<std::uint64_t> made;
     UnpackReport report;
   };
 
-  /// Opens that of the directory `holder` to read it. False while there is none.
+  /// Opens the record in the directory `holder` for reading. False if there is none yet.
   bool find(int holder) {
     if (!file_)
       file_ = io::Descriptor(
@@ -42,7 +42,8 @@ class WorkRecord {
     return static_cast<bool>(file_);
   }
   explicit operator bool() const noexcept { return static_cast<bool>(file_); }
-  /// Opens or makes it, and writes what we begin to do. Throws what man 2 open and write say.
+  /// Opens or creates the record, and writes what we are going to do. Throws what man 2 open and
+  /// write say.
   void begin(int holder, const std::string& holder_path, const std::string& work) {
     work_ = work;
     path_ = holder_path + "/" + file_name;
@@ -52,14 +53,14 @@ class WorkRecord {
     if (!file_) io::throw_errno("make", path_);
     append({{"work", work_}});
   }
-  /// Notes that the work is done: who waits for it need not do it again.
+  /// Records that the work is done, so that waiting runs need not repeat it.
   void finish(std::uint64_t made, const UnpackReport& report) noexcept {
     try {
       append({{"work", work_}, {"made", made}, {"report", to_json(report)}});
-    } catch (...) {  // then they do it again
+    } catch (...) {  // then they repeat it
     }
   }
-  /// What the file says now; none while it says nothing that could be ours.
+  /// The current state; none if the file has no valid record yet.
   [[nodiscard]] std::optional<State> read() const {
     std::string text;
     char buffer[4096];
@@ -85,7 +86,7 @@ class WorkRecord {
 
  private:
   void append(const nlohmann::json& json) {
-    // The line begins with an end of line, since one that a dead run began may have none.
+    // Begins with a newline, since a dead run may have left an incomplete line.
     const std::string line = '\n' + io::dump_json(json) + '\n';
     for (std::string_view rest = line; !rest.empty();) {
       const ssize_t n = ::write(file_.get(), rest.data(), rest.size());

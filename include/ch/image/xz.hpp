@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Decompresses xz with as many threads as there are cores, where the stream has
-// blocks that know their sizes (`xz -T` writes such); else with one. Memory is bounded:
-// threads are given up first, and a stream that needs more even for one is refused.
+// Floor 6b. Decompresses xz with as many threads as there are cores, if the stream's blocks state
+// their sizes (as `xz -T` writes them); otherwise with one. Memory is bounded: if it is short,
+// fewer threads are used, and a stream that needs too much even for one is refused.
 // Source: lzma/container.h, lzma_stream_decoder_mt; the .xz file format, 2.2.
 #pragma once
 
@@ -42,16 +42,16 @@ class XzSource final : public ByteSource {
         state_.next_in = reinterpret_cast<const std::uint8_t*>(bytes_.data());
         ended_ = state_.avail_in == 0;
       }
-      const lzma_ret answer = lzma_code(&state_, ended_ ? LZMA_FINISH : LZMA_RUN);
-      done_ = answer == LZMA_STREAM_END;
-      if (answer != LZMA_OK && !done_) fail(answer);
+      const lzma_ret result = lzma_code(&state_, ended_ ? LZMA_FINISH : LZMA_RUN);
+      done_ = result == LZMA_STREAM_END;
+      if (result != LZMA_OK && !done_) fail(result);
     }
     return out.size() - state_.avail_out;
   }
 
  private:
-  [[noreturn]] static void fail(lzma_ret answer) {
-    switch (answer) {
+  [[noreturn]] static void fail(lzma_ret result) {
+    switch (result) {
       case LZMA_MEM_ERROR:
         throw std::bad_alloc();
       case LZMA_MEMLIMIT_ERROR:

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. Decompresses zstd straight into the caller's buffer. Frames may follow each
-// other, also skippable ones; anything else after a frame is damage. A frame's checksum,
-// if it has one, is compared by the library.
+// Floor 6b. Decompresses zstd straight into the caller's buffer. There may be several frames, also
+// skippable ones; anything else after a frame is damage. A frame's checksum, if it has one, is
+// compared by the library.
 // Source: RFC 8878; zstd.h, "Streaming decompression".
 #pragma once
 
@@ -24,10 +24,10 @@ class ZstdSource final : public ByteSource {
   std::size_t read(std::span<char> out) override {
     ZSTD_outBuffer to{out.data(), out.size(), 0};
     while (to.pos == 0 && (full_ || in_.pos < in_.size || refill())) {
-      const std::size_t answer = ZSTD_decompressStream(stream_.get(), &to, &in_);
-      if (ZSTD_isError(answer) != 0) fail(answer);
-      in_frame_ = answer != 0;
-      full_ = in_frame_ && to.pos == to.size;  // it may hold more for want of room
+      const std::size_t result = ZSTD_decompressStream(stream_.get(), &to, &in_);
+      if (ZSTD_isError(result) != 0) fail(result);
+      in_frame_ = result != 0;
+      full_ = in_frame_ && to.pos == to.size;  // it may hold output for which there was no room
     }
     if (to.pos == 0 && in_frame_)
       throw io::Failed(io::Reason::damaged, {}, "the zstd stream ends too early",
@@ -43,12 +43,12 @@ class ZstdSource final : public ByteSource {
     in_ = {bytes_.data(), from_->read(bytes_), 0};
     return in_.size > 0;
   }
-  [[noreturn]] static void fail(std::size_t answer) {
-    if (ZSTD_getErrorCode(answer) == ZSTD_error_memory_allocation) throw std::bad_alloc();
-    const std::string why = ZSTD_getErrorName(answer);
+  [[noreturn]] static void fail(std::size_t result) {
+    if (ZSTD_getErrorCode(result) == ZSTD_error_memory_allocation) throw std::bad_alloc();
+    const std::string why = ZSTD_getErrorName(result);
     if (why.find("too much memory") != std::string::npos)
       throw io::Failed(io::Reason::unsupported, {},
-                       "the zstd stream was made with a window of more than 128 MiB",
+                       "the zstd stream needs a window of more than 128 MiB",
                        "compress it again without --long, or decompress it first: zstd -d "
                        "--long=31");
     throw io::Failed(io::Reason::damaged, {}, "the zstd stream is damaged: " + why,

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. What kind of file one is, which decides where it goes. What it *is* comes
-// first (its ELF header, soname, exported symbols, a #! line); only where that says
-// nothing does its path decide, by the rules of Charliecloud's ch-fromhost.
+// Floor 6c. Determines the kind of a file, which decides where it goes. The content comes first
+// (ELF header, soname, exported symbols, a #! line); only if that says nothing does the path
+// decide, by the rules of Charliecloud's ch-fromhost.
 // Source: ch-fromhost's manual page; man 7 fi_provider, "Loadable providers".
 #pragma once
 
@@ -33,7 +33,7 @@ enum class Kind {
   }
 }
 
-/// What a file was taken for, by which rule, and what its path alone would have said.
+/// How a file was classified, by which rule, and how by its path alone.
 struct Verdict {
   Kind kind = Kind::other;
   std::string rule;  // "it is an ELF shared object with soname libfoo.so.1", "its path ..."

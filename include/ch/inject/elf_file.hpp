@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6c. What an ELF file says about itself: program or library, for which machine,
-// its soname, what it needs and in which versions. Read with libelf; nothing is ever run
-// to find out (ldd runs the file's own loader, and files may come from elsewhere).
+// its soname, what it needs and in which versions. Read with libelf; nothing is executed (ldd would
+// run the file's own loader, and files may be untrusted).
 // Source: man 5 elf; the generic ABI, "Dynamic Linking"; LSB, "Symbol Versioning".
 #pragma once
 
@@ -40,16 +40,16 @@ struct ElfFile {
   std::vector<NeededVersion> needed_versions;
   std::vector<std::string> defined_versions;
   bool is_fabric_provider = false;  // defines fi_prov_ini, which libfabric calls
-  bool is_cut = false;              // lists more than largest_elf_lists; the rest is not here
+  bool is_cut = false;              // its lists exceed max_elf_lists; the rest was not read
 
   [[nodiscard]] bool same_machine(const ElfFile& other) const noexcept {
     return machine == other.machine && bits == other.bits;
   }
 };
 
-/// The most that is read of the lists of one file, in entries and bytes of names together. They
-/// may overlap in a damaged file, and so be endless in a small one; libc.so.6 has 3 KB.
-inline constexpr std::size_t largest_elf_lists = std::size_t{1} << 20;
+/// The limit on the lists of one file, in entries and bytes of names together. In a damaged file
+/// they may overlap, so that even a small file has huge ones; those of libc.so.6 have 3 KB.
+inline constexpr std::size_t max_elf_lists = std::size_t{1} << 20;
 
 /// "x86-64", "aarch64", ... for messages.
 [[nodiscard]] inline std::string machine_name(const ElfFile& elf) {
@@ -108,8 +108,8 @@ class ElfReader {
     } else {
       by_sections();
     }
-    // A program that can be put anywhere in memory is ET_DYN too, and libc.so.6 can be
-    // executed: the flag decides, then the soname, then whether there is a loader to start.
+    // A position-independent program is ET_DYN, too, and libc.so.6 can be executed: DF_1_PIE
+    // decides, then the soname, then whether there is an interpreter.
     if (header.e_type == ET_EXEC ||
         (header.e_type == ET_DYN && (pie_ || (out_.soname.empty() && out_.has_interpreter))))
       out_.type = ElfFile::Type::executable;
@@ -122,8 +122,8 @@ class ElfReader {
   static constexpr std::size_t longest_name = 4096;
 
   void by_sections() {
-    // A file has one section of each of these kinds; one that lists the same bytes a thousand
-    // times over is damaged, or means to keep us busy.
+    // A valid file has one section of each of these kinds; one that lists the same bytes a thousand
+    // times is damaged or malicious.
     std::vector<GElf_Word> seen;
     for (Elf_Scn* s = nullptr; (s = check(::elf_nextscn(elf_, s))) != nullptr;) {
       GElf_Shdr section;
@@ -142,9 +142,10 @@ class ElfReader {
     }
   }
 
-  /// The same from what a loader goes by, of a file whose section table has been taken away.
+  /// The same from the segments that a loader uses, for a file whose section table was stripped.
   void by_segments(const GElf_Phdr& segment, const std::vector<GElf_Phdr>& loaded) {
-    // What lies at `address`, as far as it can reach: the tables say how many, not how long.
+    // The data at `address`, to the end of its segment: the tables state a number of entries, not a
+    // size.
     const auto at = [&](std::uint64_t address, std::uint64_t most, Elf_Type type) -> Elf_Data* {
       for (const GElf_Phdr& s : loaded)
         if (address >= s.p_vaddr && address - s.p_vaddr < s.p_filesz)
@@ -171,9 +172,8 @@ class ElfReader {
     symbols(at(values[DT_SYMTAB], all, ELF_T_SYM), names);
   }
 
-  /// `found`, from libelf. That counts what it could not read as not there, as it does what is
-  /// damaged; only the system's own errno tells them apart. EINVAL is damage: an offset that no
-  /// file has.
+  /// Returns `found`, a result of libelf. libelf returns null both for read errors and for damage;
+  /// only errno tells them apart. EINVAL means damage: an impossible offset.
   template <class T>
   T* check(T* found) const {
     if (found == nullptr && errno != 0 && errno != EINVAL) io::throw_errno("read", path_);
@@ -182,15 +182,15 @@ class ElfReader {
   [[nodiscard]] Elf_Data* data_of(Elf_Scn* s) const {
     return s == nullptr ? nullptr : check(::elf_getdata(s, nullptr));
   }
-  /// Takes `amount` of what may still be read; false when that is used up.
+  /// Subtracts `amount` from what may still be read; false when that is used up.
   bool spend(std::size_t amount) {
     if (amount > left_) out_.is_cut = true;
     left_ -= std::min(amount, left_);
     return !out_.is_cut;
   }
 
-  /// The name at `offset`; empty where there is none. libelf's elf_strptr goes through the whole
-  /// section for each name if that does not end in NUL.
+  /// The name at `offset`; empty where there is none. libelf's elf_strptr would scan the whole
+  /// section for each name if the section does not end in NUL.
   [[nodiscard]] std::string text(const Elf_Data* data, std::size_t offset) {
     if (data == nullptr || data->d_buf == nullptr || offset >= data->d_size) return {};
     const char* start = static_cast<const char*>(data->d_buf) + offset;
@@ -256,7 +256,7 @@ class ElfReader {
   }
   void symbols(Elf_Data* data, const Elf_Data* names) {
     constexpr std::string_view wanted = "fi_prov_ini";
-    // Most files have not even a name like this among the thousands of theirs.
+    // Most files don't even contain the name: spares a walk through thousands of symbols.
     if (names == nullptr || names->d_buf == nullptr ||
         ::memmem(names->d_buf, names->d_size, wanted.data(), wanted.size()) == nullptr)
       return;
@@ -274,16 +274,16 @@ class ElfReader {
   Elf* elf_ = nullptr;
   std::string_view path_;
   ElfFile out_;
-  std::size_t left_ = largest_elf_lists;
+  std::size_t left_ = max_elf_lists;
   bool pie_ = false;
 };
 
 }  // namespace detail
 
-/// Reads the file open at `fd`, called `path`; none if it is no ELF file. Damaged parts count as
-/// absent. Throws io::Failed where the system could not read it.
+/// Reads the file open at `fd`, called `path`; none if it is not an ELF file. Damaged parts count
+/// as absent. Throws io::Failed if it can't be read.
 [[nodiscard]] inline std::optional<ElfFile> read_elf(int fd, std::string_view path) {
-  [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
+  [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf requires it
   return detail::ElfReader(fd, path).read();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Copying a file to a name in a held directory, and comparing files.
+// Floor 6c. Copying a file to a name in an open directory, and comparing files.
 // Source: man 2 copy_file_range, sendfile.
 #pragma once
 
@@ -14,15 +14,16 @@
 
 namespace ch::injection {
 
-/// Can the kernel not copy between these files by this call, so that another one must?
+/// Does this errno mean that the kernel can't copy these files by this call, so that another one
+/// has to be tried?
 [[nodiscard]] constexpr bool must_copy_otherwise(int code) noexcept {
   return code == EXDEV || code == EINVAL || code == ENOSYS || code == EOPNOTSUPP || code == EPERM ||
          code == EBADF;
 }
 
-/// Appends what is left of `from` to `to`. Left to the kernel, by copy_file_range (which shares
-/// blocks where it can) or between file systems by sendfile; by hand what neither can read,
-/// such as files of /proc.
+/// Appends the rest of `from` to `to`: in the kernel by copy_file_range (which shares blocks if
+/// possible) or, between file systems, by sendfile; with read and write if neither works, as for
+/// files in /proc.
 inline void copy_bytes(int from, int to, std::string_view path) {
   constexpr std::size_t piece = std::size_t{1} << 30;
   const auto by_kernel = [from, to, path](auto&& copy) {
@@ -56,7 +57,7 @@ inline void copy_file(const io::Descriptor& from, int directory, const std::stri
   io::Descriptor to = io::create_file(directory, name, path);
   copy_bytes(from.get(), to.get(), path);
   if (identity_of(io::status_of(from, path)) != identity_of(status))
-    throw io::Failed(io::printable(path), "the file that is copied here was changed meanwhile",
+    throw io::Failed(io::printable(path), "the source file was changed while it was copied",
                      "wait until nothing writes to it any more");
   if (::fchmod(to.get(), copied_mode(status.st_mode)) != 0)
     io::throw_errno("set the mode of", path);
@@ -65,7 +66,7 @@ inline void copy_file(const io::Descriptor& from, int directory, const std::stri
   io::close_written(to, path);
 }
 
-/// Are both the same byte by byte?
+/// Have both files the same bytes?
 [[nodiscard]] inline bool same_bytes(int a, int b, std::string_view path) {
   constexpr std::size_t size = std::size_t{128} * 1024;
   const auto buffer = std::make_unique_for_overwrite<char[]>(2 * size);

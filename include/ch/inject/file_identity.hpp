@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Which file was looked at, and in which state: so that the one which is copied later
-// is the one that was judged. Source: man 7 inode.
+// Floor 6c. Which file was examined, and in which state: to make sure that the file which is copied
+// later is the one that was checked. Source: man 7 inode.
 #pragma once
 
 #include "ch/io/descriptor.hpp"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. The definitions of what inject/interface.hpp declares: an image is locked, what a
-// killed call left is undone, sources become a plan, and that is carried out. Here exceptions
-// become failures.
+// Floor 6c. The definitions of what inject/interface.hpp declares: they lock an image, undo what a
+// killed call left, make a plan from the sources and carry it out, and turn exceptions into
+// failures.
 #pragma once
 
 #include "ch/inject/device_files.hpp"
@@ -14,11 +14,11 @@ namespace ch {
 
 namespace injection {
 
-/// What `work` returns; what it throws, as a failure to `attempted` on `image`.
+/// Returns what `work` returns, or what it throws as a failure to do `attempted` on `image`.
 template <class Work>
 [[nodiscard]] auto outcome_of(const char* attempted, const std::filesystem::path& image,
                               const Work& work) -> Outcome<decltype(work())> {
-  if (image.native().find('\0') != std::string::npos) return ch::detail::cut_text(attempted);
+  if (image.native().find('\0') != std::string::npos) return ch::detail::embedded_nul(attempted);
   try {
     return work();
   } catch (const io::Failed& e) {
@@ -39,7 +39,7 @@ template <class Work>
   return device_files(resolution, source.destination());
 }
 
-/// The files of one source that is no device.
+/// The files of one source other than a device.
 [[nodiscard]] inline std::vector<Request> requests_of(const FileSource& source) {
   std::vector<std::string> paths;
   std::string origin;
@@ -83,8 +83,7 @@ template <class Work>
   };
   for (const FileSource& source : sources) {
     if ((source.value() + source.destination().value_or("")).find('\0') != std::string::npos)
-      throw io::Failed(io::printable(source.value()),
-                       "a text has a NUL inside, where its reader would see its end");
+      throw io::Failed(io::printable(source.value()), "a text contains a NUL byte");
     if (source.kind() != FileSource::Kind::device) {
       append(all.requests, requests_of(source));
       continue;
@@ -96,7 +95,7 @@ template <class Work>
   }
   if (all.requests.empty())
     throw io::Failed(std::string(), "empty file list",
-                     "see what the file or command lists; it must be a path a line");
+                     "check what the file or command lists; it must be one path per line");
   return all;
 }
 
@@ -104,12 +103,12 @@ template <class Work>
   return plan.needs_ldconfig && options.ldconfig == Ldconfig::run;
 }
 
-/// Tells what is known before planning.
+/// Reports what is known before planning.
 inline void tell(const InjectReport& report, const InjectOptions& options) {
   if (options.on_progress) options.on_progress(report);
 }
 
-/// Notes `plan` in the report and tells of it.
+/// Adds `plan` to the report and reports progress.
 inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectReport& report) {
   for (std::string& warning : plan.warnings) report.warnings.push_back(std::move(warning));
   plan.warnings.clear();

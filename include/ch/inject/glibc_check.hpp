@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Will what gets injected run in this image? Every versioned symbol that it needs
-// (GLIBC_2.36, GLIBCXX_3.4.30, ...) must be in the library that will serve it, in the
-// image or injected along. Found out before anything is copied, since the loader's own
-// message comes at run time, on a thousand nodes.
+// Floor 6c. Checks whether injected files will run in this image: every symbol version that they
+// need (GLIBC_2.36, GLIBCXX_3.4.30, ...) must be in the library that will provide it, in the image
+// or injected, too. Checked before anything is copied, since the loader's own message would only
+// come at run time, on a thousand nodes.
 // Source: LSB, "Symbol Versioning"; man 8 ld.so.
 #pragma once
 
@@ -24,7 +24,7 @@ namespace detail {
   return soname == "libc.so.6" || soname.starts_with("ld-linux");
 }
 
-/// What `version` is newer than: the newest of its family that `elf` defines.
+/// The newest version of the same family as `version` that `elf` defines.
 [[nodiscard]] inline std::string newest_like(const ElfFile& elf, const std::string& version) {
   const std::string family = version.substr(0, version.find('_') + 1);
   std::string newest;
@@ -38,9 +38,9 @@ namespace detail {
 
 }  // namespace detail
 
-/// Throws io::Failed, naming file and version, for the first file that can't work.
-/// Libraries that are nowhere at all are reported to `missing(Incoming, soname)`: they may
-/// be bound into the container when it runs.
+/// Throws io::Failed, naming file and version, for the first file that can't work. Libraries that
+/// are not found anywhere are passed to `missing(Incoming, soname)`: they may be bound into the
+/// container at run time.
 template <class Missing>
 void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries& image,
                     Missing&& missing) {
@@ -70,14 +70,14 @@ void check_versions(const std::vector<Incoming>& incoming, const ImageLibraries&
                        "use an image of a distribution with glibc, or inject programs that "
                        "are linked statically");
     }
-    // Of several versions that are missing, the newest says which image would do.
+    // If several versions are missing, report the newest: it tells which image would do.
     auto needs = i.elf.needed_versions;
     ranges::sort(needs, [](const NeededVersion& a, const NeededVersion& b) {
       return a.file != b.file ? a.file < b.file
                               : ::strverscmp(a.version.c_str(), b.version.c_str()) > 0;
     });
     const ElfFile* elf = nullptr;
-    std::string_view file;  // that `elf` is
+    std::string_view file;  // the name of `elf`
     for (const NeededVersion& need : needs) {
       if (need.file != file) elf = provider(file = need.file, i);
       if (elf == nullptr || ranges::contains(elf->defined_versions, need.version)) continue;

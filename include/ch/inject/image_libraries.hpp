@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Where an image keeps its shared libraries, and which it has: from its own
-// ld.so.cache and ld.so.conf, read here rather than by running a program of the image.
-// The host is just another tree to this. Source: man 8 ldconfig, ld.so; musl's manual,
-// "Environment and file paths".
+// Floor 6c. Where an image keeps its shared libraries, and which it has: from its ld.so.cache and
+// ld.so.conf, which are parsed here rather than by a program of the image. Also works for the host
+// as the tree "/". Source: man 8 ldconfig, ld.so; musl's manual, "Environment and file paths".
 #pragma once
 
 #include <fnmatch.h>
@@ -19,7 +18,7 @@
 
 namespace ch::injection {
 
-/// Which directories of the host libfabric's libraries come from; written by us.
+/// Written by us: the directories of the host that libfabric's libraries come from.
 inline constexpr const char* fabric_configuration = "/etc/ld.so.conf.d/ch-ofi.conf";
 
 enum class Libc { none, glibc, musl };
@@ -29,7 +28,7 @@ struct FoundLibrary {
   ElfFile elf;
 };
 
-/// Lines of `text` without comments and blanks around.
+/// The non-empty lines of `text`, without comments and surrounding blanks.
 [[nodiscard]] inline std::vector<std::string> configuration_lines(std::string_view text) {
   const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
   const auto trimmed = [is_blank](const std::string& line) {
@@ -51,8 +50,8 @@ class ImageLibraries {
     read_musl();
     if (libc_ == Libc::none) {
       read_configuration("/etc/ld.so.conf", 0);
-      // Directories of an earlier injection come last: they must not change where the next
-      // one puts its libraries.
+      // Directories added by an earlier injection come last: they must not change where this one
+      // puts its libraries.
       read_configuration(fabric_configuration, 0);
       for (const char* system : {"/lib", "/lib64", "/usr/lib", "/usr/lib64"}) add(system);
     }
@@ -64,24 +63,24 @@ class ImageLibraries {
   }
 
   [[nodiscard]] Libc libc() const noexcept { return libc_; }
-  /// Directories that are searched and exist, each once, without links in their names:
-  /// in the order in which ldconfig lists them.
+  /// The existing directories that are searched, each once and with links resolved, in the order in
+  /// which ldconfig lists them.
   [[nodiscard]] const std::vector<std::string>& directories() const noexcept {
     return directories_;
   }
   [[nodiscard]] const std::vector<CachedLibrary>& cache() const noexcept { return cache_; }
 
-  /// Where libraries are injected. Throws where the image has no directory for them.
+  /// Where libraries are injected. Throws if the image has no directory for them.
   [[nodiscard]] const std::string& first_directory() const {
     if (directories_.empty())
       throw io::Failed(io::printable(tree_.path()),
                        "the image has no directory for shared libraries", "say where they go")
-          .by(Remedy::choose_place);
+          .with_kind(Remedy::choose_place);
     return directories_.front();
   }
 
-  /// The library that a loader would take for `soname`, first looking in `before`; for the
-  /// machine of `like`. None if there is none.
+  /// The library that a loader would use for `soname`, looking in `before` first, for the same
+  /// machine as `like`. Null if there is none.
   [[nodiscard]] const FoundLibrary* find(const std::string& soname, const ElfFile& like,
                                          const std::vector<std::string>& before = {}) const {
     const auto fits = [&like](const FoundLibrary& l) { return l.elf.same_machine(like); };
@@ -90,7 +89,7 @@ class ImageLibraries {
         return found;
     return first_of(soname, fits);
   }
-  /// The same for whatever machine.
+  /// The same for any machine.
   [[nodiscard]] const FoundLibrary* find(const std::string& soname) const {
     return first_of(soname, [](const FoundLibrary&) { return true; });
   }
@@ -130,7 +129,7 @@ class ImageLibraries {
     if (!text || depth > 8) return;
     for (const std::string& line : configuration_lines(*text)) {
       if (!line.starts_with("include ") && !line.starts_with("include\t")) {
-        add(line.substr(0, line.find('=')));  // "=libc5" and the like are of the past
+        add(line.substr(0, line.find('=')));  // ignores "=libc5" and the like, which are obsolete
         continue;
       }
       for (const std::string& word : configuration_lines(line.substr(8))) {

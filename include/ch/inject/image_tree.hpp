@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. An image directory, looked at and opened the way a process inside would see
-// it. Every path in an image passes through here, and so through the one in-root
-// resolver. Nothing but regular files and directories is ever opened.
+// Floor 6c. An image directory, whose paths are resolved as a process inside would see them. Every
+// path in an image goes through this class, and so through the one in-root resolver. It opens only
+// regular files and directories.
 // Source: io/in_image.hpp.
 #pragma once
 
@@ -15,7 +15,7 @@ namespace ch::injection {
 
 class ImageTree {
  public:
-  /// Opens the image at `path` on the host. Throws if that is no directory.
+  /// Opens the image at `path` on the host. Throws if that is not a directory.
   explicit ImageTree(std::string path) : path_(std::move(path)) {
     root_ = io::above_streams(
         io::Descriptor(::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)));
@@ -32,8 +32,8 @@ class ImageTree {
   [[nodiscard]] const io::Descriptor& root() const noexcept { return root_; }
 
   /// Where `path` leads: absolute in the image, free of links and "..", whether it exists
-  /// or not; "" is the root. Throws where the way leaves the image's file system, or
-  /// passes through something that is no directory.
+  /// or not; "" is the root. Throws if the path leaves the image's file system or passes through
+  /// something other than a directory.
   [[nodiscard]] std::string locate(const std::string& path) const {
     return io::locate_in_image(root_.get(), path);
   }
@@ -42,9 +42,8 @@ class ImageTree {
   [[nodiscard]] io::Descriptor try_open_directory(const std::string& path) const {
     return try_open(path, kernel::o_rdonly | kernel::o_directory);
   }
-  /// The same, opened once and held from then on: what we look at, change and record in it is
-  /// in one and the same directory, whatever becomes of its name. A missing one is looked for
-  /// again each time.
+  /// The same, opened once and then kept open: so that we examine, change and record one and the
+  /// same directory, whatever happens to its name. A missing one is looked up again each time.
   [[nodiscard]] const io::Descriptor& held_directory(const std::string& path) const {
     io::Descriptor& held = held_[path];
     if (!held) held = try_open_directory(path);
@@ -54,16 +53,16 @@ class ImageTree {
     return static_cast<bool>(try_open(path, kernel::o_path | kernel::o_directory));
   }
 
-  /// The regular file at `path`, open for reading, or none. A FIFO or device by that name
-  /// is not opened: it could block, or do something.
+  /// The regular file at `path`, open for reading, or none. A FIFO or device by that name is not
+  /// opened: that could block or have side effects.
   [[nodiscard]] io::Descriptor try_open_file(const std::string& path) const {
     const io::Descriptor place = try_open(path, kernel::o_path);
     if (!place || !S_ISREG(io::status_of(place, path).st_mode)) return {};
-    // The very file that was looked at; its name may lead to another one by now.
+    // Reopens exactly the file that was examined; its name may stand for another one by now.
     const std::string again = "/proc/self/fd/" + std::to_string(place.get());
     if (io::Descriptor fd{::open(again.c_str(), O_RDONLY | O_CLOEXEC)}) return fd;
     if (errno != ENOENT) io::throw_errno("open in the image", path);
-    return by_name_again(place, path);  // no /proc here
+    return reopen_by_name(place, path);  // no /proc here
   }
   [[nodiscard]] std::optional<std::string> read(const std::string& path) const {
     const io::Descriptor fd = try_open_file(path);
@@ -72,13 +71,14 @@ class ImageTree {
   }
 
  private:
-  [[nodiscard]] io::Descriptor by_name_again(const io::Descriptor& place,
-                                             const std::string& path) const {
+  [[nodiscard]] io::Descriptor reopen_by_name(const io::Descriptor& place,
+                                              const std::string& path) const {
     io::Descriptor fd = try_open(path, kernel::o_rdonly | O_NONBLOCK | O_NOCTTY);
     if (!fd) return {};
     if (io::identity(fd.get()) != io::identity(place.get()))
-      throw io::Failed(io::printable(path), "this file of the image changes while it is opened",
-                       "wait until nothing works on the image any more");
+      throw io::Failed(io::printable(path),
+                       "this file of the image changed while it was being opened",
+                       "wait until nothing else changes the image");
     return fd;
   }
   [[nodiscard]] io::Descriptor try_open(const std::string& path, std::uint64_t flags) const {

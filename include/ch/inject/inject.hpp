@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Injecting host files into an image, and taking them out again: the plan becomes
-// a transaction, ldconfig runs, the record is written, and only then it is decided. While
-// files are copied, ldconfig's container is made; while ldconfig runs, the record is.
+// Floor 6c. Injecting host files into an image, and taking them out again: the plan becomes a
+// transaction, ldconfig runs, the record is written, and only then is it committed. ldconfig's
+// container is made while files are copied, and the record while ldconfig runs.
 // Source: ch-fromhost's manual page.
 #pragma once
 
@@ -19,8 +19,8 @@ namespace ch::injection {
 namespace detail {
 
 inline std::string cache_path(const ImageTree& tree) { return tree.locate("/etc/ld.so.cache"); }
-/// ldconfig's private notes on files. They are put back even after a success: they are worth
-/// nothing on another machine, and an image should not change more than it must.
+/// ldconfig's auxiliary cache. It is restored even after success: it is useless on another machine,
+/// and an image should not change more than necessary.
 inline std::string notes_path(const ImageTree& tree) {
   return tree.locate("/var/cache/ldconfig/aux-cache");
 }
@@ -37,11 +37,11 @@ inline std::vector<std::string> guarded(const ImageTree& tree, bool runs_ldconfi
   if (!runs_ldconfig) return {};
   const std::string cache = cache_path(tree);
   const std::string notes = notes_path(tree);
-  return {cache, cache + '~', notes, notes + '~'};  // it writes to the second, and renames that
+  return {cache, cache + '~', notes, notes + '~'};  // ldconfig writes to NAME~ and renames that
 }
 
-/// Waits until ldconfig is done, and clears away what it leaves besides the cache: answers
-/// directories that are not needed.
+/// Waits for ldconfig, and removes what it leaves besides the cache. Returns directories that are
+/// not needed.
 inline std::vector<std::string> finish_guarded(LdconfigRun& ldconfig, const ImageTree& tree,
                                                Transaction& transaction,
                                                const std::atomic<bool>* stop) {
@@ -52,8 +52,8 @@ inline std::vector<std::string> finish_guarded(LdconfigRun& ldconfig, const Imag
   return transaction.made(above) ? std::vector{above} : std::vector<std::string>{};
 }
 
-/// Does `work`; where that fails, everything is undone. By then nothing that `work` has started
-/// is left to change the image meanwhile.
+/// Does `work`; if that fails, undoes everything. By then no process that `work` started can still
+/// change the image.
 template <class Work>
 void all_or_nothing(Transaction& transaction, const Work& work) {
   try {
@@ -130,20 +130,20 @@ inline void inject(const ImageTree& tree, const Manifest& before, InjectionPlan 
   });
 }
 
-/// Where the original with this number is kept.
+/// The path at which the original with this number is kept.
 [[nodiscard]] inline std::string kept_path(const ImageTree& tree, std::uint64_t number) {
   return tree.locate(own_directory) + '/' + kept_name + '/' + std::to_string(number);
 }
 
-/// What taking everything out again would do. Files that somebody changed since stay, and so
-/// does what they replaced.
+/// The plan to take everything out again. Files that were changed since stay, and the originals
+/// that they replaced stay kept.
 [[nodiscard]] inline InjectionPlan plan_removal(const ImageTree& tree, const Manifest& manifest) {
   InjectionPlan plan;
   for (const InjectedItem& item : manifest.items | ranges::views::reverse) {
     const std::string directory(io::parent_of(item.path));
     if (!is_unchanged(tree, item)) {
       std::string text =
-          io::printable(item.path) + " was changed since it was injected; it is left as it is";
+          io::printable(item.path) + " was changed since it was injected and is left as it is";
       if (item.original != 0)
         text +=
             ", and what it replaced is kept as " + io::printable(kept_path(tree, item.original));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. What an injection is going to do, as a plain value: which entries of which
-// directories of the image become what, and why. It can be printed (--dry-run), compared
-// in a test, and is carried out by a Transaction.
+// Floor 6c. What an injection will do, as a plain value: which entries of which directories of the
+// image become what, and why. It can be printed (--dry-run), compared in a test, and is carried out
+// by a Transaction.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@
 namespace ch::injection {
 
 namespace action {
-struct Copy {  // a file of the host: the very one that was looked at
+struct Copy {  // a file of the host: exactly the one that was examined
   std::string source;
   FileIdentity identity;
 };
@@ -55,15 +55,15 @@ struct InjectionPlan {
   std::vector<NewDirectory> directories;  // parents before children
   std::vector<Entry> entries;
   std::vector<ExpectedLibrary> expected;
-  std::vector<std::string> unchanged;  // paths that are in the image already, the same
+  std::vector<std::string> unchanged;  // paths that the image already has, with the same content
   std::vector<std::string> warnings;
   std::vector<std::string> notes;  // for -v
   bool needs_ldconfig = false;
   [[nodiscard]] bool does_nothing() const { return directories.empty() && entries.empty(); }
 };
 
-/// Hands the plan to `sink(std::string)`, a line per piece, in the order in which it is
-/// carried out.
+/// Passes the plan to `sink(std::string)`, one line per call, in the order in which it is carried
+/// out.
 template <class Sink>
 void print(const InjectionPlan& plan, Sink&& sink) {
   struct Describe {

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. The journal of an injection: everything needed to undo it, or, once it is
-// decided, to clear away what it kept. Written to the image before the first change, and
-// gone at the end; one that is found belongs to a run that was killed.
+// Floor 6c. The journal of an injection: everything needed to undo it or, once it is decided
+// (committed), to remove what it kept. Written to the image before the first change and removed at
+// the end; if one is found, its run was killed.
 #pragma once
 
 #include <concepts>
@@ -20,8 +20,8 @@ inline constexpr const char* journal_name = ".ch-fromhost.journal";
 inline constexpr const char* manifest_name = "injected.json";
 inline constexpr const char* kept_name = "injected.d";  // holds what was replaced
 
-/// Bytes as JSON text, which has to be UTF-8: '%' and what is no printable ASCII become
-/// %XX, as in a URL.
+/// Bytes as JSON text, which has to be UTF-8: '%' and everything but printable ASCII become %XX, as
+/// in a URL.
 [[nodiscard]] inline std::string encoded(std::string_view bytes) {
   constexpr const char* digits = "0123456789ABCDEF";
   std::string out;
@@ -59,7 +59,7 @@ struct Journal {
     std::string directory, name;
     std::uint64_t number = 0;
     bool existed = false;
-    std::uint64_t restores = 0;  // the number of an original that moves back here; 0: none
+    std::uint64_t restores = 0;  // the number of an original to be moved back here; 0: none
     [[nodiscard]] std::string staged_name() const {
       return ".ch-fromhost." + std::to_string(number) + ".new";
     }
@@ -69,10 +69,10 @@ struct Journal {
     unsigned mode = 0;
   };
   bool decided = false;
-  std::vector<std::string> directories;  // made by us, parents first
+  std::vector<std::string> directories;  // that we made, parents first
   std::vector<Change> changes;
   std::vector<Opened> opened;
-  std::vector<std::uint64_t> unneeded;            // of what is kept, once decided
+  std::vector<std::uint64_t> unneeded;  // numbers of kept originals to remove, once decided
   std::vector<std::string> unneeded_directories;  // to be removed if empty, once decided
 };
 
@@ -98,8 +98,8 @@ struct Journal {
   return json.dump(1) + '\n';
 }
 
-/// A whole number of a document, at most `most`. JSON also has fractions and numbers of any
-/// size, and to convert those is undefined. Throws io::Failed.
+/// A whole number from a document, at most `most`. JSON also has fractions and numbers of any size,
+/// whose conversion would be undefined. Throws io::Failed.
 template <std::integral T>
 [[nodiscard]] T whole_number(const nlohmann::json& json, T most = std::numeric_limits<T>::max()) {
   if (json.is_number_unsigned()) {
@@ -109,10 +109,10 @@ template <std::integral T>
     const auto value = json.get<std::int64_t>();
     if (std::in_range<T>(value)) return static_cast<T>(value);
   }
-  throw io::Failed({}, "a number in it is not whole, or out of range");
+  throw io::Failed({}, "a number in it is not whole or out of range");
 }
 
-/// Throws io::Failed if `text` is no journal of ours: an image may bring anything.
+/// Throws io::Failed if `text` is not a journal of ours: an image may contain anything.
 [[nodiscard]] inline Journal journal_from_text(const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
@@ -140,11 +140,12 @@ template <std::integral T>
   } catch (const std::bad_alloc&) {
     throw;
   } catch (const std::exception& e) {
-    throw io::Failed(std::string(own_directory) + '/' + journal_name,
-                     "can't read the journal of an injection that was killed",
-                     std::string("unpack the image again, or remove the file if the image is "
-                                 "good; it says: ") +
-                         e.what());
+    throw io::Failed(
+        std::string(own_directory) + '/' + journal_name,
+        "can't read the journal of an injection that was killed",
+        std::string(
+            "unpack the image again, or remove the file if the image is good; the error is: ") +
+            e.what());
   }
 }
 

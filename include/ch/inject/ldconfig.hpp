@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6c. Runs the image's own ldconfig, so that its loader finds what was injected. In a
-// container that holds the image, writable, and nothing else: no /dev, no /proc, no network,
-// no other process; as root inside. The program is the image's, and thus a stranger's.
-// Links between libraries are not its business here (-X): those that we want we make.
+// container that holds the writable image and nothing else: no /dev, no /proc, no network, no other
+// process; as root inside. The program is the image's, and thus untrusted. It makes no links
+// between libraries (-X): we make those that we want.
 // Source: man 8 ldconfig; hosted/call.hpp.
 #pragma once
 
@@ -31,33 +31,32 @@ namespace ch::injection {
   return std::nullopt;
 }
 
-/// Throws io::Failed, before anything is changed, where there is no ldconfig.
+/// Throws io::Failed if there is no ldconfig. Call before changing anything.
 inline void require_ldconfig(const ImageTree& tree, Libc libc) {
   if (find_ldconfig(tree)) return;
   const bool musl = libc == Libc::musl;
   throw io::Failed(io::printable(tree.path()),
-                   musl ? "the image has musl, which knows no ldconfig; shared libraries of a "
-                          "host with glibc are of no use to it"
-                        : "the image has no ldconfig, and so no list of shared libraries that "
-                          "could be brought up to date",
-                   musl
-                       ? "use an image with glibc; or, for a library built for musl, go on without "
-                         "(its loader looks into directories itself)"
-                       : "go on without, and set LD_LIBRARY_PATH in the container")
-      .by(Remedy::leave_out_ldconfig);
+                   musl ? "the image has musl, which has no ldconfig; shared libraries of a "
+                          "host with glibc are useless to it"
+                        : "the image has no ldconfig to update the cache of shared libraries",
+                   musl ? "use an image with glibc; or, for a library built for musl, go on "
+                          "without (its loader searches directories itself)"
+                        : "go on without, and set LD_LIBRARY_PATH in the container")
+      .with_kind(Remedy::leave_out_ldconfig);
 }
 
 namespace detail {
 
-/// ldconfig waits for the disk, twice, and on many file systems for all that we have just
-/// copied. An injection promises nothing for a power failure; so these calls succeed at once.
+/// Makes fsync and fdatasync succeed at once. ldconfig syncs twice, which on many file systems also
+/// waits for everything that we have just copied; but an injection promises nothing for a power
+/// failure.
 inline void dont_wait_for_disk() noexcept {
 #if defined(__x86_64__)
   constexpr std::uint32_t machine = kernel::audit_arch_x86_64;
 #elif defined(__aarch64__)
   constexpr std::uint32_t machine = kernel::audit_arch_aarch64;
 #else
-  constexpr std::uint32_t machine = 0;  // none: the filter lets everything pass
+  constexpr std::uint32_t machine = 0;  // none: the filter allows everything
 #endif
   static constexpr kernel::BpfInstruction filter[] = {
       {kernel::bpf_ld_w_abs, 0, 0, offsetof(kernel::SeccompData, arch)},
@@ -69,15 +68,15 @@ inline void dont_wait_for_disk() noexcept {
       {kernel::bpf_ret_k, 0, 0, kernel::seccomp_ret_allow},
   };
   kernel::Linux k;
-  (void)kernel::install_filter(k, filter);  // without it, it only takes longer
+  (void)kernel::install_filter(k, filter);  // without the filter it only takes longer
 }
 
-/// In the container, as the first process of its pid namespace: waits until a byte comes on
-/// standard input, then becomes ldconfig. Returns why it has not. Nobody but our caller undoes
-/// what ldconfig does, so it dies with him, and all that it has started with it. As long as it
-/// lives it holds the socket, by which the caller sees that it is gone. Not the image's directory,
-/// though the lock is on that: to a stranger's program it would be the way to the host's files.
-inline std::string become_when_told(const std::string& program) {
+/// In the container, as the first process of its pid namespace: waits for a byte on standard input,
+/// then executes ldconfig. Returns why it could not. Only the caller can undo what ldconfig does,
+/// so ldconfig and its children die with the caller. While it lives it holds the socket, which
+/// tells the caller when it is gone. It does not get the descriptor of the image's directory,
+/// although the lock is on that: it would lead an untrusted program to the host's files.
+inline std::string wait_then_exec(const std::string& program) {
   (void)std::signal(SIGXFSZ, SIG_DFL);
   dont_wait_for_disk();
   char byte = 0;
@@ -94,36 +93,36 @@ inline std::string become_when_told(const std::string& program) {
          "); is its #! line or its loader missing?";
 }
 
-/// How ldconfig ended, if that was no success.
+/// Why ldconfig failed; empty if it succeeded.
 [[nodiscard]] inline std::string why_failed(const std::optional<ExitStatus>& end) {
-  if (!end) return "nobody knows how it ended";
+  if (!end) return "it is not known how it ended";
   if (end->signal != 0) return "it was killed";
   return end->code == 0 ? "" : "it exited with " + std::to_string(end->code);
 }
 
 }  // namespace detail
 
-/// One run of ldconfig in the image. Its container is made by a process of its own while the
-/// caller does something else.
+/// One run of ldconfig in the image. A separate process makes its container while the caller does
+/// something else.
 class LdconfigRun {
  public:
-  /// Throws where no process can be started. Forks.
+  /// Throws if no process can be started. Forks.
   explicit LdconfigRun(const ImageTree& tree) : tree_(tree) {
     const auto path = find_ldconfig(tree);
     if (!path) throw io::Failed(io::printable(tree.path()), "the image has no ldconfig");
     output_ = io::Descriptor(::memfd_create("ldconfig", MFD_CLOEXEC));
-    if (!output_) io::throw_errno("make a buffer for what ldconfig prints", {});
+    if (!output_) io::throw_errno("make a buffer for ldconfig's output", {});
     int ends[2];
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) != 0)
-      io::throw_errno("make a socket to start ldconfig by", {});
+      io::throw_errno("make a socket for ldconfig", {});
     const io::Descriptor theirs(ends[0]);
     go_ = io::Descriptor(ends[1]);
-    // The policy itself: an image() would also bring the image's environment.
+    // Not ch::image(), which would also apply the image's environment.
     const auto box = compose(also<ns::net, ns::ipc, ns::pid>, as_root,
                              ImageRoot<>{HostPath(tree.path().c_str()), Access::read_write,
                                          tree.root().kernel_fd(), FoundBy::descriptor});
     const int image = tree.root().get();
-    auto called = spawn_call(box, [&] { return detail::become_when_told(*path); },
+    auto called = spawn_call(box, [&] { return detail::wait_then_exec(*path); },
                              {.in = Stream::descriptor(theirs.get()),
                               .out = Stream::descriptor(output_.get()),
                               .err = Stream::descriptor(output_.get()),
@@ -135,15 +134,14 @@ class LdconfigRun {
   LdconfigRun& operator=(const LdconfigRun&) = delete;
   ~LdconfigRun() { end(); }
 
-  /// Lets ldconfig run. Where that can't be said, the process that waits for it ends, which
-  /// finish() sees.
+  /// Lets ldconfig run. If the byte can't be sent, kills the waiting process, which finish()
+  /// reports.
   void start() {
     if (::send(go_.get(), "", 1, MSG_NOSIGNAL) != 1) (void)called_->kill(SIGKILL);
   }
 
-  /// Waits for its end; returns what it printed, mostly complaints that mean nothing ("Can't
-  /// stat ..."). Throws where it could not run or failed, or when `stop` becomes true. Once,
-  /// after start().
+  /// Waits for its end and returns what it printed, mostly harmless complaints ("Can't stat ...").
+  /// Throws if it could not run or failed, or when `stop` becomes true. Call once, after start().
   std::string finish(const std::atomic<bool>* stop = nullptr) {
     constexpr std::chrono::milliseconds between_looks{100};
     while (!called_->wait_for(between_looks))
@@ -154,7 +152,7 @@ class LdconfigRun {
     }
     const Outcome<std::string> not_run = called_->get();
     wait_until_gone();
-    if (::lseek(output_.get(), 0, SEEK_SET) != 0) io::throw_errno("read what ldconfig printed", {});
+    if (::lseek(output_.get(), 0, SEEK_SET) != 0) io::throw_errno("read ldconfig's output", {});
     std::string said = io::read_all(output_.get(), "ldconfig's output");
     if (!not_run && not_run.error().part == FailedPart::container)
       throw_no_container(not_run.error());
@@ -164,21 +162,21 @@ class LdconfigRun {
     throw io::Failed(io::printable(tree_.path()),
                      "ldconfig error: " + problem + (said.empty() ? "" : "; it said: " + said),
                      "look at the image's /etc/ld.so.conf, or go on without ldconfig")
-        .by(Remedy::leave_out_ldconfig);
+        .with_kind(Remedy::leave_out_ldconfig);
   }
 
  private:
-  /// Returns when ldconfig can't change the image any more.
+  /// Kills it. Returns when it can no longer change the image.
   void end() {
     if (!called_) return;
-    // One that has just been born, and does not die with its parent yet, ends by that.
+    // Ends a process that has just been forked and does not yet die with its parent.
     (void)::shutdown(go_.get(), SHUT_WR);
     (void)called_->kill(SIGKILL);
     (void)called_->get();
     called_.reset();
     wait_until_gone();
   }
-  /// Until nobody has the other end of the socket.
+  /// Waits until no process has the other end of the socket.
   void wait_until_gone() const {
     char byte = 0;
     ssize_t told = 0;
@@ -192,7 +190,7 @@ class LdconfigRun {
     if (!why.cause.empty()) cause += "; " + why.cause;
     throw io::Failed(io::printable(tree_.path()), std::move(cause),
                      why.remedy.empty() ? "go on without ldconfig" : why.remedy)
-        .by(Remedy::leave_out_ldconfig);
+        .with_kind(Remedy::leave_out_ldconfig);
   }
 
   const ImageTree& tree_;
@@ -202,8 +200,8 @@ class LdconfigRun {
 
 namespace detail {
 
-/// Are the library that the loader finds at `found` and the one at `expected`, where no name
-/// is a link, the same? Mostly the first is a link beside the second.
+/// Is the library that the loader finds at `found` the one at `expected`, a path without links?
+/// Usually the former is a link beside the latter.
 inline bool leads_to(const ImageTree& tree, const std::string& found, const std::string& expected) {
   if (found == expected) return true;
   const std::string directory(io::parent_of(found));
@@ -216,8 +214,8 @@ inline bool leads_to(const ImageTree& tree, const std::string& found, const std:
 
 }  // namespace detail
 
-/// Looks up each library that must be found now in the image's new cache. Answers what a
-/// person should know: that another file is found first. Throws where one is not there.
+/// Looks up each expected library in the image's new cache. Returns warnings for those where
+/// another file is found first. Throws if one is missing.
 inline std::vector<std::string> check_cache(const ImageTree& tree,
                                             const std::vector<ExpectedLibrary>& expected) {
   const auto cache = parse_loader_cache(tree.read("/etc/ld.so.cache").value_or(""));
@@ -230,8 +228,8 @@ inline std::vector<std::string> check_cache(const ImageTree& tree,
     if (entries.empty())
       throw io::Failed(
           io::printable(e.path),
-          "ldconfig ran, but the image's list of libraries has no " + io::printable(e.soname),
-          "check the image's /etc/ld.so.conf: is the directory in it?");
+          "ldconfig ran, but the cache of the image's loader has no " + io::printable(e.soname),
+          "check that the image's /etc/ld.so.conf has the directory");
     if (ranges::none_of(entries, [&](const CachedLibrary& c) {
           return detail::leads_to(tree, c.path, e.path);
         }))

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. What is special about libfabric: where the image has it, which libraries of
-// the host come along with a replacement, which directories a provider wants to be bound,
-// and the mount points that Cray's software expects.
+// Floor 6c. What is special about libfabric: where the image has it, which libraries of the host a
+// replacement needs, which directories a provider needs to be bound, and the mount points that
+// Cray's software expects.
 // Source: ch-fromhost's manual page; man 7 fi_provider; man 8 ld.so ("$ORIGIN").
 #pragma once
 
@@ -32,7 +32,7 @@ inline void walk_for_fabric(const ImageTree& tree, const std::string& directory,
 }  // namespace detail
 
 /// Directories of the image with a libfabric.so*, each once, the loader's choice first.
-/// Only where no library directory has one the whole image is searched.
+/// The whole image is searched only if no library directory has one.
 [[nodiscard]] inline std::vector<std::string> fabric_directories(const ImageTree& tree,
                                                                  const ImageLibraries& libraries) {
   auto paths = libraries.cache() | ranges::views::filter([&tree](const CachedLibrary& l) {
@@ -59,8 +59,8 @@ struct Dependency {
   std::string path;  // on the host; empty: the host has none
 };
 
-/// All that `elf`, the host's file `path`, needs, and what that needs, breadth first; but
-/// not the C library, which is the image's, and what needs only that.
+/// Everything that `elf`, the host's file `path`, needs, directly or indirectly, breadth first;
+/// except for the C library, which must be the image's.
 [[nodiscard]] inline std::vector<Dependency> host_dependencies(const std::string& path,
                                                                const ElfFile& elf,
                                                                const ImageLibraries& host) {
@@ -106,7 +106,7 @@ enum class Cray { none, slingshot, ugni };
   return S_ISLNK(status.st_mode) ? Cray::slingshot : Cray::ugni;  // COS has a link there
 }
 
-/// Directories that must exist in an image, so that the host's can be bound there.
+/// Directories that must exist in an image so that the host's can be bound there.
 [[nodiscard]] inline std::vector<std::string> cray_mount_points(Cray cray) {
   switch (cray) {
     case Cray::slingshot:
@@ -129,7 +129,7 @@ enum class Cray { none, slingshot, ugni };
          });
 }
 
-/// What about the host and its environment matters to a plan.
+/// The facts about the host and its environment that matter to a plan.
 struct HostSettings {
   Cray cray = Cray::none;
   bool has_fi_provider = false;       // FI_PROVIDER is set

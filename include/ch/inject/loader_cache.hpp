@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Reading etc/ld.so.cache, the list by which glibc's loader finds libraries,
-// as ldconfig writes it since glibc 2.2 (behind an older list, or alone).
+// Floor 6c. Reads /etc/ld.so.cache, from which glibc's loader finds libraries, in the format that
+// ldconfig has written since glibc 2.2 (after an old-format cache, or alone).
 // Source: man 8 ldconfig, ld.so; glibc's <dl-cache.h> for the layout.
 #pragma once
 
@@ -17,10 +17,9 @@ struct CachedLibrary {
   std::string soname, path;
 };
 
-/// The libraries in the bytes of a cache, in its order; none if it is of no known kind.
-/// Offsets that lead out of the bytes end an entry, not us. Entries share text where a soname is
-/// the end of a path; where they share more, so that a small file would become a large list, the
-/// rest of the list is left out.
+/// The libraries in the bytes of a cache, in order; none if the format is unknown. An offset beyond
+/// the end gives an empty text. Entries share text where a soname is the end of a path; if they
+/// share more, so that a small file would become a large list, the rest is left out.
 [[nodiscard]] inline std::vector<CachedLibrary> parse_loader_cache(std::string_view bytes) {
   constexpr std::string_view magic = "glibc-ld.so.cache1.1";
   constexpr std::size_t header = 48;

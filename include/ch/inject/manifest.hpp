@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 6c. The record of what was injected into an image, ch/injected.json: enough to
-// list it, to take it out again, and to see that a second run has nothing to do. Paths in
-// it are encoded as in journal.hpp.
+// list it, to take it out again, and to see that a second run need not do anything. Paths in it are
+// encoded as in journal.hpp.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +13,7 @@
 
 namespace ch::injection {
 
-/// One thing that was injected. Size and time tell whether it still is what we put there.
+/// One injected file or link. Size and time tell whether it is still what we put there.
 struct InjectedItem {
   std::string path;    // in the image
   std::string source;  // on the host; empty: not a copy
@@ -39,7 +39,7 @@ struct Manifest {
 
 [[nodiscard]] inline std::string to_text(const Manifest& m) {
   nlohmann::ordered_json json;
-  json["comment"] = "What was injected into this image, by which it can be taken out again";
+  json["comment"] = "What was injected into this image, so that it can be taken out again";
   json["version"] = 1;
   json["has_run_ldconfig"] = m.has_run_ldconfig;
   json["had_loader_cache"] = m.had_loader_cache;
@@ -61,7 +61,7 @@ struct Manifest {
   return json.dump(1) + '\n';
 }
 
-/// Throws io::Failed if `text` is no manifest: an image may bring anything by that name.
+/// Throws io::Failed if `text` is not a manifest: an image may contain anything of that name.
 [[nodiscard]] inline Manifest manifest_from_text(const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
@@ -90,7 +90,7 @@ struct Manifest {
   } catch (const std::exception& e) {
     throw io::Failed(std::string(own_directory) + '/' + manifest_name,
                      "can't read the record of what was injected",
-                     std::string("unpack the image again; the record says: ") + e.what());
+                     std::string("unpack the image again; the error is: ") + e.what());
   }
 }
 
@@ -99,19 +99,19 @@ struct Manifest {
   return text ? manifest_from_text(*text) : Manifest{};
 }
 
-/// Notes in `item` what is at its path now.
+/// Records in `item` what is at its path now.
 inline void describe_present(const ImageTree& tree, InjectedItem& item) {
   const io::Descriptor& at = tree.held_directory(std::string(io::parent_of(item.path)));
   const std::string name(io::base_of(item.path));
   struct stat status {};
   if (!at || !io::status_of(at.get(), name, status)) return;
   item.size = status.st_size;
-  if (S_ISLNK(status.st_mode)) return;  // its target tells everything
+  if (S_ISLNK(status.st_mode)) return;  // its target says everything
   item.seconds = status.st_mtim.tv_sec;
   item.nanoseconds = status.st_mtim.tv_nsec;
 }
 
-/// Is at `item`'s path still what was injected?
+/// Is what was injected still at `item`'s path?
 [[nodiscard]] inline bool is_unchanged(const ImageTree& tree, const InjectedItem& item) {
   const io::Descriptor& at = tree.held_directory(std::string(io::parent_of(item.path)));
   const std::string name(io::base_of(item.path));

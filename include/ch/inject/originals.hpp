@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Setting an original aside, and putting it back. A name among what is kept means
-// that all of the original is there: it comes about by a hard link or a rename, or by the
-// rename of a copy that was finished first, and never holds a part of a file, whatever fails.
+// Floor 6c. Setting an original aside, and putting it back. A kept file is always complete: it is
+// created by a hard link, a rename, or the rename of a finished copy, so it is never a partial
+// file, whatever fails.
 // Source: man 2 linkat, renameat, fsync, fgetxattr, fchown.
 #pragma once
 
@@ -12,17 +12,17 @@
 
 namespace ch::injection {
 
-/// A name in a held directory.
+/// A name in an open directory.
 struct Place {
   int directory = -1;
   std::string name;
 };
 
-/// The name that a copy has among what is kept until it is whole.
+/// The name of a copy among the kept files until it is complete.
 [[nodiscard]] inline std::string unfinished(const std::string& name) { return name + ".new"; }
 
-/// Gives `to` the extended attributes of `from`: the user's and access lists must come along,
-/// others (security.*, lustre.*) only where the file system lets them.
+/// Gives `to` the extended attributes of `from`: user.* and ACLs must be copied, others
+/// (security.*, lustre.*) only if the file system allows it.
 inline void copy_attributes(int from, int to, std::string_view path) {
   std::string names;
   for (;;) {
@@ -31,7 +31,7 @@ inline void copy_attributes(int from, int to, std::string_view path) {
     if (size < 0) io::throw_errno("read the attributes of", path);
     names.resize(static_cast<std::size_t>(size));
     const ssize_t got = ::flistxattr(from, names.data(), names.size());
-    if (got < 0 && errno == ERANGE) continue;  // they have become more
+    if (got < 0 && errno == ERANGE) continue;  // there are more attributes now
     if (got < 0) io::throw_errno("read the attributes of", path);
     names.resize(static_cast<std::size_t>(got));
     break;
@@ -50,8 +50,8 @@ inline void copy_attributes(int from, int to, std::string_view path) {
   }
 }
 
-/// Makes `to` the same as `from` in everything but its inode. It is made as `staged` beside it,
-/// and becomes `to`, in place of what was there, when it is whole and on the disk.
+/// Makes `to` the same as `from` in everything but its inode. The copy is made beside it as
+/// `staged`, and replaces `to` once it is complete and on the disk.
 inline void copy_original(const Place& from, const Place& to, const std::string& staged,
                           std::string_view path) {
   io::remove_name(to.directory, staged, path);
@@ -63,13 +63,13 @@ inline void copy_original(const Place& from, const Place& to, const std::string&
     if (!file) io::throw_errno("read", path);
     const struct stat status = io::status_of(file, path);
     if (!S_ISREG(status.st_mode))
-      throw io::Failed(io::printable(path), "this is not a regular file, and so can't be set aside",
+      throw io::Failed(io::printable(path), "this is not a regular file, so it can't be set aside",
                        "remove it from the image first");
     io::Descriptor copy = io::create_file(to.directory, staged, path);
     copy_bytes(file.get(), copy.get(), path);
     const struct stat made = io::status_of(copy, path);
     if (made.st_size != status.st_size)
-      throw io::Failed(io::printable(path), "this file changes while it is read",
+      throw io::Failed(io::printable(path), "this file changed while it was read",
                        "wait until nothing writes to it any more");
     if ((made.st_uid != status.st_uid || made.st_gid != status.st_gid) &&
         ::fchown(copy.get(), status.st_uid, status.st_gid) != 0)
@@ -78,7 +78,7 @@ inline void copy_original(const Place& from, const Place& to, const std::string&
     if (::fchmod(copy.get(), status.st_mode & 07777) != 0) io::throw_errno("set the mode of", path);
     const timespec times[2] = {status.st_atim, status.st_mtim};
     if (::futimens(copy.get(), times) != 0) io::throw_errno("set the time of", path);
-    // EINVAL: a file system where there is nothing to wait for.
+    // EINVAL: a file system that does not support fsync.
     if (::fsync(copy.get()) != 0 && errno != EINVAL) io::throw_errno("write", path);
     io::close_written(copy, path);
   }
@@ -86,19 +86,20 @@ inline void copy_original(const Place& from, const Place& to, const std::string&
     io::throw_errno("keep", path);
 }
 
-/// Moves `from` to `to`, in place of what is there; by a copy, called `staged` until it is
-/// whole, where a rename can't do it. Of two names of one file only `to` is left.
+/// Moves `from` to `to`, replacing what is there; by a copy, named `staged` until it is complete,
+/// if rename can't. If both are names of one file, only `to` remains.
 inline void move_original(const Place& from, const Place& to, const std::string& staged,
                           std::string_view path) {
   if (::renameat(from.directory, from.name.c_str(), to.directory, to.name.c_str()) != 0) {
     if (errno != EXDEV) io::throw_errno("put back", path);
     copy_original(from, to, staged, path);
   }
-  io::remove_name(from.directory, from.name, path);  // rename leaves it if both were one file
+  io::remove_name(from.directory, from.name,
+                  path);  // rename does nothing if both are the same file
 }
 
-/// Is the original that was set aside as `kept` still, or again, at `place`, as another file?
-/// Then that is the one to stay: it has all its names.
+/// Is the original that was set aside as `kept` still, or again, at `place`, possibly as another
+/// inode? Then that one is to be kept: it has all its hard links.
 [[nodiscard]] inline bool is_same_original(const Place& place, const Place& kept,
                                            std::string_view path) {
   struct stat a {
@@ -119,9 +120,8 @@ inline void move_original(const Place& from, const Place& to, const std::string&
   return one && other && same_bytes(one.get(), other.get(), path);
 }
 
-/// Sets the original `from` aside as `to`: under a second name, or, where there are no hard
-/// links, moved there, so that its own name is free for a moment. `fresh`: always a copy, since
-/// somebody may write into the file itself.
+/// How to set an original aside. `shared`: by a hard link, or else by moving it, so that for a
+/// moment its name is unused. `fresh`: always as a copy, since the file itself may be written to.
 enum class Keep { shared, fresh };
 inline void keep_original(const Place& from, const Place& to, std::string_view path, Keep how) {
   if (how == Keep::shared) {

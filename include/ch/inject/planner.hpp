@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. From requests to a plan: each file is looked at and given a place, libraries
-// get the links that their sonames ask for, libfabric brings what it needs, and what the
-// image has already is left out. Nothing is changed. Errors come before any copying.
+// Floor 6c. From requests to a plan: each file is examined and given a place, libraries get the
+// links for their sonames, libfabric brings what it needs, and what the image already has is left
+// out. Nothing is changed, so errors occur before any copying.
 // Source: ch-fromhost's manual page.
 #pragma once
 
@@ -17,20 +17,20 @@ namespace ch::injection {
 
 class Planner {
  public:
-  /// `before`: what earlier injections put there, which does not count as the image's own.
+  /// `before`: what earlier injections added, which does not count as the image's own.
   Planner(const ImageTree& tree, Manifest before, HostSettings settings = settings_of_host())
       : tree_(tree), before_(std::move(before)), image_(tree), settings_(settings) {}
 
   [[nodiscard]] const ImageLibraries& libraries() const noexcept { return image_; }
 
-  /// The directory of the image's libfabric, of providers that is.
+  /// The directory of the image's libfabric; providers go to libfabric/ in it.
   [[nodiscard]] std::string fabric_directory() {
     if (!fabric_) {
       const auto found = fabric_directories(tree_, image_);
       if (found.empty())
         throw io::Failed(io::printable(tree_.path()), "libfabric.so not found in the image",
-                         "install libfabric in the image, or say where this goes")
-            .by(Remedy::choose_place);
+                         "install libfabric in the image, or say where this file goes")
+            .with_kind(Remedy::choose_place);
       if (found.size() > 1)
         plan_.warnings.push_back("the image has several libfabric.so; taking the one in " +
                                  io::printable(found.front()));
@@ -39,10 +39,11 @@ class Planner {
     return *fabric_;
   }
 
-  /// Plans one file. Throws where it can't be read or has no destination.
+  /// Plans one file. Throws if it can't be read or has no destination.
   void add(const Request& request) {
     const io::Descriptor file(::open(request.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!file) refuse(request, io::errno_text(errno), "check the path; what is listed must exist");
+    if (!file)
+      refuse(request, io::errno_text(errno), "check the path; every listed file must exist");
     const struct stat status = io::status_of(file, request.path);
     if (!S_ISREG(status.st_mode))
       refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file",
@@ -53,11 +54,11 @@ class Planner {
     std::optional<ElfFile> elf;
     if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
       elf = read_elf(file.get(), request.path);
-    if (elf && elf->is_cut) refuse_endless(request);
+    if (elf && elf->is_cut) refuse_oversized(request);
     const Verdict verdict = classify(request.path, elf, {first, static_cast<std::size_t>(n)},
                                      (status.st_mode & 0111) != 0);
     if (verdict.rules_differ())
-      plan_.notes.push_back(io::printable(request.path) + " is taken for a " +
+      plan_.notes.push_back(io::printable(request.path) + " is classified as " +
                             name_of(verdict.kind) + ": " + verdict.rule + " (" + verdict.path_rule +
                             ", which says " + name_of(verdict.by_path) + ")");
     const std::string directory = destination(request, verdict);
@@ -76,14 +77,14 @@ class Planner {
     if (verdict.kind == Kind::fabric_provider) add_provider(request, *elf);
   }
 
-  /// Plans the link `path` to `target`. If that names something that is injected, too, the
-  /// link leads there, wherever that goes; a bare name stays beside it.
+  /// Plans the link `path` to `target`. If `target` names a file that is also injected, the link
+  /// leads to wherever that goes; if it is a bare name, the link is put beside that file.
   void add_link(const std::string& path, const std::string& target, const std::string& reason) {
     links_.push_back({std::string(io::parent_of(path)), std::string(io::base_of(path)),
                       action::Link{target}, reason});
   }
 
-  /// The plan, complete. The planner is used up.
+  /// Completes and returns the plan. The planner can't be used after that.
   [[nodiscard]] InjectionPlan finish() {
     if (!left_out_.empty())
       plan_.warnings.push_back(
@@ -101,7 +102,7 @@ class Planner {
     });
     add_soname_links();
     add_wanted_links();
-    if (uses_fabric_) add_fabric_surroundings();
+    if (uses_fabric_) add_fabric_support();
     std::erase_if(plan_.entries, [this](const Entry& e) {
       if (!is_there(e)) return false;
       plan_.unchanged.push_back(e.path());
@@ -119,11 +120,12 @@ class Planner {
         std::move(remedy));
   }
 
-  [[noreturn]] static void refuse_endless(const Request& r) {
-    refuse(r, "its lists of names and versions have no end", "it is damaged; get it anew");
+  [[noreturn]] static void refuse_oversized(const Request& r) {
+    refuse(r, "its lists of names and versions are too long", "it is damaged; get it again");
   }
 
-  /// Does the loader look where `incoming` goes, or at a file that it replaces?
+  /// Does the loader search the directory where `incoming` goes, or does it replace an existing
+  /// file?
   [[nodiscard]] bool is_found(const Incoming& incoming) const {
     const std::string directory(io::parent_of(incoming.path));
     if (ranges::contains(image_.directories(), directory)) return true;
@@ -134,8 +136,8 @@ class Planner {
     return at && io::is_plain_name(name) && io::status_of(at.get(), name, status);
   }
 
-  /// Is this a part of the C library, which an image has of its own? Of a list it is left out,
-  /// as ldd lists it for every program; who names it alone has to know.
+  /// Is this a part of the C library that the image has itself? If it comes from a list it is left
+  /// out, as ldd lists it for every program; if it was named explicitly, that is an error.
   bool belongs_to_image(const Request& request, const ElfFile& elf, const std::string& directory) {
     const std::string name(io::base_of(request.path));
     const std::string soname = elf.soname.empty() ? name : elf.soname;
@@ -147,8 +149,8 @@ class Planner {
       throw io::Failed(io::printable(request.path),
                        "cannot inject (the image has its own " + io::printable(soname) +
                            ", and none of its programs would start with another)",
-                       "leave it out: what is injected runs with the image's C library; or use "
-                       "an image whose C library is new enough");
+                       "leave it out: injected files use the image's C library; or use an image "
+                       "whose C library is new enough");
     left_out_.push_back(io::printable(soname));
     return true;
   }
@@ -159,7 +161,7 @@ class Planner {
       if (!wanted.starts_with('/'))
         throw io::Failed(io::printable(wanted), "not an absolute path",
                          "a place is a directory as seen in the image, such as /usr/local/bin")
-            .by(Remedy::choose_place);
+            .with_kind(Remedy::choose_place);
       if (!tree_.has_directory(wanted))
         throw io::Failed(io::printable(tree_.path() + wanted), "not a directory",
                          "make it first, or choose one that the image has");
@@ -179,7 +181,7 @@ class Planner {
                            "FI_PROVIDER_PATH is set, and no place is given",
                            "libfabric looks for providers there only: give that directory of the "
                            "image as the place, or unset the variable")
-              .by(Remedy::choose_place);
+              .with_kind(Remedy::choose_place);
         uses_fabric_ = true;
         return needed_directory(fabric_directory() + "/libfabric", "for providers of libfabric");
       default:
@@ -188,11 +190,11 @@ class Planner {
         throw io::Failed(io::printable(request.path),
                          "no destination for this file, which is neither a program nor a library",
                          "say where it goes")
-            .by(Remedy::choose_place);
+            .with_kind(Remedy::choose_place);
     }
   }
 
-  /// `path` in the image, which will be there: its directories are planned if missing.
+  /// The directory `path` in the image, resolved. It and its parents are planned if missing.
   std::string needed_directory(const std::string& path, const std::string& reason) {
     std::string place = tree_.locate(path);
     std::vector<NewDirectory> missing;
@@ -203,7 +205,7 @@ class Planner {
     return place;
   }
 
-  /// False if this very file goes there already.
+  /// False if the same file goes there already.
   bool place(const Request& request, const FileIdentity& identity, const std::string& directory,
              std::string reason) {
     Entry entry{directory, std::string(io::base_of(request.path)),
@@ -216,7 +218,7 @@ class Planner {
                        "this and " + io::printable(copy.source) + " would both become " +
                            io::printable(entry.path()) + " in the image",
                        "inject one of them, or send them to different places")
-          .by(Remedy::choose_place);
+          .with_kind(Remedy::choose_place);
     }
     plan_.entries.push_back(std::move(entry));
     return true;
@@ -230,7 +232,7 @@ class Planner {
     return *host_;
   }
 
-  /// Has the image this library by itself?
+  /// Does the image have this library of its own?
   [[nodiscard]] bool image_has(const std::string& soname, const ElfFile& like) const {
     const FoundLibrary* found = image_.find(soname, like);
     if (found == nullptr) return false;
@@ -238,19 +240,19 @@ class Planner {
     return before_.find(directory + '/' + std::string(io::base_of(found->path))) == nullptr;
   }
 
-  /// The host's libfabric takes the image's place, with the libraries that the image lacks.
+  /// Replaces the image's libfabric by the host's, with the libraries that the image lacks.
   void add_replacement(const Request& request, const ElfFile& elf) {
     for (const Dependency& d : host_dependencies(request.path, elf, host())) {
       if (image_has(d.soname, elf) || ranges::contains(plan_.entries, d.soname, &Entry::name)) {
         plan_.notes.push_back("skipping " + io::printable(d.soname) + ", which the image has");
         continue;
       }
-      if (d.path.empty()) continue;  // the version check will tell
+      if (d.path.empty()) continue;  // check_versions() will report it
       loader_directories_.emplace_back(io::parent_of(d.path));
       const io::Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       if (!file) io::throw_errno("read", d.path);
       auto library = read_elf(file.get(), d.path);
-      if (library && library->is_cut) refuse_endless({d.path, {}, {}});
+      if (library && library->is_cut) refuse_oversized({d.path, {}, {}});
       const std::string directory = image_.first_directory();
       check_can_replace(file, d.path, library, directory, image_, before_);
       if (place({d.path, {}, {}}, identity_of(io::status_of(file, d.path)), directory,
@@ -261,15 +263,16 @@ class Planner {
     }
   }
 
-  /// A provider's libraries stay on the host; bound into the container, they are found.
+  /// A provider's libraries stay on the host; the loader finds them when they are bound into the
+  /// container.
   void add_provider(const Request& request, const ElfFile& elf) {
     for (const Dependency& d : host_dependencies(request.path, elf, host()))
       if (!d.path.empty() && !image_has(d.soname, elf))
         loader_directories_.emplace_back(io::parent_of(d.path));
   }
 
-  /// A library is looked up by its soname; ldconfig would make these links, too, but not
-  /// remember them.
+  /// Libraries are looked up by soname. ldconfig would make these links, too, but we have to record
+  /// them.
   void add_soname_links() {
     for (const Incoming& i : incoming_) {
       const std::string directory(io::parent_of(i.path));
@@ -277,7 +280,7 @@ class Planner {
       const bool searched = ranges::contains(image_.directories(), directory);
       if (i.elf.soname.empty() || !io::is_plain_name(i.elf.soname)) continue;
       if (!searched && !(fabric_ && directory == *fabric_)) continue;
-      // ldconfig passes over other names.
+      // ldconfig ignores other names.
       if (searched && i.elf.soname.starts_with("lib") &&
           i.elf.soname.find(".so") != std::string::npos)
         plan_.expected.push_back({i.elf.soname, i.path});
@@ -305,7 +308,7 @@ class Planner {
     }
   }
 
-  void add_fabric_surroundings() {
+  void add_fabric_support() {
     for (const std::string& path : cray_mount_points(settings_.cray))
       (void)needed_directory(path, "mount point for Cray's software");
     if (settings_.has_fi_provider)
@@ -336,10 +339,10 @@ class Planner {
     const std::string place = tree_.locate(path);
     plan_.entries.push_back({needed_directory(std::string(io::parent_of(place)), "for the loader"),
                              std::string(io::base_of(place)), action::Text{line + '\n' + text},
-                             "so that ch-ofi.conf is read"});
+                             "makes the loader read ch-ofi.conf"});
   }
 
-  /// Is in the image already what `e` would put there?
+  /// Does the image already have what `e` would put there?
   [[nodiscard]] bool is_there(const Entry& e) const {
     const io::Descriptor& at = tree_.held_directory(e.directory);
     struct stat status {};
@@ -357,10 +360,10 @@ class Planner {
     const io::Descriptor source(::open(copy->source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!source) io::throw_errno("read", copy->source);
     const struct stat wanted = io::status_of(source, copy->source);
-    if (identity_of(wanted) != copy->identity) return false;  // copying will say so
+    if (identity_of(wanted) != copy->identity) return false;  // copying will report that
     if (wanted.st_size != status.st_size || (status.st_mode & 07777) != copied_mode(wanted.st_mode))
       return false;
-    // As rsync does it: what we put there with this size and time need not be read again.
+    // Like rsync: a file that we injected with this size and time need not be compared again.
     const InjectedItem* item = before_.find(e.path());
     if (item != nullptr && item->source == copy->source && is_unchanged(tree_, *item) &&
         same_time(wanted.st_mtim, status.st_mtim))
@@ -369,7 +372,7 @@ class Planner {
     return there && same_bytes(source.get(), there.get(), copy->source);
   }
 
-  /// What is at `e`'s place in the image; none if it may not be read, and so has to be replaced.
+  /// Opens what is at `e`'s place in the image; none if it is unreadable and so has to be replaced.
   [[nodiscard]] static io::Descriptor open_there(const io::Descriptor& at, const Entry& e) {
     io::Descriptor there(
         ::openat(at.get(), e.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
@@ -387,7 +390,7 @@ class Planner {
   bool uses_fabric_ = false;
   std::vector<Incoming> incoming_;
   std::vector<std::string> left_out_;  // sonames of the C library's parts
-  std::vector<Entry> links_;           // wanted, with places as the host sees them
+  std::vector<Entry> links_;           // requested, with unresolved paths
   std::vector<std::string> loader_directories_;
   InjectionPlan plan_;
 };

@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. What becomes of the image's own programs when a library from outside takes the place
-// of one that they use. The C library and its parts never do: they belong together, to the last
-// byte. Any other must have every version of symbols that something in the image asks for.
+// Floor 6c. What happens to the image's own programs when a library from outside replaces one that
+// they use. Parts of the C library are never replaced: they only work with the others of exactly
+// the same build. Any other library must have every symbol version that the image's programs need.
 // Source: LSB, "Symbol Versioning"; man 7 libc; man 8 ld.so.
 #pragma once
 
 #include <array>
 #include <set>
 
-#include "ch/inject/elf_whole.hpp"
+#include "ch/inject/elf_integrity.hpp"
 #include "ch/inject/glibc_check.hpp"
 #include "ch/io/in_parallel.hpp"
 
 namespace ch::injection {
 
-/// Is `soname` a part of the C library, which works with the others of the same build only?
+/// Is `soname` a part of the C library, which only works with the others of the same build?
 [[nodiscard]] inline bool is_part_of_libc(std::string_view soname) {
   static constexpr std::string_view exact[] = {
       "libc.so.6",   "libm.so.6",   "libmvec.so.1",          "libpthread.so.0",
@@ -30,7 +30,7 @@ namespace ch::injection {
 
 namespace detail {
 
-inline constexpr std::size_t most_looked_at = 50000;  // files of an image
+inline constexpr std::size_t max_files_scanned = 50000;  // of an image, at most
 
 /// Files below `directory` that could be programs or libraries, links not followed.
 inline void programs_below(const ImageTree& tree, const std::string& directory, int depth,
@@ -39,7 +39,7 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   if (!fd) return;
   for (const std::string& name : io::names_in(fd.get(), directory)) {
     struct stat status {};
-    if (found.size() >= most_looked_at || !io::status_of(fd.get(), name, status)) continue;
+    if (found.size() >= max_files_scanned || !io::status_of(fd.get(), name, status)) continue;
     if (S_ISDIR(status.st_mode) && depth > 0)
       programs_below(tree, directory + '/' + name, depth - 1, found);
     if (S_ISREG(status.st_mode) &&
@@ -48,8 +48,8 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   }
 }
 
-/// The library of the image whose place a file by this name in `directory` takes: the one that it
-/// replaces, or that the loader would no longer find. None if there is none.
+/// The library of the image that a file of this name in `directory` would replace, or hide from the
+/// loader. Null if there is none.
 [[nodiscard]] inline const FoundLibrary* shadowed(const ImageLibraries& image,
                                                   const std::string& directory,
                                                   const std::string& name,
@@ -58,7 +58,7 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   if (found == nullptr && ranges::contains(image.directories(), directory)) {
     if (like) found = image.find(name, *like);
     if (found == nullptr) found = image.find(name);
-    // Of a library for another machine, which the image has programs for, there may be both.
+    // A library for another architecture that the image also has programs for can coexist.
     if (found != nullptr && like && !found->elf.same_machine(*like) &&
         image.find("libc.so.6", *like) != nullptr)
       return nullptr;
@@ -66,21 +66,21 @@ inline void programs_below(const ImageTree& tree, const std::string& directory, 
   return found != nullptr && found->elf.type == ElfFile::Type::library ? found : nullptr;
 }
 
-/// Why a file can't be used instead of a library, and what to do. Empty: it can.
+/// Why a file can't replace a library, and what to do. Empty: it can.
 struct Unfit {
   std::string why, remedy;
 };
 
-/// The same of a file, `whole` as it is, and the library `own`. `name` is what programs ask for,
-/// which the image's own soname need not be.
-[[nodiscard]] inline Unfit why_not_instead_of(const FoundLibrary& own, const std::string& name,
-                                              const std::optional<ElfFile>& elf,
-                                              const Wholeness& whole) {
-  constexpr const char* anew = "get the file anew, and compare its size with that of the original";
+/// Why a file, with the given integrity `whole`, can't replace the library `own`. `name` is what
+/// programs ask for, which need not be the soname of `own`.
+[[nodiscard]] inline Unfit why_unfit(const FoundLibrary& own, const std::string& name,
+                                     const std::optional<ElfFile>& elf,
+                                     const IntegrityResult& whole) {
+  constexpr const char* anew = "get the file again, and compare its size with that of the original";
   if (!elf) return {"it is not an ELF file", anew};
   if (!elf->same_machine(own.elf))
-    return {"it is for " + machine_name(*elf) + ", and that for " + machine_name(own.elf),
-            "take the library of a host like the image's, or an image like this host's"};
+    return {"it is for " + machine_name(*elf) + ", and that one for " + machine_name(own.elf),
+            "use a library or an image for the same machine"};
   if (!whole.problem.empty()) return {whole.problem, anew};
   if (!own.elf.soname.empty() && whole.soname != own.elf.soname && whole.soname != name)
     return {(whole.soname.empty() ? "it has no soname"
@@ -90,49 +90,47 @@ struct Unfit {
   return {};
 }
 
-/// A library that goes where the loader will find it instead of the image's.
+/// An incoming library that the loader will find instead of the image's.
 struct Shadow {
   const Incoming* incoming;
   std::string soname;
-  std::vector<std::string> lost;  // versions that the image's has and this one has not
+  std::vector<std::string> lost;  // versions that the image's library has and this one lacks
 };
 
 }  // namespace detail
 
-/// Throws io::Failed where the file open at `file`, injected into `directory`, would take the
-/// place of a library of the image without being one that could be loaded instead: that would end
-/// every program that needs it. By its own name, or by the link that its soname becomes.
-/// What `earlier`, a manifest, has is of an earlier injection, and goes.
+/// Throws io::Failed if the file open at `file`, injected into `directory`, would replace a library
+/// of the image, by its name or by the link for its soname, but could not be loaded in its place:
+/// that would break every program that needs it. Libraries in the manifest `earlier` are from an
+/// earlier injection and may be replaced.
 template <class Record>
 void check_can_replace(const io::Descriptor& file, const std::string& source,
                        const std::optional<ElfFile>& elf, const std::string& directory,
                        const ImageLibraries& image, const Record& earlier) {
-  const Wholeness whole = elf ? check_whole(file, source) : Wholeness{};
+  const IntegrityResult whole = elf ? check_integrity(file, source) : IntegrityResult{};
   std::set<std::string> names = {std::string(io::base_of(source))};
   for (const std::string& soname : {elf ? elf->soname : std::string(), whole.soname})
     if (io::is_plain_name(soname)) names.insert(soname);
   for (const std::string& name : names) {
     const FoundLibrary* own = detail::shadowed(image, directory, name, elf);
     if (own == nullptr || earlier.find(own->path) != nullptr) continue;
-    const detail::Unfit unfit = detail::why_not_instead_of(*own, name, elf, whole);
+    const detail::Unfit unfit = detail::why_unfit(*own, name, elf, whole);
     if (!unfit.why.empty())
       throw io::Failed(io::printable(source),
                        "cannot inject (it would take the place of the image's " +
                            io::printable(own->path) + ", but " + unfit.why + ')',
-                       unfit.remedy + "; or put it where no loader looks")
-          .by(Remedy::choose_place);
+                       unfit.remedy + "; or put it where no loader searches")
+          .with_kind(Remedy::choose_place);
   }
 }
 
-/// Throws io::Failed for the first file of the image that could not run any more. `searched`
-/// tells whether the loader will find an incoming file by its soname; `replaced`, whether a path
-/// of the image is itself about to be replaced. Looks into the image's files only where a
-/// library would lose something.
-template <class Searched, class Replaced>
-void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming,
-                    const ImageLibraries& image, Searched&& searched, Replaced&& replaced,
-                    std::vector<std::string>& warnings) {
-  std::vector<detail::Shadow> shadows;
+namespace detail {
+
+/// The incoming libraries that lack versions of the image's library that they hide.
+template <class Searched>
+[[nodiscard]] std::vector<Shadow> find_shadows(const std::vector<Incoming>& incoming,
+                                               const ImageLibraries& image, Searched&& searched) {
+  std::vector<Shadow> shadows;
   for (const Incoming& i : incoming) {
     if (i.elf.type != ElfFile::Type::library || !searched(i)) continue;
     const std::string soname =
@@ -145,52 +143,82 @@ void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming
     });
     if (!lost.empty()) shadows.push_back({&i, soname, std::move(lost)});
   }
-  if (shadows.empty()) return;
+  return shadows;
+}
+
+/// Paths of the image's programs and libraries, as far as they are checked.
+[[nodiscard]] inline std::vector<std::string> programs_of(const ImageTree& tree,
+                                                          const ImageLibraries& image,
+                                                          std::vector<std::string>& warnings) {
   std::set<std::string> found;
   std::set<std::string> directories(image.directories().begin(), image.directories().end());
   for (const char* path : {"/usr/bin", "/bin", "/usr/sbin", "/sbin", "/usr/local/bin"})
     if (tree.has_directory(path)) directories.insert(tree.locate(path));
-  for (const std::string& directory : directories)
-    detail::programs_below(tree, directory, 4, found);
-  if (found.size() >= detail::most_looked_at)
-    warnings.push_back("only " + std::to_string(detail::most_looked_at) +
-                       " files of the image were asked whether they need what is replaced");
-  const std::vector<std::string> paths(found.begin(), found.end());
-  std::vector<std::string> problems(paths.size());
-  std::vector<const detail::Shadow*> causes(paths.size());
+  for (const std::string& directory : directories) programs_below(tree, directory, 4, found);
+  if (found.size() >= max_files_scanned)
+    warnings.push_back("only " + std::to_string(max_files_scanned) +
+                       " files of the image were checked for whether they need what is replaced");
+  return {found.begin(), found.end()};
+}
+
+/// A version that a program needs, and the incoming library that would hide it; null: none.
+struct LostVersion {
+  std::string version;
+  const Shadow* shadow = nullptr;
+};
+
+/// The first version that the program or library at `path` would lose.
+template <class Replaced>
+[[nodiscard]] LostVersion lost_version(const ImageTree& tree, const std::string& path,
+                                       const std::vector<Shadow>& shadows, Replaced&& replaced) {
+  if (replaced(path)) return {};
+  const io::Descriptor fd = tree.try_open_file(path);
+  const auto user = fd ? read_elf(fd.get(), path) : std::nullopt;
+  if (!user) return {};
+  for (const Shadow& shadow : shadows) {
+    if (!user->same_machine(shadow.incoming->elf)) continue;
+    const bool has_another = ranges::any_of(user->run_path, [&](std::string directory) {
+      for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
+        if (const auto at = directory.find(word); at != std::string::npos)
+          directory.replace(at, word.size(), io::parent_of(path));
+      const std::string other = directory + '/' + shadow.soname;
+      return other.starts_with('/') && !replaced(other) && tree.try_open_file(other);
+    });
+    if (has_another) continue;
+    for (const NeededVersion& need : user->needed_versions)
+      if (need.file == shadow.soname && ranges::contains(shadow.lost, need.version))
+        return {need.version, &shadow};
+  }
+  return {};
+}
+
+}  // namespace detail
+
+/// Throws io::Failed for the first file of the image that would no longer run. `searched` tells
+/// whether the loader will find an incoming file by its soname; `replaced`, whether a path of the
+/// image is itself about to be replaced. Reads the image's files only if a library would lose a
+/// version.
+template <class Searched, class Replaced>
+void check_shadowed(const ImageTree& tree, const std::vector<Incoming>& incoming,
+                    const ImageLibraries& image, Searched&& searched, Replaced&& replaced,
+                    std::vector<std::string>& warnings) {
+  const std::vector<detail::Shadow> shadows = detail::find_shadows(incoming, image, searched);
+  if (shadows.empty()) return;
+  const std::vector<std::string> paths = detail::programs_of(tree, image, warnings);
+  std::vector<detail::LostVersion> lost(paths.size());
   io::in_parallel(paths.size(), [&](std::size_t k) {
-    if (replaced(paths[k])) return;
-    const io::Descriptor fd = tree.try_open_file(paths[k]);
-    const auto user = fd ? read_elf(fd.get(), paths[k]) : std::nullopt;
-    if (!user) return;
-    for (const detail::Shadow& shadow : shadows) {
-      if (!user->same_machine(shadow.incoming->elf)) continue;
-      const bool has_another = ranges::any_of(user->run_path, [&](std::string directory) {
-        for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
-          if (const auto at = directory.find(word); at != std::string::npos)
-            directory.replace(at, word.size(), io::parent_of(paths[k]));
-        const std::string path = directory + '/' + shadow.soname;
-        return path.starts_with('/') && !replaced(path) && tree.try_open_file(path);
-      });
-      if (has_another) continue;
-      for (const NeededVersion& need : user->needed_versions)
-        if (need.file == shadow.soname && ranges::contains(shadow.lost, need.version)) {
-          problems[k] = need.version;
-          causes[k] = &shadow;
-          return;
-        }
-    }
+    lost[k] = detail::lost_version(tree, paths[k], shadows, replaced);
   });
   for (std::size_t k = 0; k < paths.size(); ++k)
-    if (causes[k] != nullptr)
-      throw io::Failed(
-          io::printable(causes[k]->incoming->source),
-          "this would take the place of the image's " + io::printable(causes[k]->soname) +
-              ", but " + io::printable(paths[k]) + " of the image needs " +
-              io::printable(problems[k]) + " of that, which this file has not",
-          "inject a build that has it; or put this one elsewhere, and let LD_LIBRARY_PATH "
-          "lead there what is to use it")
-          .by(Remedy::choose_place);
+    if (lost[k].shadow != nullptr)
+      throw io::Failed(io::printable(lost[k].shadow->incoming->source),
+                       "this would take the place of the image's " +
+                           io::printable(lost[k].shadow->soname) + ", but " +
+                           io::printable(paths[k]) + " of the image needs " +
+                           io::printable(lost[k].version) + " of that, which this file lacks",
+                       "inject a build that has it; or put this one elsewhere, and set "
+                       "LD_LIBRARY_PATH for the programs that are to use it")
+          .with_kind(Remedy::choose_place);
 }
 
 }  // namespace ch::injection

@@ -2,8 +2,8 @@
 //
 // Floor 6c. Where the list of files to inject comes from: the output of a command, a
 // file, one path, NVIDIA's tool, or what Cray's administrators put in the environment.
-// A list has a file per line; if it has NUL bytes, those separate instead, so that every
-// path can be told, newlines and all. Source: ch-fromhost's manual page.
+// A list has one path per line; if it contains NUL bytes, those separate paths instead, so that
+// paths may contain newlines. Source: ch-fromhost's manual page.
 #pragma once
 
 #include <cstdlib>
@@ -15,12 +15,12 @@
 
 namespace ch::injection {
 
-/// One file that is wanted in the image.
+/// One file to put into the image.
 struct Request {
   std::string path;                        // on the host
-  std::optional<std::string> destination;  // directory in the image; none: by its kind
-  std::string origin{};                    // what lists it, for people; empty: named by itself
-  std::string otherwise{};                 // directory for what is no program or library, made
+  std::optional<std::string> destination;  // directory in the image; none: chosen by kind
+  std::string origin{};                    // what listed it, for messages; empty: named explicitly
+  std::string otherwise{};                 // directory if it is neither program nor library, made
                                            // if missing; empty: there is none
 };
 
@@ -42,18 +42,18 @@ struct Request {
          ranges::to<std::vector>();
 }
 
-/// How a program ended, to follow "it".
+/// How a program ended, to follow "it" in a message.
 [[nodiscard]] inline std::string end_of(const ExitStatus& end) {
   return end.signal != 0 ? std::string("was killed: ") + ::strsignal(end.signal)
                          : "failed with status " + std::to_string(end.code);
 }
 
-/// What a command has printed, or why that does not count: "it failed with status 3".
+/// What a command printed, or why it failed: "it failed with status 3".
 struct CommandOutput {
   std::string text, problem;
 };
 
-/// What `words` prints when it is run, to its end with 0. Its input and errors are ours.
+/// Runs `words` and returns its output. It inherits our standard input and error.
 [[nodiscard]] inline CommandOutput output_of(std::vector<std::string> words) {
   if (words.empty()) return {{}, "it is empty"};
   const std::string name = words[0];
@@ -67,7 +67,7 @@ struct CommandOutput {
   }
   std::string text = io::read_all(child->out(), name);
   const Outcome<ExitStatus> end = child->wait();
-  if (!end) return {{}, "nobody knows how it ended: " + end.error().cause};
+  if (!end) return {{}, "it is not known how it ended: " + end.error().cause};
   if (*end != ExitStatus{}) return {{}, "it " + end_of(*end)};
   return {std::move(text), {}};
 }
@@ -76,7 +76,7 @@ struct CommandOutput {
   const CommandOutput output = output_of(words_of(command));
   if (!output.problem.empty())
     throw io::Failed(io::printable(command), "command failed (" + output.problem + ")",
-                     "run it by hand; it is split at blanks and started without a shell");
+                     "run it by hand; it is split at blanks and run without a shell");
   return paths_in_list(output.text);
 }
 
@@ -89,7 +89,7 @@ struct CommandOutput {
   return paths_in_list(io::read_all(fd.get(), path));
 }
 
-/// What NVIDIA recommends: programs and libraries of the driver that this host runs.
+/// As NVIDIA recommends: programs and libraries of the driver that runs on this host.
 [[nodiscard]] inline std::vector<std::string> paths_from_nvidia() {
   const CommandOutput output =
       output_of({"nvidia-container-cli", "list", "--binaries", "--libraries"});

@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Changing an image all or nothing. What is new is staged next to where it goes,
-// what it replaces is set aside in ch/injected.d; then names are exchanged one by one.
-// Until commit() has decided, everything can be undone: by us when something fails, by the
-// next run when we were killed. The power may fail all the same: only copies of originals are
-// synced.
+// Floor 6c. Changes an image all or nothing. New files are staged next to their destinations, what
+// they replace is set aside in ch/injected.d, and then names are exchanged one by one. Until
+// commit() has decided, everything can be undone: by us if something fails, by the next run if we
+// were killed. This does not hold for power failures: only copies of originals are synced.
 // Source: man 2 rename.
 #pragma once
 
@@ -30,35 +29,37 @@ class Transaction {
   ~Transaction() {
     if (state_ != State::changing) return;
     try {
-      (void)undo::all(tree_, journal_);
+      (void)undo::revert_all(tree_, journal_);
     } catch (const std::exception&) {
       // The journal is still there, and so the next run tries again.
     }
   }
 
-  /// Undoes everything because of `why`, and throws that; with what is left behind, if anything.
+  /// Undoes everything because of `why`, and throws that, with a note of what is left behind, if
+  /// anything.
   [[noreturn]] void roll_back(const io::Failed& why) {
     if (std::exchange(state_, State::idle) != State::changing) throw why;
     std::string left;
     try {
-      for (const std::string& path : undo::all(tree_, journal_)) left += ' ' + io::printable(path);
+      for (const std::string& path : undo::revert_all(tree_, journal_))
+        left += ' ' + io::printable(path);
     } catch (const std::exception& e) {
-      throw io::Failed(
-          why.path(), why.cause() + "; nor can it be undone now (" + cause_of(e) + ")",
-          "the image is half changed: once the cause is gone, to take out what was injected "
-          "first brings back what was",
-          why.code())
-          .by(Remedy::take_out);
+      throw io::Failed(why.path(),
+                       why.cause() + "; and it can't be undone now (" + cause_of(e) + ")",
+                       "the image is half changed: once the cause is gone, taking out what was "
+                       "injected first restores it",
+                       why.code())
+          .with_kind(Remedy::take_out);
     }
     if (left.empty()) throw why;
     throw io::Failed(why.path(), why.cause() + "; empty directories are left:" + left, why.remedy(),
                      why.code());
   }
 
-  /// Undoes, or completes, what a killed run left. True if there was anything.
+  /// Undoes or completes what a killed run left. True if there was anything.
   static bool recover(const ImageTree& tree) { return undo::recover(tree); }
 
-  /// The number that the original of the `index`-th entry is kept under.
+  /// The number under which the original of the `index`-th entry is kept.
   [[nodiscard]] std::uint64_t number(std::size_t index) const {
     return journal_.changes.at(index).number;
   }
@@ -69,9 +70,8 @@ class Transaction {
     return std::find(all.begin(), all.end(), directory) != all.end();
   }
 
-  /// Looks at what is there, and writes the journal: the first change to the image.
-  /// `guarded` are files that somebody else is going to rewrite; they come back if this
-  /// fails.
+  /// Examines what is there, and writes the journal: the first change to the image. `guarded` are
+  /// files that another program will rewrite; they are restored if this fails.
   void begin(const InjectionPlan& plan, const std::vector<std::string>& guarded) {
     std::uint64_t next = 1;
     if (const io::Descriptor kept = tree_.try_open_directory(kept_))
@@ -84,15 +84,15 @@ class Transaction {
       struct stat kept {};
       if (restores != 0 && !io::status_of(this->directory(kept_), std::to_string(restores), kept))
         throw io::Failed(io::printable(directory + '/' + name),
-                         "the file that was here before is gone from " + io::printable(kept_),
+                         "the original of this file is gone from " + io::printable(kept_),
                          "unpack the image again");
       const io::Descriptor& at = tree_.held_directory(directory);
       struct stat status {};
       if (!at || !io::status_of(at.get(), name, status)) return;
       if (S_ISDIR(status.st_mode))
         throw io::Failed(io::printable(directory + '/' + name),
-                         "the image has a directory where a file is to go", "choose another place")
-            .by(Remedy::choose_place);
+                         "the image has a directory where a file should go", "choose another place")
+            .with_kind(Remedy::choose_place);
       journal_.changes.back().existed = true;
     };
     for (const Entry& e : plan.entries) {
@@ -101,7 +101,7 @@ class Transaction {
     }
     for (const std::string& path : guarded)
       note(std::string(io::parent_of(path)), std::string(io::base_of(path)));
-    guards_from_ = plan.entries.size();
+    first_guarded_ = plan.entries.size();
 
     for (const char* name : {own_.c_str(), kept_.c_str()})
       if (!tree_.has_directory(name)) journal_.directories.emplace_back(name);
@@ -110,20 +110,20 @@ class Transaction {
     const std::size_t made = journal_.directories.size();
     for (const std::string& path : guarded)
       if (const std::string above(io::parent_of(path)); !tree_.has_directory(above))
-        journal_.directories.push_back(above);  // somebody else may make it
-    note_closed_directories();
+        journal_.directories.push_back(above);  // the other program may make it
+    note_unwritable_directories();
 
     state_ = State::changing;
     first_change();
-    for (const Journal::Opened& o : journal_.opened) open_up(o);
+    for (const Journal::Opened& o : journal_.opened) make_writable(o);
     for (std::size_t i = 0; i < made; ++i)
       if (i >= ours || journal_.directories[i] != own_) make_directory(journal_.directories[i]);
-    for (std::size_t i = guards_from_; i < journal_.changes.size(); ++i)
+    for (std::size_t i = first_guarded_; i < journal_.changes.size(); ++i)
       if (journal_.changes[i].existed) keep(journal_.changes[i], Keep::fresh);
   }
 
-  /// Carries out the entries from `first` to before `last`: makes everything new under names
-  /// of our own, which is slow and changes nothing that counts, then puts it in its place.
+  /// Carries out the entries from `first` to before `last`: creates everything new under temporary
+  /// names, which is slow but changes nothing visible, then renames it into place.
   void put(const InjectionPlan& plan, std::size_t first, std::size_t last) {
     std::vector<std::pair<std::size_t, int>> copies;  // entries, and their directories
     for (std::size_t i = first; i < last; ++i) {
@@ -157,16 +157,16 @@ class Transaction {
     }
   }
 
-  /// Puts a guarded file back as it was before.
+  /// Restores a guarded file.
   void put_back(const std::string& path) {
-    for (std::size_t i = guards_from_; i < journal_.changes.size(); ++i)
+    for (std::size_t i = first_guarded_; i < journal_.changes.size(); ++i)
       if (journal_.changes[i].directory + '/' + journal_.changes[i].name == path)
-        undo::change(tree_, journal_.changes[i]);
+        undo::revert_change(tree_, journal_.changes[i]);
   }
 
-  /// Decides: from here on nothing is undone. `keep_originals` are numbers to keep,
-  /// `unneeded` older ones to drop; `directories` are removed if they are empty. Answers what
-  /// a person should know about what is left.
+  /// Decides: from here on nothing is undone. `keep_originals` are the numbers to keep, `unneeded`
+  /// older ones to remove; `directories` are removed if they are empty. Returns warnings about what
+  /// is left behind.
   [[nodiscard]] std::vector<std::string> commit(const std::vector<std::uint64_t>& keep_originals,
                                                 std::vector<std::uint64_t> unneeded,
                                                 std::vector<std::string> directories) {
@@ -175,7 +175,7 @@ class Transaction {
       if (c.existed &&
           std::find(keep_originals.begin(), keep_originals.end(), c.number) == keep_originals.end())
         unneeded.push_back(c.number);
-    Journal decided;  // what to undo is of no interest any more
+    Journal decided;  // there is nothing to undo any more
     decided.decided = true;
     decided.opened = journal_.opened;
     decided.unneeded = std::move(unneeded);
@@ -184,21 +184,21 @@ class Transaction {
     write_journal(decided);
     state_ = State::decided;
     std::vector<std::string> warnings;
-    const std::string passing = undo::passing_name(own_);
+    const std::string temporary = undo::temporary_name(own_);
     constexpr const char* next_time = "; the next ch-fromhost on this image removes ";
     try {
-      for (const std::string& path : undo::clear(tree_, decided))
+      for (const std::string& path : undo::clean_up(tree_, decided))
         if (path == own_)
           warnings.push_back(io::printable(path) + " is left, empty; it can be removed by hand");
-        else if (path == passing)
+        else if (path == temporary)
           warnings.push_back(io::printable(path) + " is left, empty" + next_time + "it");
         else
           warnings.push_back(io::printable(path) + " is left, empty, and " + io::printable(own_) +
                              '/' + journal_name + ", which says so" + next_time + "both");
     } catch (const std::exception& e) {
       warnings.push_back("what is no longer needed is left in " +
-                         io::printable(is_there(passing) ? passing : own_) + " (" + cause_of(e) +
-                         ')' + next_time + "it");
+                         io::printable(is_there(temporary) ? temporary : own_) + " (" +
+                         cause_of(e) + ')' + next_time + "it");
     }
     return warnings;
   }
@@ -230,7 +230,8 @@ class Transaction {
     void operator()(const action::Erase&) const {}
   };
 
-  /// The link that `e` makes where there was nothing: that is whole at once, and not staged.
+  /// The link that `e` makes where there was nothing: it is created atomically, so it is not
+  /// staged.
   static const action::Link* new_link(const Entry& e, const Journal::Change& c) {
     return c.existed ? nullptr : std::get_if<action::Link>(&e.action);
   }
@@ -264,8 +265,8 @@ class Transaction {
     if (!tree_.has_directory(path)) io::throw_errno("make directory", path, ENOTDIR);
   }
 
-  /// Our own directories that we may not write to: packages like theirs read-only.
-  void note_closed_directories() {
+  /// Notes directories that are ours but lack write permission, as those of some packages do.
+  void note_unwritable_directories() {
     std::vector<std::string> touched = {own_, kept_, std::string(io::parent_of(own_))};
     for (const Journal::Change& c : journal_.changes) touched.push_back(c.directory);
     for (const std::string& made : journal_.directories) touched.emplace_back(io::parent_of(made));
@@ -279,7 +280,7 @@ class Transaction {
         journal_.opened.push_back({path, status.st_mode & 07777});
     }
   }
-  void open_up(const Journal::Opened& o) {
+  void make_writable(const Journal::Opened& o) {
     if (::fchmod(directory(o.path), o.mode | 0700) != 0) io::throw_errno("make writable", o.path);
   }
 
@@ -289,11 +290,11 @@ class Transaction {
                      into + '/' + journal_name);
   }
 
-  /// Shows whether the image can be changed at all.
+  /// Makes the first change, which shows whether the image is writable at all.
   void first_change() {
     try {
       for (const Journal::Opened& o : journal_.opened)
-        if (o.path == io::parent_of(own_) || o.path == own_) open_up(o);
+        if (o.path == io::parent_of(own_) || o.path == own_) make_writable(o);
       begin_journal();
     } catch (const io::Failed& e) {
       if (e.code() != EROFS && e.code() != EACCES && e.code() != EPERM) throw;
@@ -305,12 +306,12 @@ class Transaction {
 
   void begin_journal() {
     if (tree_.has_directory(own_)) return write_journal(journal_);
-    const std::string passing = undo::passing_name(own_);
-    make_directory(passing);
-    write_journal(journal_, passing);
+    const std::string temporary = undo::temporary_name(own_);
+    make_directory(temporary);
+    write_journal(journal_, temporary);
     const int above = directory(std::string(io::parent_of(own_)));
     const std::string name(io::base_of(own_));
-    if (::renameat(above, io::base_of(passing).data(), above, name.c_str()) != 0)
+    if (::renameat(above, io::base_of(temporary).data(), above, name.c_str()) != 0)
       io::throw_errno("make directory", own_);
   }
 
@@ -319,7 +320,7 @@ class Transaction {
   std::string own_, kept_;
   State state_ = State::idle;
   Journal journal_;
-  std::size_t guards_from_ = 0;
+  std::size_t first_guarded_ = 0;
 };
 
 }  // namespace ch::injection

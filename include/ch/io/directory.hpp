@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. What is in a directory that is held open. Source: man 3 readdir.
+// Floor 6a. The entries of an open directory. Source: man 3 readdir.
 #pragma once
 
 #include <dirent.h>
@@ -22,8 +22,8 @@ inline Descriptor open_directory(int parent, const char* name) {
 }
 
 /// Calls `visit(const dirent&)` for each entry of the directory `fd` but "." and "..", until
-/// it returns false. Throws what man 3 readdir says: a list cut by an error must not pass
-/// for the whole. `path` is for messages.
+/// it returns false. Throws what man 3 readdir says: a list truncated by an error must not pass for
+/// the whole. `path` is for messages.
 template <class Visit>
 void each_entry(int fd, Visit&& visit, std::string_view path = ".") {
   struct Close {
@@ -63,8 +63,8 @@ inline std::vector<std::string> names_in(int fd, std::string_view path = ".") {
   return empty;
 }
 
-/// The descriptors beyond 2 that a program which is started would have: what this process has
-/// inherited, such as a shell's <(...). None where there is no /proc.
+/// The descriptors above 2 that a program started now would inherit: those that this process itself
+/// inherited, such as a shell's <(...). None if there is no /proc.
 [[nodiscard]] inline std::vector<int> inherited_descriptors() {
   std::vector<int> all;
   const Descriptor open(::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC));

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. The one exception of floor 6. It ends everything from deep inside a reader or a
-// transaction, and carries a Failure: the public functions return that, the tools print it.
-// Source for errno texts: man 3 errno.
+// Floor 6a. The one exception of floor 6. It unwinds from deep inside a reader or a transaction and
+// carries a Failure: the public functions return that, the tools print it. Source for errno texts:
+// man 3 errno.
 #pragma once
 
 #include <sys/resource.h>
@@ -23,19 +23,19 @@ namespace ch::io {
 /// Why something failed, for callers that act on it.
 enum class Reason : std::uint8_t {
   system,       // the kernel refused a call
-  refused,      // we will not do this to what is there
-  damaged,      // the input is cut or altered
+  refused,      // we will not do this to what is there now
+  damaged,      // the input is truncated or altered
   unsupported,  // the input is well-formed, but not what we take
-  hostile,      // the input asks for something no honest one asks for
+  hostile,      // the input asks for something that no honest input would
   limit,        // larger than allowed
   interrupted,  // asked to stop
-  usage,        // what was asked for does not go with this input
+  usage,        // the options do not suit this input
 };
 
 /// Copyable, as exceptions must be. Says "FILE: member MEMBER: PATH: CAUSE", as far as known.
 class Failed : public std::exception {
  public:
-  /// Without an errno, it is refused.
+  /// The reason is `system`, or without an errno `refused`.
   Failed(std::string path, std::string cause, std::string remedy = {}, int code = 0)
       : reason_(code == EINTR ? Reason::interrupted
                 : code != 0   ? Reason::system
@@ -51,7 +51,7 @@ class Failed : public std::exception {
       : Failed(std::move(path), std::move(cause), std::move(remedy), code) {
     reason_ = reason;
   }
-  /// What a call from above the front has explained already.
+  /// A failure that a lower floor has already explained.
   explicit Failed(Failure failure) : reason_(Reason::system), failure_(std::move(failure)) {
     compose();
   }
@@ -65,17 +65,17 @@ class Failed : public std::exception {
   [[nodiscard]] Remedy kind() const noexcept { return failure_.kind; }
   [[nodiscard]] const std::string& member() const noexcept { return member_; }
 
-  /// Its remedy is one that a front end may have an option for.
-  [[nodiscard]] Failed by(Remedy kind) && {
+  /// Sets the kind of the remedy, for a front end that has an option for it.
+  [[nodiscard]] Failed with_kind(Remedy kind) && {
     failure_.kind = kind;
     return std::move(*this);
   }
-  /// Names the file, if nobody did yet.
+  /// Names the file, unless that was done before.
   void in_file(std::string_view name) {
     if (file_.empty()) file_ = name;
     compose();
   }
-  /// Names the member of the file, if nobody did yet.
+  /// Names the member of the file, unless that was done before.
   void in_member(std::string_view name) {
     if (member_.empty()) member_ = name;
     compose();
@@ -108,7 +108,7 @@ class Failed : public std::exception {
   return ::strerror_r(code, buffer, sizeof buffer);
 }
 
-/// What a person can do about `code`, or nothing.
+/// What a person can do about `code`; may be empty.
 [[nodiscard]] inline std::string remedy_for(int code) {
   switch (code) {
     case ENOSPC:
@@ -118,10 +118,10 @@ class Failed : public std::exception {
     case EFBIG:
       return "raise the limit on the size of files: ulimit -f unlimited";
     case EROFS:
-      return "use a file system that can be written; an image can be copied there";
+      return "use a writable file system; an image can be copied there";
     case EACCES:
     case EPERM:
-      return "use files that you may read, and a directory that you may write";
+      return "use files that you may read, and a directory that you may write to";
     case EMFILE:
     case ENFILE:
       return "allow more open files (ulimit -n 64), or close those that are inherited";

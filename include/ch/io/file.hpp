@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. Making, replacing and removing one name in a held directory. No link that has the
-// name is followed. Source: man 2 openat, renameat, symlinkat, unlinkat.
+// Floor 6a. Creating, replacing and removing one name in an open directory. If the name is a link,
+// it is not followed. Source: man 2 openat, renameat, symlinkat, unlinkat.
 #pragma once
 
 #include "ch/io/descriptor.hpp"
@@ -30,7 +30,7 @@ inline void make_link(const std::string& target, int directory, const std::strin
   if (::symlinkat(target.c_str(), directory, name.c_str()) != 0) throw_errno("make link", path);
 }
 
-/// The target of the link `name` in `directory`; empty if it is no link, or is not there.
+/// The target of the link `name` in `directory`; empty if it is not a link or does not exist.
 [[nodiscard]] inline std::string link_target(int directory, const std::string& name) {
   char buffer[4096];
   const ssize_t n = ::readlinkat(directory, name.c_str(), buffer, sizeof buffer);
@@ -39,8 +39,8 @@ inline void make_link(const std::string& target, int directory, const std::strin
 }
 
 /// Removes `name` from `directory`, as a directory with AT_REMOVEDIR, and says whether it is
-/// gone; else errno says why. A read-only file system refuses even where nothing is there.
-[[nodiscard]] inline bool is_removed(int directory, const std::string& name, int flags) {
+/// gone; else errno says why. On a read-only file system unlinkat fails even if nothing is there.
+[[nodiscard]] inline bool try_remove(int directory, const std::string& name, int flags) {
   if (::unlinkat(directory, name.c_str(), flags) == 0 || errno == ENOENT) return true;
   const int why = errno;
   struct stat status {};
@@ -51,11 +51,11 @@ inline void make_link(const std::string& target, int directory, const std::strin
   return false;
 }
 inline void remove_name(int directory, const std::string& name, std::string_view path) {
-  if (!is_removed(directory, name, 0)) throw_errno("remove", path);
+  if (!try_remove(directory, name, 0)) throw_errno("remove", path);
 }
 
-/// Makes `name` a file with this content at once: it is written as `name`.new, and renamed. Who
-/// dies in between leaves that, which the next call removes.
+/// Atomically makes `name` a file with this content: writes `name`.new and renames it. If the
+/// process dies in between, `name`.new is left, which the next call removes.
 inline void replace_file(std::string_view content, int directory, const std::string& name,
                          mode_t mode, std::string_view path) {
   const std::string staged = name + ".new";

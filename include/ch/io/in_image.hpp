@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. Paths in an image, as a process inside would find them: each passes through the one
-// in-root resolver, since an image's own links lead anywhere (/etc/resolv.conf is one in most).
-// What a dangling link names is made where the container would look for it.
+// Floor 6a. Paths in an image, as a process inside would find them: all go through the one in-root
+// resolver, since an image's links may point anywhere (/etc/resolv.conf often is one). The target
+// of a dangling link is made where the container would look for it.
 // Source: kernel/in_root.hpp, kernel/make_in_root.hpp.
 #pragma once
 
@@ -26,15 +26,15 @@ inline Descriptor open_in_image(int root, const std::string& path, std::uint64_t
 }
 
 /// Where `path` leads: absolute in the image, free of links and "..", whether it exists or not;
-/// "" is the root. Throws where the way leaves the image's file system (EXDEV), or passes
-/// through something that is no directory.
+/// "" is the root. Throws if the path leaves the image's file system (EXDEV) or passes through
+/// something other than a directory.
 [[nodiscard]] inline std::string locate_in_image(int root, const std::string& path) {
-  const auto walk = std::make_unique<kernel::RootWalk>();  // the stack may be as small as that
+  const auto walk = std::make_unique<kernel::RootWalk>();  // the stack may be no larger than this
   TextBuffer<kernel::RootWalk::max_path> names;
   kernel::Linux k;
   const auto located = walk->locate(k, Fd{root}, path.c_str(), names);
   if (!located.ok())
-    throw_errno("find this place in the image", path, static_cast<int>(located.error()));
+    throw_errno("find the path in the image", path, static_cast<int>(located.error()));
   return std::string(names.view());
 }
 
@@ -44,9 +44,9 @@ enum class Made : std::uint8_t { was_there, made, other_kind };
 /// Paths that were made in an image, in order.
 using MadePaths = std::vector<std::string>;
 
-/// Sees that `path` is there in the image, as a directory (0755) or an empty file (0644). What
-/// is there stays, also of another kind; what is made, with directories on the way, is noted in
-/// `made`. Throws: ELOOP for links in a circle, ENOTDIR for a file on the way.
+/// Makes sure that `path` exists in the image, as a directory (0755) or an empty file (0644).
+/// Whatever exists is kept, even if of another kind. What is made, parents included, is noted in
+/// `made`. Throws ELOOP for circular links, ENOTDIR for a file among the parents.
 inline Made make_in_image(int root, const std::string& path, kernel::MountPoint kind,
                           MadePaths& made) {
   const bool directory = kind == kernel::MountPoint::directory;

@@ -14,8 +14,8 @@
 namespace ch::io {
 
 /// Calls `work(i)` for each i below `count`, in any order, and returns when all are done. After
-/// an exception no further one is begun, and the first is thrown here. Few things are not worth
-/// a thread; where none can be started, this thread does it all.
+/// an exception no further item is started, and the first exception is rethrown here. A few items
+/// are not worth a thread. If no thread can be started, the calling thread does all the work.
 template <class Work>
 void in_parallel(std::size_t count, const Work& work) {
   constexpr std::size_t worth_a_thread = 4;
@@ -32,11 +32,12 @@ void in_parallel(std::size_t count, const Work& work) {
       }
     }
   };
-  const std::size_t cores = std::min(std::thread::hardware_concurrency(), 8U);  // 0: who knows
+  const std::size_t cores = std::min(std::thread::hardware_concurrency(), 8U);  // 0: unknown
   std::vector<Thread> helpers;
   try {
     while (helpers.size() + 1 < std::min(cores, count / worth_a_thread)) helpers.emplace_back(run);
-  } catch (const std::exception&) {  // no thread or no memory for one: as many as there are, then
+  } catch (
+      const std::exception&) {  // no thread, or no memory for one: go on with those that there are
   }
   run();
   for (Thread& helper : helpers) helper.join();

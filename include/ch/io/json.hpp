@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. A JSON document of a stranger, whose size is its author's choice. nlohmann::json takes
-// memory to free an array or an object, and where there is none it ends the process; so here it
-// is taken apart without any. That recurses, so the number of levels is bounded.
+// Floor 6a. An untrusted JSON document of any size. nlohmann::json allocates to free an array or an
+// object, and if that fails the process dies; so this class takes documents apart without
+// allocating. That recurses, so the number of levels is bounded.
 // Source: RFC 8259, section 9: "An implementation may set limits on the maximum depth".
 #pragma once
 
@@ -23,7 +23,7 @@ inline std::string dump_json(const Json& json, int indent = -1) {
 
 class Document {
  public:
-  static constexpr std::size_t most_levels = 100;
+  static constexpr std::size_t max_levels = 100;
 
   Document() = default;
   ~Document() { take_apart(json_); }
@@ -53,8 +53,8 @@ class Document {
       for (; !object->empty(); object->erase(object->begin())) take_apart(object->begin()->second);
   }
 
-  /// Takes what the parser finds, piece by piece: what it has so far when memory runs out is a
-  /// document, too, and not the parser's own.
+  /// Builds the document from the parser's events: if memory runs out, what exists so far belongs
+  /// to the Document and not to the parser.
   class Builder : public nlohmann::json_sax<Json> {
    public:
     explicit Builder(Json& root) : slot_(&root) {}
@@ -83,7 +83,7 @@ class Document {
       return true;
     }
     bool open(Json::value_t kind) {
-      if (open_.size() == most_levels) return false;
+      if (open_.size() == max_levels) return false;
       Json& here = next();
       here = kind;
       open_.push_back(&here);
@@ -93,7 +93,7 @@ class Document {
       open_.pop_back();
       return true;
     }
-    /// Where the next value goes; of a name that comes again, the last value counts.
+    /// Where the next value goes. If a name occurs twice, the last value wins.
     Json& next() {
       if (!open_.empty() && open_.back()->is_array()) {
         auto& array = open_.back()->get_ref<Json::array_t&>();

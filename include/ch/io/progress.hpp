@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. A progress bar for people: share of the input read, rate, time left. Only on
-// a terminal; a log file wants none.
+// Floor 6a. A progress bar for people: share of the input read, rate, time left. Only on a
+// terminal, not in log files.
 #pragma once
 
 #include <unistd.h>
@@ -33,7 +33,7 @@ namespace ch::io {
   return text;
 }
 
-/// Shows the bar on standard error and takes it away in the end.
+/// Shows the bar on standard error and erases it at the end.
 class ProgressBar {
  public:
   enum class Show { if_terminal, never };

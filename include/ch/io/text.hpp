@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. Texts that strangers wrote: file names as people can read them, and paths taken
-// apart. Source: man 7 pathname.
+// Floor 6a. Untrusted text: making it printable, and splitting paths. Source: man 7 pathname.
 #pragma once
 
 #include <string>
@@ -18,14 +17,14 @@ namespace ch::io {
   return path.substr(path.rfind('/') + 1);  // npos + 1 is 0
 }
 
-/// A name in a directory, and nothing that leads elsewhere.
+/// Is it the name of a directory entry, and not a path, "." or ".."?
 [[nodiscard]] constexpr bool is_plain_name(std::string_view name) noexcept {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
          name.find('\0') == std::string_view::npos;
 }
 
-/// A text as a person may see it: control characters would play tricks on a terminal, and
-/// become \ooo. What is longer than `most` bytes is cut.
+/// A text that is safe to print: control characters, which could manipulate a terminal, become
+/// \ooo. After `most` bytes it is truncated.
 [[nodiscard]] inline std::string printable(std::string_view text,
                                            std::size_t most = std::string_view::npos) {
   std::string out;

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. A thread with a stack of a size that we choose. The usual one is what "ulimit -s"
-// says: under a limit on memory, eight mebibytes for each thread are most of it, and where
-// the stack is limited to a few kibibytes, a thread dies without a word.
+// Floor 6a. A thread whose stack size we choose. The default is "ulimit -s": eight mebibytes per
+// thread use up most of a tight memory limit, and with a stack of a few kibibytes a thread would
+// crash without a message.
 // Source: man 3 pthread_attr_setstacksize.
 #pragma once
 
@@ -16,8 +16,7 @@
 
 namespace ch::io {
 
-/// Runs a function, which throws nothing, until its end. Join before it is destroyed, or the
-/// destructor waits. Not copyable.
+/// Runs a function, which must not throw. The destructor joins. Not copyable.
 class Thread {
  public:
   static constexpr std::size_t stack_size = 512 * 1024;
@@ -37,7 +36,7 @@ class Thread {
       throw Failed(std::string(),
                    "can't start a thread: the limit on memory (ulimit -v) or on processes "
                    "(ulimit -u) is reached",
-                   "raise these limits", why);
+                   "raise that limit", why);
     (void)owned.release();
     runs_ = true;
   }
@@ -46,7 +45,7 @@ class Thread {
       : thread_(other.thread_), runs_(std::exchange(other.runs_, false)) {}
   Thread& operator=(Thread&&) = delete;
 
-  /// Waits for its end, if that has not been done.
+  /// Waits for its end, unless that was done before.
   void join() noexcept {
     if (std::exchange(runs_, false)) ::pthread_join(thread_, nullptr);
   }

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. Whether a shared object is whole, as far as its own tables tell: what a loader maps
-// and follows must lie within the file. An ELF file has no checksum, so what is wrong inside a
-// whole one is not seen. Source: man 5 elf; the generic ABI, "Program Loading" and "Dynamic
-// Linking".
+// Floor 6c. Checks whether a shared object is complete, by its own tables: everything that a loader
+// maps and follows must lie within the file. An ELF file has no checksum, so other damage is not
+// noticed. Source: man 5 elf; the generic ABI, "Program Loading" and "Dynamic Linking".
 #pragma once
 
 #include <bit>
@@ -13,27 +12,27 @@
 
 namespace ch::injection {
 
-/// What is wrong with a shared object, for people ("it is cut off: ..."), or nothing; and the
-/// name by which its dynamic section says it wants to be found.
-struct Wholeness {
+/// What is wrong with a shared object, as text ("it is cut off: ..."), or empty; and the soname
+/// from its dynamic section.
+struct IntegrityResult {
   std::string problem, soname;
 };
 
 namespace detail {
 
-class WholenessCheck {
+class IntegrityCheck {
  public:
-  WholenessCheck(int fd, std::uint64_t file_size, std::string_view path)
+  IntegrityCheck(int fd, std::uint64_t file_size, std::string_view path)
       : elf_((errno = 0, ::elf_begin(fd, ELF_C_READ, nullptr)), &::elf_end),
         size_(file_size),
         path_(path) {}
 
-  [[nodiscard]] Wholeness operator()() {
+  [[nodiscard]] IntegrityResult operator()() {
     out_.problem = header_problem();
     if (out_.problem.empty()) out_.problem = segment_problem();
     if (out_.problem.empty()) out_.problem = dynamic_problem();
     if (out_.problem.empty()) out_.problem = section_problem();
-    // libelf calls damaged what the system could not read; EINVAL is an offset that no file has.
+    // libelf reports read errors as damage; EINVAL means an impossible offset.
     if (!out_.problem.empty() && errno != 0 && errno != EINVAL) io::throw_errno("read", path_);
     return std::move(out_);
   }
@@ -61,7 +60,8 @@ class WholenessCheck {
     return {};
   }
 
-  /// A loader needs no section table, but who cuts a file cuts that first.
+  /// A loader needs no section table, but it is at the end of the file, so truncation shows there
+  /// first.
   std::string section_problem() {
     if (header_.e_shoff == 0) return {};
     const bool is_64 = header_.e_ident[EI_CLASS] == ELFCLASS64;
@@ -78,7 +78,7 @@ class WholenessCheck {
         return "it is damaged: its section table can't be read";
       if (section.sh_type != SHT_NOBITS && section.sh_type != SHT_NULL &&
           !fits(section.sh_offset, section.sh_size))
-        return "it is cut off or damaged: a section of it lies beyond its end";
+        return "it is cut off or damaged: one of its sections lies beyond its end";
     }
     return {};
   }
@@ -97,20 +97,20 @@ class WholenessCheck {
       if (segment.p_type != PT_LOAD) continue;
       any = true;
       if (segment.p_filesz != 0 && !fits(segment.p_offset, segment.p_filesz))
-        return "it is cut off or damaged: a segment of it lies beyond its end";
+        return "it is cut off or damaged: one of its segments lies beyond its end";
       const bool aligned =
           segment.p_align <= 1 || (std::has_single_bit(segment.p_align) &&
                                    (segment.p_vaddr - segment.p_offset) % segment.p_align == 0);
       if (segment.p_memsz < segment.p_filesz || !aligned)
-        return "it is damaged: a segment of it can't be put into memory";
+        return "it is damaged: one of its segments can't be mapped";
       loaded_.push_back(segment);
     }
-    if (!any) return "it is damaged: it has no segment to be loaded";
+    if (!any) return "it is damaged: it has no loadable segment";
     if (!dynamic_) return "it is damaged: it has no dynamic section";
     return {};
   }
 
-  /// Where in the file is what a loader finds at `address`, with at least `size` bytes?
+  /// The file offset of what a loader finds at `address`, with at least `size` bytes.
   [[nodiscard]] std::optional<std::uint64_t> offset_of(std::uint64_t address,
                                                        std::uint64_t size) const {
     for (const GElf_Phdr& s : loaded_)
@@ -120,7 +120,7 @@ class WholenessCheck {
     return std::nullopt;
   }
 
-  /// What the dynamic section says, as far as it is looked at here.
+  /// The parts of the dynamic section that are checked here.
   struct Dynamic {
     std::uint64_t strings = 0, strings_size = 0;
     std::vector<std::uint64_t> names;      // offsets in the strings
@@ -169,7 +169,8 @@ class WholenessCheck {
   }
 
   std::string dynamic_problem() {
-    constexpr const char* outside = "it is damaged: its dynamic section leads out of the file";
+    constexpr const char* outside =
+        "it is damaged: its dynamic section refers to places outside the file";
     Elf_Data* entries = piece(dynamic_->p_offset, dynamic_->p_filesz, ELF_T_DYN);
     Dynamic d;
     GElf_Dyn entry;
@@ -197,16 +198,17 @@ class WholenessCheck {
   GElf_Ehdr header_{};
   std::vector<GElf_Phdr> loaded_;
   std::optional<GElf_Phdr> dynamic_;
-  Wholeness out_;
+  IntegrityResult out_;
 };
 
 }  // namespace detail
 
-/// Looks at the file open at `fd`, called `path`. Throws io::Failed where it can't be read.
-[[nodiscard]] inline Wholeness check_whole(const io::Descriptor& fd, std::string_view path) {
+/// Checks the file open at `fd`, called `path`. Throws io::Failed if it can't be read.
+[[nodiscard]] inline IntegrityResult check_integrity(const io::Descriptor& fd,
+                                                     std::string_view path) {
   [[maybe_unused]] static const unsigned version = ::elf_version(EV_CURRENT);  // libelf insists
   const struct stat status = io::status_of(fd, path);
-  return detail::WholenessCheck(fd.get(), static_cast<std::uint64_t>(status.st_size), path)();
+  return detail::IntegrityCheck(fd.get(), static_cast<std::uint64_t>(status.st_size), path)();
 }
 
 }  // namespace ch::injection

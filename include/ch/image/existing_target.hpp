@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What is under the name that an image is to get, and whether it may be replaced.
+// Floor 6b. What exists at an image's final name, and whether it may be replaced.
 // Source: docs/unpack.md, "Recognising the input".
 #pragma once
 
@@ -13,23 +13,23 @@ namespace ch::images {
 
 enum class Before { nothing, empty_directory, image };
 
-struct UnderName {
+struct ExistingTarget {
   Before before = Before::nothing;
-  io::Identity directory{};  // which one it is, if any
+  io::Identity directory{};  // its identity, if any
 };
 
 [[nodiscard]] inline io::Failed changed_meanwhile(const std::string& destination,
                                                   std::string remedy = {}) {
   return {io::Reason::refused, destination,
-          "someone else changed what is there while we were unpacking", std::move(remedy)};
+          "another process changed what is there while we were unpacking", std::move(remedy)};
 }
 
 namespace detail {
 
-/// Of something that is there. Opens it as `there`.
-[[nodiscard]] inline Before what_is(int parent, const std::string& name, const struct stat& status,
-                                    io::Descriptor& there, const std::string& destination,
-                                    Replace replace) {
+/// Classifies something that exists. Opens it as `there`.
+[[nodiscard]] inline Before classify_target(int parent, const std::string& name,
+                                            const struct stat& status, io::Descriptor& there,
+                                            const std::string& destination, Replace replace) {
   const auto refuse = [&](std::string cause) {
     return io::Failed(io::Reason::refused, destination, std::move(cause),
                       "choose another name, or remove what is there yourself");
@@ -45,31 +45,33 @@ namespace detail {
     throw io::Failed(io::Reason::refused, destination,
                      "this image has files of several owners, which you can't remove like this",
                      "choose another name, or replace it as it was made")
-        .by(Remedy::keep_owners);
+        .with_kind(Remedy::keep_owners);
   if (replace == Replace::anything || looks_like_image(there.get())) return Before::image;
   throw io::Failed(io::Reason::refused, destination,
                    "this exists but does not appear to be an image",
                    "choose another name, or replace it all the same")
-      .by(Remedy::replace_anything);
+      .with_kind(Remedy::replace_anything);
 }
 
 }  // namespace detail
 
-/// Looks at `name` in the directory `parent`. Throws refused if that may not be replaced, and
-/// what man 2 openat, fstatat and read say; `destination` is for messages.
+/// Examines `name` in the directory `parent`. Throws refused if it may not be replaced, and what
+/// man 2 openat, fstatat and read say. `destination` is for messages.
 ///
-/// Another run may replace the name while we look, and remove what was there under our hands. So
-/// what we see counts only if the name still stands for the same directory afterwards. That one
-/// is held open until then, lest another gets its inode number.
-[[nodiscard]] inline UnderName look_under(int parent, const std::string& name,
-                                          const std::string& destination, Replace replace) {
+/// Another run may replace the name while we look, and remove the directory that we are looking at.
+/// So what we see counts only if the name still stands for the same directory afterwards. We hold
+/// it open until then, so that its inode number is not reused.
+[[nodiscard]] inline ExistingTarget examine_target(int parent, const std::string& name,
+                                                   const std::string& destination,
+                                                   Replace replace) {
   for (int tries = 0; tries < 100; ++tries) {
     struct stat status {};
     if (!io::status_of(parent, name.c_str(), status)) return {};
     const io::Identity seen{status.st_dev, status.st_ino};
     io::Descriptor there;
     try {
-      const Before before = detail::what_is(parent, name, status, there, destination, replace);
+      const Before before =
+          detail::classify_target(parent, name, status, there, destination, replace);
       if (io::identity(there.get()) == seen && io::identity(parent, name) == seen)
         return {before, seen};
     } catch (const io::Failed& e) {
