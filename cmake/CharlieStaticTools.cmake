@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 #
-#   charlie_add_inject_tool(<name> <source>...)
+#   charlie_add_inject_tool(<name> <source>... [COMPILED])
 #
-# A tool built on charlie::inject. If static versions of its libraries are available, it is
+# A tool built on charlie::inject. With COMPILED it includes only declarations, and links the
+# objects of the compiled library if that is built. If static versions of its libraries are available, it is
 # linked statically (as a static PIE): one file to open instead of eight. It then starts in half
 # the time, which saves a tenth of the tool's run time.
 
@@ -32,7 +33,12 @@ if(CHARLIE_STATIC_TOOLS AND CHARLIE_SANITIZE STREQUAL "")
 endif()
 
 function(charlie_add_inject_tool name)
-  add_executable(${name} ${ARGN})
+  cmake_parse_arguments(arg "COMPILED" "" "" ${ARGN})
+  add_executable(${name} ${arg_UNPARSED_ARGUMENTS})
+  if(arg_COMPILED AND CHARLIE_BUILD_LIBRARIES)
+    target_sources(${name} PRIVATE $<TARGET_OBJECTS:charlie_inject_compiled>)
+    target_compile_definitions(${name} PRIVATE CHARLIE_INJECT_COMPILED)
+  endif()
   target_include_directories(${name} PRIVATE ${PROJECT_SOURCE_DIR})
   if(NOT charlie_links_statically)
     target_link_libraries(${name} PRIVATE charlie_inject_headers charlie_flags)

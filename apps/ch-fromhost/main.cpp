@@ -11,11 +11,12 @@
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
+#include "ch/inject.hpp"
+#include "ch/io/text.hpp"
 #include "ch/version.hpp"
 
 namespace {
 
-using namespace ch::injection;
 namespace io = ch::io;
 using ch_fromhost::Options;
 using ch_fromhost::Task;
@@ -125,7 +126,7 @@ int change(const Options& o) {
   const ch::InjectOptions options{
       .ldconfig = o.ldconfig ? ch::Ldconfig::run : ch::Ldconfig::leave_out,
       .carry = o.dry_run ? ch::Carry::nothing : ch::Carry::out,
-      .device_directories = ch::cdi::split_directories(directories),
+      .device_directories = io::split(directories, ":"),
       .stop = &ch::cli::stop_signals::requested,
       .on_progress = [&told](const ch::InjectReport& report) { told.progress(report); }};
   const bool removes = o.task == Task::remove;
@@ -155,13 +156,11 @@ int list_files(const Options& o) {
 
 /// Prints where libraries or providers would go.
 int print_place(const Options& o) {
-  const auto place = outcome_of("look into the image", o.image, [&o] {
-    const ImageTree tree(o.image);
-    return o.task == Task::print_libraries ? ImageLibraries(tree).first_directory()
-                                           : Planner(tree, Manifest{}).fabric_directory();
-  });
+  const auto place = ch::injection_directory(o.image, o.task == Task::print_libraries
+                                                          ? ch::InjectKind::library
+                                                          : ch::InjectKind::fabric_provider);
   if (!place) return fail(place.error());
-  line(io::printable(*place));
+  line(*place);
   return 0;
 }
 

@@ -9,7 +9,7 @@
 #include <vector>
 
 #include "ch/cli/described.hpp"
-#include "ch/inject.hpp"
+#include "ch/inject/interface.hpp"
 
 namespace ch_fromhost {
 

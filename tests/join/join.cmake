@@ -6,7 +6,7 @@
 add_executable(join_probe join/probe/main.cpp)
 target_compile_options(join_probe PRIVATE -fno-sanitize=all)
 target_link_options(join_probe PRIVATE -static -fno-sanitize=all)
-charlie_add_tests(join)
+charlie_add_tests(join PRECOMPILE <ch/presets.hpp>)
 target_compile_definitions(test_join PRIVATE CHARLIE_JOIN_PROBE="$<TARGET_FILE:join_probe>")
 add_dependencies(test_join join_probe)
 

@@ -20,13 +20,7 @@ inline const std::vector<std::string> usual_directories = {"/etc/cdi", "/var/run
 
 /// "/etc/cdi:/var/run/cdi", without empty parts.
 [[nodiscard]] inline std::vector<std::string> split_directories(std::string_view text) {
-  std::vector<std::string> parts;
-  while (!text.empty()) {
-    const auto part = text.substr(0, text.find(':'));
-    if (!part.empty()) parts.emplace_back(part);
-    text.remove_prefix(std::min(text.size(), part.size() + 1));
-  }
-  return parts;
+  return io::split(text, ":");
 }
 
 /// A device, with the file that describes it.

@@ -191,4 +191,14 @@ CHARLIE_INJECT_INLINE Outcome<std::vector<InjectedFile>> injected(
                                [&] { return injection::injected(image); });
 }
 
+CHARLIE_INJECT_INLINE Outcome<std::string> injection_directory(const std::filesystem::path& image,
+                                                               InjectKind kind) {
+  return injection::outcome_of("look into the image", image, [&] {
+    const injection::ImageTree tree(image.native());
+    return io::printable(kind == InjectKind::library
+                             ? injection::ImageLibraries(tree).first_directory()
+                             : injection::Planner(tree, {}).fabric_directory());
+  });
+}
+
 }  // namespace ch

@@ -7,6 +7,9 @@
 // Source: LSB, "Symbol Versioning"; man 8 ld.so.
 #pragma once
 
+#include <range/v3/algorithm/contains.hpp>
+#include <range/v3/algorithm/sort.hpp>
+
 #include "ch/inject/image_libraries.hpp"
 
 namespace ch::injection {

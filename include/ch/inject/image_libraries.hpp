@@ -9,7 +9,9 @@
 
 #include <algorithm>
 #include <map>
-#include <range/v3/all.hpp>
+#include <range/v3/algorithm/any_of.hpp>
+#include <range/v3/algorithm/contains.hpp>
+#include <range/v3/algorithm/sort.hpp>
 
 #include "ch/inject/elf_file.hpp"
 #include "ch/inject/image_tree.hpp"
@@ -30,18 +32,11 @@ struct FoundLibrary {
 
 /// The non-empty lines of `text`, without comments and surrounding blanks.
 [[nodiscard]] inline std::vector<std::string> configuration_lines(std::string_view text) {
-  const auto is_blank = [](char c) { return c == ' ' || c == '\t' || c == '\r'; };
-  const auto trimmed = [is_blank](const std::string& line) {
-    const auto words = line | ranges::views::take_while([](char c) { return c != '#'; }) |
-                       ranges::views::drop_while(is_blank) | ranges::to<std::string>();
-    return words | ranges::views::reverse | ranges::views::drop_while(is_blank) |
-           ranges::views::reverse | ranges::to<std::string>();
-  };
-  return text | ranges::views::split('\n') |
-         ranges::views::transform([](auto&& line) { return ranges::to<std::string>(line); }) |
-         ranges::views::transform(trimmed) |
-         ranges::views::filter([](const std::string& line) { return !line.empty(); }) |
-         ranges::to<std::vector>();
+  std::vector<std::string> lines;
+  for (const std::string& line : io::split(text, "\n"))
+    if (const auto words = io::trimmed(line.substr(0, line.find('#'))); !words.empty())
+      lines.emplace_back(words);
+  return lines;
 }
 
 class ImageLibraries {
@@ -117,11 +112,12 @@ class ImageLibraries {
                                                   const std::string& pattern) const {
     const io::Descriptor fd = tree_.try_open_directory(directory);
     if (!fd) return {};
-    return io::names_in(fd.get(), directory) |
-           ranges::actions::remove_if([&pattern](const std::string& name) {
-             return ::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) != 0;
-           }) |
-           ranges::actions::sort;
+    std::vector<std::string> names = io::names_in(fd.get(), directory);
+    std::erase_if(names, [&pattern](const std::string& name) {
+      return ::fnmatch(pattern.c_str(), name.c_str(), FNM_PERIOD) != 0;
+    });
+    ranges::sort(names);
+    return names;
   }
 
   void read_configuration(const std::string& path, int depth) {

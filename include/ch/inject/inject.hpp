@@ -7,6 +7,10 @@
 #pragma once
 
 #include <new>
+#include <range/v3/algorithm/all_of.hpp>
+#include <range/v3/algorithm/any_of.hpp>
+#include <range/v3/algorithm/contains.hpp>
+#include <range/v3/view/reverse.hpp>
 
 #include "ch/inject/interface.hpp"
 #include "ch/inject/ldconfig.hpp"

@@ -133,4 +133,12 @@ struct InjectedFile {
 [[nodiscard]] CHARLIE_INJECT_INLINE Outcome<std::vector<InjectedFile>> injected(
     const std::filesystem::path& image);
 
+/// Kinds of files that have a directory of their own in each image.
+enum class InjectKind : std::uint8_t { library, fabric_provider };
+
+/// The directory of `image` that inject copies files of this kind to: shared libraries, or
+/// providers of libfabric.
+[[nodiscard]] CHARLIE_INJECT_INLINE Outcome<std::string> injection_directory(
+    const std::filesystem::path& image, InjectKind kind);
+
 }  // namespace ch

@@ -14,6 +14,10 @@
 #include <atomic>
 #include <chrono>
 #include <csignal>
+#include <range/v3/algorithm/none_of.hpp>
+#include <range/v3/range/operations.hpp>
+#include <range/v3/range/primitives.hpp>
+#include <range/v3/view/filter.hpp>
 
 #include "ch/inject/image_libraries.hpp"
 #include "ch/inject/injection_plan.hpp"
@@ -221,11 +225,9 @@ inline std::vector<std::string> check_cache(const ImageTree& tree,
   const auto cache = parse_loader_cache(tree.read("/etc/ld.so.cache").value_or(""));
   std::vector<std::string> warnings;
   for (const ExpectedLibrary& e : expected) {
-    const auto entries =
-        cache |
-        ranges::views::filter([&e](const CachedLibrary& c) { return c.soname == e.soname; }) |
-        ranges::to<std::vector>();
-    if (entries.empty())
+    auto entries = cache | ranges::views::filter(
+                               [&e](const CachedLibrary& c) { return c.soname == e.soname; });
+    if (ranges::empty(entries))
       throw io::Failed(
           io::printable(e.path),
           "ldconfig ran, but the cache of the image's loader has no " + io::printable(e.soname),
@@ -234,7 +236,8 @@ inline std::vector<std::string> check_cache(const ImageTree& tree,
           return detail::leads_to(tree, c.path, e.path);
         }))
       warnings.push_back(io::printable(e.soname) + " is found at " +
-                         io::printable(entries[0].path) + ", not at " + io::printable(e.path));
+                         io::printable(ranges::front(entries).path) + ", not at " +
+                         io::printable(e.path));
   }
   return warnings;
 }

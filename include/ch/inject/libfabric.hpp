@@ -7,6 +7,8 @@
 #pragma once
 
 #include <cstdlib>
+#include <range/v3/algorithm/any_of.hpp>
+#include <range/v3/algorithm/contains.hpp>
 
 #include "ch/inject/image_libraries.hpp"
 
@@ -35,11 +37,9 @@ inline void walk_for_fabric(const ImageTree& tree, const std::string& directory,
 /// The whole image is searched only if no library directory has one.
 [[nodiscard]] inline std::vector<std::string> fabric_directories(const ImageTree& tree,
                                                                  const ImageLibraries& libraries) {
-  auto paths = libraries.cache() | ranges::views::filter([&tree](const CachedLibrary& l) {
-                 return l.soname.starts_with("libfabric.so") && tree.try_open_file(l.path);
-               }) |
-               ranges::views::transform([](const CachedLibrary& l) { return l.path; }) |
-               ranges::to<std::vector>();
+  std::vector<std::string> paths;
+  for (const CachedLibrary& l : libraries.cache())
+    if (l.soname.starts_with("libfabric.so") && tree.try_open_file(l.path)) paths.push_back(l.path);
   for (const std::string& directory : libraries.directories())
     if (const io::Descriptor fd = tree.try_open_directory(directory))
       for (const std::string& name : io::names_in(fd.get(), directory))
@@ -69,11 +69,8 @@ struct Dependency {
                                               "libresolv.so.2",  "libanl.so.1", "linux-vdso.so.1"};
   std::vector<Dependency> found;
   const char* variable = std::getenv("LD_LIBRARY_PATH");
-  const std::vector<std::string> from_variable =
-      std::string_view(variable != nullptr ? variable : "") | ranges::views::split(':') |
-      ranges::views::transform([](auto&& part) { return ranges::to<std::string>(part); }) |
-      ranges::views::filter([](const std::string& part) { return part.starts_with('/'); }) |
-      ranges::to<std::vector>();
+  std::vector<std::string> from_variable = io::split(variable != nullptr ? variable : "", ":");
+  std::erase_if(from_variable, [](const std::string& part) { return !part.starts_with('/'); });
   std::vector<std::pair<std::string, const ElfFile*>> todo = {{path, &elf}};
   for (std::size_t i = 0; i < todo.size(); ++i) {
     const auto [user_path, user] = todo[i];

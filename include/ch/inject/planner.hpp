@@ -6,6 +6,11 @@
 // Source: ch-fromhost's manual page.
 #pragma once
 
+#include <range/v3/algorithm/any_of.hpp>
+#include <range/v3/algorithm/contains.hpp>
+#include <range/v3/algorithm/find.hpp>
+#include <range/v3/algorithm/none_of.hpp>
+
 #include "ch/inject/classify.hpp"
 #include "ch/inject/glibc_check.hpp"
 #include "ch/inject/libfabric.hpp"
@@ -90,7 +95,7 @@ class Planner {
       plan_.warnings.push_back(
           "left out, since the image's programs need those of its own C "
           "library: " +
-          (left_out_ | ranges::views::join(std::string(", ")) | ranges::to<std::string>()));
+          io::join(left_out_, ", "));
     std::set<std::string> replaced;
     for (const Entry& e : plan_.entries) replaced.insert(e.path());
     check_shadowed(
@@ -248,7 +253,7 @@ class Planner {
         continue;
       }
       if (d.path.empty()) continue;  // check_versions() will report it
-      loader_directories_.emplace_back(io::parent_of(d.path));
+      loader_directories_.emplace(io::parent_of(d.path));
       const io::Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
       if (!file) io::throw_errno("read", d.path);
       auto library = read_elf(file.get(), d.path);
@@ -268,7 +273,7 @@ class Planner {
   void add_provider(const Request& request, const ElfFile& elf) {
     for (const Dependency& d : host_dependencies(request.path, elf, host()))
       if (!d.path.empty() && !image_has(d.soname, elf))
-        loader_directories_.emplace_back(io::parent_of(d.path));
+        loader_directories_.emplace(io::parent_of(d.path));
   }
 
   /// Libraries are looked up by soname. ldconfig would make these links, too, but we have to record
@@ -319,12 +324,9 @@ class Planner {
       if (image_sets(tree_, name))
         plan_.warnings.push_back("the image's ch/environment sets " + std::string(name) +
                                  ", which decides what libfabric loads");
-    ranges::sort(loader_directories_);
-    const auto directories =
-        loader_directories_ | ranges::views::unique | ranges::to<std::vector>();
-    if (directories.empty()) return;
+    if (loader_directories_.empty()) return;
     write_line("/etc/ld.so.conf", "include /etc/ld.so.conf.d/*.conf");
-    const auto lines = directories | ranges::views::join('\n') | ranges::to<std::string>();
+    const std::string lines = io::join(loader_directories_, "\n");
     const std::string place = tree_.locate(fabric_configuration);
     plan_.entries.push_back({needed_directory(std::string(io::parent_of(place)), "for the loader"),
                              std::string(io::base_of(place)), action::Text{lines + '\n'},
@@ -391,7 +393,7 @@ class Planner {
   std::vector<Incoming> incoming_;
   std::vector<std::string> left_out_;  // sonames of the C library's parts
   std::vector<Entry> links_;           // requested, with unresolved paths
-  std::vector<std::string> loader_directories_;
+  std::set<std::string> loader_directories_;
   InjectionPlan plan_;
 };
 

@@ -7,6 +7,8 @@
 #pragma once
 
 #include <array>
+#include <range/v3/algorithm/any_of.hpp>
+#include <range/v3/algorithm/contains.hpp>
 #include <set>
 
 #include "ch/inject/elf_integrity.hpp"

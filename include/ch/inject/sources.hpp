@@ -8,9 +8,11 @@
 
 #include <cstdlib>
 #include <optional>
-#include <range/v3/all.hpp>
+#include <string>
+#include <vector>
 
-#include "ch/io/descriptor.hpp"
+#include "ch/io/directory.hpp"
+#include "ch/io/text.hpp"
 #include "ch/run.hpp"
 
 namespace ch::injection {
@@ -26,20 +28,13 @@ struct Request {
 
 /// The paths in a list.
 [[nodiscard]] inline std::vector<std::string> paths_in_list(std::string_view text) {
-  const char separator = text.find('\0') == std::string_view::npos ? '\n' : '\0';
-  return text | ranges::views::split(separator) |
-         ranges::views::transform([](auto&& line) { return ranges::to<std::string>(line); }) |
-         ranges::views::filter([](const std::string& line) { return !line.empty(); }) |
-         ranges::to<std::vector>();
+  constexpr std::string_view nul("\0", 1);
+  return io::split(text, text.find(nul) == std::string_view::npos ? "\n" : nul);
 }
 
 /// The words of a command: split on blanks, with no shell.
 [[nodiscard]] inline std::vector<std::string> words_of(std::string_view command) {
-  return command |
-         ranges::views::split_when([](char c) { return c == ' ' || c == '\t' || c == '\n'; }) |
-         ranges::views::transform([](auto&& word) { return ranges::to<std::string>(word); }) |
-         ranges::views::filter([](const std::string& word) { return !word.empty(); }) |
-         ranges::to<std::vector>();
+  return io::split(command, " \t\n");
 }
 
 /// How a program ended, to follow "it" in a message.

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6a. Untrusted text: making it printable, and splitting paths. Source: man 7 pathname.
+// Floor 6a. Untrusted text: making it printable, splitting paths and lists. Source: man 7
+// pathname.
 #pragma once
 
+#include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace ch::io {
 
@@ -21,6 +24,37 @@ namespace ch::io {
 [[nodiscard]] constexpr bool is_plain_name(std::string_view name) noexcept {
   return !name.empty() && name != "." && name != ".." && name.find('/') == std::string_view::npos &&
          name.find('\0') == std::string_view::npos;
+}
+
+/// The parts of `text` between any of the `separators`, without empty ones.
+[[nodiscard]] inline std::vector<std::string> split(std::string_view text,
+                                                    std::string_view separators) {
+  std::vector<std::string> parts;
+  for (std::size_t begin = 0; begin < text.size();) {
+    const std::size_t end = std::min(text.find_first_of(separators, begin), text.size());
+    if (end > begin) parts.emplace_back(text.substr(begin, end - begin));
+    begin = end + 1;
+  }
+  return parts;
+}
+
+/// The parts in one text, with `separator` between them.
+template <class Parts>
+[[nodiscard]] std::string join(const Parts& parts, std::string_view separator) {
+  std::string all;
+  for (const auto& part : parts) {
+    if (&part != &*parts.begin()) all += separator;
+    all += part;
+  }
+  return all;
+}
+
+/// `text` without blanks at its ends.
+[[nodiscard]] constexpr std::string_view trimmed(std::string_view text) noexcept {
+  constexpr std::string_view blanks = " \t\r";
+  const auto first = text.find_first_not_of(blanks);
+  if (first == std::string_view::npos) return {};
+  return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
 
 /// A text that is safe to print: control characters, which could manipulate a terminal, become
