@@ -31,19 +31,8 @@ using HostIntegrated = Container<Unprivileged, HostIntegratedMounts, ChosenIds>;
 using HostIntegratedChosen =
     Container<ChosenNamespaces<Unprivileged>, HostIntegratedMounts, ChosenIds, ChosenJoin>;
 
-/// An image that feels like the host, shared by the ranks of a job.
-using HostIntegratedPeers = Container<Unprivileged, HostIntegratedMounts, ChosenIds, PeerGroup>;
-
 /// The minimum in which Debian's programs run: the image and the kernel's file systems.
 using Bare = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_only>>, Devices>>;
-
-/// One directory and nothing else, writable: for code that handles untrusted data (ch-tar2dir) and
-/// must not be able to reach any other file.
-using DirectoryOnly = Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot>;
-
-/// A writable image, as root inside: for the image's own tools such as ldconfig.
-using Maintenance =
-    Container<Unprivileged, Mounts<ImageRoot<Fixed<Access::read_write>>, Devices>, AsRoot>;
 
 /// The inside of a container that is already running.
 using Attached = Container<Unprivileged, HostMounts, SameIds, AttachToPid>;

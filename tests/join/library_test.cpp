@@ -21,7 +21,7 @@ Result<ExitStatus> run_peer(const test::TempDir& dir, int rank) {
   const std::string tag = dir.path().filename();
   const std::string script = "readlink /proc/self/ns/mnt > /mnt/0/" + std::to_string(rank);
   const UserBind binds[] = {{HostPath(share.c_str()), ImagePath("/mnt/0"), Access::read_write}};
-  presets::HostIntegratedPeers container;
+  Container<presets::Unprivileged, presets::HostIntegratedMounts, ChosenIds, PeerGroup> container;
   container.ids = {static_cast<Uid>(geteuid()), static_cast<Gid>(getegid())};
   container.mounts.get<ImageRoot<>>() = {HostPath(image.c_str()), Access::read_only};
   container.mounts.get<Accounts>() = {"alice", "users", "/"};
@@ -60,7 +60,7 @@ TEST_CASE("a peer whose group does not arrive gets an error in time, and its par
   ArenaOf<std::size_t{512} * 1024> arena;
   const std::string image = dir / "image";
   const std::string tag = dir.path().filename();
-  presets::HostIntegratedPeers container;
+  Container<presets::Unprivileged, presets::HostIntegratedMounts, ChosenIds, PeerGroup> container;
   container.ids = {static_cast<Uid>(geteuid()), static_cast<Gid>(getegid())};
   container.mounts.get<ImageRoot<>>() = {HostPath(image.c_str()), Access::read_only};
   container.join = {tag.c_str(), 2, 0, 1};
@@ -79,7 +79,7 @@ TEST_CASE("two threads execute one plan at the same time, and meet in its contai
   const std::string share = dir / "share";
   const std::string tag = dir.path().filename();
   const UserBind binds[] = {{HostPath(share.c_str()), ImagePath("/mnt/0"), Access::read_write}};
-  presets::HostIntegratedPeers container;
+  Container<presets::Unprivileged, presets::HostIntegratedMounts, ChosenIds, PeerGroup> container;
   container.ids = {static_cast<Uid>(geteuid()), static_cast<Gid>(getegid())};
   // Writable, so that each execution also notes what it makes there.
   container.mounts.get<ImageRoot<>>() = {HostPath(image.c_str()), Access::read_write};

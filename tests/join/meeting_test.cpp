@@ -124,7 +124,7 @@ struct Peers {
   ArenaOf<std::size_t{256} * 1024> arena;
   const char* argv[2] = {"/bin/true", nullptr};
   const char* envp[1] = {nullptr};
-  presets::HostIntegratedPeers container;
+  Container<presets::Unprivileged, presets::HostIntegratedMounts, ChosenIds, PeerGroup> container;
   Plan plan;
   Arena::Mark planned;
 

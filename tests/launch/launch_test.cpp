@@ -430,6 +430,20 @@ TEST_CASE("a caller that ignores SIGCHLD learns how its program ended", "[userns
   CHECK(*spawned_init == ExitStatus{7, 0});
 }
 
+TEST_CASE("a plan can be started many times, and takes nothing more of its arena", "[userns]") {
+  Fixture f;
+  ArenaOf<std::size_t{256} * 1024> arena;
+  const auto plan = f.host_integrated().plan(probe(f.k), f.shell("exit 7"), arena);
+  REQUIRE(plan);
+  const std::size_t planned = arena.used();
+  for (int i = 0; i < 20; ++i) {
+    const auto child = spawn_plan(f.k, *plan, arena);
+    REQUIRE(child);
+    CHECK(ch::wait(f.k, *child)->code == 7);
+    CHECK(arena.used() == planned);
+  }
+}
+
 TEST_CASE("one arena can be used for one launch after the other", "[userns]") {
   Fixture f;
   ArenaOf<std::size_t{128} * 1024> arena;

@@ -36,9 +36,7 @@ std::string refusal(const C& container, const Program& runs = program) {
 }  // namespace
 
 TEMPLATE_TEST_CASE("a preset without an image is refused, not given the host's root", "[pure]",
-                   presets::HostIntegrated, presets::HostIntegratedChosen,
-                   presets::HostIntegratedPeers, presets::Bare, presets::DirectoryOnly,
-                   presets::Maintenance) {
+                   presets::HostIntegrated, presets::HostIntegratedChosen, presets::Bare) {
   const auto refused = [](HostPath image) {
     TestType box;
     set_image(box.mounts, image);

@@ -96,8 +96,8 @@ TEST_CASE("without a user namespace, mounts are cut off from the host's first", 
         "forbid new privileges\n");
 }
 
-TEST_CASE("the directory-only preset mounts the directory and nothing else", "[pure]") {
-  presets::DirectoryOnly box;
+TEST_CASE("an image by itself mounts the directory and nothing else", "[pure]") {
+  Container<presets::Unprivileged, Mounts<ImageRoot<Fixed<Access::read_write>>>, AsRoot> box;
   box.mounts.get<ImageRoot<Fixed<Access::read_write>>>().image = HostPath("/out");
   CHECK(plan_of(box) ==
         "make namespaces: user, mnt\n"

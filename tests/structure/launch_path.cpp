@@ -18,14 +18,17 @@ int launch_in(const char* const* argv, ch::Arena& arena) noexcept {
   return ch::enter(k, container, arena) ? 0 : 1;
 }
 
+using Peers = ch::Container<ch::presets::Unprivileged, ch::presets::HostIntegratedMounts,
+                            ch::ChosenIds, ch::PeerGroup>;
+using Writable =
+    ch::Container<ch::presets::Unprivileged,
+                  ch::Mounts<ch::ImageRoot<ch::Fixed<ch::Access::read_write>>>, ch::AsRoot>;
+
 }  // namespace
 
 int launch(const char* const* argv, ch::Arena& arena) noexcept;
 int launch(const char* const* argv, ch::Arena& arena) noexcept {
-  return launch_in<ch::presets::HostIntegrated>(argv, arena) +
-         launch_in<ch::presets::HostIntegratedPeers>(argv, arena) +
-         launch_in<ch::presets::Bare>(argv, arena) +
-         launch_in<ch::presets::DirectoryOnly>(argv, arena) +
-         launch_in<ch::presets::Maintenance>(argv, arena) +
+  return launch_in<ch::presets::HostIntegrated>(argv, arena) + launch_in<Peers>(argv, arena) +
+         launch_in<ch::presets::Bare>(argv, arena) + launch_in<Writable>(argv, arena) +
          launch_in<ch::presets::Attached>(argv, arena);
 }

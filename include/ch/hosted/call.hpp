@@ -34,7 +34,15 @@ struct CopySetup {
   std::vector<int> kept{};                      // ascending: those that the function itself keeps
   Fd report = Fd::none;
   Pid parent{};
+  Fd parent_pidfd = Fd::none;  // where the parent's number means nothing
 };
+
+/// Has the process behind this pidfd ended?
+[[nodiscard]] inline bool has_ended(kernel::Linux& k, Fd pidfd) noexcept {
+  kernel::PollFd process{pidfd, kernel::pollin, 0};
+  const auto ready = kernel::poll(k, &process, 1, 0);
+  return ready.ok() && ready.value() == 1;
+}
 
 /// Enters the container. Where something has started a thread in the copy (a sanitizer's
 /// runtime, a handler of pthread_atfork), the kernel refuses to move it to a new user namespace
@@ -52,6 +60,7 @@ struct CopySetup {
   }
   if (creates->enter != Fd::none) CHARLIE_TRY(as_result(kernel::fchdir(k, creates->enter)));
   const Pid self = kernel::getpid(k).value();
+  const auto pidfd = kernel::pidfd_open(k, self);
   const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
   if (!copy.ok()) {
     Error error = as_result(copy).error();
@@ -60,6 +69,7 @@ struct CopySetup {
   }
   if (copy.value() == Pid::none) {
     setup.parent = contains(creates->flags, ns::pid::flag) ? Pid::none : self;
+    if (pidfd.ok()) setup.parent_pidfd = pidfd.value();
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
     return execute(k, plan, setup.execution, Descriptors::close_now, 1);
   }
@@ -100,6 +110,10 @@ struct CopySetup {
   // Only now, since entering a user namespace clears it. The parent may have died before that.
   CHARLIE_TRY(as_result(kernel::prctl(k, pr_set_pdeathsig, sigkill)));
   if (kernel::getppid(k).value() != setup.parent) kernel::exit_group(k, 1);
+  if (setup.parent_pidfd != Fd::none) {
+    if (has_ended(k, setup.parent_pidfd)) kernel::exit_group(k, 1);
+    (void)kernel::close(k, setup.parent_pidfd);
+  }
   return {};
 }
 

@@ -196,7 +196,8 @@ auto with_plan(const B& box, const Request& request, Use use)
       if (std::optional<Failure> wrong = unfit_for_descriptor(*plan, request.program))
         return *std::move(wrong);
       // The executor needs some of the arena as well.
-      if (arena.capacity() - arena.used() >= 2 * child_stack_size) return use(*plan, arena);
+      const std::size_t needed = 2 * child_stack_size + plan->steps.size() * sizeof(Step);
+      if (arena.capacity() - arena.used() >= needed) return use(*plan, arena);
     } else if (!needs_larger_arena(plan.error()) || size >= last) {
       return plan.error();
     }

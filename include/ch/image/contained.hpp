@@ -43,23 +43,14 @@ class Shared {
   T* object_;
 };
 
-inline void send_all(int fd, std::string_view text) noexcept {
-  while (!text.empty()) {
-    const ssize_t n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return;
-    text.remove_prefix(static_cast<std::size_t>(n));
-  }
-}
-
 /// Sends an answer: a line of JSON, and before it a line for each of the report's notes.
 inline void send_answer(int fd, nlohmann::json& answer) {
   if (answer.contains("report")) {
     for (const nlohmann::json& note :
          std::exchange(answer["report"]["notes"], nlohmann::json::array()))
-      send_all(fd, io::dump_json({{"note", note}}) + '\n');
+      (void)ch::detail::write_all(fd, io::dump_json({{"note", note}}) + '\n');
   }
-  send_all(fd, io::dump_json(answer) + '\n');
+  (void)ch::detail::write_all(fd, io::dump_json(answer) + '\n');
 }
 
 /// Reads such an answer line by line. The process that sends it has read an untrusted archive, so

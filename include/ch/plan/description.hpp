@@ -102,8 +102,8 @@ namespace step {
                        : "join the namespace of {file}: {namespaces}",
           {{"pid", static_cast<std::uint64_t>(pid)},
            {"namespaces", flags},
-           {"file", file.view()},
-           {"held", static_cast<std::uint64_t>(held), Audience::this_process}}};
+           {"held", static_cast<std::uint64_t>(held), Audience::this_process},
+           {"file", file.view()}}};
 }
 [[nodiscard]] constexpr Description describe(const MeetPeers& s) noexcept {
   const auto& [tag, expected, rank, timeout] = s;
