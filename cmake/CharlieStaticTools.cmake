@@ -3,9 +3,9 @@
 #   charlie_add_inject_tool(<name> <source>... [COMPILED])
 #
 # A tool built on charlie::inject. With COMPILED it includes only declarations, and links the
-# objects of the compiled library if that is built. If static versions of its libraries are available, it is
-# linked statically (as a static PIE): one file to open instead of eight. It then starts in half
-# the time, which saves a tenth of the tool's run time.
+# objects of the compiled library if that is built. If static versions of its libraries are
+# available, it is linked statically (as a static PIE): one file to open instead of eight. It
+# then starts in half the time, which saves a tenth of the tool's run time.
 
 option(CHARLIE_STATIC_TOOLS "Link ch-fromhost and ch-device statically, where archives of their
 libraries are there" ON)

@@ -5,6 +5,8 @@
 // this is the user interface: options, messages, exit status.
 
 #include <cstdio>
+#include <cstdlib>
+#include <new>
 
 #include "apps/ch-fromhost/command_line.hpp"
 #include "ch/cli/all_printed.hpp"
@@ -156,11 +158,11 @@ int list_files(const Options& o) {
 
 /// Prints where libraries or providers would go.
 int print_place(const Options& o) {
-  const auto place = ch::injection_directory(o.image, o.task == Task::print_libraries
-                                                          ? ch::InjectKind::library
-                                                          : ch::InjectKind::fabric_provider);
+  const auto place =
+      ch::injection_directory(o.image, o.task == Task::print_libraries ? ch::InjectKind::libraries
+                                                                       : ch::InjectKind::libfabric);
   if (!place) return fail(place.error());
-  line(*place);
+  line(io::printable(*place));
   return 0;
 }
 

@@ -64,7 +64,7 @@ struct Container {
                 "ch::AsRoot, ch::ChosenIds or ch::KeepIds.");
   static_assert(JoinStrategy<JoinStrategyT>,
                 "Charlie: the fourth argument of Container is a JoinStrategy: ch::Alone, "
-                "ch::AttachToPid, ch::PeerGroup or ch::LivingTag.");
+                "ch::AttachToPid, ch::AttachToFiles, ch::PeerGroup or ch::LivingTag.");
   static_assert(!MountPolicyT::mounts || Namespaces::template has<ns::mount>,
                 "Charlie: this container mounts file systems but keeps the host's mount "
                 "namespace; add ch::ns::mount to its NamespaceSet.");

@@ -6,6 +6,8 @@
 
 #include <catch2/catch.hpp>
 #include <filesystem>
+#include <optional>
+#include <string>
 
 #include "ch/run.hpp"
 #include "tests/support/files.hpp"

@@ -60,6 +60,9 @@ TEST_CASE("lists are split at newlines, or at NUL if they have one", "[inject][p
 TEST_CASE("comments and blanks in a loader's configuration are ignored", "[inject][pure]") {
   CHECK(configuration_lines("# a\n /usr/lib # b\r\n\n\tinclude x\n") ==
         std::vector<std::string>{"/usr/lib", "include x"});
+  // Longer than a string that stores its text in itself.
+  CHECK(configuration_lines("  include /etc/ld.so.conf.d/*.conf  # all of them\n") ==
+        std::vector<std::string>{"include /etc/ld.so.conf.d/*.conf"});
 }
 
 TEST_CASE("a damaged loader cache yields the intact entries and nothing else", "[inject][pure]") {

@@ -82,6 +82,8 @@ TEST_CASE("plans that can't work are refused before anything happens", "[pure]")
   CHECK(problem({make, make}) == "the namespaces come first, and once");
   const step::JoinNamespaces join{Pid{1}, NamespaceSet<ns::user, ns::mount>::flags()};
   CHECK(problem({join, join, step::ForbidNewPrivileges{}}).empty());
+  CHECK(problem({step::JoinNamespaces{}, step::ForbidNewPrivileges{}}) ==
+        "no process or open file stands for the namespaces to join");
   CHECK(problem({join, make}) == "the namespaces come first, and once");
   CHECK(problem({join, step::ForbidNewPrivileges{}, join}) ==
         "the namespaces come first, and once");

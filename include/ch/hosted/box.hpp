@@ -143,7 +143,7 @@ class Box {
   /// Some values learn while they are made that no container can be made of them.
   template <class V>
   static void note_problem(std::optional<Failure>& problem, const V& value) {
-    if constexpr (requires { value.problem(); })
+    if constexpr (std::same_as<V, SubordinateIds> || std::same_as<V, NamespaceFiles>)
       if (!problem) problem = value.problem();
   }
   /// Views of all values of type V, in `arena`.

@@ -33,8 +33,8 @@ struct CopySetup {
   const std::vector<int>* keep_open = nullptr;  // ascending: the only ones from 3 up that stay open
   std::vector<int> kept{};                      // ascending: those that the function itself keeps
   Fd report = Fd::none;
-  Pid parent{};
-  Fd parent_pidfd = Fd::none;  // where the parent's number means nothing
+  Pid parent{};                // as getppid gives it; none: of another pid namespace
+  Fd parent_pidfd = Fd::none;  // of a parent that is a copy, too
 };
 
 /// Has the process behind this pidfd ended?
@@ -47,7 +47,7 @@ struct CopySetup {
 /// Enters the container. Where something has started a thread in the copy (a sanitizer's
 /// runtime, a handler of pthread_atfork), the kernel refuses to move it to a new user namespace
 /// (EINVAL); and only a child enters a new pid namespace. In both cases a child of the copy enters
-/// instead, and the copy waits and ends as that child did. On return `setup.parent` is the process
+/// instead, and the copy waits and ends as that child did. On return `setup` names the process
 /// whose death must end this one.
 [[nodiscard]] inline Result<void> enter_copy(kernel::Linux& k, const Plan& plan,
                                              CopySetup& setup) noexcept {
@@ -60,7 +60,7 @@ struct CopySetup {
   }
   if (creates->enter != Fd::none) CHARLIE_TRY(as_result(kernel::fchdir(k, creates->enter)));
   const Pid self = kernel::getpid(k).value();
-  const auto pidfd = kernel::pidfd_open(k, self);
+  const auto pidfd = kernel::pidfd_open(k, self);  // before Linux 5.3 there is none
   const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
   if (!copy.ok()) {
     Error error = as_result(copy).error();

@@ -11,8 +11,8 @@
 #include <utility>
 #include <vector>
 
-#include "ch/hosted/failure.hpp"
-#include "ch/hosted/given.hpp"
+#include "ch/hosted/request.hpp"
+#include "ch/hosted/stream.hpp"
 #include "ch/kernel/owned_fd.hpp"
 #include "ch/policies/join/namespace_files.hpp"
 #include "ch/policies/ns/namespace_set.hpp"
@@ -29,10 +29,9 @@ class NamespaceFiles {
     held_->paths.reserve(files.size());  // they are viewed, and must not move
     for (const auto& [kind, path] : files) {
       const Given& own = held_->paths.emplace_back(path);
-      const kernel::OwnedFd& file =
-          held_->files.emplace_back(::open(own.c_str(), O_RDONLY | O_CLOEXEC));
-      if (!file && !held_->problem)
-        held_->problem = detail::failed_call(errno, "open namespace", own.str());
+      const kernel::OwnedFd& file = held_->files.emplace_back(detail::above_streams(
+          kernel::OwnedFd(::open(own.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY))));
+      if (!file && !held_->problem) held_->problem = unopened(own);
       held_->views.push_back({file.kernel_fd(), kind, own.c_str()});
     }
   }
@@ -41,6 +40,12 @@ class NamespaceFiles {
   [[nodiscard]] const std::optional<Failure>& problem() const noexcept { return held_->problem; }
 
  private:
+  [[nodiscard]] static Failure unopened(const Given& path) {
+    Failure failure = path.has_nul() ? detail::embedded_nul("open namespace")
+                                     : detail::failed_call(errno, "open namespace", path.str());
+    failure.remedy = "name a file that stands for a namespace, such as /proc/PID/ns/net";
+    return failure;
+  }
   struct Held {
     std::vector<Given> paths{};
     std::vector<kernel::OwnedFd> files{};

@@ -30,6 +30,12 @@ template <class Work>
   }
 }
 
+/// Refuses a text of the caller's that its reader would see only up to a NUL byte.
+inline void refuse_nul(const std::string& text) {
+  if (text.find('\0') != std::string::npos)
+    throw io::Failed(io::printable(text), "there is a NUL byte in it", "give the path without it");
+}
+
 /// The files of a device, with links and warnings.
 [[nodiscard]] inline DeviceFiles files_of_device(const FileSource& source,
                                                  const InjectOptions& options) {
@@ -81,9 +87,10 @@ template <class Work>
   const auto append = [](auto& to, auto&& from) {
     to.insert(to.end(), std::make_move_iterator(from.begin()), std::make_move_iterator(from.end()));
   };
+  for (const std::string& directory : options.device_directories) refuse_nul(directory);
   for (const FileSource& source : sources) {
-    if ((source.value() + source.destination().value_or("")).find('\0') != std::string::npos)
-      throw io::Failed(io::printable(source.value()), "a text contains a NUL byte");
+    refuse_nul(source.value());
+    refuse_nul(source.destination().value_or(""));
     if (source.kind() != FileSource::Kind::device) {
       append(all.requests, requests_of(source));
       continue;
@@ -195,9 +202,8 @@ CHARLIE_INJECT_INLINE Outcome<std::string> injection_directory(const std::filesy
                                                                InjectKind kind) {
   return injection::outcome_of("look into the image", image, [&] {
     const injection::ImageTree tree(image.native());
-    return io::printable(kind == InjectKind::library
-                             ? injection::ImageLibraries(tree).first_directory()
-                             : injection::Planner(tree, {}).fabric_directory());
+    return kind == InjectKind::libraries ? injection::ImageLibraries(tree).first_directory()
+                                         : injection::Planner(tree, {}).fabric_directory();
   });
 }
 

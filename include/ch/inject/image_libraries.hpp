@@ -34,7 +34,8 @@ struct FoundLibrary {
 [[nodiscard]] inline std::vector<std::string> configuration_lines(std::string_view text) {
   std::vector<std::string> lines;
   for (const std::string& line : io::split(text, "\n"))
-    if (const auto words = io::trimmed(line.substr(0, line.find('#'))); !words.empty())
+    if (const auto words = io::trimmed(std::string_view(line).substr(0, line.find('#')));
+        !words.empty())
       lines.emplace_back(words);
   return lines;
 }

@@ -133,11 +133,11 @@ struct InjectedFile {
 [[nodiscard]] CHARLIE_INJECT_INLINE Outcome<std::vector<InjectedFile>> injected(
     const std::filesystem::path& image);
 
-/// Kinds of files that have a directory of their own in each image.
-enum class InjectKind : std::uint8_t { library, fabric_provider };
+/// What an image has a directory for.
+enum class InjectKind : std::uint8_t { libraries, libfabric };
 
-/// The directory of `image` that inject copies files of this kind to: shared libraries, or
-/// providers of libfabric.
+/// The path in `image` of the directory that inject copies shared libraries to, or of the one that
+/// libfabric is in, whose providers go to libfabric/ below it.
 [[nodiscard]] CHARLIE_INJECT_INLINE Outcome<std::string> injection_directory(
     const std::filesystem::path& image, InjectKind kind);
 

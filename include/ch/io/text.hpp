@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace ch::io {
@@ -42,8 +43,9 @@ namespace ch::io {
 template <class Parts>
 [[nodiscard]] std::string join(const Parts& parts, std::string_view separator) {
   std::string all;
+  bool first = true;
   for (const auto& part : parts) {
-    if (&part != &*parts.begin()) all += separator;
+    if (!std::exchange(first, false)) all += separator;
     all += part;
   }
   return all;
@@ -56,6 +58,7 @@ template <class Parts>
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(blanks) - first + 1);
 }
+std::string_view trimmed(std::string&& text) = delete;  // the view would dangle
 
 /// A text that is safe to print: control characters, which could manipulate a terminal, become
 /// \ooo. After `most` bytes it is truncated.

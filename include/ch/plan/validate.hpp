@@ -15,6 +15,9 @@ namespace detail {
 /// The field of a step that is empty by mistake, as a sentence; null if there is none. The executor
 /// would take an empty path for something else: the caller's working directory, or `/`.
 [[nodiscard]] constexpr const char* missing_field(const Step& step) noexcept {
+  if (const auto* joins = std::get_if<step::JoinNamespaces>(&step))
+    if (joins->pid == Pid::none && joins->held == Fd::none)
+      return "no process or open file stands for the namespaces to join";
   if (const auto* opens = std::get_if<step::OpenImage>(&step))
     if (opens->image.empty()) return "the image's path is empty: name a directory";
   if (const auto* binds = std::get_if<step::Bind>(&step))

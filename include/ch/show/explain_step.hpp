@@ -58,8 +58,6 @@ inline constexpr const char* ask_administrator =
 
 [[nodiscard]] constexpr Explanation explain_namespaces(const Error& e,
                                                        const HostLimits& l) noexcept {
-  if (e.operation == kernel::Call::fchdir)
-    return {"the directory of the image can't be entered", "see that you may search it (mode x)"};
   if (l.max_user_namespaces.is(0))
     return {"user namespaces are switched off: the sysctl user.max_user_namespaces is 0",
             "the administrator can allow them: sysctl -w user.max_user_namespaces=10000"};
@@ -100,14 +98,17 @@ struct Explain {
   const HostLimits& l;
 
   constexpr Explanation operator()(const step::CreateNamespaces&) const noexcept {
+    if (e.operation == kernel::Call::fchdir)
+      return {"the image's directory can't be entered", "check that you may search it (mode x)"};
     return explain_namespaces(e, l);
   }
   constexpr Explanation operator()(const step::JoinNamespaces&) const noexcept {
     if (e.code == Errno::esrch)
       return {"there is no process with this number (any more)", "look it up again with ps"};
-    if (!e.path.empty())
-      return {"this is not a namespace of that kind, or not one that you may join",
-              "name the files in the order of their kinds, a user namespace first"};
+    if (!e.path.empty() && (e.code == Errno::einval || e.code == Errno::eperm))
+      return {"this is no namespace of that kind, you may not join it, or you are in it already",
+              "name a file for each kind in their order, the user namespace first"};
+    if (!e.path.empty()) return refused();
     return {"the process is another user's, or in the same namespaces already",
             "join only processes of your own containers"};
   }

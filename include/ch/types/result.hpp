@@ -113,7 +113,7 @@ template <class T>
 }  // namespace ch
 
 /// `CHARLIE_TRY(expression)`: returns the error, if there is one, from the calling function. A
-/// macro because only a macro can do that; the only one in this library.
+/// macro because only a macro can do that; the only such one in this library.
 #define CHARLIE_TRY(...)                                                                           \
   do {                                                                                             \
     if (auto charlie_try = (__VA_ARGS__); !charlie_try) return ::ch::failure(charlie_try.error()); \

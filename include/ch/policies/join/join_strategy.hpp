@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 4, fourth policy: who makes the namespaces. Alone: a process makes its own. AttachToPid: it
-// joins those of another process, and has nothing to mount. In a group, one process makes them for
-// all (peer_group.hpp). Source: man 2 unshare, setns, pidfd_open.
+// joins those of another process, and has nothing to mount; so it is with files that stand for
+// namespaces (namespace_files.hpp). In a group, one process makes them for all (peer_group.hpp). Source: man 2 unshare, setns, pidfd_open.
 #pragma once
 
 #include <concepts>
@@ -19,9 +19,10 @@ namespace ch {
 /// `complete(builder)`, which adds the steps that follow when the container is complete, and a
 /// static `meets_peers` that is true if the container is always shared.
 ///
-/// Laws: after the steps the process is in all namespaces of `flags`; a joiner's plan
-/// maps no ids and mounts nothing. A strategy that knows its role only when the plan is
-/// executed returns `creator`, and its steps skip the creator's if necessary.
+/// Laws: after the steps the process is in all namespaces of `flags`, or in those that the strategy
+/// names itself (AttachToFiles); a joiner's plan maps no ids and mounts nothing. A strategy that
+/// knows its role only when the plan is executed returns `creator`, and its steps skip the creator's
+/// if necessary.
 ///
 /// Models: Alone, AttachToPid, AttachToFiles, PeerGroup, LivingTag, ChosenJoin.
 template <class S>
