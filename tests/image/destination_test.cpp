@@ -272,7 +272,7 @@ TEST_CASE("what the file system has free is the limit, if none is given", "[imag
       CHECK(ran.status == 1);
       CHECK(ran.out.empty());
       CHECK(contains(ran.err, error));
-      CHECK(contains(ran.err, "remedy: if you trust it, allow more than"));
+      CHECK(contains(ran.err, "remedy: if you trust it, allow more (default: what the file system"));
     }
 }
 

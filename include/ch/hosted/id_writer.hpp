@@ -167,9 +167,13 @@ class IdWriter {
     std::vector<std::string> words = {program, std::to_string(child)};
     add_words(words, map);
     const Result<ExitStatus> ended = run_on_host(words);
-    if (!ended && ended.error().code == Errno::enoent)
-      return no_ids(program, "this program is not installed");
-    if (!ended) return failed_call(static_cast<int>(ended.error().code), "start", program);
+    if (!ended) {
+      const bool missing = ended.error().code == Errno::enoent;
+      Failure failure = no_ids(
+          program, missing ? "this program is not installed" : "this program can't be started");
+      failure.code = ended.error().code;
+      return failure;
+    }
     if (*ended != ExitStatus{}) return no_ids(program, "it does not allow these ids");
     return std::nullopt;
   }
