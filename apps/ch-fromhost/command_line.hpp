@@ -13,7 +13,8 @@ using ch::cli::UsageError;
 inline Options parse(int argc, char** argv) {
   Options o;
   const auto operand = [&o](const char* word) -> UsageError {
-    if (!o.image.empty()) return {"duplicate image", word};
+    if (!o.image.empty())
+      return {"only one image, please (a file to inject goes after --path)", word};
     o.image = word;
     return {};
   };

@@ -67,10 +67,16 @@ TEST_CASE("what is known before planning is reported even if planning fails", "[
   ch::InjectOptions options;
   options.device_directories = {(f.dir / "cdi").string()};
   options.on_progress = [&](const ch::InjectReport& report) { warnings = report.warnings; };
-  const auto done =
-      ch::inject(f.image, {ch::FileSource::device(""), "/nowhere/file"}, options);
+  std::string cause = "empty file list";
+  std::vector<ch::FileSource> sources = {ch::FileSource::device("")};
+  SECTION("for a file that is missing") {
+    cause = "/nowhere/file";
+    sources.emplace_back("/nowhere/file");
+  }
+  SECTION("for want of any file") {}
+  const auto done = ch::inject(f.image, sources, options);
   REQUIRE_FALSE(done);
-  CHECK(contains(done.error().cause, "/nowhere/file"));
+  CHECK(contains(done.error().cause, cause));
   REQUIRE(warnings.size() == 1);
   CHECK(contains(warnings[0], "MODE=fast"));
 }

@@ -100,9 +100,6 @@ inline void refuse_nul(const std::string& text) {
     append(all.links, std::move(device.links));
     append(all.warnings, std::move(device.warnings));
   }
-  if (all.requests.empty())
-    throw io::Failed(std::string(), "empty file list",
-                     "check what the file or command lists; it must be one path per line");
   return all;
 }
 
@@ -133,12 +130,17 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
   const ImageTree tree(image.native());
   DeviceFiles files = files_of(sources, options);
   report.warnings = std::move(files.warnings);
+  tell(report, options);
+  if (files.requests.empty())
+    throw io::Failed(std::string(), "empty file list",
+                     "check what the file or command lists (one path per line), or what the "
+                     "device has");
   std::optional<ImageLock> lock;
   if (options.carry == Carry::out) {
     lock.emplace(tree, options.stop);
     report.recovered = Transaction::recover(tree);
+    if (report.recovered) tell(report, options);
   }
-  tell(report, options);
   const Manifest before = read_manifest(tree);
   Planner planner(tree, before);
   for (const Request& request : files.requests) planner.add(request);
@@ -158,8 +160,8 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
   if (options.carry == Carry::out) {
     lock.emplace(tree, options.stop);
     report.recovered = Transaction::recover(tree);
+    if (report.recovered) tell(report, options);
   }
-  tell(report, options);
   const Manifest manifest = read_manifest(tree);
   InjectionPlan plan = plan_removal(tree, manifest);
   announce(plan, options, report);

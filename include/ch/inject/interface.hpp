@@ -94,8 +94,8 @@ struct InjectOptions {
   Carry carry = Carry::out;
   std::vector<std::string> device_directories{};  // with CDI files; empty: the default ones
   const std::atomic<bool>* stop = nullptr;        // when it becomes true, everything is undone
-  /// Called before planning, which may fail, and again when the plan is complete but not yet
-  /// carried out.
+  /// Called whenever there is more to report: before planning, which may fail; when an earlier
+  /// call has been undone; when the plan is complete but not yet carried out.
   std::function<void(const InjectReport&)> on_progress{};
 };
 
