@@ -20,7 +20,7 @@ set_tests_properties(fuzz.replay PROPERTIES TIMEOUT 300)
 
 # ---- libFuzzer ------------------------------------------------------------------------------
 find_program(CHARLIE_FUZZ_CLANG NAMES clang++)
-set(flags -std=c++20 -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined)
+set(flags -std=c++20 -gline-tables-only -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined)
 if(CHARLIE_FUZZ_CLANG AND NOT CHARLIE_FUZZ_WORKS)
   file(WRITE ${CMAKE_CURRENT_BINARY_DIR}/fuzz_probe.cpp
     "#include <string>\nextern \"C\" int LLVMFuzzerTestOneInput(const char*, unsigned long) { return 0; }\n")

@@ -246,7 +246,7 @@ TEST_CASE("nor does --subids remove an image that a killed run has not yet kept"
   CHECK(f.went_well(*job));
 }
 
-TEST_CASE("a hanging process that might use an image is not waited for", "[image]") {
+TEST_CASE("a hanging process that might use an image is not waited for", "[image][tool]") {
   const Fixture f;
   const ch::images::OutsideUsers outside(std::chrono::milliseconds(50));  // no process answers
   const ch::io::Descriptor image(open(f.image.c_str(), O_RDONLY | O_DIRECTORY));
