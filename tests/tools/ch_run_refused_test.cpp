@@ -3,6 +3,7 @@
 // A run that is refused leaves the user's layer and the host as they were; and what it has made
 // in a writable image, where other runs may use it by then, it names.
 
+#include <sys/file.h>
 #include <unistd.h>
 
 #include <set>
@@ -216,6 +217,25 @@ TEST_CASE("a refused run takes no mount point from under another", "[tool]") {
     CHECK(other->wait().out == "in\nseen\n");
     test::fs::remove(p.home + "/go");
   }
+}
+
+TEST_CASE("a refused run leaves the directory that it made, but another has locked", "[tool]") {
+  const Place p;
+  int lock = -1;
+  Watched refused{p, {"--no-home", "--overlay=" + p.layer}};
+  const auto traced = refused.run([&](const test::Call& call) {
+    if (call.number != SYS_flock) return test::Interference{};
+    lock = open(p.layer.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);  // it has just been made
+    CHECK(flock(lock, LOCK_EX | LOCK_NB) == 0);
+    return test::Interference{test::Act::let_go};
+  });
+  INFO(refused.err);
+  CHECK(traced.hit);
+  CHECK(traced.status == 31);
+  CHECK(contains(refused.err, "another container uses this directory"));
+  CHECK(test::fs::is_directory(p.layer));
+  REQUIRE(lock != -1);
+  close(lock);
 }
 
 TEST_CASE("a refused run takes no layer from under another", "[tool]") {

@@ -89,7 +89,10 @@ template <kernel::Kernel K>
     // what we create, while our launch fails and removes it. Without locks, what exists is left
     // alone.
     const auto locked = kernel::try_lock(k, layer.directory);
-    if (locked.error() == Errno::eagain) return refused(Errno::ebusy);
+    if (locked.error() == Errno::eagain) {
+      layer.made = false;  // it is the other's by now, and may still be empty
+      return refused(Errno::ebusy);
+    }
     layer.ours = locked.ok();
   }
   return {};

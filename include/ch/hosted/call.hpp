@@ -146,8 +146,12 @@ template <class T, class F>
 
 /// A function that has been called in a container and may still run there: like a std::future of
 /// its result, with the process that it runs in. Move-only. Destroying it kills the function.
-template <Returnable T>
+template <class T>
 class [[nodiscard]] Called {
+  static_assert(Returnable<T>,
+                "Charlie: a function that ch::call calls returns void, std::string or a trivially "
+                "copyable type that is no pointer or view: its result comes from another process.");
+
  public:
   Called(Child child, kernel::OwnedFd result, std::size_t limit) noexcept
       : child_(std::move(child)), result_(std::move(result)), limit_(limit) {}
@@ -314,9 +318,6 @@ template <class B, class F>
 [[nodiscard]] auto spawn_call(const B& box, F&& function, const CallOptions& options = {})
     -> Outcome<Called<std::invoke_result_t<F&>>> {
   using T = std::invoke_result_t<F&>;
-  static_assert(Returnable<T>,
-                "Charlie: a function that ch::call calls returns void, std::string or a trivially "
-                "copyable type that is no pointer or view: its result comes from another process.");
   Outcome<detail::OpenStreams> streams = detail::open_streams(options.in, options.out, options.err);
   if (!streams) return streams.error();
   Request request;
