@@ -264,7 +264,7 @@ template <kernel::Kernel K>
 /// until the program starts (clone with CLONE_VM and CLONE_VFORK): the cost does not
 /// grow with the size of this process, and a failure in the child is returned here,
 /// after the child is gone. Takes its stack from `arena` (96 KiB), and releases everything when the
-/// program has started.
+/// program has started; after an error, which may point there, it keeps some.
 ///
 /// With a pid namespace the child is the namespace's init, a copy of this process (fork), and
 /// the program is a child of that: signals to `StartedProcess::pid` are forwarded to the program,

@@ -3,7 +3,9 @@
 // Functions called in containers, watched while they work; images given by a descriptor;
 // programs and functions without a container.
 
+#include <fcntl.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 
 #include <algorithm>
 #include <atomic>
@@ -114,6 +116,51 @@ TEST_CASE_METHOD(Fixture, "a called function has the descriptors that it is give
                           {.descriptors = std::vector<int>{given.get()}});
   REQUIRE(found);
   CHECK(*found == "2 given");
+}
+
+TEST_CASE_METHOD(Fixture, "no descriptor that is close-on-exec comes along, whatever its number",
+                 "[userns]") {
+  rlimit before{};
+  REQUIRE(::getrlimit(RLIMIT_NOFILE, &before) == 0);
+  const int root = ::open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int high = ::fcntl(root, F_DUPFD_CLOEXEC, 900);
+  REQUIRE(high >= 900);
+  const rlimit lower{256, before.rlim_max};
+  REQUIRE(::setrlimit(RLIMIT_NOFILE, &lower) == 0);
+  const auto there = [high] { return ::fcntl(high, F_GETFD) != -1; };
+  const auto plain = call(image(image_path), there);
+  const auto alone = call(compose(image(image_path), also<ns::pid>), there);
+  CHECK(::setrlimit(RLIMIT_NOFILE, &before) == 0);
+  REQUIRE(plain);
+  REQUIRE(alone);
+  CHECK_FALSE(*plain);
+  CHECK_FALSE(*alone);
+  ::close(high);
+  ::close(root);
+}
+
+TEST_CASE_METHOD(Fixture,
+                 "how a function in a pid namespace ended is known, though SIGCHLD is ignored",
+                 "[userns]") {
+  struct sigaction ignored {
+  }, before{};
+  ignored.sa_handler = SIG_IGN;
+  REQUIRE(::sigaction(SIGCHLD, &ignored, &before) == 0);
+  const auto box = compose(image(image_path), also<ns::pid>);
+  auto exits = spawn_call(box, [] { ::_exit(7); });
+  const bool started = static_cast<bool>(exits);
+  const bool returned = started && exits->get();
+  const auto handler = call(box, [] {
+    struct sigaction now {};
+    return ::sigaction(SIGCHLD, nullptr, &now) == 0 && now.sa_handler == SIG_IGN;
+  });
+  CHECK(::sigaction(SIGCHLD, &before, nullptr) == 0);
+  REQUIRE(started);
+  CHECK_FALSE(returned);
+  REQUIRE(exits->status());
+  CHECK(exits->status()->code == 7);
+  REQUIRE(handler);
+  CHECK(*handler);  // the function finds it as its caller left it
 }
 
 TEST_CASE_METHOD(Fixture, "a called function ends with the process that has called it",

@@ -77,6 +77,13 @@ TEST_CASE_METHOD(Fixture, "files of namespaces are held while their box lives, b
   CHECK(open_files() == before - 1);  // without the pidfd of the one that has ended
 }
 
+TEST_CASE_METHOD(Fixture, "a box that was moved from still joins", "[userns]") {
+  auto box = joined();
+  const auto moved = std::move(box);
+  CHECK(capture(box, {"cat", "/etc/who"})->out == "kept");  // NOLINT: its point
+  CHECK(capture(moved, {"cat", "/etc/who"})->out == "kept");
+}
+
 TEST_CASE_METHOD(Fixture, "a function is called where files lead, and finds them closed",
                  "[userns]") {
   const auto found = call(joined(), [] { return open_files(); });

@@ -31,6 +31,18 @@ concept IsPart = std::same_as<V, Bind> || std::same_as<V, Link> || std::same_as<
 template <class V, class... Values>
 inline constexpr bool is_among = (std::same_as<V, Values> || ...);
 
+template <class V>
+inline constexpr bool attaches = std::same_as<V, AttachToPid> || std::same_as<V, NamespaceFiles>;
+
+/// Does the value describe what a container consists of? One that is joined consists of it already.
+template <class V>
+constexpr bool describes_container() {
+  if constexpr (OwnsPolicy<V>)
+    return MountContributor<typename V::Policy> || IdMapPolicy<typename V::Policy>;
+  else
+    return IsPart<V> || MountContributor<V> || IdMapPolicy<V>;
+}
+
 /// A hana::tuple with the type `Policy` if `there`; else an empty one.
 template <class Policy, bool there>
 constexpr auto types_if() {
@@ -93,6 +105,10 @@ class Box {
 
   // Instantiates it here, so that errors point at the composition.
   static_assert(sizeof(container_type) > 0);
+  static_assert(!(detail::attaches<Values> || ...) ||
+                    !(detail::describes_container<Values>() || ...),
+                "Charlie: ch::attach joins a container that exists already; leave out the image, "
+                "mounts, ids and host name, or leave out ch::attach.");
 
   constexpr explicit Box(Values... values) : values_(std::move(values)...) {}
 

@@ -61,6 +61,9 @@ struct CopySetup {
   if (creates->enter != Fd::none) CHARLIE_TRY(as_result(kernel::fchdir(k, creates->enter)));
   const Pid self = kernel::getpid(k).value();
   const auto pidfd = kernel::pidfd_open(k, self);  // before Linux 5.3 there is none
+  const kernel::SigAction usual;  // else, if it is ignored, the child's status would be lost
+  kernel::SigAction on_child;
+  (void)kernel::sigaction(k, kernel::sigchld, &usual, &on_child);
   const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
   if (!copy.ok()) {
     Error error = as_result(copy).error();
@@ -70,6 +73,7 @@ struct CopySetup {
   if (copy.value() == Pid::none) {
     setup.parent = contains(creates->flags, ns::pid::flag) ? Pid::none : self;
     if (pidfd.ok()) setup.parent_pidfd = pidfd.value();
+    (void)kernel::sigaction(k, kernel::sigchld, &on_child, nullptr);
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
     return execute(k, plan, setup.execution, Descriptors::close_now, 1);
   }
@@ -164,6 +168,8 @@ class [[nodiscard]] Called {
   [[nodiscard]] int out() const noexcept { return child_.out(); }
   [[nodiscard]] int err() const noexcept { return child_.err(); }
   void close_in() noexcept { child_.close_in(); }
+  /// With a pid namespace only SIGKILL reaches the function; others reach the process that waits
+  /// for it.
   bool kill(int signal) noexcept { return child_.kill(signal); }
   /// Becomes readable when a result arrives or the function ends: for poll and the like, then
   /// wait_for({}). -1 once the whole result has been read.

@@ -35,6 +35,10 @@ class NamespaceFiles {
       held_->views.push_back({file.kernel_fd(), kind, own.c_str()});
     }
   }
+  NamespaceFiles(const NamespaceFiles&) = default;  // and no move, which would leave nothing
+  NamespaceFiles& operator=(const NamespaceFiles&) = default;
+  ~NamespaceFiles() = default;
+
   [[nodiscard]] Policy policy() const noexcept { return {held_->views}; }
   /// Why a file can't be opened, which planning a box of them fails with.
   [[nodiscard]] const std::optional<Failure>& problem() const noexcept { return held_->problem; }

@@ -5,7 +5,13 @@
 // everything that allocates is done before.
 #pragma once
 
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <csignal>
+#include <cstring>
 
 #include "ch/hosted/child.hpp"
 #include "ch/hosted/id_writer.hpp"
@@ -42,19 +48,47 @@ template <Plannable B>
   return false;
 }
 
+/// Calls `visit` with the number of each open descriptor; false if /proc does not list them.
+/// Allocates nothing. Source: man 2 getdents64.
+template <class Visit>
+[[nodiscard]] bool for_each_descriptor(Visit visit) noexcept {
+  const int list = ::open("/proc/self/fd", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (list == -1) return false;
+  constexpr std::size_t record_length_at = 16, name_at = 19;  // in struct linux_dirent64
+  alignas(8) char entries[2048];
+  long size = 0;
+  while ((size = ::syscall(SYS_getdents64, list, entries, sizeof entries)) > 0)
+    for (const char* entry = entries; entry < entries + size;) {
+      std::uint16_t length = 0;
+      std::memcpy(&length, entry + record_length_at, sizeof length);
+      const char* name = entry + name_at;
+      int number = 0;
+      for (; *name >= '0' && *name <= '9'; ++name) number = number * 10 + (*name - '0');
+      if (*name == '\0' && number != list) visit(number);
+      entry += length;
+    }
+  (void)::close(list);
+  return size == 0;
+}
+
 /// In a copy of this process: closes what is marked close-on-exec, as execve would: among those are
 /// ends of other threads' pipes, whose readers would otherwise wait for this process. Leaves open
 /// `kept` and what `plan` needs. One system call for each possible descriptor.
 inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept {
-  constexpr int rlimit_nofile = 7;
-  kernel::RLimit open_files;
-  if (!kernel::getrlimit(k, rlimit_nofile, open_files).ok() || open_files.soft > 65536)
-    open_files.soft = 65536;
-  for (int number = 3; number < static_cast<int>(open_files.soft); ++number) {
+  const auto close_marked = [&](int number) {
     const Fd fd{number};
     const auto marked = kernel::closes_at_exec(k, fd);
-    if (marked.ok() && marked.value() && fd != kept && !needs(plan, fd)) (void)kernel::close(k, fd);
-  }
+    if (number > 2 && marked.ok() && marked.value() && fd != kept && !needs(plan, fd))
+      (void)kernel::close(k, fd);
+  };
+  if (for_each_descriptor(close_marked)) return;
+  // Without /proc, each number that a process may have by default or by its limit is tried.
+  constexpr int rlimit_nofile = 7;
+  kernel::RLimit open_files;
+  int end = 65536;
+  if (kernel::getrlimit(k, rlimit_nofile, open_files).ok() && open_files.hard > 65536)
+    end = static_cast<int>(std::min<std::uint64_t>(open_files.hard, 1U << 20));
+  for (int number = 3; number < end; ++number) close_marked(number);
 }
 
 /// In a copy of this process: executes the steps of `plan`; if one fails, reports that and exits.

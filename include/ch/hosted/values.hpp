@@ -142,7 +142,7 @@ struct Peers {
   return {std::move(tag), count, timeout};
 }
 
-/// The namespaces of a running process of a container.
+/// The user and mount namespaces of a running process, and those that ch::also names.
 [[nodiscard]] inline AttachToPid attach(int pid) noexcept { return {Pid{pid}}; }
 
 /// /dev, /proc and /sys of the host, with everything mounted below them.

@@ -48,7 +48,8 @@ struct UnpackEvents {
   std::function<void(Makes)> on_begin{};
   /// Ten times a second while a container works: bytes read, of how many (0: unknown).
   std::function<void(std::uint64_t, std::uint64_t)> on_progress{};
-  std::function<void()> on_end{};  // after on_begin, with or without success
+  std::function<void()> on_end{};  // after on_begin, with or without success; what it throws is
+                                   // ignored, while an exception of the others ends the call
 };
 
 struct UnpackOptions {

@@ -47,7 +47,10 @@ inline void refuse_of_another(const std::string& path) {
 struct EndNotifier {
   const UnpackEvents& events;
   ~EndNotifier() {
-    if (events.on_end) events.on_end();
+    try {
+      if (events.on_end) events.on_end();
+    } catch (...) {  // the image is complete by then, or something else has failed
+    }
   }
 };
 
