@@ -177,6 +177,7 @@ class Tracer {
       if (pid < 0) continue;
       if (WIFEXITED(status) || WIFSIGNALED(status)) {
         tasks_.erase(pid);
+        release_orphans();
         if (pid != first_) continue;
         first_ended = true;
         result_.status = shell_status(status);
@@ -184,6 +185,23 @@ class Tracer {
         continue;
       }
       stopped(pid, status);
+    }
+  }
+
+  static pid_t parent_of(pid_t pid) {
+    std::ifstream status("/proc/" + std::to_string(pid) + "/status");
+    for (std::string word; status >> word;)
+      if (pid_t parent = 0; word == "PPid:" && status >> parent) return parent;
+    return 0;
+  }
+
+  /// A process that was killed while it forked does not report its child, which waits for that.
+  void release_orphans() {
+    for (auto& [pid, task] : tasks_) {
+      if (!task.name.empty() || !task.stopped || tasks_.contains(parent_of(pid))) continue;
+      task.stopped = false;
+      task.name = "orphan";
+      go_on(pid, task, 0);
     }
   }
 
