@@ -211,6 +211,7 @@ class Tracer {
     const int event = status >> 16;
     if (task.name.empty()) {  // its first stop came before its parent's
       task.stopped = true;
+      release_orphans();
       return;
     }
     int pass = 0;
