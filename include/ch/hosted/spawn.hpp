@@ -73,7 +73,7 @@ template <class Visit>
 
 /// In a copy of this process: closes what is marked close-on-exec, as execve would: among those are
 /// ends of other threads' pipes, whose readers would otherwise wait for this process. Leaves open
-/// `kept` and what `plan` needs. One system call for each possible descriptor.
+/// `kept` and what `plan` needs.
 inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept {
   const auto close_marked = [&](int number) {
     const Fd fd{number};
