@@ -13,7 +13,7 @@ int main(int, char** argv) {
     std::cerr << made.error() << '\n';
     return 1;
   }
-  std::cout << "unpacked a " << made->format << '\n';
+  std::cout << "unpacked a " << made->format << std::endl;  // before the command's output
   // [/unpack]
   const auto result = ch::run(ch::image(argv[2]), ch::Command::of(argv + 3));
   return result ? result->shell_status() : result.error().exit_status();

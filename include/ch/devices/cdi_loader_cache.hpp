@@ -88,7 +88,8 @@ inline void run_ldconfig(const std::string& program, const std::vector<std::stri
   // As a called function that executes the program, so that it dies with its caller: it is
   // untrusted.
   auto called =
-      spawn_call(host, [&] { return static_cast<int>(exec(host, command, options).code); });
+      spawn_call(host, [&] { return static_cast<int>(exec(host, command, options).code); },
+                 {.descriptors = {{messages.get()}}});
   if (!called) throw io::Failed(called.error());
   const Outcome<int> not_started = called->get();
   const std::optional<ExitStatus> end = not_started ? std::nullopt : called->status();
