@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 7. The command line of ch-run, read: options by the table, then the image and the command,
-// then a check for contradictions.
+// Floor 7. The command line of ch-run, read: options by the table until the command's name, whose
+// options are its own; then a check for contradictions.
 #pragma once
 
 #include "apps/ch-run/option_table.hpp"
@@ -47,10 +47,9 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
     alone = stops_parsing.has(row);
     return !alone;
   };
-  const auto wrong = ch::cli::read(table, handlers, argc, argv, o, operand, go_on);
-  if (wrong && wrong.option == nullptr && words > 0)  // most likely an option for the command
-    return {wrong.problem, wrong.subject,
-            "if it belongs to the command, put -- before that: ch-run IMAGE -- COMMAND [ARG...]"};
+  constexpr std::size_t before_arguments = 2;  // image and command
+  const auto wrong =
+      ch::cli::read(table, handlers, argc, argv, o, operand, go_on, before_arguments);
   if (wrong || alone) return wrong;
   command[words] = nullptr;
   o.command = command;

@@ -52,16 +52,21 @@ TEST_CASE("for a bad line of the image's own environment, the remedy is to mend 
   }
 }
 
-TEST_CASE("an option after the command, without --, is taken for the command's", "[tool]") {
+TEST_CASE("what follows the command belongs to it, with or without --", "[tool]") {
   const test::ChRun f;
-  for (const char* option : {"-l", "--colour"}) {
-    const auto ran = f.ch_run({f.image, "ls", option});
+  for (const auto& before : {std::vector<std::string>{f.image}, {f.image, "--"}}) {
+    auto words = before;
+    words.insert(words.end(), {"echo", "-W", "--help", "--", "--colour"});
+    const auto ran = f.ch_run(words);
     INFO(ran.err);
-    CHECK(ran.status == 64);
-    CHECK(contains(ran.err,
-                   "remedy: if it belongs to the command, put -- before that: ch-run IMAGE --"));
+    CHECK(ran.status == 0);
+    CHECK(ran.out == "-W --help -- --colour\n");
   }
-  CHECK(contains(f.ch_run({"--colour", f.image}).err, "remedy: see ch-run --help"));
+  // Between image and command they are ours.
+  CHECK(contains(f.ch_run({f.image, "--version"}).out, "ch-run 0."));
+  const auto unknown = f.ch_run({f.image, "--colour", "ls"});
+  CHECK(unknown.status == 64);
+  CHECK(contains(unknown.err, "remedy: see ch-run --help"));
 }
 
 TEST_CASE("a variable that can't be set is a usage error, however it is given", "[tool]") {

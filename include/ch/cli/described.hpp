@@ -187,12 +187,13 @@ inline constexpr auto to_the_end = [](std::size_t) noexcept { return true; };
 
 /// Reads a command line into `values`: options by `handlers`, one for each row of `table`;
 /// operands by `operand(text)`, which returns a UsageError. After each option, `go_on(row)` tells
-/// whether to continue: what follows an option such as --help need not be read.
+/// whether to continue: what follows an option such as --help need not be read. What follows
+/// operand number `last`, the name of a command, is not read as options.
 template <class Values, std::size_t n, class Operand, class GoOn = decltype(to_the_end)&>
 ReadError read(const std::array<Option, n>& table,
                const std::array<OptionHandler<Values>*, n>& handlers, int argc,
                const char* const* argv, Values& values, Operand&& operand,
-               GoOn&& go_on = to_the_end) {
+               GoOn&& go_on = to_the_end, std::size_t last = 0) {
   Parser parser(table, argc, argv);
   for (;;) {
     const Item item = parser.next();
@@ -203,6 +204,7 @@ ReadError read(const std::array<Option, n>& table,
         return {{item.problem, item.subject}};
       case Item::Kind::operand:
         if (const UsageError wrong = operand(item.value)) return {wrong};
+        if (--last == 0) parser.stop_options();
         break;
       case Item::Kind::option:
         if (const char* const problem = handlers[item.index](values, item.value))
