@@ -98,8 +98,8 @@ TEST_CASE("a loader cache whose entries share one long name does not grow when i
         number(3) + number(48 + 24 * entries) + number(48 + 24 * entries) + std::string(12, '\0');
   cache += std::string(50000, 'x') + '\0';
   std::size_t size = 0;
-  for (const auto& library : parse_loader_cache(cache))
-    size += library.soname.size() + library.path.size();
+  for (const auto& entry : parse_loader_cache(cache))
+    size += entry.soname.size() + entry.path.size();
   CHECK(size > 0);
   CHECK(size < 4 * cache.size());
 }
