@@ -153,7 +153,7 @@ inline std::string to_text(const io::Failed& failed) {
 }
 inline LoaderCache from_text(std::string_view text, const std::string& image) {
   const auto next = [&text] {
-    const std::string field(text.substr(0, text.find('\0')));
+    std::string field(text.substr(0, text.find('\0')));
     text.remove_prefix(std::min(text.size(), field.size() + 1));
     return field;
   };

@@ -104,7 +104,7 @@ class Box {
   using container_type = typename decltype(detail::compose_values<Values...>())::type;
 
   // Instantiates it here, so that errors point at the composition.
-  static_assert(sizeof(container_type) > 0);
+  static_assert(sizeof(container_type) > 0);  // NOLINT(bugprone-sizeof-expression)
   static_assert(!(detail::attaches<Values> || ...) ||
                     !(detail::describes_container<Values>() || ...),
                 "Charlie: ch::attach joins a container that exists already; leave out the image, "

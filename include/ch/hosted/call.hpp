@@ -295,7 +295,7 @@ template <class T, class F>
   if (pid < 0) return failed_call(errno, "start a process");
   if (pid == 0) run_callee<T>(plan, function, setup);
   Handles handles;
-  for (int place = 0; place < 3; ++place)
+  for (std::size_t place = 0; place < 3; ++place)
     handles.streams[place] = std::move(streams.each[place].outside);
   if (const auto pidfd = kernel::pidfd_open(k, Pid{pid}); pidfd.ok())
     handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd.value()));

@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <array>
 
 #include "ch/hosted/duration.hpp"
 #include "ch/hosted/peer_report.hpp"
@@ -23,7 +24,7 @@ namespace detail {
 struct Handles {
   kernel::OwnedFd pidfd{};
   kernel::OwnedFd report{};  // of a peer, which may not have started its program yet
-  kernel::OwnedFd streams[3]{};
+  std::array<kernel::OwnedFd, 3> streams{};
 };
 [[nodiscard]] inline Child make_child(Pid pid, Handles handles) noexcept;
 

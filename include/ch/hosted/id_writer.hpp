@@ -75,6 +75,7 @@ void add_words(std::vector<std::string>& words, const Map& map) {
 /// Starts a program of the host and waits for it.
 [[nodiscard]] inline Result<ExitStatus> run_on_host(const std::vector<std::string>& words) {
   std::vector<const char*> argv;
+  argv.reserve(words.size() + 1);
   for (const std::string& word : words) argv.push_back(word.c_str());
   argv.push_back(nullptr);
   const char* const path = std::getenv("PATH");

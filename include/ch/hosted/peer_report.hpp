@@ -33,7 +33,7 @@ struct PeerReport {
   told.texts[sizeof told.texts - 1] = '\0';
   std::string_view rest(told.texts, sizeof told.texts);
   const auto next = [&rest] {
-    const std::string text(rest.substr(0, rest.find('\0')));
+    std::string text(rest.substr(0, rest.find('\0')));
     rest = tail(rest, text.size() + 1);
     return text;
   };

@@ -80,7 +80,7 @@ void call_and_reply(int fd, F& function) {
 
 [[nodiscard]] inline Failure failure_from_bytes(std::string_view all) {
   const auto next = [&all] {
-    const std::string text(all.substr(0, all.find('\0')));
+    std::string text(all.substr(0, all.find('\0')));
     all = tail(all, text.size() + 1);
     return text;
   };

@@ -226,7 +226,7 @@ template <class B>
   Outcome<detail::OpenStreams> streams = detail::open_streams(options.in, options.out, options.err);
   if (!streams) return streams.error();
   detail::Handles handles;
-  for (int place = 0; place < 3; ++place)
+  for (std::size_t place = 0; place < 3; ++place)
     handles.streams[place] = std::move(streams->each[place].outside);
   return detail::with_program_plan(box, command, options, streams->redirects,
                                    [&](const Plan& plan, Arena& arena) {

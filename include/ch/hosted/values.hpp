@@ -57,7 +57,8 @@ struct Bind {
 }
 /// At the same path inside.
 [[nodiscard]] inline Bind bind(Given source, Access access = Access::read_write) {
-  return {source, source, access};
+  Given destination = source;
+  return {std::move(source), std::move(destination), access};
 }
 
 /// A symbolic link, made in the container only.

@@ -36,7 +36,7 @@ class Document {
   Document& operator=(const Document&) = delete;
 
   [[nodiscard]] const Json& json() const noexcept { return json_; }
-  operator const Json&() const noexcept { return json_; }
+  operator const Json&() const noexcept { return json_; }  // NOLINT: it is one
 
   /// Fills an empty document. False if `text` is not valid JSON, or has more levels. Throws
   /// std::bad_alloc.

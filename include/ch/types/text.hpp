@@ -38,8 +38,8 @@ class ZString {
 class TextAddress {
  public:
   constexpr TextAddress() noexcept = default;
-  constexpr TextAddress(const char* text) noexcept
-      : data_(text == nullptr ? "" : text) {}                            // NOLINT
+  constexpr TextAddress(const char* text) noexcept  // NOLINT: as a ZString
+      : data_(text == nullptr ? "" : text) {}
   constexpr TextAddress(ZString text) noexcept : data_(text.c_str()) {}  // NOLINT
 
   [[nodiscard]] constexpr const char* c_str() const noexcept { return data_; }
