@@ -18,6 +18,12 @@ using namespace ch;
 
 namespace {
 
+template <class... Kinds>
+consteval bool have_room_for(std::type_identity<std::variant<Kinds...>>) {
+  return ((describe(Kinds{}).size <= Description::max_fields) && ...);
+}
+static_assert(have_room_for(std::type_identity<Step>{}), "raise Description::max_fields");
+
 /// A step with all fields set, and as many others, each of which differs in one field.
 struct Kind {
   Step base;

@@ -45,6 +45,11 @@ class PlanBuilder {
         steps_(arena.sequence<Step>(initial_capacity)),
         full_(steps_.capacity() == 0) {}
 
+  /// A step of this kind.
+  template <class Kind>
+  void add(const Kind& step) noexcept {
+    add(Step(std::in_place_type<Kind>, step));
+  }
   void add(const Step& step) noexcept {
     full_ = !arena_.push_back(steps_, step) || full_;
     const auto* image = std::get_if<step::OpenImage>(&step);
