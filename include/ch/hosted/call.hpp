@@ -45,7 +45,7 @@ struct CopySetup {
 }
 
 /// Enters the container. Where something has started a thread in the copy (a sanitizer's
-/// runtime, a handler of pthread_atfork), the kernel refuses to move it to a new user namespace
+/// runtime, a handler of pthread_atfork), the kernel refuses to move it to another user namespace
 /// (EINVAL); and only a child enters a new pid namespace. In both cases a child of the copy enters
 /// instead, and the copy waits and ends as that child did. On return `setup` names the process
 /// whose death must end this one.
@@ -54,28 +54,32 @@ struct CopySetup {
   const auto* creates = std::get_if<step::CreateNamespaces>(&plan.steps[0]);
   if (!enters_by_child(plan)) {
     const Result<void> inside = execute(k, plan, setup.execution);
-    if (inside || creates == nullptr || inside.error().code != Errno::einval ||
+    const bool moves =
+        creates != nullptr || std::holds_alternative<step::JoinNamespaces>(plan.steps[0]);
+    if (inside || !moves || inside.error().code != Errno::einval ||
         inside.error().step != StepIndex{0})
       return inside;
   }
-  if (creates->enter != Fd::none) CHARLIE_TRY(as_result(kernel::fchdir(k, creates->enter)));
+  const NamespaceFlags made = creates != nullptr ? creates->flags : NamespaceFlags{};
+  if (creates != nullptr && creates->enter != Fd::none)
+    CHARLIE_TRY(as_result(kernel::fchdir(k, creates->enter)));
   const Pid self = kernel::getpid(k).value();
   const auto pidfd = kernel::pidfd_open(k, self);  // before Linux 5.3 there is none
   const kernel::SigAction usual;  // else, if it is ignored, the child's status would be lost
   kernel::SigAction on_child;
   (void)kernel::sigaction(k, kernel::sigchld, &usual, &on_child);
-  const auto copy = kernel::fork(k, static_cast<std::uint64_t>(creates->flags));
+  const auto copy = kernel::fork(k, static_cast<std::uint64_t>(made));
   if (!copy.ok()) {
     Error error = as_result(copy).error();
     error.step = StepIndex{0};
     return failure(error);
   }
   if (copy.value() == Pid::none) {
-    setup.parent = contains(creates->flags, ns::pid::flag) ? Pid::none : self;
+    setup.parent = contains(made, ns::pid::flag) ? Pid::none : self;
     if (pidfd.ok()) setup.parent_pidfd = pidfd.value();
     (void)kernel::sigaction(k, kernel::sigchld, &on_child, nullptr);
     (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
-    return execute(k, plan, setup.execution, Descriptors::close_now, 1);
+    return execute(k, plan, setup.execution, Descriptors::close_now, creates != nullptr ? 1 : 0);
   }
   (void)kernel::prctl(k, pr_set_pdeathsig, sigkill);
   if (kernel::getppid(k).value() != setup.parent) kernel::exit_group(k, 1);
