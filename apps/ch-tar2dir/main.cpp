@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 7. ch-tar2dir ARCHIVE DIR: makes the image directory DIR from an archive of any kind, in a
-// container; or lists or checks the archive. The library (ch/image/) does all the work; this is the
-// user interface: options, messages, exit status.
+// container; or lists or checks the archive. The library (ch/image.hpp) does all the work; this is
+// the user interface: options, messages, exit status.
 
 #include <malloc.h>
 #include <sys/auxv.h>
@@ -16,8 +16,9 @@
 #include "ch/cli/privilege.hpp"
 #include "ch/cli/stop_signals.hpp"
 #include "ch/cli/usage.hpp"
-#include "ch/image/member_lister.hpp"
-#include "ch/image/unpack_archive.hpp"
+#include "ch/image.hpp"
+#include "ch/image/listing.hpp"
+#include "ch/image/report_json.hpp"
 #include "ch/io/progress.hpp"
 #include "ch/version.hpp"
 
@@ -88,14 +89,14 @@ void print_report(const Options& o, const UnpackReport& r) {
   for (const std::string& note : r.notes) std::printf("note: %s\n", note.c_str());
   if (o.messages != Messages::detailed) return;
   std::printf("%s%s%s, compression %s, %s\n", r.format.c_str(), r.image_name.empty() ? "" : " ",
-              printable(r.image_name).c_str(), r.compression.c_str(),
+              io::printable(r.image_name).c_str(), r.compression.c_str(),
               plural(r.layers, "layer").c_str());
   std::printf("%s, %s, %s, %s, %llu bytes\n", plural(r.files, "file").c_str(),
               plural(r.directories, "folder").c_str(), plural(r.links, "link").c_str(),
               plural(r.hard_links, "hard link").c_str(),
               static_cast<unsigned long long>(r.content_bytes));
   if (!r.stripped_directory.empty())
-    std::printf("taken out of the directory %s\n", printable(r.stripped_directory).c_str());
+    std::printf("taken out of the directory %s\n", io::printable(r.stripped_directory).c_str());
 }
 
 /// Prints progress.
@@ -122,35 +123,20 @@ UnpackEvents events_of(const Options& o, std::optional<io::ProgressBar>& bar) {
   return events;
 }
 
-UnpackReport unpack(const Options& o) {
+ch::Outcome<UnpackReport> unpack(const Options& o) {
   // A closed pipe is to be reported once the image is there, as a full disk is.
   (void)std::signal(SIGPIPE, SIG_IGN);
   std::optional<io::ProgressBar> bar;
   UnpackOptions options = o.unpack;
   options.events = events_of(o, bar);
-  return unpack_archive(o.archive, o.destination, options);
+  return ch::unpack(o.archive, o.destination, options);
 }
 
-UnpackReport look(const Options& o) {
-  const Input input = open_input(o.archive);
-  const char* temporary = std::getenv("TMPDIR");
-  const io::Descriptor place(::open(temporary != nullptr && *temporary != '\0' ? temporary : "/tmp",
-                                    O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!place)
-    throw io::Failed(
-        io::Reason::system, temporary != nullptr ? temporary : "/tmp",
-        std::string("can't open the directory for temporary files: ") + std::strerror(errno),
-        "set TMPDIR to a directory that you may write to", errno);
-  MemberLister lister([&o](const Member& m) {
-    if (o.task == Task::list && o.messages != Messages::json)
-      std::printf("%s\n", listing_line(m).c_str());
-  });
-  InputWatch watch;
-  watch.stop = o.unpack.stop;
-  UnpackOptions options = o.unpack;
-  if (options.max_size == from_free_space) options.max_size = from_free_space - 1;    // nothing is
-  if (options.max_files == from_free_space) options.max_files = from_free_space - 1;  // written
-  return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
+ch::Outcome<UnpackReport> look(const Options& o) {
+  std::function<void(const ch::Member&)> print;
+  if (o.task == Task::list && o.messages != Messages::json)
+    print = [](const ch::Member& m) { std::printf("%s\n", listing_line(m).c_str()); };
+  return ch::inspect(o.archive, o.unpack, print);
 }
 
 /// The option that provides a remedy, if there is one.
@@ -177,55 +163,49 @@ const char* option_for(ch::Remedy remedy) {
   }
 }
 
-int fail(const Options& o, io::Failed e) {
+int fail(const ch::Failure& why) {
   // A blocking call, such as opening a FIFO, fails with EINTR when the signal arrives.
-  if (e.code() == EINTR && ch::cli::stop_signals::requested)
-    e = io::Failed(io::Reason::interrupted, {}, "interrupted");
-  e.in_file(o.archive == "-" ? "standard input" : o.archive);
+  const bool stopped = why.code == ch::Errno::eintr && ch::cli::stop_signals::requested;
   std::fflush(stdout);
-  std::fprintf(stderr, "ch-tar2dir: error: %s\n", e.what());
-  const char* option = option_for(e.kind());
-  if (!e.remedy().empty())
-    std::fprintf(stderr, "ch-tar2dir: remedy: %s%s%s%s\n", e.remedy().c_str(),
+  std::fprintf(stderr, "ch-tar2dir: error: %s: %s\n", why.path.c_str(),
+               stopped ? "interrupted" : why.cause.c_str());
+  const char* option = option_for(why.kind);
+  if (!why.remedy.empty() && !stopped)
+    std::fprintf(stderr, "ch-tar2dir: remedy: %s%s%s%s\n", why.remedy.c_str(),
                  option != nullptr ? " (" : "", option != nullptr ? option : "",
                  option != nullptr ? ")" : "");
-  if (e.reason() == io::Reason::interrupted && ch::cli::stop_signals::which != 0) {
-    // Dying of the signal tells a shell script more than an exit status would.
-    ch::cli::stop_signals::die_of_signal();
-  }
-  return e.reason() == io::Reason::usage ? exit_usage : exit_failure;
+  // Dying of the signal tells a shell script more than an exit status would.
+  if (stopped) ch::cli::stop_signals::die_of_signal();
+  return why.kind == ch::Remedy::leave_out_choice ? exit_usage : exit_failure;
+}
+
+/// What remains to be said when all went well.
+void print_end(const Options& o, const UnpackReport& report) {
+  print_report(o, report);
+  if (!report.left_behind.empty())
+    std::fprintf(stderr,
+                 "ch-tar2dir: warning: the image is complete, but %s could not be removed; the "
+                 "next ch-tar2dir to this name will remove it\n",
+                 io::printable(report.left_behind).c_str());
+  if (!report.kept.empty())
+    std::fprintf(stderr,
+                 "ch-tar2dir: warning: the image that was replaced is in use by %s; it stays, as "
+                 "%s\nch-tar2dir: remedy: remove it when they have ended\n",
+                 text_of(report.users).c_str(), io::printable(report.kept).c_str());
+  if (o.messages == Messages::errors_only || o.messages == Messages::json) return;
+  if (o.task == Task::unpack)
+    std::printf("%s unpacked ok%s\n", o.destination.c_str(),
+                report.made_by_another ? ", by the other ch-tar2dir" : "");
+  if (o.task == Task::check) std::printf("%s is good\n", o.archive.c_str());
 }
 
 int run(Options& o) {
   o.unpack.stop = &ch::cli::stop_signals::requested;
   allow_open_files();
-  try {
-    const UnpackReport report = o.task == Task::unpack ? unpack(o) : look(o);
-    print_report(o, report);
-    if (!report.left_behind.empty())
-      std::fprintf(stderr,
-                   "ch-tar2dir: warning: the image is complete, but %s could not be removed; the "
-                   "next ch-tar2dir to this name will remove it\n",
-                   printable(report.left_behind).c_str());
-    if (!report.kept.empty())
-      std::fprintf(stderr,
-                   "ch-tar2dir: warning: the image that was replaced is in use by %s; it stays, as "
-                   "%s\nch-tar2dir: remedy: remove it when they have ended\n",
-                   text_of(report.users).c_str(), printable(report.kept).c_str());
-    if (o.messages == Messages::usual || o.messages == Messages::detailed) {
-      if (o.task == Task::unpack)
-        std::printf("%s unpacked ok%s\n", o.destination.c_str(),
-                    report.made_by_another ? ", by the other ch-tar2dir" : "");
-      if (o.task == Task::check) std::printf("%s is good\n", o.archive.c_str());
-    }
-    return 0;
-  } catch (const io::Failed& e) {
-    return fail(o, e);
-  } catch (const std::bad_alloc&) {
-    return fail(o, io::out_of_memory());
-  } catch (const std::exception& e) {
-    return fail(o, io::Failed(io::Reason::system, {}, e.what()));
-  }
+  const auto done = o.task == Task::unpack ? unpack(o) : look(o);
+  if (!done) return fail(done.error());
+  print_end(o, *done);
+  return 0;
 }
 
 /// Allocates nothing.

@@ -10,6 +10,7 @@
 //   resolver   a path in an image with links: the kernel's walk and ours agree
 
 #include "ch/image/extract.hpp"
+#include "ch/image/listing.hpp"
 #include "ch/image/member_lister.hpp"
 #include "tests/fuzz/target.hpp"
 

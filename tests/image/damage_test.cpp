@@ -5,6 +5,7 @@
 
 #include <catch2/catch.hpp>
 
+#include "ch/image/listing.hpp"
 #include "ch/image/member_lister.hpp"
 #include "tests/image/tar_builder.hpp"
 

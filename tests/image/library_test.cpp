@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// ch::unpack, as a program that includes ch/image.hpp uses it.
+// ch::unpack and ch::inspect, as a program that includes ch/image.hpp uses them.
 
 #include "ch/image.hpp"
 
 #include "ch/run.hpp"
+#include "tests/image/image_archives.hpp"
 #include "tests/image/tool_fixture.hpp"
 
 namespace {
@@ -61,6 +62,57 @@ TEST_CASE("a failure to unpack is a value that names archive, member, cause and 
   CHECK(contains(stopped.error().cause, "interrupted"));
   CHECK_FALSE(fs::exists(dir / "image"));
   CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 2);
+}
+
+TEST_CASE("an archive is inspected member by member, layer by layer, and nothing is written",
+          "[image][userns]") {
+  const test::TempDir dir;
+  test::Tar upper;
+  upper.file("usr/.wh.f", "").file("usr/new", "22");
+  test::write_file(dir / "a.tar",
+                   test::image_archive({{test::small_tar().bytes(), upper.bytes()}, "gzip", {}},
+                                       test::Layout::docker_new));
+  std::vector<std::string> told;
+  std::uint64_t bytes = 0;
+  const auto found = ch::inspect(dir / "a.tar", {}, [&](const ch::Member& m) {
+    told.push_back((m.kind == ch::MemberKind::whiteout ? "-" : "") + m.path);
+    bytes += m.size;
+  });
+  REQUIRE(found);
+  CHECK(found->format == "docker archive");
+  CHECK(found->layers == 2);
+  CHECK(found->whiteouts == 1);
+  CHECK(found->content_bytes == bytes);
+  const auto at = [&](const std::string& path) {
+    return std::find(told.begin(), told.end(), path) - told.begin();
+  };
+  CHECK(at("usr/f") < at("-usr/f"));
+  CHECK(at("-usr/f") < at("usr/new"));
+  CHECK(at("usr/new") < std::ssize(told));
+  REQUIRE(ch::inspect(dir / "a.tar"));
+  CHECK(std::distance(fs::directory_iterator(dir.path()), {}) == 1);
+}
+
+TEST_CASE("an archive that can't be inspected is a value that says why", "[image][userns]") {
+  const test::TempDir dir;
+  std::string tar = test::small_tar().bytes();
+  test::write_file(dir / "cut.tar", tar.substr(0, tar.size() / 2));
+  const auto cut = ch::inspect(dir / "cut.tar");
+  REQUIRE_FALSE(cut);
+  CHECK(cut.error().path == (dir / "cut.tar").string());
+  CHECK(contains(cut.error().text(), "can't inspect " + (dir / "cut.tar").string() + "\ncause: "));
+  CHECK_FALSE(contains(cut.error().cause, dir / "cut.tar"));
+  ch::UnpackOptions options;
+  options.image_name = "one:1";
+  test::write_file(dir / "a.tar", tar);
+  const auto choice = ch::inspect(dir / "a.tar", options);
+  REQUIRE_FALSE(choice);
+  CHECK(choice.error().kind == ch::Remedy::leave_out_choice);
+  options = {};
+  options.max_files = 2;
+  const auto many = ch::inspect(dir / "a.tar", options);
+  REQUIRE_FALSE(many);
+  CHECK(many.error().kind == ch::Remedy::allow_more_files);
 }
 
 TEST_CASE("owners are kept without any change to the calling process", "[image][userns]") {

@@ -16,6 +16,7 @@
 #include "ch/image/destination.hpp"
 #include "ch/image/existing_target.hpp"
 #include "ch/image/left_over.hpp"
+#include "ch/image/listing.hpp"
 #include "ch/image/renaming.hpp"
 
 namespace ch::images {
@@ -278,8 +279,7 @@ class AtomicDirectory {
             "wait for it to end");
       if (state && !std::exchange(told, true) && other_runs.on_wait) other_runs.on_wait();
       std::this_thread::sleep_for(pause);
-      if (other_runs.stop != nullptr && other_runs.stop->load())
-        throw io::Failed(io::Reason::interrupted, {}, "interrupted");
+      if (other_runs.stop != nullptr && other_runs.stop->load()) throw io::interrupted();
       if (::flock(holder, LOCK_EX | LOCK_NB) == 0 || !is_named(holder)) return;
       if (errno != EWOULDBLOCK && errno != EINTR) io::throw_errno("lock", holder_path_);
     }

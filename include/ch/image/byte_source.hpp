@@ -36,7 +36,7 @@ struct InputWatch {
 
   void check() const {
     if (stop != nullptr && stop->load(std::memory_order_relaxed))
-      throw io::Failed(io::Reason::interrupted, {}, "interrupted");
+      throw io::interrupted();
   }
 };
 

@@ -217,7 +217,7 @@ Extracted extract_contained(const Input& input, int tree, const UnpackOptions& o
   if (!called) return not_called(called.error());
   AnswerReader reader;
   const bool stopped = watch_extraction(*called, reader, options, [&] { on_wait(watch); });
-  if (stopped) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
+  if (stopped) throw io::interrupted();
   const ExitStatus end = called->status().value_or(ExitStatus{});
   if (end == ExitStatus{exit_archive_unreadable}) throw_archive_changed();
   if (end == ExitStatus{exit_out_of_memory}) throw io::out_of_memory();

@@ -216,9 +216,10 @@ class Extraction {
   static void refuse_choice(bool chosen, const std::string& what) {
     if (chosen)
       throw io::Failed(
-          io::Reason::usage, {},
+          {},
           "this is the tar of a single file system, in which there is no " + what + " to choose",
-          "leave out the choice, or give the archive that has several images");
+          "leave out the choice, or give the archive that has several images")
+          .with_kind(Remedy::leave_out_choice);
   }
 
   /// The name of the first member that has one, in normal form; "" if there is none.

@@ -137,15 +137,4 @@ class ImageIdentity {
 /// A function like users_of().
 using UsersOf = std::function<std::vector<ImageUser>(int image)>;
 
-/// The first few as text: "12 (solver), 13 (solver) and 4 more".
-[[nodiscard]] inline std::string text_of(const std::vector<ImageUser>& users) {
-  if (users.empty()) return "unknown processes (this could not be determined)";
-  constexpr std::size_t shown = 8;
-  std::string text;
-  for (std::size_t i = 0; i < users.size() && i < shown; ++i)
-    text += (i == 0 ? "" : ", ") + std::to_string(users[i].pid) + " (" + users[i].command + ')';
-  if (users.size() > shown) text += " and " + std::to_string(users.size() - shown) + " more";
-  return text;
-}
-
 }  // namespace ch::images

@@ -68,6 +68,7 @@ class LayerApplier {
           ++report_.devices_skipped;
         return;
       case MemberKind::file:
+      case MemberKind::whiteout:  // is told by its name, not by its kind
         break;
     }
     ++report_.files;

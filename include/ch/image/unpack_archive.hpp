@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. The whole of ch-tar2dir as a function: from the name of an archive to an image. And
-// the definition of ch::unpack (ch/image.hpp), which returns a Failure instead of throwing.
+// Floor 6b. The whole of ch-tar2dir as functions: from the name of an archive to an image, or to
+// what is in it. And the definitions of ch::unpack and ch::inspect (ch/image.hpp), which return a
+// Failure instead of throwing.
 // Source: docs/unpack.md.
 #pragma once
 
+#include "ch/image/member_lister.hpp"
 #include "ch/image/unpack_declared.hpp"
 #include "ch/image/unpack_with_owners.hpp"
 #include "ch/image/work.hpp"
@@ -85,26 +87,71 @@ inline UnpackReport unpack_archive(const std::string& archive, const std::string
                              });
 }
 
+/// Reads the archive of this name and tells of its members. See ch::inspect.
+inline UnpackReport inspect_archive(const std::string& archive, UnpackOptions options,
+                                    const std::function<void(const Member&)>& on_member) {
+  const Input input = open_input(archive);
+  const char* temporary = std::getenv("TMPDIR");
+  if (temporary == nullptr || *temporary == '\0') temporary = "/tmp";
+  const io::Descriptor place(::open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!place)
+    throw io::Failed(io::Reason::system, temporary,
+                     "can't open the directory for temporary files: " + io::errno_text(errno),
+                     "set TMPDIR to a directory that you may write to", errno);
+  if (options.max_size == from_free_space) options.max_size = from_free_space - 1;    // nothing is
+  if (options.max_files == from_free_space) options.max_files = from_free_space - 1;  // written
+  InputWatch watch;
+  watch.stop = options.stop;
+  MemberLister lister(on_member);
+  return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
+}
+
 }  // namespace ch::images
 
 namespace ch {
+namespace detail {
+
+/// What `work`, which throws, returns; or why it failed to do `attempted` with the archive.
+template <class Work>
+[[nodiscard]] Outcome<UnpackReport> outcome_with(const std::string& archive,
+                                                 const std::string& attempted, Work&& work) {
+  const std::string name = archive == "-" ? "standard input" : archive;
+  const auto failure = [&](io::Failed e) {
+    e.in_file(name);  // so that nothing in the cause names it again
+    Failure told = e.failure(attempted, name);
+    told.cause.erase(0, name.size() + 2);
+    return told;
+  };
+  try {
+    return work();
+  } catch (const io::Failed& e) {
+    return failure(e);
+  } catch (const std::bad_alloc&) {
+    return failure(io::out_of_memory());
+  } catch (const std::exception& e) {
+    return failure(io::Failed(io::Reason::system, {}, e.what()));
+  }
+}
+
+}  // namespace detail
 
 CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(const std::filesystem::path& archive,
                                                   const std::filesystem::path& directory,
                                                   const UnpackOptions& options) {
   if ((archive.native() + directory.native()).find('\0') != std::string::npos)
     return detail::embedded_nul("unpack");
-  try {
+  return detail::outcome_with(archive.native(), "unpack", [&] {
     return images::unpack_archive(archive.native(), directory.native(), options);
-  } catch (const io::Failed& e) {
-    return e.failure("unpack", archive.native());
-  } catch (const std::bad_alloc&) {
-    return io::out_of_memory().failure("unpack", archive.native());
-  } catch (const std::exception& e) {
-    Failure failure = detail::failed_call(0, "unpack", archive.native());
-    failure.cause = e.what();
-    return failure;
-  }
+  });
+}
+
+CHARLIE_IMAGE_INLINE Outcome<UnpackReport> inspect(
+    const std::filesystem::path& archive, const UnpackOptions& options,
+    const std::function<void(const Member&)>& on_member) {
+  if (archive.native().find('\0') != std::string::npos) return detail::embedded_nul("inspect");
+  return detail::outcome_with(archive.native(), "inspect", [&] {
+    return images::inspect_archive(archive.native(), options, on_member);
+  });
 }
 
 }  // namespace ch

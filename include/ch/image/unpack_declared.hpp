@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6b. What ch/image.hpp declares: ch::unpack, and what it takes and returns, which needs
-// the standard library only. The definition is in unpack_archive.hpp.
+// Floor 6b. What ch/image.hpp declares: ch::unpack and ch::inspect, and what they take and return,
+// which needs the standard library only. The definitions are in unpack_archive.hpp.
 // Source: docs/unpack.md.
 #pragma once
 
 #include <filesystem>
+#include <functional>
 
 #include "ch/hosted/failure.hpp"
+#include "ch/image/member.hpp"
 #include "ch/image/options.hpp"
 
 /// With CHARLIE_IMAGE_COMPILED a compiled library has the definitions.
@@ -22,6 +24,8 @@ namespace ch {
 using images::Containment;
 using images::ImageUser;
 using images::Makes;
+using images::Member;
+using images::MemberKind;
 using images::Owners;
 using images::Platform;
 using images::Replace;
@@ -48,5 +52,21 @@ using images::Xattrs;
 [[nodiscard]] CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(
     const std::filesystem::path& archive, const std::filesystem::path& directory,
     const UnpackOptions& options = {});
+
+/// Reads all of `archive`, with every check that unpacking makes, and writes nothing, except a
+/// temporary file in $TMPDIR if an image comes from a pipe. `on_member`, if given, is called for
+/// each member in order, layer by layer; what it throws ends the call.
+///
+/// Of `options`, those that choose an image, the limits (by default none) and `stop` apply. Starts
+/// threads, and leaves none running. Allocates.
+///
+/// Errors: as of unpack.
+///
+///     const auto found = ch::inspect("app.tar", {}, [](const ch::Member& m) {
+///       std::cout << m.path << '\n';
+///     });
+[[nodiscard]] CHARLIE_IMAGE_INLINE Outcome<UnpackReport> inspect(
+    const std::filesystem::path& archive, const UnpackOptions& options = {},
+    const std::function<void(const Member&)>& on_member = {});
 
 }  // namespace ch

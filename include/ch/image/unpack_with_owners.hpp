@@ -95,7 +95,7 @@ UnpackReport with_owners(const Input& input, const UnpackOptions& options, const
   if (!called) throw_no_owners(called.error());
   serve_until_end(*called, outside, options, stop.get());
   const Outcome<std::string> told = called->get();
-  if (!told && stop.get()) throw io::Failed(io::Reason::interrupted, {}, "interrupted");
+  if (!told && stop.get()) throw io::interrupted();
   if (!told && told.error().part == FailedPart::container) throw_no_owners(told.error());
   if (!told)
     throw io::Failed(io::Reason::system, {}, "the process that unpacks: " + told.error().cause,

@@ -29,7 +29,6 @@ enum class Reason : std::uint8_t {
   hostile,      // the input asks for something that no honest input would
   limit,        // larger than allowed
   interrupted,  // asked to stop
-  usage,        // the options do not suit this input
 };
 
 /// Copyable, as exceptions must be. Says "FILE: member MEMBER: PATH: CAUSE", as far as known.

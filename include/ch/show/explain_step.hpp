@@ -34,6 +34,7 @@ enum class Remedy : std::uint8_t {
   keep_owners,  // when replacing an image that has files of several owners
   choose_image,
   choose_platform,
+  leave_out_choice,  // of an image or platform, where there is none
   leave_out_container,
   replace_anything,
   // Injecting.
