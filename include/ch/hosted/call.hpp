@@ -208,6 +208,7 @@ class [[nodiscard]] Called {
       Failure failure = detail::failed_call(0, "call a function in the container");
       failure.part = FailedPart::program;
       failure.cause = "its result has more than " + std::to_string(limit_) + " bytes";
+      failure.remedy = "allow more (CallOptions::limit), or return less";
       return failure;
     }
     return detail::parse_reply<T>(reply_, *end_);
@@ -292,7 +293,7 @@ template <class T, class F>
   kernel::Linux k;
   setup.parent = kernel::getpid(k).value();
   const pid_t pid = ::fork();
-  if (pid < 0) return failed_call(errno, "start a process");
+  if (pid < 0) return failed_call(errno, "start a process", {}, kernel::Call::clone);
   if (pid == 0) run_callee<T>(plan, function, setup);
   Handles handles;
   for (int place = 0; place < 3; ++place)

@@ -31,7 +31,7 @@ class NamespaceFiles {
       const Given& own = held_->paths.emplace_back(path);
       const kernel::OwnedFd& file = held_->files.emplace_back(detail::above_streams(
           kernel::OwnedFd(::open(own.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY))));
-      if (!file && !held_->problem) held_->problem = unopened(own);
+      if (!file && !held_->problem) held_->problem = unopened(own, kind);
       held_->views.push_back({file.kernel_fd(), kind, own.c_str()});
     }
   }
@@ -44,10 +44,11 @@ class NamespaceFiles {
   [[nodiscard]] const std::optional<Failure>& problem() const noexcept { return held_->problem; }
 
  private:
-  [[nodiscard]] static Failure unopened(const Given& path) {
-    Failure failure = path.has_nul() ? detail::embedded_nul("open namespace")
-                                     : detail::failed_call(errno, "open namespace", path.str());
-    failure.remedy = "name a file that stands for a namespace, such as /proc/PID/ns/net";
+  [[nodiscard]] static Failure unopened(const Given& path, NamespaceFlags kind) {
+    const int code = errno;
+    if (path.has_nul()) return detail::embedded_nul("open the file of a namespace");
+    Failure failure = detail::failed_call(code, {}, path.str());
+    detail::add_join_problem(failure, detail::explain_unopened(path.str(), kind, code));
     return failure;
   }
   struct Held {

@@ -309,9 +309,7 @@ struct Explain {
     return {"you may not search a directory of the path", "check it with: namei -l PATH"};
   }
   [[nodiscard]] constexpr Explanation refused() const noexcept {
-    if (e.code == Errno::enosys)
-      return {"this kernel, or a seccomp filter of an outer container, lacks the system call",
-              "Linux 5.12 or newer has all calls; allow them in the outer container's profile"};
+    if (e.code == Errno::enosys) return lacks_call;
     if ((e.code == Errno::eperm || e.code == Errno::eacces) && l.apparmor_restricts_userns.is(1))
       return explain_namespaces(e, l);
     if (e.code == Errno::eacces) return unsearchable();

@@ -79,6 +79,10 @@ struct Explanation {
 
 namespace detail {
 
+inline constexpr Explanation lacks_call = {
+    "this kernel, or a seccomp filter of an outer container, lacks the system call",
+    "Linux 5.12 or newer has all calls; allow them in the outer container's profile"};
+
 /// Of a limit that `call` has reached; empty if `code` is not about any. Descriptors and processes
 /// are also limited for the whole host: ENFILE, or kernel.pid_max.
 [[nodiscard]] constexpr Explanation explain_limit(Errno code, kernel::Call call) noexcept {
