@@ -65,9 +65,24 @@ class NamespaceFiles {
 ///
 ///     const auto box = ch::compose(ch::attach<ch::ns::user, ch::ns::net>(user_file, net_file));
 template <class... Kinds, class... Files>
-requires(sizeof...(Kinds) > 0 && sizeof...(Kinds) == sizeof...(Files)) [[nodiscard]] NamespaceFiles
-    attach(const Files&... files) {
-  return {std::pair<NamespaceFlags, Given>(Kinds::flag, files)...};
+requires(sizeof...(Kinds) > 0) [[nodiscard]] NamespaceFiles attach(const Files&... files) {
+  static_assert(sizeof...(Kinds) == sizeof...(Files),
+                "Charlie: ch::attach takes a file for each kind of namespace, in the same order: "
+                "ch::attach<ch::ns::user, ch::ns::net>(USER_FILE, NET_FILE).");
+  if constexpr (sizeof...(Kinds) == sizeof...(Files))
+    return {std::pair<NamespaceFlags, Given>(Kinds::flag, files)...};
+  else
+    return {};
+}
+/// Refuses files without their kinds.
+template <class Text>
+requires(!std::is_arithmetic_v<Text> && std::constructible_from<Given, const Text&>) NamespaceFiles
+    attach(const Text&) {
+  static_assert(
+      detail::never<Text>,
+      "Charlie: ch::attach takes the number of a process, or the kinds of namespaces with "
+      "their files: ch::attach<ch::ns::net>(FILE).");
+  return {};
 }
 
 }  // namespace ch

@@ -21,12 +21,17 @@ namespace ch {
 namespace detail {
 
 /// Converts what is accepted as a box into one: an image alone stands for host_integrated.
-[[nodiscard]] inline HostIntegratedBox as_box(const Image& image) {
-  return HostIntegratedBox(image);
-}
-template <Plannable B>
-[[nodiscard]] const B& as_box(const B& box) noexcept {
-  return box;
+template <class B>
+[[nodiscard]] decltype(auto) as_box(const B& box) {
+  static_assert(Plannable<B> || std::same_as<B, Image>,
+                "Charlie: the first argument is a container: write ch::image(PATH), or pass what "
+                "ch::compose or ch::host_integrated has made.");
+  if constexpr (Plannable<B>)
+    return (box);
+  else if constexpr (std::same_as<B, Image>)
+    return HostIntegratedBox(box);
+  else
+    return HostIntegratedBox(Image());  // only so that nothing else is reported
 }
 
 /// The descriptor that a step uses, or none.
