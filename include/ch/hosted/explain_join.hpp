@@ -17,6 +17,7 @@
 #include <vector>
 
 #include "ch/kernel/owned_fd.hpp"
+#include "ch/plan/plan.hpp"
 #include "ch/policies/ns/namespace_set.hpp"
 
 namespace ch::detail {
