@@ -7,6 +7,7 @@
 
 #include "apps/ch-run/launch_kernel.hpp"
 #include "apps/ch-run/printed.hpp"
+#include "apps/ch-run/remedy_words.hpp"
 #include "ch/cli/output.hpp"
 #include "ch/execute/execute.hpp"
 #include "ch/launch.hpp"
@@ -60,8 +61,9 @@ class Report {
     out_("\n");
     if (code == ch::Errno::none) return;
     const ch::Step steps[] = {ch::step::CreateNamespaces{}};
-    const auto why = ch::explain(
-        {code, ch::kernel::Call::unshare, static_cast<ch::StepIndex>(0), {}}, {steps}, limits_);
+    const auto why =
+        ch::explain({code, ch::kernel::Call::unshare, static_cast<ch::StepIndex>(0), {}}, {steps},
+                    limits_, remedy_words);
     detail("cause", why.cause);
     detail("remedy", why.remedy);
     detail("without it", consequence);

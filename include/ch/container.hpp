@@ -19,7 +19,7 @@ struct Program {
   ZString name{};
   const char* const* argv = nullptr;
   const char* const* envp = nullptr;
-  std::string_view search_path = "/usr/local/bin:/usr/bin:/bin";
+  ZString search_path = "/usr/local/bin:/usr/bin:/bin";
   std::span<const int> keep_descriptors{};  // besides 0, 1, 2; in any order, close-on-exec or not
   std::span<const kernel::BpfInstruction> filter{};  // seccomp; empty: none
   std::span<const step::Redirect> streams{};         // 0, 1 and 2, where they are not the caller's

@@ -170,11 +170,10 @@ template <kernel::Kernel K>
 
   const char* const* command = choices.command;
   if (command == nullptr) command = image_command(metadata, arena);
-  const char* const path = environment.get("PATH");
   made.program = {command == nullptr ? ZString() : ZString(command[0]),
                   command,
                   environment.envp(),
-                  path == nullptr ? std::string_view() : path,
+                  environment.get("PATH"),
                   kept_descriptors(k, choices.keep_descriptors,
                                    std::holds_alternative<LivingTag>(choices.join.choice),
                                    environment, descriptors),

@@ -161,17 +161,48 @@ TEST_CASE("a name without slash is looked for along the search path", "[recorded
   const Step steps[] = {step::Execute{"tool", argv, argv, "/a:/b::/c"}};
   const Plan plan{steps};
   ArenaOf<64> arena;
+  const auto blamed = [&](const Result<void>& done) {
+    TextBuffer<64> path;
+    write_path(path, done.error(), plan);
+    return std::string(path.view());
+  };
   Recording<> k;
-  (void)execute(k, plan, arena);
-  REQUIRE(k.size() == 4);
+  k.hide(Call::openat, Errno::enoent);
+  const auto nowhere = execute(k, plan, arena);
+  CHECK(blamed(nowhere) == "tool");
   CHECK(std::string(k.trace()[0].text).rfind("execve(\"/a/tool\"", 0) == 0);
   CHECK(std::string(k.trace()[2].text).rfind("execve(\"./tool\"", 0) == 0);
+  SECTION("one without interpreter is told from none by a second look") {
+    Recording<> half;
+    half.hide(Call::openat, Errno::enoent);
+    half.fail_at(4, Errno::enotdir);
+    CHECK(blamed(execute(half, plan, arena)) == "tool");
+    CHECK(half.size() == 8);
+    Recording<> found;
+    found.fail_at(4, Errno::enoent);
+    const auto done = execute(found, plan, arena);
+    CHECK(found.open_descriptors() == 0);
+    CHECK(done.error().code == Errno::enoent);
+    CHECK(blamed(done) == "/b/tool");
+  }
   SECTION("one that may not be executed is reported only if none can be") {
     Recording<> denied;
     denied.fail_at(0, Errno::eacces);
     const auto done = execute(denied, plan, arena);
-    CHECK(denied.size() == 4);
+    CHECK(denied.size() == 6);
+    CHECK(denied.open_descriptors() == 0);
     CHECK(done.error().code == Errno::eacces);
+    CHECK(done.error().operation == Call::execve);
+    CHECK(blamed(done) == "/a/tool");
+  }
+  SECTION("a directory that may not be searched is at fault only if no file is") {
+    Recording<> closed;
+    closed.hide(Call::openat, Errno::eacces);
+    closed.fail_at(2, Errno::eacces);
+    const auto done = execute(closed, plan, arena);
+    CHECK(done.error().code == Errno::eacces);
+    CHECK(done.error().operation == Call::openat);
+    CHECK(blamed(done) == "./tool");
   }
   SECTION("a broken one stops the search") {
     Recording<> broken;
@@ -179,5 +210,21 @@ TEST_CASE("a name without slash is looked for along the search path", "[recorded
     const auto done = execute(broken, plan, arena);
     CHECK(broken.size() == 2);
     CHECK(done.error().code == Errno::enoexec);
+    CHECK(blamed(done) == "/b/tool");
+  }
+}
+
+TEST_CASE("a program's own path is at fault where a directory of it may not be searched",
+          "[recorded]") {
+  const char* argv[] = {"tool", nullptr};
+  const Step steps[] = {step::Execute{"/a/tool", argv, argv, "/a"}};
+  ArenaOf<64> arena;
+  for (const bool closed : {false, true}) {
+    Recording<> k;
+    k.fail_at(0, Errno::eacces);
+    if (closed) k.hide(Call::openat, Errno::eacces);
+    const auto done = execute(k, Plan{steps}, arena);
+    CHECK(done.error().operation == (closed ? Call::openat : Call::execve));
+    CHECK(done.error().path.view() == "/a/tool");
   }
 }

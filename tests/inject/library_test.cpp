@@ -81,6 +81,35 @@ TEST_CASE("what is known before planning is reported even if planning fails", "[
   CHECK(contains(warnings[0], "MODE=fast"));
 }
 
+TEST_CASE("a failure names the file of the host that it is about", "[inject][tool]") {
+  const test::FromHost f;
+  const auto told = [&](const ch::FileSource& source) {
+    const auto done = ch::inject(f.image, {program(), source});
+    REQUIRE_FALSE(done);
+    CHECK_FALSE(done.error().remedy.empty());
+    return done.error().text();
+  };
+  CHECK(contains(told("/nowhere/file"),
+                 "can't inject /nowhere/file: No such file or directory (ENOENT)\n"
+                 "cause: /nowhere/file: cannot inject (No such file or directory)\n"));
+  CHECK(
+      contains(told("/usr"), "can't inject /usr\ncause: /usr: cannot inject (it is a directory)"));
+  CHECK(contains(told(ch::FileSource::list("/nowhere/list")),
+                 "can't inject the files that are listed by /nowhere/list: No such file or"));
+  CHECK(contains(told(ch::FileSource::command("/nowhere/tool -l")),
+                 "can't inject the files that are listed by /nowhere/tool -l\n"));
+  test::write_file(f.dir / "list", "/nowhere/listed\n");
+  CHECK(contains(told(ch::FileSource::list(f.dir / "list")), "can't inject /nowhere/listed: No"));
+  // Of what is in the image, the image is named, and where there is none.
+  CHECK(contains(told(ch::FileSource(program()).to("/nowhere")),
+                 "can't inject files into the image " + f.image.native()));
+  const auto nowhere = ch::inject("/nowhere/image", {program()});
+  REQUIRE_FALSE(nowhere);
+  CHECK(contains(nowhere.error().text(),
+                 "can't inject files into the image /nowhere/image: No such file or directory "));
+  CHECK(contains(nowhere.error().cause, "there is nothing at this path"));
+}
+
 TEST_CASE("a path that a reader would see truncated is refused", "[inject][tool]") {
   const test::FromHost f;
   const std::string nul("\0x", 2);

@@ -324,12 +324,13 @@ TEST_CASE("each refusal names cause and remedy, and the image stays as it was", 
     const char* says;
   };
   const Case cases[] = {
-      {{"-p", data}, ": no destination for this file, which is neither a program nor a library\n"},
+      {{"-p", data},
+       ": there is no destination for this file, which is neither a program nor a library\n"},
       {{"-p", "/nowhere/x"}, "/nowhere/x: cannot inject (No such file or directory)\n"},
       {{"-p", program, "-p", "/nowhere/x"}, "cannot inject"},
-      {{"-d", "etc", "-p", data}, "etc: not an absolute path"},
-      {{"-d", "/nowhere", "-p", data}, ": not a directory\n"},
-      {{"-d", "/etc/passwd", "-p", data}, ": not a directory\n"},
+      {{"-d", "etc", "-p", data}, "etc: this is not an absolute path"},
+      {{"-d", "/nowhere", "-p", data}, ": this is not a directory\n"},
+      {{"-d", "/etc/passwd", "-p", data}, ": this is not a directory\n"},
       {{"-f", "/nowhere/x"},
        "/nowhere/x: can't read the list of files (No such file or directory)"},
       {{"-f", empty}, "empty file list"},
@@ -344,10 +345,10 @@ TEST_CASE("each refusal names cause and remedy, and the image stays as it was", 
       {{"--cray-cxi"}, "CH_FROMHOST_OFI_CXI is not set"},
       {{"--cray-mpi-gni"}, "CH_FROMHOST_OFI_GNI is not set"},
       {{"--cray-gni"}, "CH_FROMHOST_OFI_GNI is not set"},
-      {{"--fi-path"}, ": libfabric.so not found in the image\n"},
-      {{"--print-fi"}, ": libfabric.so not found in the image\n"},
-      {{"-p", inject_fixture("opt/cray/libfabric.so")}, ": libfabric.so not found in the image\n"},
-      {{"-p", inject_fixture("lib/libcharlie-fi.so")}, ": libfabric.so not found in the image\n"},
+      {{"--fi-path"}, ": the image has no libfabric.so\n"},
+      {{"--print-fi"}, ": the image has no libfabric.so\n"},
+      {{"-p", inject_fixture("opt/cray/libfabric.so")}, ": the image has no libfabric.so\n"},
+      {{"-p", inject_fixture("lib/libcharlie-fi.so")}, ": the image has no libfabric.so\n"},
   };
   for (const Case& c : cases) {
     const Ran ran = f(c.words);
@@ -384,9 +385,9 @@ TEST_CASE("a usage error of ch-fromhost is status 64, with a hint at the help", 
   CHECK(contains(test::run({test::ch_fromhost(), "-h"}).out, "Usage: ch-fromhost"));
   CHECK(contains(test::run({test::ch_fromhost(), "--version"}).out, "ch-fromhost "));
   const Ran file = test::run({test::ch_fromhost(), "-p", program, program});
-  CHECK(contains(file.err, program + ": image not a directory\n"));
+  CHECK(contains(file.err, program + ": this is not a directory, but an image must be one\n"));
   const Ran nothing = test::run({test::ch_fromhost(), "-p", program, "/nowhere/x"});
-  CHECK(contains(nothing.err, "image not a directory (there is nothing at this path)"));
+  CHECK(contains(nothing.err, ": there is nothing at this path\n"));
 }
 
 TEST_CASE("of two tasks neither is done, and help and version do nothing else", "[inject][tool]") {

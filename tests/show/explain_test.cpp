@@ -86,6 +86,53 @@ TEST_CASE("reasons why a program does not start are distinguished", "[pure]") {
   CHECK(says(cause<step::Execute>(Errno::enoexec, call), "architecture"));
 }
 
+TEST_CASE("a program that PATH leads to in vain is named with its directory", "[pure]") {
+  const char* argv[] = {"tool", nullptr};
+  const Step steps[] = {step::Execute{"tool", argv, argv, "/usr/bin:/root/bin:/bin"}};
+  const ZString& search_path = std::get<step::Execute>(steps[0]).search_path;
+  const auto message = [&](Errno code, kernel::Call call, TextAddress path) {
+    TextBuffer<1024> text;
+    write_message(text, "x", {code, call, StepIndex{0}, path}, Plan{steps}, {});
+    return std::string(text.view());
+  };
+  const TextAddress root = search_path.c_str() + 9;
+  const std::string closed = message(Errno::eacces, kernel::Call::openat, root);
+  CHECK(says(closed, "can't execute /root/bin/tool: Permission denied (EACCES) from openat\n"));
+  CHECK(says(closed, "cause: you may not search this directory of PATH, and no other has"));
+  CHECK(says(message(Errno::eacces, kernel::Call::execve, root), "not executable"));
+  CHECK(says(message(Errno::enoent, kernel::Call::execve, root), "interpreter"));
+  CHECK(says(message(Errno::enoent, kernel::Call::execve, ZString("tool")),
+             "cause: no directory of the container's PATH"));
+}
+
+TEST_CASE("reasons why namespaces can't be joined are distinguished", "[pure]") {
+  const Step steps[] = {step::JoinNamespaces{Pid{7}, ns::user::flag}};
+  const auto why = [&](Errno code, ZString path) {
+    return std::string(
+        explain({code, kernel::Call::setns, StepIndex{0}, path}, Plan{steps}, {}).cause);
+  };
+  CHECK(says(why(Errno::esrch, {}), "no process"));
+  CHECK(says(why(Errno::eperm, {}), "another user's"));
+  CHECK(says(why(Errno::einval, {}), "same user namespace"));
+  CHECK(says(why(Errno::eperm, "/n"), "another user's"));
+  CHECK(says(why(Errno::einval, "/n"), "no namespace of that kind"));
+}
+
+TEST_CASE("a limit is named whatever has reached it", "[pure]") {
+  using kernel::Call;
+  for (const Call call : {Call::clone, Call::clone3, Call::execve})
+    CHECK(says(cause<step::CreateNamespaces>(Errno::eagain, call), "limit on processes"));
+  for (const Errno code : {Errno::emfile, Errno::enfile})
+    CHECK(says(cause<step::CreateNamespaces>(code, Call::clone3), "limit on open files"));
+  // It is not for the lack of a step that nothing is known.
+  for (const Errno code : {Errno::emfile, Errno::enfile, Errno::enomem}) {
+    const Explanation known = explain({code, Call::pipe2}, {}, {});
+    CHECK_FALSE(known.cause.empty());
+    CHECK_FALSE(known.remedy.empty());
+  }
+  CHECK(explain({Errno::eagain, Call::read}, {}, {}).cause.empty());
+}
+
 TEST_CASE("a message says what, where, why and what to do", "[pure]") {
   const test::DefaultPlan d;
   TextBuffer<2048> text;
@@ -133,7 +180,7 @@ TEST_CASE("a tool words a remedy with its own options", "[pure]") {
   const Error error{Errno::einval, kernel::Call::prctl, static_cast<StepIndex>(filter), {}};
   TextBuffer<2048> text;
   write_message(text, "x", error, Plan{steps}, {}, [](Remedy remedy) -> const char* {
-    return remedy == Remedy::drop_filter ? "leave out --seccomp" : nullptr;
+    return remedy == Remedy::drop_filter ? "leave out --seccomp" : words_of(remedy);
   });
   CHECK(std::string(text.view()).find("x: remedy: leave out --seccomp\n") != std::string::npos);
   text.clear();

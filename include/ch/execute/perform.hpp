@@ -9,7 +9,7 @@
 #include "ch/kernel/in_root.hpp"
 #include "ch/kernel/mount.hpp"
 #include "ch/kernel/process.hpp"
-#include "ch/plan/plan.hpp"
+#include "ch/plan/search_path.hpp"
 #include "ch/types/scoped_fd.hpp"
 
 namespace ch {
@@ -236,26 +236,55 @@ Result<void> perform(K& k, AssemblyState&, const step::CloseDescriptors& s) noex
 
 namespace detail {
 
-/// As a shell does: tries a name without slash in each directory of the search path; EACCES is
-/// reported only if no later directory has an executable file. A separate function, since its
-/// buffer would cost every launch a page fault.
+/// Is there a file at `path`? EACCES: a directory on the way to it may not be searched.
 template <kernel::Kernel K>
-[[gnu::noinline]] Errno search_and_execute(K& k, const step::Execute& s) noexcept {
-  Errno worst = Errno::enoent;
+Errno look_for(K& k, const char* path) noexcept {
+  const auto found = kernel::openat(k, Fd::cwd, path, kernel::o_path);
+  if (found.ok()) (void)kernel::close(k, found.value());
+  return found.error();
+}
+
+/// Executes the file at `path`; returns why that failed. EACCES from openat is about a directory on
+/// the way to the file.
+template <kernel::Kernel K>
+Error execute_file(K& k, const step::Execute& s, const char* path) noexcept {
+  const Errno code = kernel::execve(k, path, s.argv, s.envp).error();
+  const bool on_the_way = code == Errno::eacces && look_for(k, path) == Errno::eacces;
+  return {code, on_the_way ? kernel::Call::openat : kernel::Call::execve, StepIndex::none, s.name};
+}
+
+/// As a shell does: tries a name without slash in each directory of the search path; EACCES is
+/// reported only if no later directory has an executable file. An error about a file or a directory
+/// has the rest of the search path, from there on, as its path (plan/search_path.hpp). ENOENT is
+/// about a file if its interpreter is missing: a second pass looks for one. A separate function,
+/// since its buffer would cost every launch a page fault.
+template <kernel::Kernel K>
+[[gnu::noinline]] Error search_and_execute(K& k, const step::Execute& s) noexcept {
+  Error worst{Errno::enoent, kernel::Call::execve, StepIndex::none, s.name};
+  bool looks = false;
   for (std::string_view rest = s.search_path;;) {
-    const auto colon = rest.find(':');
-    const auto directory = head(rest, colon);
     TextBuffer<4096> path;
-    path << (directory.empty() ? std::string_view(".") : directory) << '/' << s.name;
-    if (!path.truncated()) {
-      const Errno code = kernel::execve(k, path.c_str(), s.argv, s.envp).error();
-      if (code == Errno::eacces)
-        worst = code;
-      else if (code != Errno::enoent && code != Errno::enotdir)
-        return code;
+    write_candidate(path, rest, s.name);
+    if (!path.truncated() && !looks) {
+      Error error = execute_file(k, s, path.c_str());
+      error.path = rest.data();
+      if (error.code == Errno::eacces) {
+        if (worst.code == Errno::enoent || worst.operation == kernel::Call::openat) worst = error;
+      } else if (error.code != Errno::enoent && error.code != Errno::enotdir) {
+        return error;
+      }
+    } else if (!path.truncated() && look_for(k, path.c_str()) == Errno::none) {
+      worst.path = rest.data();
+      return worst;
     }
-    if (colon == std::string_view::npos) return worst;
-    rest.remove_prefix(colon + 1);
+    const auto colon = rest.find(':');
+    if (colon != std::string_view::npos) {
+      rest.remove_prefix(colon + 1);
+      continue;
+    }
+    if (looks || worst.code == Errno::eacces) return worst;
+    looks = true;
+    rest = s.search_path;
   }
 }
 
@@ -264,12 +293,9 @@ template <kernel::Kernel K>
 /// Returns only on failure.
 template <kernel::Kernel K>
 Result<void> perform(K& k, AssemblyState&, const step::Execute& s) noexcept {
-  Errno code = Errno::enoent;
   if (s.name.view().find('/') != std::string_view::npos)
-    code = kernel::execve(k, s.name.c_str(), s.argv, s.envp).error();
-  else if (!s.name.empty())
-    code = detail::search_and_execute(k, s);
-  return failure({code, kernel::Call::execve, StepIndex::none, s.name});
+    return failure(detail::execute_file(k, s, s.name.c_str()));
+  return failure(detail::search_and_execute(k, s));
 }
 
 }  // namespace ch

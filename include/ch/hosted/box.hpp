@@ -61,19 +61,32 @@ constexpr auto own_policy() {
     return types_if<V, !IsPart<V>>();
 }
 
+template <class V>
+inline constexpr bool is_composable =
+    OwnsPolicy<V> || IsPart<V> || MountContributor<V> || NamespacePolicy<V> || IdMapPolicy<V> ||
+    JoinStrategy<V> || ForgetsConst<V>;  // which has a sentence of its own
+
 /// The Container that `Values` make.
 template <class... Values>
 constexpr auto compose_values() {
-  constexpr bool binds = is_among<Bind, Values...>;
-  constexpr bool adds = is_among<Link, Values...> || is_among<File, Values...>;
-  // Their mount points may be missing in the image.
-  constexpr bool layer =
-      (binds || adds) && !is_among<Layer, Values...> && !is_among<WritableLayer, Values...>;
-  constexpr auto policies = hana::flatten(
-      hana::make_tuple(own_policy<Values>()..., types_if<UserBinds, binds>(),
-                       types_if<Additions, adds>(), types_if<WritableLayer, layer>()));
-  return hana::unpack(policies,
-                      [](auto... types) { return compose<typename decltype(types)::type...>(); });
+  static_assert((is_composable<Values> && ...),
+                "Charlie: ch::compose takes values such as ch::image(PATH), ch::bind(PATH), "
+                "ch::devices or ch::as_root, and policies; one of the given values is none: say "
+                "what a path is.");
+  if constexpr (!(is_composable<Values> && ...)) {
+    return compose<ImageRoot<>>();  // only so that nothing else is reported
+  } else {
+    constexpr bool binds = is_among<Bind, Values...>;
+    constexpr bool adds = is_among<Link, Values...> || is_among<File, Values...>;
+    // Their mount points may be missing in the image.
+    constexpr bool layer =
+        (binds || adds) && !is_among<Layer, Values...> && !is_among<WritableLayer, Values...>;
+    constexpr auto policies = hana::flatten(
+        hana::make_tuple(own_policy<Values>()..., types_if<UserBinds, binds>(),
+                         types_if<Additions, adds>(), types_if<WritableLayer, layer>()));
+    return hana::unpack(policies,
+                        [](auto... types) { return compose<typename decltype(types)::type...>(); });
+  }
 }
 
 /// Assigns policies to the members of a container by their kind.

@@ -150,6 +150,16 @@ template <class T, class F>
   ::_exit(0);
 }
 
+/// What `F` returns, which is called without arguments.
+template <class F>
+struct ResultOf {
+  static_assert(std::invocable<F&>,
+                "Charlie: ch::call takes a function without parameters: a lambda that captures "
+                "what it needs, as in [&] { return f(x); }.");
+  using type = typename std::conditional_t<std::invocable<F&>, std::invoke_result<F&>,
+                                           std::type_identity<int>>::type;
+};
+
 }  // namespace detail
 
 /// A function that has been called in a container and may still run there: like a std::future of
@@ -212,6 +222,7 @@ class [[nodiscard]] Called {
       Failure failure = detail::failed_call(0, "call a function in the container");
       failure.part = FailedPart::program;
       failure.cause = "its result has more than " + std::to_string(limit_) + " bytes";
+      failure.remedy = "allow more (CallOptions::limit), or return less";
       return failure;
     }
     return detail::parse_reply<T>(reply_, *end_);
@@ -296,7 +307,7 @@ template <class T, class F>
   kernel::Linux k;
   setup.parent = kernel::getpid(k).value();
   const pid_t pid = ::fork();
-  if (pid < 0) return failed_call(errno, "start a process");
+  if (pid < 0) return failed_call(errno, "start a process", {}, kernel::Call::clone);
   if (pid == 0) run_callee<T>(plan, function, setup);
   Handles handles;
   for (std::size_t place = 0; place < 3; ++place)
@@ -326,8 +337,8 @@ template <class T, class F>
 ///     if (sum) std::cout << *sum->get();
 template <class B, class F>
 [[nodiscard]] auto spawn_call(const B& box, F&& function, const CallOptions& options = {})
-    -> Outcome<Called<std::invoke_result_t<F&>>> {
-  using T = std::invoke_result_t<F&>;
+    -> Outcome<Called<typename detail::ResultOf<F>::type>> {
+  using T = typename detail::ResultOf<F>::type;
   Outcome<detail::OpenStreams> streams = detail::open_streams(options.in, options.out, options.err);
   if (!streams) return streams.error();
   Request request;
@@ -344,7 +355,7 @@ template <class B, class F>
 ///     const auto has_gcc = ch::call(box, [] { return ::access("/usr/bin/gcc", X_OK) == 0; });
 template <class B, class F>
 [[nodiscard]] auto call(const B& box, F&& function, const CallOptions& options = {})
-    -> Outcome<std::invoke_result_t<F&>> {
+    -> Outcome<typename detail::ResultOf<F>::type> {
   auto called = spawn_call(box, function, options);
   if (!called) return called.error();
   return called->get();

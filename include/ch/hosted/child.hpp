@@ -131,8 +131,12 @@ class Child {
            info.si_pid != 0;
   }
   [[nodiscard]] Outcome<ExitStatus> reap() {
-    if (!ended_ && pid_ == Pid::none)
-      return detail::failed_call(ECHILD, "wait for a child that was given away");
+    if (!ended_ && pid_ == Pid::none) {
+      Failure failure = detail::failed_call(ECHILD, "wait for a child that was given away");
+      failure.cause = "it was detached, or moved to another Child";
+      failure.remedy = "wait where it is now";
+      return failure;
+    }
     if (!ended_) ended_ = reap_once();
     return *ended_;
   }
@@ -146,6 +150,7 @@ class Child {
     Failure failure =
         detail::failed_call(static_cast<int>(ended.error().code), "learn how the program ended");
     failure.cause = std::string(ended.error().why.view());
+    failure.remedy = "don't ignore SIGCHLD, and reap no children but your own: by their pid";
     return failure;
   }
   void end() noexcept {

@@ -20,6 +20,14 @@ class Command {
     for (const Given& word : words) words_.push_back(word.str());
   }
   Command(std::vector<std::string> words) noexcept : words_(std::move(words)) {}  // NOLINT
+  /// Refuses a text alone.
+  template <class Text>
+  requires(!std::same_as<Text, Command> && std::constructible_from<Given, const Text&>)
+      Command(const Text&) {  // NOLINT
+    static_assert(detail::never<Text>,
+                  "Charlie: a command is a list of words, which no shell splits: write {PROGRAM, "
+                  "ARGUMENT, ...} with a text for each.");
+  }
   /// `argv` as main gets it, or a part of it; ends in null.
   [[nodiscard]] static Command of(const char* const* argv) {
     Command command;

@@ -11,6 +11,8 @@
 #include <utility>
 #include <variant>
 
+#include "ch/hosted/explain_errno.hpp"
+#include "ch/hosted/explain_join.hpp"
 #include "ch/show/explain.hpp"
 
 namespace ch {
@@ -52,20 +54,56 @@ struct Failure {
   }
 };
 
-/// Explains `error`, which came from `plan`, by the host's present limits. Six system calls.
+namespace detail {
+
+/// The path that `error` is about; it may be put together from two texts of the plan.
+[[nodiscard]] inline std::string path_of(const Error& error, const Plan& plan) {
+  TextBuffer<2 * 4096> path;
+  write_path(path, error, plan);
+  return std::string(path.view());
+}
+
+/// Fills in what the errno alone says, if nothing better is known.
+inline void add_general_cause(Failure& failure, const Explanation& known) {
+  if (failure.cause.empty()) {
+    failure.cause = std::string(known.cause.view());
+    failure.remedy = std::string(known.remedy.view());
+  }
+  add_numbers(failure.cause, failure.code, failure.operation);
+}
+
+/// Fills in why namespaces can't be joined, if more is known than explain says.
+inline void add_join_problem(Failure& failure, JoinProblem problem) {
+  failure.attempted = std::move(problem.attempted);
+  if (!problem.path.empty()) failure.path = std::move(problem.path);
+  if (problem.cause.empty()) return;
+  failure.cause = std::move(problem.cause);
+  failure.remedy = std::move(problem.remedy);
+}
+
+}  // namespace detail
+
+/// Explains `error`, which came from `plan`, by the host's present limits. Six system calls; some
+/// more if a limit was reached or namespaces can't be joined.
 [[nodiscard]] inline Failure explain_failure(const Error& error, const Plan& plan) {
   kernel::Linux k;
-  const Explanation known = explain(error, plan, probe_limits(k));
+  Explanation known = explain(error, plan, probe_limits(k));
+  if (error.code == Errno::eacces && head(error.path, 11) == "/proc/self/")
+    if (const Explanation own = detail::explain_own_proc(); !own.cause.empty()) known = own;
   const auto index = static_cast<std::size_t>(error.step);
   const bool in_plan = error.step != StepIndex::none && index < plan.steps.size();
-  return {error.code,
-          error.operation,
-          failed_to_execute(error, plan) ? FailedPart::program : FailedPart::container,
-          known.kind,
-          in_plan ? std::visit(detail::Attempt{}, plan.steps[index]) : "plan the container",
-          std::string(error.path.view()),
-          std::string(known.cause.view()),
-          std::string(known.remedy.view())};
+  Failure failure{error.code,
+                  error.operation,
+                  failed_to_execute(error, plan) ? FailedPart::program : FailedPart::container,
+                  known.kind,
+                  in_plan ? std::visit(detail::Attempt{}, plan.steps[index]) : "plan the container",
+                  detail::path_of(error, plan),
+                  std::string(known.cause.view()),
+                  std::string(known.remedy.view())};
+  detail::add_general_cause(failure, detail::explain_call(error.code, error.operation));
+  const auto* joins = in_plan ? std::get_if<step::JoinNamespaces>(&plan.steps[index]) : nullptr;
+  if (joins != nullptr) detail::add_join_problem(failure, detail::explain_join(error, *joins));
+  return failure;
 }
 
 /// A value, or the failure in its place: the part of std::expected that we use. `*` and `->` need a
@@ -107,12 +145,16 @@ class [[nodiscard]] Outcome<void> {
 
 namespace detail {
 
-/// The failure of a libc call that this process made while trying to do `attempted`.
-[[nodiscard]] inline Failure failed_call(int code, std::string attempted, std::string path = {}) {
+/// The failure of a call that this process made while trying to do `attempted`; `operation` if the
+/// call is not about a file.
+[[nodiscard]] inline Failure failed_call(int code, std::string attempted, std::string path = {},
+                                         kernel::Call operation = kernel::Call::none) {
   Failure failure;
   failure.code = static_cast<Errno>(code);
+  failure.operation = operation;
   failure.attempted = std::move(attempted);
   failure.path = std::move(path);
+  add_general_cause(failure, explain_call(failure.code, operation));
   return failure;
 }
 

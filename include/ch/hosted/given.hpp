@@ -7,9 +7,16 @@
 #include <concepts>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <utility>
 
 namespace ch {
+
+namespace detail {
+/// False, but only when a template that must not be used is instantiated.
+template <class...>
+inline constexpr bool never = false;
+}  // namespace detail
 
 /// An owned text, made from whatever a caller has: a literal, std::string, string_view, or
 /// std::filesystem::path (whose header is not needed for that). A null pointer is the empty text,
@@ -27,6 +34,13 @@ class Given {
     { path.native() } -> std::convertible_to<std::string>;
   }
   Given(const P& path) : text_(path.native()) {}  // NOLINT
+  /// 0 would be a null pointer, and other numbers no text at all.
+  template <class N>
+  requires std::is_arithmetic_v<N> Given(N) {  // NOLINT
+    static_assert(detail::never<N>,
+                  "Charlie: a number is no text: write std::to_string of it, or ch::Fd{...} for a "
+                  "descriptor.");
+  }
 
   [[nodiscard]] const std::string& str() const noexcept { return text_; }
   /// For calls that take a text up to its NUL. Empty if the text has a NUL inside.

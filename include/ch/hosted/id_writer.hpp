@@ -169,10 +169,12 @@ class IdWriter {
     add_words(words, map);
     const Result<ExitStatus> ended = run_on_host(words);
     if (!ended) {
-      const bool missing = ended.error().code == Errno::enoent;
-      Failure failure = no_ids(
-          program, missing ? "this program is not installed" : "this program can't be started");
-      failure.code = ended.error().code;
+      const Errno code = ended.error().code;
+      if (!explain_limit(code, ended.error().operation).cause.empty())
+        return failed_call(static_cast<int>(code), "start", program, ended.error().operation);
+      Failure failure = no_ids(program, code == Errno::enoent ? "this program is not installed"
+                                                              : "this program can't be started");
+      failure.code = code;
       return failure;
     }
     if (*ended != ExitStatus{}) return no_ids(program, "it does not allow these ids");
@@ -187,6 +189,8 @@ class IdWriter {
     std::string text;
     for (std::size_t i = 0; i < words.size(); ++i) text += words[i] + (i % 3 == 2 ? '\n' : ' ');
     const kernel::OwnedFd fd(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
+    if (!fd && errno != EPERM && errno != EACCES)
+      return failed_call(errno, "map several ids", path);
     if (fd && ::write(fd.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()))
       return std::nullopt;
     return no_ids(path, "this process may not write that map");

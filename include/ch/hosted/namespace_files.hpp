@@ -31,7 +31,7 @@ class NamespaceFiles {
       const Given& own = held_->paths.emplace_back(path);
       const kernel::OwnedFd& file = held_->files.emplace_back(detail::above_streams(
           kernel::OwnedFd(::open(own.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY))));
-      if (!file && !held_->problem) held_->problem = unopened(own);
+      if (!file && !held_->problem) held_->problem = unopened(own, kind);
       held_->views.push_back({file.kernel_fd(), kind, own.c_str()});
     }
   }
@@ -44,10 +44,11 @@ class NamespaceFiles {
   [[nodiscard]] const std::optional<Failure>& problem() const noexcept { return held_->problem; }
 
  private:
-  [[nodiscard]] static Failure unopened(const Given& path) {
-    Failure failure = path.has_nul() ? detail::embedded_nul("open namespace")
-                                     : detail::failed_call(errno, "open namespace", path.str());
-    failure.remedy = "name a file that stands for a namespace, such as /proc/PID/ns/net";
+  [[nodiscard]] static Failure unopened(const Given& path, NamespaceFlags kind) {
+    const int code = errno;
+    if (path.has_nul()) return detail::embedded_nul("open the file of a namespace");
+    Failure failure = detail::failed_call(code, {}, path.str());
+    detail::add_join_problem(failure, detail::explain_unopened(path.str(), kind, code));
     return failure;
   }
   struct Held {
@@ -64,9 +65,24 @@ class NamespaceFiles {
 ///
 ///     const auto box = ch::compose(ch::attach<ch::ns::user, ch::ns::net>(user_file, net_file));
 template <class... Kinds, class... Files>
-requires(sizeof...(Kinds) > 0 && sizeof...(Kinds) == sizeof...(Files)) [[nodiscard]] NamespaceFiles
-    attach(const Files&... files) {
-  return {std::pair<NamespaceFlags, Given>(Kinds::flag, files)...};
+requires(sizeof...(Kinds) > 0) [[nodiscard]] NamespaceFiles attach(const Files&... files) {
+  static_assert(sizeof...(Kinds) == sizeof...(Files),
+                "Charlie: ch::attach takes a file for each kind of namespace, in the same order: "
+                "ch::attach<ch::ns::user, ch::ns::net>(USER_FILE, NET_FILE).");
+  if constexpr (sizeof...(Kinds) == sizeof...(Files))
+    return {std::pair<NamespaceFlags, Given>(Kinds::flag, files)...};
+  else
+    return {};
+}
+/// Refuses files without their kinds.
+template <class Text>
+requires(!std::is_arithmetic_v<Text> && std::constructible_from<Given, const Text&>) NamespaceFiles
+    attach(const Text&) {
+  static_assert(
+      detail::never<Text>,
+      "Charlie: ch::attach takes the number of a process, or the kinds of namespaces with "
+      "their files: ch::attach<ch::ns::net>(FILE).");
+  return {};
 }
 
 }  // namespace ch

@@ -46,6 +46,7 @@ struct PeerReport {
   failure.path = next();
   failure.cause = next();
   failure.remedy = next();
+  add_numbers(failure.cause, failure.code, failure.operation);
   return failure;
 }
 

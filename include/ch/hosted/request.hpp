@@ -70,6 +70,7 @@ namespace detail {
   words << problem;
   Failure failure = failed_call(static_cast<int>(Errno::einval), "make the program's environment");
   failure.cause = std::string(words.view());
+  failure.remedy = "correct it where it is set: in the options, or in the image's /ch/environment";
   return failure;
 }
 
@@ -77,13 +78,11 @@ namespace detail {
 [[nodiscard]] inline Failure embedded_nul(const char* attempted) {
   Failure failure = failed_call(static_cast<int>(Errno::einval), attempted);
   failure.cause = "a text contains a NUL byte";
+  failure.remedy = "give the text without it";
   return failure;
 }
 
-[[nodiscard]] inline Failure no_memory() {
-  return explain_failure(
-      {Errno::enomem, kernel::Call::none, StepIndex::none, {}, "too little memory"}, {});
-}
+[[nodiscard]] inline Failure no_memory() { return explain_failure({Errno::enomem}, {}); }
 
 /// The plan of `container`, and of what `request` wants to run in it. If there is an image, its
 /// recorded environment and command apply, as with ch-run.
@@ -142,6 +141,7 @@ template <class ContainerT>
   if (image->directory == Fd::none) {
     wrong.code = Errno::ebadf;
     wrong.cause = "the descriptor that should stand for it is none";
+    wrong.remedy = "open the directory first (O_PATH will do)";
     return wrong;
   }
   if (for_program && enters_by_child(plan)) {

@@ -21,12 +21,17 @@ namespace ch {
 namespace detail {
 
 /// Converts what is accepted as a box into one: an image alone stands for host_integrated.
-[[nodiscard]] inline HostIntegratedBox as_box(const Image& image) {
-  return HostIntegratedBox(image);
-}
-template <Plannable B>
-[[nodiscard]] const B& as_box(const B& box) noexcept {
-  return box;
+template <class B>
+[[nodiscard]] decltype(auto) as_box(const B& box) {
+  static_assert(Plannable<B> || std::same_as<B, Image>,
+                "Charlie: the first argument is a container: write ch::image(PATH), or pass what "
+                "ch::compose or ch::host_integrated has made.");
+  if constexpr (Plannable<B>)
+    return (box);
+  else if constexpr (std::same_as<B, Image>)
+    return HostIntegratedBox(box);
+  else
+    return HostIntegratedBox(Image());  // only so that nothing else is reported
 }
 
 /// The descriptor that a step uses, or none.
@@ -106,7 +111,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   const Explanation known = explain(error, plan, probe_limits(k));
   told.kind = known.kind;
   TextWriter texts(told.texts, sizeof told.texts);
-  texts << error.path << '\0' << known.cause << '\0' << known.remedy << '\0';
+  write_path(texts, error, plan) << '\0' << known.cause << '\0' << known.remedy << '\0';
   (void)kernel::write(k, report, &told, sizeof told);
   kernel::exit_group(k, 127);
 }
@@ -131,9 +136,22 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   }
   (void)kernel::sigprocmask(k, kernel::sig_setmask, &signals.mask, nullptr);
   pipe.to.reset();
-  if (!peer.ok()) return failed_call(static_cast<int>(peer.error()), "start a process");
+  if (!peer.ok())
+    return failed_call(static_cast<int>(peer.error()), "start a process", {}, peer.call);
   handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
   return peer.value();
+}
+
+/// Explains why `plan` was not started. clone also makes the namespaces, but it is the process that
+/// a limit is about.
+[[nodiscard]] inline Failure explain_start(const Error& error, const Plan& plan) {
+  Failure failure = explain_failure(error, plan);
+  const bool clones =
+      error.operation == kernel::Call::clone || error.operation == kernel::Call::clone3;
+  const bool is_outside = error.step == StepIndex::none && error.operation != kernel::Call::none;
+  if (is_outside || (clones && !explain_limit(error.code, error.operation).cause.empty()))
+    failure.attempted = "start a process";
+  return failure;
 }
 
 /// Starts a plan whose id maps have to be written from outside: in a copy of this process (fork),
@@ -153,7 +171,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
     const Result<StartedProcess> init = spawn_init(
         k, served, *execution, &pidfd, [&] { wrong = writer.serve(served); }, writer.ours());
     handles.pidfd = kernel::OwnedFd(static_cast<int>(pidfd));
-    if (!init) return wrong ? *std::move(wrong) : explain_failure(init.error(), plan);
+    if (!init) return wrong ? *std::move(wrong) : explain_start(init.error(), plan);
     return make_child(init->pid, std::move(handles));
   }
   const Outcome<Pid> copy = spawn_peer(served, arena, handles);
@@ -180,7 +198,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   const Result<StartedProcess> started = detail::spawn(k, plan, arena, &pidfd);
   if (!started) {
     if (pidfd != Fd::none) (void)kernel::close(k, pidfd);
-    return explain_failure(started.error(), plan);
+    return explain_start(started.error(), plan);
   }
   if (pidfd == Fd::none)  // clone3 is refused here; the pid stays valid until we reap it
     if (const auto opened = kernel::pidfd_open(k, started->pid); opened.ok())

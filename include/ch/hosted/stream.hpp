@@ -65,10 +65,17 @@ struct OpenStream {
   int number = -1;
 };
 
+/// Another descriptor of the same file, above 2; none on error (errno).
+[[nodiscard]] inline OwnedFd duplicate(int fd) noexcept {
+  OwnedFd copy(::fcntl(fd, F_DUPFD_CLOEXEC, 3));
+  if (!copy && errno == EINVAL) errno = EMFILE;  // fewer than four may be open
+  return copy;
+}
+
 /// The same file above 2, so that no redirection overwrites what another one needs.
 [[nodiscard]] inline OwnedFd above_streams(OwnedFd fd) noexcept {
   if (!fd || fd.get() > 2) return fd;
-  return OwnedFd(::fcntl(fd.get(), F_DUPFD_CLOEXEC, 3));
+  return duplicate(fd.get());
 }
 
 /// A file in memory that holds `bytes`, to be read from its start; none on error (errno).
@@ -123,6 +130,36 @@ struct Pipe {
   return n > 0 || (n < 0 && (errno == EINTR || errno == EAGAIN));
 }
 
+/// Why `stream` can't be opened for the program's input or output: errno `code`.
+[[nodiscard]] inline Failure unopened(const Stream& stream, int code, const char* attempted,
+                                      bool output) {
+  const bool names_file =
+      stream.kind() == Stream::Kind::file || stream.kind() == Stream::Kind::append;
+  Failure failure = failed_call(code, attempted, names_file ? stream.str() : std::string());
+  const auto explain = [&failure](const char* cause, const char* remedy) {
+    failure.cause = cause;
+    failure.remedy = remedy;
+  };
+  if (stream.kind() == Stream::Kind::descriptor && code == EBADF)
+    failure.cause = "no open descriptor has the number " + std::to_string(stream.fd());
+  if (!names_file) return failure;
+  if (*stream.path() == '\0')
+    explain("the path is empty, or contains a NUL byte", "name a file");
+  else if (code == ENOENT && output)
+    explain("there is no such directory to make the file in", "make it first: mkdir -p");
+  else if (code == ENOENT)
+    explain("there is no such file on the host", "check the path");
+  else if (code == EISDIR)
+    explain("this is a directory", "name a file");
+  else if (code == EACCES)
+    explain(output ? "you may not write to this file, or not search a directory of its path"
+                   : "you may not read this file, or not search a directory of its path",
+            "check it with: namei -l PATH");
+  else if (code == ETXTBSY)
+    explain("a program that is running is in this file", "name another file");
+  return failure;
+}
+
 /// Opens `stream` as descriptor `place` of a program: 0 is read, 1 and 2 are written.
 [[nodiscard]] inline Outcome<OpenStream> open_stream(const Stream& stream, int place) {
   constexpr const char* names[] = {"give the program its input", "take the program's output",
@@ -132,6 +169,7 @@ struct Pipe {
   if (stream.kind() == (output ? Stream::Kind::text : Stream::Kind::append)) {
     Failure wrong = failed_call(EINVAL, names[place]);
     wrong.cause = output ? "a text is for input" : "appending is for output";
+    wrong.remedy = output ? "give it a file, a pipe or a descriptor" : "read the file as a file";
     return wrong;
   }
   switch (stream.kind()) {
@@ -144,7 +182,7 @@ struct Pipe {
       if (stream.fd() == place) return opened;
       opened.number = stream.fd();
       if (stream.fd() > 2 && ::fcntl(stream.fd(), F_GETFD) != -1) return opened;
-      opened.inside = OwnedFd(::fcntl(stream.fd(), F_DUPFD_CLOEXEC, 3));
+      opened.inside = duplicate(stream.fd());
       break;
     case Stream::Kind::file:
       opened.inside = open_path(stream.path(), output ? O_WRONLY | O_CREAT | O_TRUNC : O_RDONLY);
@@ -163,11 +201,7 @@ struct Pipe {
     }
   }
   opened.inside = above_streams(std::move(opened.inside));
-  if (!opened.inside) {
-    const bool names_file =
-        stream.kind() == Stream::Kind::file || stream.kind() == Stream::Kind::append;
-    return failed_call(errno, names[place], names_file ? stream.str() : std::string());
-  }
+  if (!opened.inside) return unopened(stream, errno, names[place], output);
   opened.number = opened.inside.get();
   return opened;
 }

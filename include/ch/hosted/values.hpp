@@ -14,6 +14,21 @@
 
 namespace ch {
 
+namespace detail {
+
+template <class T>
+constexpr void refuse_access() {
+  static_assert(never<T>,
+                "Charlie: what a container may do with a path is ch::Access::read_only or "
+                "ch::Access::read_write.");
+}
+template <class T>
+concept NoAccess = !std::same_as<T, Access>;
+template <class T>
+concept NoText = std::is_arithmetic_v<T> || !std::convertible_to<T, Given>;
+
+}  // namespace detail
+
 /// An image: a directory of the host that becomes the root.
 struct Image {
   Given path{};
@@ -28,6 +43,12 @@ struct Image {
 };
 [[nodiscard]] inline Image image(Given path, Access access = Access::read_only) {
   return {std::move(path), access};
+}
+/// Refuses anything else as access.
+template <detail::NoAccess Other>
+Image image(Given, const Other&) {
+  detail::refuse_access<Other>();
+  return {};
 }
 /// The image as an open descriptor (O_PATH will do), for a directory that others may rename, since
 /// its path is not looked up again. The caller owns the descriptor and keeps it open while the box
@@ -59,6 +80,17 @@ struct Bind {
 [[nodiscard]] inline Bind bind(Given source, Access access = Access::read_write) {
   Given destination = source;
   return {std::move(source), std::move(destination), access};
+}
+/// Refuse anything else as access.
+template <detail::NoAccess Other>
+Bind bind(Given, Given, const Other&) {
+  detail::refuse_access<Other>();
+  return {};
+}
+template <detail::NoAccess Other>
+requires detail::NoText<Other> Bind bind(Given, const Other&) {
+  detail::refuse_access<Other>();
+  return {};
 }
 
 /// A symbolic link, made in the container only.

@@ -5,6 +5,7 @@
 // Source: man 2 openat2, pwrite; man 2 getrlimit.
 #pragma once
 
+#include <sys/resource.h>
 #include <sys/syscall.h>
 
 #include <algorithm>

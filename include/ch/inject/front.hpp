@@ -14,14 +14,24 @@ namespace ch {
 
 namespace injection {
 
-/// Returns what `work` returns, or what it throws as a failure to do `attempted` on `image`.
+/// A path of the host that the caller has asked for, and what is done with it.
+struct Asked {
+  std::string path;  // printable
+  const char* attempted;
+};
+
+/// Returns what `work` returns, or what it throws as a failure to do `attempted` on `image`, or on
+/// that one of `asked` which it is about.
 template <class Work>
 [[nodiscard]] auto outcome_of(const char* attempted, const std::filesystem::path& image,
-                              const Work& work) -> Outcome<decltype(work())> {
+                              const Work& work, const std::vector<Asked>& asked = {})
+    -> Outcome<decltype(work())> {
   if (image.native().find('\0') != std::string::npos) return ch::detail::embedded_nul(attempted);
   try {
     return work();
   } catch (const io::Failed& e) {
+    for (const Asked& one : asked)
+      if (!e.path().empty() && one.path == e.path()) return e.failure(one.attempted, one.path);
     return e.failure(attempted, io::printable(image.native()));
   } catch (const std::bad_alloc&) {
     return io::out_of_memory().failure(attempted, io::printable(image.native()));
@@ -125,10 +135,15 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
 
 [[nodiscard]] inline InjectReport inject(const std::filesystem::path& image,
                                          const std::vector<FileSource>& sources,
-                                         const InjectOptions& options) {
+                                         const InjectOptions& options, std::vector<Asked>& asked) {
   InjectReport report;
   const ImageTree tree(image.native());
+  for (const FileSource& source : sources)
+    if (source.kind() == FileSource::Kind::list || source.kind() == FileSource::Kind::command)
+      asked.push_back({io::printable(source.value()), "inject the files that are listed by"});
   DeviceFiles files = files_of(sources, options);
+  for (const Request& request : files.requests)
+    asked.push_back({io::printable(request.path), "inject"});
   report.warnings = std::move(files.warnings);
   tell(report, options);
   if (files.requests.empty())
@@ -184,8 +199,10 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
 CHARLIE_INJECT_INLINE Outcome<InjectReport> inject(const std::filesystem::path& image,
                                                    const std::vector<FileSource>& files,
                                                    const InjectOptions& options) {
-  return injection::outcome_of("inject files into the image", image,
-                               [&] { return injection::inject(image, files, options); });
+  std::vector<injection::Asked> asked;
+  return injection::outcome_of(
+      "inject files into the image", image,
+      [&] { return injection::inject(image, files, options, asked); }, asked);
 }
 
 CHARLIE_INJECT_INLINE Outcome<InjectReport> take_out(const std::filesystem::path& image,

@@ -22,9 +22,9 @@ class ImageTree {
     if (root_) return;
     if (errno == ENOTDIR || errno == ENOENT)
       throw io::Failed(io::printable(path_),
-                       std::string("image not a directory") +
-                           (errno == ENOENT ? " (there is nothing at this path)" : ""),
-                       "an image is a directory: unpack the archive first", errno);
+                       errno == ENOENT ? "there is nothing at this path"
+                                       : "this is not a directory, but an image must be one",
+                       "unpack the archive first: ch-tar2dir ARCHIVE DIR", errno);
     io::throw_errno("open image", path_);
   }
 

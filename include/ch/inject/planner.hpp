@@ -33,7 +33,7 @@ class Planner {
     if (!fabric_) {
       const auto found = fabric_directories(tree_, image_);
       if (found.empty())
-        throw io::Failed(io::printable(tree_.path()), "libfabric.so not found in the image",
+        throw io::Failed(io::printable(tree_.path()), "the image has no libfabric.so",
                          "install libfabric in the image, or say where this file goes")
             .with_kind(Remedy::choose_place);
       if (found.size() > 1)
@@ -48,14 +48,14 @@ class Planner {
   void add(const Request& request) {
     const io::Descriptor file(::open(request.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
     if (!file)
-      refuse(request, io::errno_text(errno), "check the path; every listed file must exist");
+      refuse(request, io::errno_text(errno), "check the path; every listed file must exist", errno);
     const struct stat status = io::status_of(file, request.path);
     if (!S_ISREG(status.st_mode))
       refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file",
              "name the files in it");
     char first[64] = {};
     const ssize_t n = ::pread(file.get(), first, sizeof first, 0);
-    if (n < 0) refuse(request, io::errno_text(errno), "check that it can be read");
+    if (n < 0) refuse(request, io::errno_text(errno), "check that it can be read", errno);
     std::optional<ElfFile> elf;
     if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
       elf = read_elf(file.get(), request.path);
@@ -117,12 +117,13 @@ class Planner {
   }
 
  private:
-  [[noreturn]] static void refuse(const Request& r, const std::string& why, std::string remedy) {
+  [[noreturn]] static void refuse(const Request& r, const std::string& why, std::string remedy,
+                                  int code = 0) {
     const bool listed = !r.origin.empty();
     throw io::Failed(
         io::printable(r.path),
         "cannot inject (" + why + (listed ? "; from " + io::printable(r.origin) : "") + ")",
-        std::move(remedy));
+        std::move(remedy), code);
   }
 
   [[noreturn]] static void refuse_oversized(const Request& r) {
@@ -164,11 +165,11 @@ class Planner {
     if (request.destination) {
       const std::string& wanted = *request.destination;
       if (!wanted.starts_with('/'))
-        throw io::Failed(io::printable(wanted), "not an absolute path",
+        throw io::Failed(io::printable(wanted), "this is not an absolute path",
                          "a place is a directory as seen in the image, such as /usr/local/bin")
             .with_kind(Remedy::choose_place);
       if (!tree_.has_directory(wanted))
-        throw io::Failed(io::printable(tree_.path() + wanted), "not a directory",
+        throw io::Failed(io::printable(tree_.path() + wanted), "this is not a directory",
                          "make it first, or choose one that the image has");
       return tree_.locate(wanted);
     }
@@ -192,9 +193,10 @@ class Planner {
       default:
         if (!request.otherwise.empty())
           return needed_directory(request.otherwise, "for files of a device");
-        throw io::Failed(io::printable(request.path),
-                         "no destination for this file, which is neither a program nor a library",
-                         "say where it goes")
+        throw io::Failed(
+            io::printable(request.path),
+            "there is no destination for this file, which is neither a program nor a library",
+            "say where it goes")
             .with_kind(Remedy::choose_place);
     }
   }

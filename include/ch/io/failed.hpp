@@ -5,8 +5,6 @@
 // man 3 errno.
 #pragma once
 
-#include <sys/resource.h>
-
 #include <cerrno>
 #include <concepts>
 #include <cstring>
@@ -109,38 +107,17 @@ class Failed : public std::exception {
 
 /// What a person can do about `code`; may be empty.
 [[nodiscard]] inline std::string remedy_for(int code) {
-  switch (code) {
-    case ENOSPC:
-      return "free some space or inodes there (df, df -i), or use another file system";
-    case EDQUOT:
-      return "your quota there is used up (quota -s); free some of it, or use another file system";
-    case EFBIG:
-      return "raise the limit on the size of files: ulimit -f unlimited";
-    case EROFS:
-      return "use a writable file system; an image can be copied there";
-    case EACCES:
-    case EPERM:
-      return "use files that you may read, and a directory that you may write to";
-    case EMFILE:
-    case ENFILE:
-      return "allow more open files (ulimit -n 64), or close those that are inherited";
-    case ENOMEM:
-      return "raise the limit on memory (ulimit -v, or that of the batch job), or use a machine "
-             "with more";
-    case EXDEV:
-      return "another file system is mounted inside there; unmount it first";
-    default:
-      return {};
-  }
+  const Explanation limit = detail::explain_limit(static_cast<Errno>(code), kernel::Call::none);
+  const Explanation known =
+      limit.remedy.empty() ? detail::explain_file(static_cast<Errno>(code)) : limit;
+  return std::string(known.remedy.view());
 }
 
-/// What std::bad_alloc means to a person. Source: man 2 getrlimit, RLIMIT_AS.
+/// What std::bad_alloc means to a person.
 [[nodiscard]] inline Failed out_of_memory() {
-  std::string cause = "out of memory";
-  rlimit limit{};
-  if (::getrlimit(RLIMIT_AS, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY)
-    cause += ": ulimit -v allows " + std::to_string(limit.rlim_cur / 1024) + " KiB";
-  return {std::string(), std::move(cause), remedy_for(ENOMEM), ENOMEM};
+  const Explanation known = detail::explain_limit(Errno::enomem, kernel::Call::none);
+  return {std::string(), std::string(known.cause.view()) + detail::limit_in_numbers(Errno::enomem),
+          std::string(known.remedy.view()), ENOMEM};
 }
 
 [[nodiscard]] inline Failed interrupted() {

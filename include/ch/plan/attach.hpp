@@ -17,38 +17,48 @@ struct Target {
   NamespaceFlags flags{};
 };
 
+namespace detail {
+
+/// Sets `differing` to the namespaces of `pid` that are not ours.
+template <kernel::Kernel K>
+kernel::Returned<void> compare_namespaces(K& k, Pid pid, NamespaceFlags& differing) noexcept {
+  TextBuffer<16> number;
+  number << static_cast<int>(pid);
+  for (const NamespaceKind& kind : namespace_kinds) {
+    const auto look_at = [&](const char* process, kernel::Statx& file) {
+      TextBuffer<48> path;
+      path << "/proc/" << process << "/ns/" << kind.name;
+      return kernel::statx(k, Fd::cwd, path.c_str(), 0, file);
+    };
+    kernel::Statx ours;
+    kernel::Statx theirs;
+    if (!look_at("self", ours).ok()) continue;  // an older kernel
+    auto seen = look_at(number.c_str(), theirs);
+    if (seen.error() == Errno::enoent) seen.raw = -static_cast<long>(Errno::esrch);
+    if (!seen.ok()) return seen;
+    if (ours.ino != theirs.ino) differing = differing | kind.flag;
+  }
+  return {0, kernel::Call::statx};
+}
+
+}  // namespace detail
+
 /// Opens a pidfd for `pid` and compares its namespaces with ours: about twenty calls. The caller
 /// closes the pidfd. Errors: ESRCH, there is no such process; EACCES or EPERM, it is another
 /// user's; EINVAL, it is in the same namespaces as we are.
 template <kernel::Kernel K>
 [[nodiscard]] Result<Target> find_target(K& k, Pid pid) noexcept {
-  const auto pidfd = as_result(kernel::pidfd_open(k, pid));
-  if (!pidfd) return failure(pidfd.error());
-  Target target{*pidfd, NamespaceFlags::none};
-  const auto fail = [&](Error error) {
-    (void)kernel::close(k, target.pidfd);
-    return failure(error);
-  };
-  for (const NamespaceKind& kind : namespace_kinds) {
-    TextBuffer<48> theirs;
-    theirs << "/proc/" << static_cast<int>(pid) << "/ns/" << kind.name;
-    TextBuffer<32> ours;
-    ours << "/proc/self/ns/" << kind.name;
-    kernel::Statx a;
-    kernel::Statx b;
-    if (!kernel::statx(k, Fd::cwd, ours.c_str(), 0, a).ok()) continue;  // an older kernel
-    const auto seen = as_result(kernel::statx(k, Fd::cwd, theirs.c_str(), 0, b));
-    if (!seen) {
-      const bool gone = seen.error().code == Errno::enoent;
-      return fail({gone ? Errno::esrch : seen.error().code, seen.error().operation});
-    }
-    if (a.ino != b.ino) target.flags = target.flags | kind.flag;
-  }
-  // Still alive, so everything read under its pid was about it.
-  const auto alive = as_result(kernel::pidfd_alive(k, target.pidfd));
-  if (!alive) return fail(alive.error());
-  if (target.flags == NamespaceFlags::none) return fail({Errno::einval, kernel::Call::setns});
-  return target;
+  const auto pidfd = kernel::pidfd_open(k, pid);
+  if (!pidfd.ok()) return failure(as_result(pidfd).error());
+  Target target{pidfd.value(), NamespaceFlags::none};
+  auto done = detail::compare_namespaces(k, pid, target.flags);
+  // If it is still alive, everything read under its pid was about it.
+  if (done.ok()) done = kernel::pidfd_alive(k, target.pidfd);
+  if (done.ok() && target.flags == NamespaceFlags::none)
+    done = {-static_cast<long>(Errno::einval), kernel::Call::setns};
+  if (done.ok()) return target;
+  (void)kernel::close(k, target.pidfd);
+  return failure(as_result(done).error());
 }
 
 }  // namespace ch

@@ -277,7 +277,7 @@ template <class S>
           {{"name", name.view()},
            {"argv", Words{argv}},
            {"envp", Words{envp}},
-           {"search_path", search_path}}};
+           {"search_path", search_path.view()}}};
 }
 
 static_assert(std::is_empty_v<DenySetgroups> && std::is_empty_v<MakePrivate> &&

@@ -203,7 +203,7 @@ struct Execute {
   ZString name{};
   const char* const* argv = nullptr;
   const char* const* envp = nullptr;
-  std::string_view search_path{};
+  ZString search_path{};
 };
 
 }  // namespace step

@@ -4,6 +4,7 @@
 // numbers; the step that failed, its path and the host's settings say far more.
 #pragma once
 
+#include "ch/plan/search_path.hpp"
 #include "ch/show/explain_step.hpp"
 
 namespace ch {
@@ -59,17 +60,23 @@ struct Attempt {
 
 }  // namespace detail
 
-/// Cause and remedy of `error`, which came from executing `plan` on a host with `limits`.
-/// Pure; allocates nothing.
+/// Cause and remedy of `error`, which came from executing `plan` on a host with `limits`. `words`
+/// is the caller's own words_of, and words the same remedies. Pure; allocates nothing.
 [[nodiscard]] constexpr Explanation explain(const Error& error, const Plan& plan,
-                                            const HostLimits& limits) noexcept {
+                                            const HostLimits& limits,
+                                            const char* (*words)(Remedy) = words_of) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
   const bool in_plan = error.step != StepIndex::none && index < plan.steps.size();
   // If a group fails, error.why is its cause; the rule of the step adds the remedy.
   const bool meets = in_plan && (std::holds_alternative<step::MeetPeers>(plan.steps[index]) ||
                                  std::holds_alternative<step::AdmitPeers>(plan.steps[index]));
-  if (!in_plan || (!error.why.empty() && !meets)) return {error.why, {}};
-  return std::visit(detail::Explain{error, limits}, plan.steps[index]);
+  if (!error.why.empty() && !meets) return {error.why, {}};
+  Explanation known;
+  if (!meets) known = detail::explain_limit(error.code, error.operation);
+  if (in_plan && known.cause.empty())
+    known = std::visit(detail::Explain{error, limits}, plan.steps[index]);
+  if (const char* own = words(known.kind)) known.remedy = own;
+  return known;
 }
 
 /// Was the container made, so that only the program could not be started?
@@ -80,26 +87,23 @@ struct Attempt {
 }
 
 /// The whole message: what was attempted, on which path, the error of which call; then cause and
-/// remedy, if known, on a line each. Lines end in a newline. `words` returns the caller's own
-/// wording of a remedy; if it is null or returns null, the library's is used.
+/// remedy, if known, on a line each. Lines end in a newline. `words` is the caller's own words_of.
 inline void write_message(TextWriter& out, std::string_view program, const Error& error,
                           const Plan& plan, const HostLimits& limits,
-                          const char* (*words)(Remedy) = nullptr) noexcept {
+                          const char* (*words)(Remedy) = words_of) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
   out << program << ": error: can't ";
   if (error.step != StepIndex::none && index < plan.steps.size())
     out << std::visit(detail::Attempt{}, plan.steps[index]);
   else
     out << "plan the container";
-  if (!error.path.empty()) out << ' ' << error.path;
+  if (!error.path.empty()) write_path(out << ' ', error, plan);
   out << ": " << error.code;
   if (error.operation != kernel::Call::none) out << " from " << kernel::shape(error.operation).name;
   out << '\n';
-  const Explanation why = explain(error, plan, limits);
-  const char* own = words == nullptr ? nullptr : words(why.kind);
-  const TextAddress remedy = own == nullptr ? why.remedy : own;
+  const Explanation why = explain(error, plan, limits, words);
   if (!why.cause.empty()) out << program << ": cause: " << why.cause << '\n';
-  if (!remedy.empty()) out << program << ": remedy: " << remedy << '\n';
+  if (!why.remedy.empty()) out << program << ": remedy: " << why.remedy << '\n';
 }
 
 }  // namespace ch

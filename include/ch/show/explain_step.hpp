@@ -7,50 +7,11 @@
 #pragma once
 
 #include "ch/plan/plan.hpp"
+#include "ch/show/explanation.hpp"
 #include "ch/show/host_limits.hpp"
 #include "ch/types/errno_text.hpp"
 
 namespace ch {
-
-/// Remedies that change an option of the container. The front end that offers the option may word
-/// them itself: a tool names its option.
-enum class Remedy : std::uint8_t {
-  as_worded,             // no option, or the library's wording will do
-  keep_image_read_only,  // so that a layer can hide what is in it
-  write_to_image,        // do without a layer
-  make_mount_points,
-  share_layer,
-  enlarge_scratch,
-  drop_filter,
-  await_peers,
-  count_peers,
-  change_uid,
-  change_tag,
-  // Ids.
-  do_without_ids,
-  // Unpacking.
-  allow_more_files,
-  allow_more_bytes,
-  keep_owners,  // when replacing an image that has files of several owners
-  choose_image,
-  choose_platform,
-  leave_out_choice,  // of an image or platform, where there is none
-  leave_out_container,
-  replace_anything,
-  // Injecting.
-  choose_place,
-  leave_out_ldconfig,
-  take_out,
-  choose_device,
-  name_descriptions,
-};
-
-/// Cause and remedy, in the library's words; empty if we know no more than the errno says.
-struct Explanation {
-  TextAddress cause{};
-  TextAddress remedy{};
-  Remedy kind = Remedy::as_worded;
-};
 
 namespace detail {
 
@@ -107,10 +68,13 @@ struct Explain {
     if (e.code == Errno::esrch)
       return {"there is no process with this number (any more)", "look it up again with ps"};
     if (!e.path.empty() && (e.code == Errno::einval || e.code == Errno::eperm))
-      return {"this is no namespace of that kind, you may not join it, or you are in it already",
+      return {e.code == Errno::eperm
+                  ? "it is another user's, or belongs to a user namespace not joined yet"
+                  : "this is no namespace of that kind, or you are in it already",
               "name a file for each kind in their order, the user namespace first"};
     if (!e.path.empty()) return refused();
-    return {"the process is another user's, or in the same namespaces already",
+    return {e.code == Errno::einval ? "the process has the same user namespace as this one"
+                                    : "the process is another user's",
             "join only processes of your own containers"};
   }
   constexpr Explanation operator()(const step::MeetPeers&) const noexcept { return group(); }
@@ -137,7 +101,8 @@ struct Explain {
           "the image has a file or directory of this name, which only a layer over the image "
           "could hide, and there is none: the image is writable, or the kernel has no overlays "
           "for users",
-          "leave the image read-only, or remove it from the image", Remedy::keep_image_read_only};
+          {},
+          Remedy::keep_image_read_only};
     if (e.code == Errno::enoent)
       return {"the image lacks it, and this kernel has no overlays for users to make it in",
               "make the link in the image"};
@@ -172,7 +137,7 @@ struct Explain {
               "overlay"};
     if (e.code == Errno::ebusy)
       return {"another container uses this directory, and two would corrupt it",
-              "wait for its end, share that container, or choose another directory",
+              {},
               Remedy::share_layer};
     if (e.code == Errno::estale)
       return {
@@ -189,8 +154,7 @@ struct Explain {
       return {
           "file systems are mounted inside the image, and a user's overlay must not show what "
           "is beneath them",
-          "make the image writable, unmount them, or unpack the image elsewhere; missing mount "
-          "points can be made in the image",
+          {},
           Remedy::write_to_image};
     if (e.code == Errno::exdev) return beneath_a_mount();
     if (e.operation != kernel::Call::mkdirat && e.operation != kernel::Call::openat &&
@@ -198,8 +162,7 @@ struct Explain {
       return {
           "overlays without privilege need Linux 5.12 or newer, and a layer on a file system "
           "that can carry them (not NFS or Lustre)",
-          "make the missing mount points in the image, or put the overlay's directory on a "
-          "local disk",
+          {},
           Remedy::make_mount_points};
     if (e.path == s.directory.text && !s.directory.empty())
       return {"the directory of the overlay can't be made or used", "choose one of your own"};
@@ -207,7 +170,7 @@ struct Explain {
   }
   constexpr Explanation operator()(const step::InstallFilter&) const noexcept {
     return {"this kernel has no seccomp filters, or an outer filter forbids more of them",
-            "leave out the filter; compare the kernel's configuration (CONFIG_SECCOMP_FILTER)",
+            {},
             Remedy::drop_filter};
   }
   constexpr Explanation operator()(const step::SetHostname&) const noexcept {
@@ -235,12 +198,19 @@ struct Explain {
   }
   constexpr Explanation operator()(const step::Execute& s) const noexcept {
     const bool is_path = s.name.view().find('/') != std::string_view::npos;
-    if (e.code == Errno::enoent)
-      return is_path ? Explanation{"the container has no such file, or its interpreter (the #! "
-                                   "line, or the dynamic loader of another libc) is missing",
-                                   "look with: ls -l in a shell of the same image"}
-                     : Explanation{"no directory of the container's PATH has this program",
-                                   "check the spelling, install it in the image, or give its path"};
+    if (e.code == Errno::enoent)  // of a name: the error is about it, or about what PATH led to
+      return is_path || e.path != s.name
+                 ? Explanation{"the container has no such file, or its interpreter (the #! line, "
+                               "or the dynamic loader of another libc) is missing",
+                               "look with: ls -l in a shell of the same image"}
+                 : Explanation{"no directory of the container's PATH has this program",
+                               "check the spelling, install it in the image, or give its path"};
+    if (e.code == Errno::eacces && e.operation == kernel::Call::openat)
+      return is_path ? unsearchable()
+                     : Explanation{
+                           "you may not search this directory of PATH, and no other has the "
+                           "program",
+                           "install it in another one, or give its path"};
     if (e.code == Errno::eacces)
       return {"the file is not executable, is a directory, or lies on a noexec mount",
               "chmod +x it in the image"};
@@ -265,7 +235,8 @@ struct Explain {
   [[nodiscard]] constexpr Explanation scratch() const noexcept {
     if (e.code == Errno::enospc)
       return {"what the container needs for itself does not fit in its tmpfs",
-              "allow the layer in memory more space, or write less to it", Remedy::enlarge_scratch};
+              {},
+              Remedy::enlarge_scratch};
     return refused();
   }
   /// The group's own finding is more specific than the errno.
@@ -279,14 +250,12 @@ struct Explain {
   [[nodiscard]] constexpr Explanation group_remedy(TextAddress why) const noexcept {
     switch (e.code) {
       case Errno::etimedout:
-        return {why, "start as many peers as the group has, all with the same tag, or wait longer",
-                Remedy::await_peers};
+        return {why, {}, Remedy::await_peers};
       case Errno::einval:
         if (e.operation == kernel::Call::none) return {why, ""};  // the plan is wrong
         [[fallthrough]];
       case Errno::eusers:
-        return {why, "give all peers the same number of peers on this machine",
-                Remedy::count_peers};
+        return {why, {}, Remedy::count_peers};
       case Errno::econnreset:
       case Errno::ecanceled:
         return {why, "see that process's own messages, and start all peers again"};
@@ -297,10 +266,9 @@ struct Explain {
       case Errno::eproto:
         return {why, "use the same version for all peers"};
       case Errno::eoverflow:
-        return {why, "use another uid inside", Remedy::change_uid};
+        return {why, {}, Remedy::change_uid};
       case Errno::eaddrinuse:
-        return {why, "choose another tag, one that nobody can guess, and tell the administrator",
-                Remedy::change_tag};
+        return {why, {}, Remedy::change_tag};
       default:
         return {why, ""};
     }
@@ -337,16 +305,14 @@ struct Explain {
         "bind, in which nothing is created",
         "create it there yourself, or choose another place"};
   }
+  [[nodiscard]] static constexpr Explanation unsearchable() noexcept {
+    return {"you may not search a directory of the path", "check it with: namei -l PATH"};
+  }
   [[nodiscard]] constexpr Explanation refused() const noexcept {
-    if (e.code == Errno::enosys)
-      return {"this kernel, or a seccomp filter of an outer container, lacks the system call",
-              "Linux 5.12 or newer has all calls; allow them in the outer container's profile"};
+    if (e.code == Errno::enosys) return lacks_call;
     if ((e.code == Errno::eperm || e.code == Errno::eacces) && l.apparmor_restricts_userns.is(1))
       return explain_namespaces(e, l);
-    if (e.code == Errno::eacces)
-      return {"you may not search a directory of the path", "check it with: namei -l PATH"};
-    if (e.code == Errno::emfile || e.code == Errno::enfile)
-      return {"the limit on open files is reached", "raise it: ulimit -n"};
+    if (e.code == Errno::eacces) return unsearchable();
     if (e.code == Errno::enospc)
       return {"a limit on mounts is reached (the sysctl fs.mount-max)",
               "bind fewer trees, or ask the administrator to raise it"};

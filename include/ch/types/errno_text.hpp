@@ -12,55 +12,54 @@ namespace ch {
 
 struct ErrnoText {
   kernel::Errno code;
-  const char* symbol;
   const char* text;
 };
 
 inline constexpr ErrnoText errno_texts[] = {
-    {kernel::Errno::eperm, "EPERM", "Operation not permitted"},
-    {kernel::Errno::enoent, "ENOENT", "No such file or directory"},
-    {kernel::Errno::esrch, "ESRCH", "No such process"},
-    {kernel::Errno::eio, "EIO", "Input/output error"},
-    {kernel::Errno::e2big, "E2BIG", "Argument list too long"},
-    {kernel::Errno::enoexec, "ENOEXEC", "Exec format error"},
-    {kernel::Errno::ebadf, "EBADF", "Bad file descriptor"},
-    {kernel::Errno::eagain, "EAGAIN", "Resource temporarily unavailable"},
-    {kernel::Errno::enomem, "ENOMEM", "Cannot allocate memory"},
-    {kernel::Errno::eacces, "EACCES", "Permission denied"},
-    {kernel::Errno::ebusy, "EBUSY", "Device or resource busy"},
-    {kernel::Errno::eexist, "EEXIST", "File exists"},
-    {kernel::Errno::exdev, "EXDEV", "Invalid cross-device link"},
-    {kernel::Errno::enodev, "ENODEV", "No such device"},
-    {kernel::Errno::enotdir, "ENOTDIR", "Not a directory"},
-    {kernel::Errno::eisdir, "EISDIR", "Is a directory"},
-    {kernel::Errno::einval, "EINVAL", "Invalid argument"},
-    {kernel::Errno::enfile, "ENFILE", "Too many open files in system"},
-    {kernel::Errno::emfile, "EMFILE", "Too many open files"},
-    {kernel::Errno::etxtbsy, "ETXTBSY", "Text file busy"},
-    {kernel::Errno::efbig, "EFBIG", "File too large"},
-    {kernel::Errno::enospc, "ENOSPC", "No space left on device"},
-    {kernel::Errno::erofs, "EROFS", "Read-only file system"},
-    {kernel::Errno::enametoolong, "ENAMETOOLONG", "File name too long"},
-    {kernel::Errno::enosys, "ENOSYS", "Function not implemented"},
-    {kernel::Errno::enotempty, "ENOTEMPTY", "Directory not empty"},
-    {kernel::Errno::eloop, "ELOOP", "Too many levels of symbolic links"},
-    {kernel::Errno::eoverflow, "EOVERFLOW", "Value too large for defined data type"},
-    {kernel::Errno::eproto, "EPROTO", "Protocol error"},
-    {kernel::Errno::eusers, "EUSERS", "Too many users"},
-    {kernel::Errno::eopnotsupp, "EOPNOTSUPP", "Operation not supported"},
-    {kernel::Errno::eaddrinuse, "EADDRINUSE", "Address already in use"},
-    {kernel::Errno::econnreset, "ECONNRESET", "Connection reset by peer"},
-    {kernel::Errno::etimedout, "ETIMEDOUT", "Connection timed out"},
-    {kernel::Errno::econnrefused, "ECONNREFUSED", "Connection refused"},
-    {kernel::Errno::estale, "ESTALE", "Stale file handle"},
-    {kernel::Errno::edquot, "EDQUOT", "Disk quota exceeded"},
-    {kernel::Errno::ecanceled, "ECANCELED", "Operation canceled"},
+    {kernel::Errno::eperm, "Operation not permitted (EPERM)"},
+    {kernel::Errno::enoent, "No such file or directory (ENOENT)"},
+    {kernel::Errno::esrch, "No such process (ESRCH)"},
+    {kernel::Errno::eio, "Input/output error (EIO)"},
+    {kernel::Errno::e2big, "Argument list too long (E2BIG)"},
+    {kernel::Errno::enoexec, "Exec format error (ENOEXEC)"},
+    {kernel::Errno::ebadf, "Bad file descriptor (EBADF)"},
+    {kernel::Errno::eagain, "Resource temporarily unavailable (EAGAIN)"},
+    {kernel::Errno::enomem, "Cannot allocate memory (ENOMEM)"},
+    {kernel::Errno::eacces, "Permission denied (EACCES)"},
+    {kernel::Errno::ebusy, "Device or resource busy (EBUSY)"},
+    {kernel::Errno::eexist, "File exists (EEXIST)"},
+    {kernel::Errno::exdev, "Invalid cross-device link (EXDEV)"},
+    {kernel::Errno::enodev, "No such device (ENODEV)"},
+    {kernel::Errno::enotdir, "Not a directory (ENOTDIR)"},
+    {kernel::Errno::eisdir, "Is a directory (EISDIR)"},
+    {kernel::Errno::einval, "Invalid argument (EINVAL)"},
+    {kernel::Errno::enfile, "Too many open files in system (ENFILE)"},
+    {kernel::Errno::emfile, "Too many open files (EMFILE)"},
+    {kernel::Errno::etxtbsy, "Text file busy (ETXTBSY)"},
+    {kernel::Errno::efbig, "File too large (EFBIG)"},
+    {kernel::Errno::enospc, "No space left on device (ENOSPC)"},
+    {kernel::Errno::erofs, "Read-only file system (EROFS)"},
+    {kernel::Errno::enametoolong, "File name too long (ENAMETOOLONG)"},
+    {kernel::Errno::enosys, "Function not implemented (ENOSYS)"},
+    {kernel::Errno::enotempty, "Directory not empty (ENOTEMPTY)"},
+    {kernel::Errno::eloop, "Too many levels of symbolic links (ELOOP)"},
+    {kernel::Errno::eoverflow, "Value too large for defined data type (EOVERFLOW)"},
+    {kernel::Errno::eproto, "Protocol error (EPROTO)"},
+    {kernel::Errno::eusers, "Too many users (EUSERS)"},
+    {kernel::Errno::eopnotsupp, "Operation not supported (EOPNOTSUPP)"},
+    {kernel::Errno::eaddrinuse, "Address already in use (EADDRINUSE)"},
+    {kernel::Errno::econnreset, "Connection reset by peer (ECONNRESET)"},
+    {kernel::Errno::etimedout, "Connection timed out (ETIMEDOUT)"},
+    {kernel::Errno::econnrefused, "Connection refused (ECONNREFUSED)"},
+    {kernel::Errno::estale, "Stale file handle (ESTALE)"},
+    {kernel::Errno::edquot, "Disk quota exceeded (EDQUOT)"},
+    {kernel::Errno::ecanceled, "Operation canceled (ECANCELED)"},
 };
 
 /// Writes "No such file or directory (ENOENT)", or "error 999".
 constexpr TextWriter& operator<<(TextWriter& out, kernel::Errno code) noexcept {
   for (const ErrnoText& row : errno_texts)
-    if (row.code == code) return out << row.text << " (" << row.symbol << ')';
+    if (row.code == code) return out << row.text;
   return out << "error " << static_cast<int>(code);
 }
 
