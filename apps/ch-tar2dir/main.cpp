@@ -89,14 +89,14 @@ void print_report(const Options& o, const UnpackReport& r) {
   for (const std::string& note : r.notes) std::printf("note: %s\n", note.c_str());
   if (o.messages != Messages::detailed) return;
   std::printf("%s%s%s, compression %s, %s\n", r.format.c_str(), r.image_name.empty() ? "" : " ",
-              io::printable(r.image_name).c_str(), r.compression.c_str(),
+              printable(r.image_name).c_str(), r.compression.c_str(),
               plural(r.layers, "layer").c_str());
   std::printf("%s, %s, %s, %s, %llu bytes\n", plural(r.files, "file").c_str(),
               plural(r.directories, "folder").c_str(), plural(r.links, "link").c_str(),
               plural(r.hard_links, "hard link").c_str(),
               static_cast<unsigned long long>(r.content_bytes));
   if (!r.stripped_directory.empty())
-    std::printf("taken out of the directory %s\n", io::printable(r.stripped_directory).c_str());
+    std::printf("taken out of the directory %s\n", printable(r.stripped_directory).c_str());
 }
 
 /// Prints progress.
@@ -186,12 +186,12 @@ void print_end(const Options& o, const UnpackReport& report) {
     std::fprintf(stderr,
                  "ch-tar2dir: warning: the image is complete, but %s could not be removed; the "
                  "next ch-tar2dir to this name will remove it\n",
-                 io::printable(report.left_behind).c_str());
+                 printable(report.left_behind).c_str());
   if (!report.kept.empty())
     std::fprintf(stderr,
                  "ch-tar2dir: warning: the image that was replaced is in use by %s; it stays, as "
                  "%s\nch-tar2dir: remedy: remove it when they have ended\n",
-                 text_of(report.users).c_str(), io::printable(report.kept).c_str());
+                 text_of(report.users).c_str(), printable(report.kept).c_str());
   if (o.messages == Messages::errors_only || o.messages == Messages::json) return;
   if (o.task == Task::unpack)
     std::printf("%s unpacked ok%s\n", o.destination.c_str(),

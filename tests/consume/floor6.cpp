@@ -18,6 +18,7 @@ int main() {
   const auto made = ch::unpack("/nowhere/archive.tar", "/nowhere/image");
   if (made) return 1;
   std::cout << made.error() << '\n';
+  if (ch::inspect("/nowhere/archive.tar")) return 4;
   const auto injected = ch::inject("/nowhere/image", {"/nowhere/file"});
   if (injected) return 2;
   std::cout << injected.error() << '\n';

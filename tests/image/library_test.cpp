@@ -4,6 +4,9 @@
 
 #include "ch/image.hpp"
 
+#include <clocale>
+#include <csignal>
+
 #include "ch/run.hpp"
 #include "tests/image/image_archives.hpp"
 #include "tests/image/tool_fixture.hpp"
@@ -113,6 +116,49 @@ TEST_CASE("an archive that can't be inspected is a value that says why", "[image
   const auto many = ch::inspect(dir / "a.tar", options);
   REQUIRE_FALSE(many);
   CHECK(many.error().kind == ch::Remedy::allow_more_files);
+}
+
+TEST_CASE("a fault found by inspecting names its member; those before it have been shown",
+          "[image][userns]") {
+  const test::TempDir dir;
+  test::write_file(dir / "a.tar", test::small_tar().file("../out", "x").bytes());
+  std::vector<std::string> told;
+  const auto hostile =
+      ch::inspect(dir / "a.tar", {}, [&](const ch::Member& m) { told.push_back(m.path); });
+  REQUIRE_FALSE(hostile);
+  CHECK(contains(hostile.error().cause, "member ../out: "));
+  CHECK(told == std::vector<std::string>{"bin", "bin/sh", "dev", "usr", "usr/f"});
+}
+
+TEST_CASE("a function that is shown members has its caller's locale", "[image][userns]") {
+  const test::TempDir dir;
+  test::write_file(dir / "a.tar", test::small_tar().bytes());
+  const locale_t before = uselocale(locale_t{});
+  int members = 0;
+  REQUIRE(ch::inspect(dir / "a.tar", {}, [&](const ch::Member&) {
+    ++members;
+    CHECK(uselocale(locale_t{}) == before);
+  }));
+  CHECK(members == 5);
+}
+
+TEST_CASE("a call that waits for a FIFO is interrupted", "[image][userns]") {
+  const test::TempDir dir;
+  REQUIRE(mkfifo((dir / "fifo").c_str(), 0600) == 0);
+  static std::atomic<bool> stop;
+  stop = false;
+  struct sigaction action {
+  }, former{};
+  action.sa_handler = [](int) { stop = true; };  // without SA_RESTART
+  REQUIRE(sigaction(SIGALRM, &action, &former) == 0);
+  ch::UnpackOptions options;
+  options.stop = &stop;
+  alarm(1);
+  const auto stopped = ch::inspect(dir / "fifo", options);
+  sigaction(SIGALRM, &former, nullptr);
+  REQUIRE_FALSE(stopped);
+  CHECK(stopped.error().code == ch::Errno::eintr);
+  CHECK(stopped.error().cause == "interrupted");
 }
 
 TEST_CASE("owners are kept without any change to the calling process", "[image][userns]") {

@@ -324,6 +324,11 @@ TEST_CASE("list and check change nothing", "[image][tool]") {
   CHECK(contains(list.out, " /usr/f\n"));
   const Ran check = run({ch_tar2dir(), "--check", f.archive});
   CHECK(check.out == f.archive + " is good\n");
+  const std::string long_name = std::string(150, 'x') + '/' + std::string(150, 'y');
+  test::write_file((f.dir / "long.tar").string(),
+                   small_tar().pax({{"path", long_name}}).file("f", "").bytes());
+  const Ran cut = run({ch_tar2dir(), "--list", (f.dir / "long.tar").string()});
+  CHECK(contains(cut.out, " /" + long_name.substr(0, 200) + "...\n"));
   std::string damaged = test::read_file(f.archive);
   damaged[damaged.size() - 6] = static_cast<char>(damaged[damaged.size() - 6] ^ 1);
   test::write_file(f.archive, damaged);

@@ -35,8 +35,7 @@ struct InputWatch {
   const std::atomic<bool>* stop = nullptr;
 
   void check() const {
-    if (stop != nullptr && stop->load(std::memory_order_relaxed))
-      throw io::interrupted();
+    if (stop != nullptr && stop->load(std::memory_order_relaxed)) throw io::interrupted();
   }
 };
 

@@ -9,8 +9,8 @@
 #include <cstdio>
 
 #include "ch/image/member.hpp"
+#include "ch/image/member_path.hpp"
 #include "ch/image/options.hpp"
-#include "ch/io/text.hpp"
 
 namespace ch::images {
 
@@ -18,7 +18,7 @@ namespace ch::images {
 /// "removed".
 [[nodiscard]] inline std::string listing_line(const Member& m) {
   if (m.kind == MemberKind::whiteout)
-    return "removed                                    /" + io::printable(m.path);
+    return "removed                                    /" + printable(m.path);
   static constexpr char kinds[] = {'d', '-', 'l', 'h', 'p', 'c'};
   std::string line(1, kinds[static_cast<std::size_t>(m.kind)]);
   for (int bit = 8; bit >= 0; --bit) line += (m.mode >> bit & 1) != 0 ? "rwx"[(8 - bit) % 3] : '-';
@@ -28,13 +28,13 @@ namespace ch::images {
   char rest[64];
   tm utc{};
   ::gmtime_r(&m.modified.tv_sec, &utc);
-  const int n = std::snprintf(rest, sizeof rest, " %14llu %04d-%02d-%02d %02d:%02d /",
-                              static_cast<unsigned long long>(m.size), utc.tm_year + 1900,
+  const int n = std::snprintf(rest, sizeof rest, " %14llu %04lld-%02d-%02d %02d:%02d /",
+                              static_cast<unsigned long long>(m.size), 1900LL + utc.tm_year,
                               utc.tm_mon + 1, utc.tm_mday, utc.tm_hour, utc.tm_min);
   line.append(rest, std::min(static_cast<std::size_t>(std::max(n, 0)), sizeof rest - 1));
-  line += io::printable(m.path);
-  if (m.kind == MemberKind::symlink) line += " -> " + io::printable(m.target);
-  if (m.kind == MemberKind::hard_link) line += " link to /" + io::printable(m.target);
+  line += printable(m.path);
+  if (m.kind == MemberKind::symlink) line += " -> " + printable(m.target);
+  if (m.kind == MemberKind::hard_link) line += " link to /" + printable(m.target);
   return line;
 }
 

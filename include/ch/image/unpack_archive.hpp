@@ -87,6 +87,28 @@ inline UnpackReport unpack_archive(const std::string& archive, const std::string
                              });
 }
 
+namespace detail {
+
+/// Sets the locale that this thread had when the object was made, while a function of the caller
+/// runs: the reader has set its own (BytesLocale).
+class CallersLocale {
+ public:
+  template <class Function>
+  void call(const Function& function) const {
+    const Restored ours{::uselocale(locale_)};
+    function();
+  }
+
+ private:
+  struct Restored {
+    locale_t locale;
+    ~Restored() { ::uselocale(locale); }
+  };
+  locale_t locale_ = ::uselocale(locale_t{});
+};
+
+}  // namespace detail
+
 /// Reads the archive of this name and tells of its members. See ch::inspect.
 inline UnpackReport inspect_archive(const std::string& archive, UnpackOptions options,
                                     const std::function<void(const Member&)>& on_member) {
@@ -94,15 +116,19 @@ inline UnpackReport inspect_archive(const std::string& archive, UnpackOptions op
   const char* temporary = std::getenv("TMPDIR");
   if (temporary == nullptr || *temporary == '\0') temporary = "/tmp";
   const io::Descriptor place(::open(temporary, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  const int why = errno;
   if (!place)
     throw io::Failed(io::Reason::system, temporary,
-                     "can't open the directory for temporary files: " + io::errno_text(errno),
-                     "set TMPDIR to a directory that you may write to", errno);
+                     "can't open the directory for temporary files: " + io::errno_text(why),
+                     "set TMPDIR to a directory that you may write to", why);
   if (options.max_size == from_free_space) options.max_size = from_free_space - 1;    // nothing is
   if (options.max_files == from_free_space) options.max_files = from_free_space - 1;  // written
   InputWatch watch;
   watch.stop = options.stop;
-  MemberLister lister(on_member);
+  const detail::CallersLocale locale;
+  MemberLister lister([&](const Member& m) {
+    if (on_member) locale.call([&] { on_member(m); });
+  });
   return Extraction(input, place.get(), options, ModeRules{0777}, watch).inspect(lister);
 }
 
@@ -114,7 +140,8 @@ namespace detail {
 /// What `work`, which throws, returns; or why it failed to do `attempted` with the archive.
 template <class Work>
 [[nodiscard]] Outcome<UnpackReport> outcome_with(const std::string& archive,
-                                                 const std::string& attempted, Work&& work) {
+                                                 const std::string& attempted,
+                                                 const std::atomic<bool>* stop, Work&& work) {
   const std::string name = archive == "-" ? "standard input" : archive;
   const auto failure = [&](io::Failed e) {
     e.in_file(name);  // so that nothing in the cause names it again
@@ -125,7 +152,9 @@ template <class Work>
   try {
     return work();
   } catch (const io::Failed& e) {
-    return failure(e);
+    // A blocking call, such as opening a FIFO, fails with EINTR when a signal arrives.
+    const bool stopped = e.code() == EINTR && stop != nullptr && stop->load();
+    return failure(stopped ? io::interrupted() : e);
   } catch (const std::bad_alloc&) {
     return failure(io::out_of_memory());
   } catch (const std::exception& e) {
@@ -140,7 +169,7 @@ CHARLIE_IMAGE_INLINE Outcome<UnpackReport> unpack(const std::filesystem::path& a
                                                   const UnpackOptions& options) {
   if ((archive.native() + directory.native()).find('\0') != std::string::npos)
     return detail::embedded_nul("unpack");
-  return detail::outcome_with(archive.native(), "unpack", [&] {
+  return detail::outcome_with(archive.native(), "unpack", options.stop, [&] {
     return images::unpack_archive(archive.native(), directory.native(), options);
   });
 }
@@ -149,7 +178,7 @@ CHARLIE_IMAGE_INLINE Outcome<UnpackReport> inspect(
     const std::filesystem::path& archive, const UnpackOptions& options,
     const std::function<void(const Member&)>& on_member) {
   if (archive.native().find('\0') != std::string::npos) return detail::embedded_nul("inspect");
-  return detail::outcome_with(archive.native(), "inspect", [&] {
+  return detail::outcome_with(archive.native(), "inspect", options.stop, [&] {
     return images::inspect_archive(archive.native(), options, on_member);
   });
 }

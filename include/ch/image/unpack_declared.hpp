@@ -45,7 +45,8 @@ using images::Xattrs;
 /// says: not if this process has other threads, since fork would not be safe. Starts threads or
 /// processes, and leaves none running. Allocates. Blocks until it is done or options.stop is set.
 ///
-/// Errors: a Failure with cause and remedy, which names the member of the archive at fault.
+/// Errors: a Failure with cause and remedy, which names the member of the archive at fault. EINTR
+/// if options.stop was set.
 ///
 ///     const auto made = ch::unpack("app.tar.gz", "/tmp/app");
 ///     if (!made) std::cerr << made.error() << '\n';
@@ -54,8 +55,9 @@ using images::Xattrs;
     const UnpackOptions& options = {});
 
 /// Reads all of `archive`, with every check that unpacking makes, and writes nothing, except a
-/// temporary file in $TMPDIR if an image comes from a pipe. `on_member`, if given, is called for
-/// each member in order, layer by layer; what it throws ends the call.
+/// unnamed copy in $TMPDIR of an image archive that is compressed or comes from a pipe.
+/// `on_member`, if given, is called for each member in order, layer by layer; what it throws ends
+/// the call.
 ///
 /// Of `options`, those that choose an image, the limits (by default none) and `stop` apply. Starts
 /// threads, and leaves none running. Allocates.
