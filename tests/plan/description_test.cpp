@@ -99,11 +99,11 @@ class Catalogue {
     add(InstallFilter{{program, 1}}, InstallFilter{{program, 2}});
     add(Redirect{Fd{5}, Fd{1}}, Redirect{Fd{6}, Fd{1}}, Redirect{Fd{5}, Fd{2}});
     add(CloseDescriptors{{numbers, 1}}, CloseDescriptors{{numbers, 2}});
-    const Execute runs{text("tool"), words({"tool", "-x"}), words({"A=1"}), view("/bin")};
+    const Execute runs{text("tool"), words({"tool", "-x"}), words({"A=1"}), text("/bin")};
     add(runs, with(runs, &Execute::name, text("loot")),
         with(runs, &Execute::argv, words({"tool", "-y"})),
         with(runs, &Execute::envp, words({"A=1", "B=2"})),
-        with(runs, &Execute::search_path, view("/nib")));
+        with(runs, &Execute::search_path, text("/nib")));
   }
   std::vector<Kind> kinds;
 
