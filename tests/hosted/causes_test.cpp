@@ -278,4 +278,9 @@ TEST_CASE("senseless requests are explained", "[userns]") {
   explained(
       run(compose(image(image_path), also<ns::pid>, ch::bind("/usr", "/mnt/none")), {"nowhere"}));
   explained(call(image(image_path), [] { return std::string(10, 'x'); }, {.limit = 5}));
+  // Of several, the one at fault is named.
+  const auto relative = run(
+      compose(image(image_path), ch::bind("/usr", "/mnt/0"), ch::bind("/usr", "mnt/1")), {"true"});
+  REQUIRE_FALSE(relative);
+  CHECK(relative.error().path == "mnt/1");
 }

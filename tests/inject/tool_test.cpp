@@ -324,8 +324,7 @@ TEST_CASE("each refusal names cause and remedy, and the image stays as it was", 
     const char* says;
   };
   const Case cases[] = {
-      {{"-p", data},
-       ": there is no destination for this file, which is neither a program nor a library\n"},
+      {{"-p", data}, ": this is neither a program nor a library, and no place is given for it\n"},
       {{"-p", "/nowhere/x"}, "/nowhere/x: cannot inject (No such file or directory)\n"},
       {{"-p", program, "-p", "/nowhere/x"}, "cannot inject"},
       {{"-d", "etc", "-p", data}, "etc: this is not an absolute path"},

@@ -96,7 +96,7 @@ inline void add_join_problem(Failure& failure, JoinProblem problem) {
                   error.operation,
                   failed_to_execute(error, plan) ? FailedPart::program : FailedPart::container,
                   known.kind,
-                  in_plan ? std::visit(detail::Attempt{}, plan.steps[index]) : "plan the container",
+                  in_plan ? detail::attempt_of(plan.steps[index]) : "plan the container",
                   detail::path_of(error, plan),
                   std::string(known.cause.view()),
                   std::string(known.remedy.view())};

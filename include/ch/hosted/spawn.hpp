@@ -106,8 +106,7 @@ inline void close_as_exec(kernel::Linux& k, const Plan& plan, Fd kept) noexcept 
   told.in_program = failed_to_execute(error, plan);
   const auto index = static_cast<std::size_t>(error.step);
   TextWriter attempted(told.attempted, sizeof told.attempted);
-  attempted << (index < plan.steps.size() ? std::visit(Attempt{}, plan.steps[index])
-                                          : "make the container");
+  attempted << (index < plan.steps.size() ? attempt_of(plan.steps[index]) : "make the container");
   const Explanation known = explain(error, plan, probe_limits(k));
   told.kind = known.kind;
   TextWriter texts(told.texts, sizeof told.texts);

@@ -117,13 +117,10 @@ class Planner {
   }
 
  private:
-  [[noreturn]] static void refuse(const Request& r, const std::string& why, std::string remedy,
+  [[noreturn]] static void refuse(const Request& r, std::string why, std::string remedy,
                                   int code = 0) {
-    const bool listed = !r.origin.empty();
-    throw io::Failed(
-        io::printable(r.path),
-        "cannot inject (" + why + (listed ? "; from " + io::printable(r.origin) : "") + ")",
-        std::move(remedy), code);
+    if (!r.origin.empty()) why += "; from " + io::printable(r.origin);
+    throw io::Failed(io::printable(r.path), "cannot inject (" + why + ")", std::move(remedy), code);
   }
 
   [[noreturn]] static void refuse_oversized(const Request& r) {
@@ -193,10 +190,9 @@ class Planner {
       default:
         if (!request.otherwise.empty())
           return needed_directory(request.otherwise, "for files of a device");
-        throw io::Failed(
-            io::printable(request.path),
-            "there is no destination for this file, which is neither a program nor a library",
-            "say where it goes")
+        throw io::Failed(io::printable(request.path),
+                         "this is neither a program nor a library, and no place is given for it",
+                         "say where it goes")
             .with_kind(Remedy::choose_place);
     }
   }

@@ -155,16 +155,19 @@ struct PlanChecker {
 
 }  // namespace detail
 
-/// EINVAL with the step at fault, and `why`: namespaces not first or not once, peers who meet but
-/// are never admitted or have no valid tag, an empty path, name or type, a destination that is
-/// relative or the root itself, a layer over mounts, which it would hide, scratch or mounts used
-/// before they exist or after the root was entered, descriptors to keep that are not ascending, a
-/// host name without a uts namespace, steps after Execute.
+/// EINVAL with the step at fault, its destination, and `why`: namespaces not first or not once,
+/// peers who meet but are never admitted or have no valid tag, an empty path, name or type, a
+/// destination that is relative or the root itself, a layer over mounts, which it would hide,
+/// scratch or mounts used before they exist or after the root was entered, descriptors to keep that
+/// are not ascending, a host name without a uts namespace, steps after Execute.
 [[nodiscard]] constexpr Result<void> validate(const Plan& plan) noexcept {
   detail::PlanChecker checker;
   for (std::size_t i = 0; i < plan.steps.size(); ++i)
-    if (const char* wrong = checker.check(plan.steps[i]))
-      return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i), {}, wrong});
+    if (const char* wrong = checker.check(plan.steps[i])) {
+      const ImagePath* place = destination_of(plan.steps[i]);
+      return failure({Errno::einval, kernel::Call::none, static_cast<StepIndex>(i),
+                      place == nullptr ? ZString() : place->text, wrong});
+    }
   if (checker.meets != checker.admits)
     return detail::invalid_plan("peers meet but are never admitted: they would wait forever");
   if (!checker.entered)

@@ -17,8 +17,8 @@ struct Attempt {
     return "make namespaces";
   }
   constexpr const char* operator()(const step::JoinNamespaces&) const { return "join namespaces"; }
-  constexpr const char* operator()(const step::MeetPeers& s) const {
-    return s.expected == 0 ? "join or make the container of tag" : "meet the peers of group";
+  constexpr const char* operator()(const step::MeetPeers&) const {
+    return "join or make the container of tag";  // else see attempt_of
   }
   constexpr const char* operator()(const step::AdmitPeers&) const {
     return "gather the peers of group";
@@ -58,6 +58,20 @@ struct Attempt {
   constexpr const char* operator()(const step::Execute&) const { return "execute"; }
 };
 
+template <std::size_t... kinds>
+[[nodiscard]] constexpr const char* attempt_of(const Step& step,
+                                               std::index_sequence<kinds...>) noexcept {
+  constexpr const char* all[] = {Attempt{}(std::variant_alternative_t<kinds, Step>{})...};
+  return all[step.index()];
+}
+
+/// What `step` attempts, from a table: half the size of a visit.
+[[nodiscard]] constexpr const char* attempt_of(const Step& step) noexcept {
+  const auto* meets = std::get_if<step::MeetPeers>(&step);
+  if (meets != nullptr && meets->expected != 0) return "meet the peers of group";
+  return attempt_of(step, std::make_index_sequence<std::variant_size_v<Step>>());
+}
+
 }  // namespace detail
 
 /// Cause and remedy of `error`, which came from executing `plan` on a host with `limits`. `words`
@@ -94,7 +108,7 @@ inline void write_message(TextWriter& out, std::string_view program, const Error
   const auto index = static_cast<std::size_t>(error.step);
   out << program << ": error: can't ";
   if (error.step != StepIndex::none && index < plan.steps.size())
-    out << std::visit(detail::Attempt{}, plan.steps[index]);
+    out << detail::attempt_of(plan.steps[index]);
   else
     out << "plan the container";
   if (!error.path.empty()) write_path(out << ' ', error, plan);
