@@ -22,14 +22,15 @@ void set_image(Mounts<ImageRoot<Setting>, More...>& mounts, HostPath image) {
   mounts.template get<ImageRoot<Setting>>().image = image;
 }
 
-/// Why planning was refused; empty if it was not.
+/// Why planning was refused; empty if it was not. `about` is the destination of the step at fault.
 template <class C>
-std::string refusal(const C& container, const Program& runs = program) {
+std::string refusal(const C& container, const Program& runs = program,
+                    std::string_view about = {}) {
   ArenaOf<32768> arena;
   const auto plan = container.plan(facts, runs, arena);
   if (plan) return {};
   CHECK(plan.error().code == Errno::einval);
-  CHECK(plan.error().path.empty());
+  CHECK(plan.error().path.view() == about);
   return plan.error().why.c_str();
 }
 
@@ -65,7 +66,7 @@ TEST_CASE("binds, links and layers that name nothing are refused", "[pure]") {
   SECTION("a bind without a source") {
     bind = {HostPath(""), ImagePath("/mnt")};
     box.mounts.get<UserBinds>().binds = {&bind, 1};
-    CHECK(refusal(box) == "the source of a bind is empty: name a path");
+    CHECK(refusal(box, program, "/mnt") == "the source of a bind is empty: name a path");
   }
   SECTION("a bind without a destination") {
     bind = {HostPath("/tmp"), ImagePath("")};
@@ -75,7 +76,7 @@ TEST_CASE("binds, links and layers that name nothing are refused", "[pure]") {
   SECTION("a link without a target") {
     link = {{}, ImagePath("/l")};
     box.mounts.get<Additions>().links = {&link, 1};
-    CHECK(refusal(box) == "a link leads nowhere: name its target");
+    CHECK(refusal(box, program, "/l") == "a link leads nowhere: name its target");
   }
   SECTION("a layer without its directory") {
     box.mounts.get<WritableLayer>().kind = OverlayKind::directory;
