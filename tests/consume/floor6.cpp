@@ -7,7 +7,7 @@
 #include <iostream>
 
 #if defined(CHARLIE_IMAGE_COMPILED) && defined(CHARLIE_INJECT_COMPILED)
-#if defined(INCLUDE_NLOHMANN_JSON_HPP_) || defined(NLOHMANN_JSON_VERSION_MAJOR) || \
+#if defined(INCLUDE_NLOHMANN_JSON_HPP_) || defined(NLOHMANN_JSON_VERSION_MAJOR) ||    \
     defined(ARCHIVE_H_INCLUDED) || defined(RANGE_V3_VERSION) || defined(_LIBELF_H) || \
     defined(BOOST_HANA_MAJOR_VERSION)
 #error "a public header includes a third-party library"
