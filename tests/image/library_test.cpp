@@ -105,6 +105,9 @@ TEST_CASE("an archive that can't be inspected is a value that says why", "[image
   CHECK(cut.error().path == (dir / "cut.tar").string());
   CHECK(contains(cut.error().text(), "can't inspect " + (dir / "cut.tar").string() + "\ncause: "));
   CHECK_FALSE(contains(cut.error().cause, dir / "cut.tar"));
+  const auto unnamed = ch::inspect("");
+  REQUIRE_FALSE(unnamed);
+  CHECK(unnamed.error().cause.starts_with("can't open"));
   ch::UnpackOptions options;
   options.image_name = "one:1";
   test::write_file(dir / "a.tar", tar);

@@ -453,10 +453,11 @@ TEST_CASE("-v prints the steps, -vv the system calls too", "[tool]") {
   CHECK(contains(calls.err, "pivot_root(\".\", \".\") = 0\n"));
 }
 
-TEST_CASE("options may occur between operands until --", "[tool]") {
+TEST_CASE("options may occur between operands until -- or the command", "[tool]") {
   const Fixture f;
   CHECK(f.ch_run({f.image, "-c", "/etc", "pwd"}).out == "/etc\n");
-  CHECK(f.ch_run({f.image, "echo", "--", "-c", "--help"}).out == "-c --help\n");
+  CHECK(f.ch_run({f.image, "--", "echo", "-c", "--help"}).out == "-c --help\n");
+  CHECK(f.ch_run({f.image, "echo", "--", "-c", "--help"}).out == "-- -c --help\n");
   CHECK(f.ch_run({"--", f.image, "echo", "-w"}).out == "-w\n");
 }
 

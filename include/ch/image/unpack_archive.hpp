@@ -146,7 +146,7 @@ template <class Work>
   const auto failure = [&](io::Failed e) {
     e.in_file(name);  // so that nothing in the cause names it again
     Failure told = e.failure(attempted, name);
-    told.cause.erase(0, name.size() + 2);
+    if (!name.empty()) told.cause.erase(0, name.size() + 2);
     return told;
   };
   try {

@@ -54,7 +54,7 @@ using images::Xattrs;
     const std::filesystem::path& archive, const std::filesystem::path& directory,
     const UnpackOptions& options = {});
 
-/// Reads all of `archive`, with every check that unpacking makes, and writes nothing, except a
+/// Reads all of `archive`, with every check that unpacking makes, and writes nothing, except an
 /// unnamed copy in $TMPDIR of an image archive that is compressed or comes from a pipe.
 /// `on_member`, if given, is called for each member in order, layer by layer; what it throws ends
 /// the call.
