@@ -34,8 +34,8 @@ inline constexpr std::uint64_t from_free_space = std::numeric_limits<std::uint64
 /// Which machine's image to take from an index; names as Go has them (amd64, arm64).
 struct Platform {
   std::string os = "linux";
-  std::string architecture;  // empty: this machine's
-  std::string variant;       // empty: any
+  std::string architecture{};  // empty: this machine's
+  std::string variant{};       // empty: any
 };
 
 /// Is there an image at the destination already?
@@ -53,7 +53,7 @@ struct UnpackEvents {
 };
 
 struct UnpackOptions {
-  std::string image_name;  // of the images in one archive; empty: the only one
+  std::string image_name{};  // of the images in one archive; empty: the only one
   Platform platform{};
   SpecialBits special_bits = SpecialBits::drop;
   Xattrs xattrs = Xattrs::drop;
