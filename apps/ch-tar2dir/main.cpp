@@ -164,18 +164,16 @@ const char* option_for(ch::Remedy remedy) {
 }
 
 int fail(const ch::Failure& why) {
-  // A blocking call, such as opening a FIFO, fails with EINTR when the signal arrives.
-  const bool stopped = why.code == ch::Errno::eintr && ch::cli::stop_signals::requested;
   std::fflush(stdout);
-  std::fprintf(stderr, "ch-tar2dir: error: %s: %s\n", why.path.c_str(),
-               stopped ? "interrupted" : why.cause.c_str());
+  std::fprintf(stderr, "ch-tar2dir: error: %s: %s\n", why.path.c_str(), why.cause.c_str());
   const char* option = option_for(why.kind);
-  if (!why.remedy.empty() && !stopped)
+  if (!why.remedy.empty())
     std::fprintf(stderr, "ch-tar2dir: remedy: %s%s%s%s\n", why.remedy.c_str(),
                  option != nullptr ? " (" : "", option != nullptr ? option : "",
                  option != nullptr ? ")" : "");
   // Dying of the signal tells a shell script more than an exit status would.
-  if (stopped) ch::cli::stop_signals::die_of_signal();
+  if (why.code == ch::Errno::eintr && ch::cli::stop_signals::requested)
+    ch::cli::stop_signals::die_of_signal();
   return why.kind == ch::Remedy::leave_out_choice ? exit_usage : exit_failure;
 }
 
