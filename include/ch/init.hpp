@@ -39,6 +39,7 @@ template <kernel::Kernel K>
     if (signal.value() == kernel::sigchld) {
       for (int status = 0;;) {
         const auto ended = kernel::wait4(k, kernel::any_child, status, kernel::wnohang);
+        if (ended.error() == Errno::eintr) continue;
         if (!ended.ok() || ended.value() == Pid::none) break;
         if (ended.value() == child) return status;
       }

@@ -133,6 +133,38 @@ TEST_CASE("a missing mount point is skipped, made in an overlay, or an error, as
   CHECK(overlaid == 2);  // /tmp and /mnt/0
 }
 
+TEST_CASE("if what is attached can't be unmounted, the launch fails instead of starting over",
+          "[recorded]") {
+  for (const Errno reason :
+       {Errno::enosys, Errno::enoent}) {  // the mount API, or /mnt/0, is missing
+    test::DefaultPlan d(Assembly::attached);
+    StepRecording healthy;
+    (void)execute(healthy, d.plan, d.arena);
+    const auto step = [&](const Error& e) { return static_cast<std::size_t>(e.step); };
+    int restarts = 0;
+    for (std::size_t call = 0; call < healthy.size(); ++call) {
+      StepRecording k;
+      k.fail_at(call, reason);
+      k.hide(Call::umount2, Errno::eperm);
+      const Result<void> done = execute(k, d.plan, d.arena);
+      REQUIRE_FALSE(done);
+      const std::string trace = trace_of(k);
+      INFO(healthy.trace()[call].text << ", step " << step(done.error()));
+      CHECK(trace.find("fsopen(\"overlay\"") == std::string::npos);
+      if (done.error().operation == Call::umount2 &&
+          !std::holds_alternative<step::EnterRoot>(d.plan.steps[step(done.error())])) {
+        CHECK(done.error().code == Errno::eperm);
+        ++restarts;
+      }
+      const auto staged = trace.find("\"stage-file\"");  // once at most
+      CHECK((staged == std::string::npos ||
+             trace.find("\"stage-file\"", staged + 1) == std::string::npos));
+      CHECK(k.open_descriptors() <= 1);
+    }
+    CHECK(restarts >= 2);
+  }
+}
+
 TEST_CASE("descriptors stay open until exec if requested", "[recorded]") {
   test::DefaultPlan d;
   Recording<512> k;

@@ -78,8 +78,12 @@ template <kernel::Kernel K>
     }
     const bool older =
         in_tree && state.mode != Assembly::classic && detail::lacks_mount_api(done.error());
-    const bool again = older || (state.overlay_requested && !had_overlay);
-    if (again) detail::unmount_staging(k, state);
+    bool again = older || (state.overlay_requested && !had_overlay);
+    if (again) {
+      const Result<void> unmounted = detail::unmount_staging(k, state);
+      if (!unmounted) done = failure(unmounted.error());
+      again = unmounted.has_value();
+    }
     // A second attempt, too, must find a kept layer as it was.
     const bool admitted = state.gathering != nullptr && state.gathering->admitted;
     const bool stands = admitted || std::holds_alternative<step::Execute>(plan.steps[i]);

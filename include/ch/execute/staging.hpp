@@ -54,10 +54,11 @@ template <kernel::Kernel K>
 Result<void> mount_staging(K& k, AssemblyState& a) noexcept {
   const auto made = new_filesystem(k, a, "tmpfs");
   if (!made) return failure(made.error());
-  a.staging = *made;
-  CHARLIE_TRY(
-      as_result(kernel::mount_setattr(k, a.staging, 0, {.propagation = kernel::ms_unbindable})));
-  CHARLIE_TRY(as_result(kernel::move_mount(k, a.staging, "/"), "/"));
+  ScopedFd staging(k, a.descriptors, *made);
+  CHARLIE_TRY(as_result(
+      kernel::mount_setattr(k, staging.get(), 0, {.propagation = kernel::ms_unbindable})));
+  CHARLIE_TRY(as_result(kernel::move_mount(k, staging.get(), "/"), "/"));
+  a.staging = staging.take();
   return make_staging_points(k, a);
 }
 
@@ -70,11 +71,12 @@ Result<void> attach_in_staging(K& k, const AssemblyState& a, Fd tree, const char
   return as_result(kernel::move_mount(k, tree, mount_point.get()), place);
 }
 
-/// Detaches everything attached so far; the descriptors stay open.
+/// Detaches everything attached so far; the descriptors stay open. If this fails, assembly must not
+/// begin again: the container would keep what is attached.
 template <kernel::Kernel K>
-void unmount_staging(K& k, const AssemblyState& a) noexcept {
-  if (a.staging != Fd::none)
-    (void)kernel::umount2(k, FdPath(a.staging).c_str(), kernel::mnt_detach);
+Result<void> unmount_staging(K& k, const AssemblyState& a) noexcept {
+  if (a.staging == Fd::none) return {};
+  return as_result(kernel::umount2(k, FdPath(a.staging).c_str(), kernel::mnt_detach));
 }
 
 }  // namespace ch::detail
