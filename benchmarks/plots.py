@@ -29,8 +29,8 @@ def shown(value):
 
 
 def svg(width, height, parts, label):
-    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" '
-            f'width="{width}" height="{height}" role="img" aria-label="{html.escape(label)}">'
+    return (f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:g} {height}" '
+            f'width="{width:g}" height="{height}" role="img" aria-label="{html.escape(label)}">'
             f'<rect width="{width}" height="{height}" fill="white"/>' + "".join(parts) + "</svg>")
 
 
@@ -44,10 +44,13 @@ def nice(limit):
     return [i * step for i in range(int(limit / step + 0.999) + 1)]
 
 
-def bars(rows, unit, label, highlight=(), logarithmic=False, left=190):
-    """Horizontal bars: rows of (name, value, small print). `left`: space for the names."""
-    right, line = 170, 30
-    width, height = 860, line * len(rows) + 46
+def bars(rows, unit, label, highlight=(), logarithmic=False):
+    """Horizontal bars: rows of (name, value, small print). On a logarithmic scale, which has no
+    zero that a bar could begin at, points."""
+    line = 30
+    left = 24 + 7.5 * max(len(name) for name, _, _ in rows)  # wide letters, so that none is cut
+    right = 16 + 7 * max(len(f"{shown(value)}  {note}") for _, value, note in rows)
+    width, height = max(860, left + 320 + right), line * len(rows) + 46
     most = max(value for _, value, _ in rows)
     least = min(value for _, value, _ in rows if value > 0)
     span = width - left - right
@@ -75,10 +78,15 @@ def bars(rows, unit, label, highlight=(), logarithmic=False, left=190):
         colour = OURS if name in highlight else "#9ca3af"
         weight = 'font-weight="600"' if name in highlight else ""
         parts.append(text(left - 10, y + 16, name, "end", 13, weight))
-        parts.append(f'<rect x="{left}" y="{y + 3}" width="{max(place(value), 1):.1f}" height="18" '
-                     f'rx="2" fill="{colour}"/>')
-        parts.append(text(left + place(value) + 8, y + 16, f"{shown(value)}  {note}", "start", 12,
-                          weight))
+        end = left + place(value)
+        if logarithmic:
+            parts.append(rule(left, y + 12, end, y + 12, "#d4d4d4"))
+            parts.append(f'<circle cx="{end:.1f}" cy="{y + 12}" r="6" fill="{colour}"/>')
+        else:
+            parts.append(f'<rect x="{left:.1f}" y="{y + 3}" width="{max(end - left, 1):.1f}" '
+                         f'height="18" rx="2" fill="{colour}"/>')
+        parts.append(text(end + (12 if logarithmic else 8), y + 16, f"{shown(value)}  {note}",
+                          "start", 12, weight))
     return svg(width, height, parts, label)
 
 
