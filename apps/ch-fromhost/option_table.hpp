@@ -55,6 +55,13 @@ inline constexpr Described<Options> rows[] = {
      take_destination,
      {Completes::image_directory}},
 
+    {{'\0', "with-libs", "",
+      "copy the libraries of this host that injected files need and the image lacks, or has too "
+      "old (default: for programs, not for libraries)",
+      how},
+     sets<&Options::with_libraries, ch::WithLibraries::of_all>},
+    {{'\0', "without-libs", "", "copy only the files that are named", how},
+     sets<&Options::with_libraries, ch::WithLibraries::none>},
     {{'\0', "no-ldconfig", "", "don't run the image's ldconfig, even if libraries were injected",
       how},
      sets<&Options::ldconfig, false>},

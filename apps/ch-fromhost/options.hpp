@@ -19,6 +19,7 @@ struct Options {
   Task task = Task::inject;
   bool verbose = false;
   bool dry_run = false;
+  ch::WithLibraries with_libraries = ch::WithLibraries::of_programs;
   bool ldconfig = true;
   std::vector<ch::FileSource> sources;
   std::optional<std::string> destination;  // of the sources that follow

@@ -157,7 +157,7 @@ inline void announce(InjectionPlan& plan, const InjectOptions& options, InjectRe
     if (report.recovered) tell(report, options);
   }
   const Manifest before = read_manifest(tree);
-  Planner planner(tree, before);
+  Planner planner(tree, before, options.with_libraries);
   for (const Request& request : files.requests) planner.add(request);
   for (const cdi::Link& link : files.links) planner.add_link(link.path, link.target, "the device");
   InjectionPlan plan = planner.finish();

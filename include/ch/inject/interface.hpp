@@ -72,6 +72,9 @@ class FileSource {
   std::optional<std::string> destination_{};
 };
 
+/// Which files bring the host's libraries that they need? Only libraries that are missing in the
+/// image are brought, or that lack a symbol version there; never parts of the C library.
+enum class WithLibraries : std::uint8_t { of_programs, of_all, none };
 /// Is the image's ldconfig run, to update the cache of its loader?
 enum class Ldconfig : std::uint8_t { run, leave_out };
 /// Is the plan carried out?
@@ -90,6 +93,7 @@ struct InjectReport {
 };
 
 struct InjectOptions {
+  WithLibraries with_libraries = WithLibraries::of_programs;
   Ldconfig ldconfig = Ldconfig::run;
   Carry carry = Carry::out;
   std::vector<std::string> device_directories{};  // with CDI files; empty: the default ones
@@ -110,8 +114,9 @@ struct InjectedFile {
 };
 
 /// Copies `files` of the host into the image directory `image`, each to where its kind belongs:
-/// programs, shared libraries with the links that the loader needs, libfabric and its providers. If
-/// there are libraries, runs the image's own ldconfig in a container.
+/// programs with the libraries that the image lacks, shared libraries with the links that the
+/// loader needs, libfabric and its providers. If there are libraries, runs the image's own ldconfig
+/// in a container.
 ///
 /// All or nothing: if it fails, the image is as it was. Files that would break the image's programs
 /// are refused. Only one call at a time changes an image; others wait up to 5 seconds. Starts

@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 //
-// Floor 6c. What is special about libfabric: where the image has it, which libraries of the host a
-// replacement needs, which directories a provider needs to be bound, and the mount points that
+// Floor 6c. What is special about libfabric: where the image has it, and the mount points that
 // Cray's software expects.
-// Source: ch-fromhost's manual page; man 7 fi_provider; man 8 ld.so ("$ORIGIN").
+// Source: ch-fromhost's manual page; man 7 fi_provider.
 #pragma once
 
 #include <cstdlib>
@@ -51,47 +50,6 @@ inline void walk_for_fabric(const ImageTree& tree, const std::string& directory,
     if (!ranges::contains(directories, place)) directories.push_back(std::move(place));
   }
   return directories;
-}
-
-/// A library of the host that another one needs.
-struct Dependency {
-  std::string soname;
-  std::string path;  // on the host; empty: the host has none
-};
-
-/// Everything that `elf`, the host's file `path`, needs, directly or indirectly, breadth first;
-/// except for the C library, which must be the image's.
-[[nodiscard]] inline std::vector<Dependency> host_dependencies(const std::string& path,
-                                                               const ElfFile& elf,
-                                                               const ImageLibraries& host) {
-  static constexpr std::string_view libc[] = {"libc.so.6",       "libm.so.6",   "libdl.so.2",
-                                              "libpthread.so.0", "librt.so.1",  "libutil.so.1",
-                                              "libresolv.so.2",  "libanl.so.1", "linux-vdso.so.1"};
-  std::vector<Dependency> found;
-  const char* variable = std::getenv("LD_LIBRARY_PATH");
-  std::vector<std::string> from_variable = io::split(variable != nullptr ? variable : "", ":");
-  std::erase_if(from_variable, [](const std::string& part) { return !part.starts_with('/'); });
-  std::vector<std::pair<std::string, const ElfFile*>> todo = {{path, &elf}};
-  for (std::size_t i = 0; i < todo.size(); ++i) {
-    const auto [user_path, user] = todo[i];
-    const std::string origin(io::parent_of(user_path));
-    auto before = from_variable;
-    for (std::string part : user->run_path) {
-      for (const std::string_view word : {"${ORIGIN}", "$ORIGIN"})
-        if (const auto at = part.find(word); at != std::string::npos)
-          part.replace(at, word.size(), origin);
-      before.push_back(part);
-    }
-    for (const std::string& soname : user->needed) {
-      if (ranges::contains(libc, soname) || soname.starts_with("ld-linux") ||
-          ranges::contains(found, soname, &Dependency::soname))
-        continue;
-      const FoundLibrary* library = host.find(soname, *user, before);
-      found.push_back({soname, library != nullptr ? library->path : std::string()});
-      if (library != nullptr) todo.emplace_back(library->path, &library->elf);
-    }
-  }
-  return found;
 }
 
 /// What kind of Cray this host is, if it is one.

@@ -11,20 +11,22 @@
 #include <range/v3/algorithm/find.hpp>
 #include <range/v3/algorithm/none_of.hpp>
 
-#include "ch/inject/classify.hpp"
+#include "ch/inject/already_there.hpp"
+#include "ch/inject/examined.hpp"
 #include "ch/inject/glibc_check.hpp"
+#include "ch/inject/interface.hpp"
 #include "ch/inject/libfabric.hpp"
 #include "ch/inject/manifest.hpp"
 #include "ch/inject/shadowing.hpp"
-#include "ch/inject/sources.hpp"
 
 namespace ch::injection {
 
 class Planner {
  public:
   /// `before`: what earlier injections added, which does not count as the image's own.
-  Planner(const ImageTree& tree, Manifest before, HostSettings settings = settings_of_host())
-      : tree_(tree), before_(std::move(before)), image_(tree), settings_(settings) {}
+  Planner(const ImageTree& tree, Manifest before, WithLibraries with = WithLibraries::of_programs,
+          HostSettings settings = settings_of_host())
+      : tree_(tree), before_(std::move(before)), image_(tree), settings_(settings), with_(with) {}
 
   [[nodiscard]] const ImageLibraries& libraries() const noexcept { return image_; }
 
@@ -46,22 +48,7 @@ class Planner {
 
   /// Plans one file. Throws if it can't be read or has no destination.
   void add(const Request& request) {
-    const io::Descriptor file(::open(request.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!file)
-      refuse(request, io::errno_text(errno), "check the path; every listed file must exist", errno);
-    const struct stat status = io::status_of(file, request.path);
-    if (!S_ISREG(status.st_mode))
-      refuse(request, S_ISDIR(status.st_mode) ? "it is a directory" : "it is not a regular file",
-             "name the files in it");
-    char first[64] = {};
-    const ssize_t n = ::pread(file.get(), first, sizeof first, 0);
-    if (n < 0) refuse(request, io::errno_text(errno), "check that it can be read", errno);
-    std::optional<ElfFile> elf;
-    if (std::string_view(first, static_cast<std::size_t>(n)).starts_with(ELFMAG))
-      elf = read_elf(file.get(), request.path);
-    if (elf && elf->is_cut) refuse_oversized(request);
-    const Verdict verdict = classify(request.path, elf, {first, static_cast<std::size_t>(n)},
-                                     (status.st_mode & 0111) != 0);
+    const auto& [file, status, elf, verdict] = examine(request);
     if (verdict.rules_differ())
       plan_.notes.push_back(io::printable(request.path) + " is classified as " +
                             name_of(verdict.kind) + ": " + verdict.rule + " (" + verdict.path_rule +
@@ -77,6 +64,9 @@ class Planner {
     if (!elf) return;
     incoming_.push_back(
         {request.path, directory + '/' + std::string(io::base_of(request.path)), *elf});
+    const bool is_program = verdict.kind == Kind::executable;
+    if ((with_ == WithLibraries::of_programs && is_program) || with_ == WithLibraries::of_all)
+      bringing_.push_back(incoming_.back());
     if (request.destination) return;
     if (verdict.kind == Kind::fabric) add_replacement(request, *elf);
     if (verdict.kind == Kind::fabric_provider) add_provider(request, *elf);
@@ -96,6 +86,7 @@ class Planner {
           "left out, since the image's programs need those of its own C "
           "library: " +
           io::join(left_out_, ", "));
+    bring_libraries();
     std::set<std::string> replaced;
     for (const Entry& e : plan_.entries) replaced.insert(e.path());
     check_shadowed(
@@ -103,13 +94,14 @@ class Planner {
         [&replaced](const std::string& path) { return replaced.contains(path); }, plan_.warnings);
     check_versions(incoming_, image_, [this](const Incoming& i, const std::string& soname) {
       plan_.warnings.push_back(io::printable(i.source) + " needs " + io::printable(soname) +
-                               ", which neither the image nor this injection has");
+                               ", which neither the image nor this injection has: inject that, "
+                               "too, or bind it into the container");
     });
     add_soname_links();
     add_wanted_links();
     if (uses_fabric_) add_fabric_support();
     std::erase_if(plan_.entries, [this](const Entry& e) {
-      if (!is_there(e)) return false;
+      if (!is_there(tree_, before_, e)) return false;
       plan_.unchanged.push_back(e.path());
       return true;
     });
@@ -117,16 +109,6 @@ class Planner {
   }
 
  private:
-  [[noreturn]] static void refuse(const Request& r, std::string why, std::string remedy,
-                                  int code = 0) {
-    if (!r.origin.empty()) why += "; from " + io::printable(r.origin);
-    throw io::Failed(io::printable(r.path), "cannot inject (" + why + ")", std::move(remedy), code);
-  }
-
-  [[noreturn]] static void refuse_oversized(const Request& r) {
-    refuse(r, "its lists of names and versions are too long", "it is damaged; get it again");
-  }
-
   /// Does the loader search the directory where `incoming` goes, or does it replace an existing
   /// file?
   [[nodiscard]] bool is_found(const Incoming& incoming) const {
@@ -243,35 +225,76 @@ class Planner {
     return before_.find(directory + '/' + std::string(io::base_of(found->path))) == nullptr;
   }
 
-  /// Replaces the image's libfabric by the host's, with the libraries that the image lacks.
-  void add_replacement(const Request& request, const ElfFile& elf) {
-    for (const Dependency& d : host_dependencies(request.path, elf, host())) {
-      if (image_has(d.soname, elf) || ranges::contains(plan_.entries, d.soname, &Entry::name)) {
+  /// Plans to copy the libraries that `elf`, the host's file `path`, needs and that are not
+  /// `provided`. Returns those that the host has.
+  template <class Provided>
+  std::vector<Dependency> bring(const std::string& path, const ElfFile& elf,
+                                const Provided& provided) {
+    std::vector<Dependency> needed = host_dependencies(path, elf, host(), provided);
+    for (const Dependency& d : needed) {
+      if (d.is_provided)
         plan_.notes.push_back("skipping " + io::printable(d.soname) + ", which the image has");
-        continue;
-      }
-      if (d.path.empty()) continue;  // check_versions() will report it
-      loader_directories_.emplace(io::parent_of(d.path));
-      const io::Descriptor file(::open(d.path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-      if (!file) io::throw_errno("read", d.path);
-      auto library = read_elf(file.get(), d.path);
-      if (library && library->is_cut) refuse_oversized({d.path, {}, {}});
+      if (d.is_provided || d.path.empty()) continue;  // check_versions() will report the latter
+      const Request request{d.path, {}, {}};
+      auto [file, status, library, verdict] = examine(request);
       const std::string directory = image_.first_directory();
       check_can_replace(file, d.path, library, directory, image_, before_);
-      if (place({d.path, {}, {}}, identity_of(io::status_of(file, d.path)), directory,
-                "needed by " + io::printable(request.path)) &&
-          library)
+      if (!place(request, identity_of(status), directory, "needed by " + io::printable(path)))
+        continue;
+      plan_.needs_ldconfig = true;
+      if (library)
         incoming_.push_back(
             {d.path, directory + '/' + std::string(io::base_of(d.path)), std::move(*library)});
     }
+    std::erase_if(needed, [](const Dependency& d) { return d.is_provided || d.path.empty(); });
+    return needed;
+  }
+
+  /// Will `user` find a library of this soname that has all versions it needs, in the image or
+  /// because it is also injected? A part of an earlier injection counts as neither, since it may
+  /// have to be replaced.
+  [[nodiscard]] bool is_provided(const std::string& soname, const ElfFile& user) {
+    for (const Incoming& i : incoming_)
+      if ((i.elf.soname == soname || io::base_of(i.path) == soname) && i.elf.same_machine(user) &&
+          is_found(i))
+        return true;
+    if (!image_has(soname, user)) return false;
+    const FoundLibrary& own = *image_.find(soname, user);
+    for (const NeededVersion& need : user.needed_versions) {
+      if (need.file != soname || ranges::contains(own.elf.defined_versions, need.version)) continue;
+      plan_.notes.push_back(io::printable(own.path) + " of the image lacks " +
+                            io::printable(need.version) + ", so the host's is injected");
+      return false;
+    }
+    return true;
+  }
+
+  /// Plans to copy the libraries that injected programs need and that are missing in the image.
+  void bring_libraries() {
+    if (image_.libc() != Libc::glibc) return;  // check_versions() will refuse the programs
+    for (const Incoming& user : std::exchange(bringing_, {}))
+      bring(user.source, user.elf, [this](const std::string& soname, const ElfFile& needing) {
+        return is_provided(soname, needing);
+      });
+  }
+
+  /// Replaces the image's libfabric by the host's, with the libraries that the image lacks.
+  void add_replacement(const Request& request, const ElfFile& elf) {
+    const auto provided = [&](const std::string& soname, const ElfFile&) {
+      return image_has(soname, elf) || ranges::contains(plan_.entries, soname, &Entry::name);
+    };
+    for (const Dependency& d : bring(request.path, elf, provided))
+      loader_directories_.emplace(io::parent_of(d.path));
   }
 
   /// A provider's libraries stay on the host; the loader finds them when they are bound into the
   /// container.
   void add_provider(const Request& request, const ElfFile& elf) {
-    for (const Dependency& d : host_dependencies(request.path, elf, host()))
-      if (!d.path.empty() && !image_has(d.soname, elf))
-        loader_directories_.emplace(io::parent_of(d.path));
+    const auto provided = [&](const std::string& soname, const ElfFile&) {
+      return image_has(soname, elf);
+    };
+    for (const Dependency& d : host_dependencies(request.path, elf, host(), provided))
+      if (!d.path.empty() && !d.is_provided) loader_directories_.emplace(io::parent_of(d.path));
   }
 
   /// Libraries are looked up by soname. ldconfig would make these links, too, but we have to record
@@ -342,44 +365,6 @@ class Planner {
                              "makes the loader read ch-ofi.conf"});
   }
 
-  /// Does the image already have what `e` would put there?
-  [[nodiscard]] bool is_there(const Entry& e) const {
-    const io::Descriptor& at = tree_.held_directory(e.directory);
-    struct stat status {};
-    if (!at || !io::status_of(at.get(), e.name, status)) return false;
-    if (const auto* link = std::get_if<action::Link>(&e.action))
-      return io::link_target(at.get(), e.name) == link->target;
-    if (!S_ISREG(status.st_mode)) return false;
-    if (const auto* text = std::get_if<action::Text>(&e.action)) {
-      if (status.st_size != static_cast<off_t>(text->content.size())) return false;
-      const io::Descriptor there = open_there(at, e);
-      return there && io::read_all(there.get(), e.path()) == text->content;
-    }
-    const auto* copy = std::get_if<action::Copy>(&e.action);
-    if (copy == nullptr) return false;
-    const io::Descriptor source(::open(copy->source.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
-    if (!source) io::throw_errno("read", copy->source);
-    const struct stat wanted = io::status_of(source, copy->source);
-    if (identity_of(wanted) != copy->identity) return false;  // copying will report that
-    if (wanted.st_size != status.st_size || (status.st_mode & 07777) != copied_mode(wanted.st_mode))
-      return false;
-    // Like rsync: a file that we injected with this size and time need not be compared again.
-    const InjectedItem* item = before_.find(e.path());
-    if (item != nullptr && item->source == copy->source && is_unchanged(tree_, *item) &&
-        same_time(wanted.st_mtim, status.st_mtim))
-      return true;
-    const io::Descriptor there = open_there(at, e);
-    return there && same_bytes(source.get(), there.get(), copy->source);
-  }
-
-  /// Opens what is at `e`'s place in the image; none if it is unreadable and so has to be replaced.
-  [[nodiscard]] static io::Descriptor open_there(const io::Descriptor& at, const Entry& e) {
-    io::Descriptor there(
-        ::openat(at.get(), e.name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
-    if (!there && errno != EACCES) io::throw_errno("read", e.path());
-    return there;
-  }
-
   const ImageTree& tree_;
   Manifest before_;
   ImageLibraries image_;
@@ -388,7 +373,9 @@ class Planner {
   std::optional<ImageLibraries> host_;
   std::optional<std::string> fabric_;
   bool uses_fabric_ = false;
+  WithLibraries with_;
   std::vector<Incoming> incoming_;
+  std::vector<Incoming> bringing_;     // those of them that bring the libraries they need
   std::vector<std::string> left_out_;  // sonames of the C library's parts
   std::vector<Entry> links_;           // requested, with unresolved paths
   std::set<std::string> loader_directories_;

@@ -11,24 +11,12 @@
 #include <range/v3/algorithm/contains.hpp>
 #include <set>
 
+#include "ch/inject/dependencies.hpp"
 #include "ch/inject/elf_integrity.hpp"
 #include "ch/inject/glibc_check.hpp"
 #include "ch/io/in_parallel.hpp"
 
 namespace ch::injection {
-
-/// Is `soname` a part of the C library, which only works with the others of the same build?
-[[nodiscard]] inline bool is_part_of_libc(std::string_view soname) {
-  static constexpr std::string_view exact[] = {
-      "libc.so.6",   "libm.so.6",   "libmvec.so.1",          "libpthread.so.0",
-      "libdl.so.2",  "librt.so.1",  "libresolv.so.2",        "libutil.so.1",
-      "libanl.so.1", "libnsl.so.1", "libthread_db.so.1",     "libBrokenLocale.so.1",
-      "ld64.so.1",   "ld64.so.2",   "libc_malloc_debug.so.0"};
-  return ranges::contains(exact, soname) || soname.starts_with("ld-linux") ||
-         soname.starts_with("libnss_files.so") || soname.starts_with("libnss_dns.so") ||
-         soname.starts_with("libnss_compat.so") || soname.starts_with("libnss_hesiod.so") ||
-         soname.starts_with("libnss_db.so");
-}
 
 namespace detail {
 
