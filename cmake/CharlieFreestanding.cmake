@@ -18,6 +18,8 @@ function(charlie_freestanding_flags target)
     -Oz -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-stack-protector
     -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-pie -ffunction-sections
     -fdata-sections -U_FORTIFY_SOURCE -fno-jump-tables
+    # Large functions run out of registers, which costs more than calls of small ones.
+    $<$<CXX_COMPILER_ID:GNU>:-fno-inline-functions-called-once>
     # Short loops are smaller than calls to memset.
     $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>
     $<$<CXX_COMPILER_ID:Clang>:-fno-builtin-bcmp>  # clang would turn memcmp into it

@@ -8,7 +8,6 @@
 #include "apps/ch-run/join.hpp"
 #include "apps/ch-run/launch.hpp"
 #include "apps/ch-run/own_path.hpp"
-#include "ch/plan/root_emulation.hpp"
 #include "ch/text_file.hpp"
 
 namespace ch_run {
@@ -96,7 +95,7 @@ inline int describe(Launch& l) noexcept {
   // Opened once for all uses. If it does not exist, planning reports that.
   const auto opened =
       kernel::openat(l.k, Fd::cwd, o.image.c_str(), kernel::o_path | kernel::o_directory);
-  HostIntegratedChoices choices{
+  const HostIntegratedChoices choices{
       .image = o.image,
       .image_directory = opened.ok() ? opened.value() : Fd::none,
       .image_access = o.image_access,
@@ -117,8 +116,8 @@ inline int describe(Launch& l) noexcept {
       .image_environment = o.image_environment,
       .environment = edits.span(),
       .keep_descriptors = o.keep_fds.span(),
+      .emulate_root = o.seccomp,
   };
-  if (o.seccomp) choices.filter = root_emulation::filter<>;
   const auto problem =
       integrate(l.k, l.facts, choices, l.environment, l.made, Descriptors::close_at_exec);
   if (l.made.home == HomeFound::nowhere)

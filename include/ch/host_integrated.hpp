@@ -11,6 +11,7 @@
 #include "ch/account_names.hpp"
 #include "ch/inner_environment.hpp"
 #include "ch/launcher_descriptors.hpp"
+#include "ch/plan/root_emulation.hpp"
 #include "ch/presets.hpp"
 
 namespace ch {
@@ -33,7 +34,8 @@ struct HostIntegratedChoices {
   ChosenJoin join{};
   std::optional<Uid> uid{};  // inside; the caller's own
   std::optional<Gid> gid{};
-  bool accounts = true;  // /etc/passwd and /etc/group are made, not the image's
+  bool accounts = true;  // /etc/passwd and /etc/group are made, not the image's; but see
+                         // manages_packages
   bool home = true;      // the caller's home directory is inside
 
   ImagePath directory{};                 // to start in; the image's working directory, else /
@@ -41,7 +43,8 @@ struct HostIntegratedChoices {
   bool image_environment = true;
   std::span<const InnerEdit> environment{};  // in this order, after the image's
   std::span<const int> keep_descriptors{};   // besides those of MPI launchers and make
-  std::span<const kernel::BpfInstruction> filter{};
+  bool emulate_root = false;  // calls that only root may make appear to succeed, for package
+                              // managers (plan/root_emulation.hpp)
 };
 
 /// What became of the caller's home directory.
@@ -69,6 +72,12 @@ constexpr TextWriter& operator<<(TextWriter& out, const HostIntegratedProblem& p
 }
 
 namespace detail {
+
+/// Is this for installing packages, which may create users? Then the image's own accounts are used.
+constexpr bool manages_packages(const HostFacts& facts, const HostIntegratedChoices& c) noexcept {
+  return c.emulate_root && c.uid.value_or(facts.uid) == Uid::root &&
+         (c.image_access == Access::read_write || c.layer.kind != OverlayKind::if_needed);
+}
 
 /// The home directory inside, which is also set in the container; `/` if there is none.
 inline ZString set_home(HostIntegrated& made, const HostFacts& facts,
@@ -99,12 +108,13 @@ void set_home_and_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
   const auto host_uid = static_cast<std::uint32_t>(facts.uid);
   const auto inner_uid = static_cast<std::uint32_t>(choices.uid.value_or(facts.uid));
   const auto inner_gid = static_cast<std::uint32_t>(choices.gid.value_or(facts.gid));
+  const bool generated = choices.accounts && !manages_packages(facts, choices);
   Account owner;
-  if (choices.home || (choices.accounts && inner_uid == host_uid))
+  if (choices.home || (generated && inner_uid == host_uid))
     owner = look_up_account(k, "passwd", host_uid, arena, descriptors);
   home = set_home(made, facts, choices, owner, environment);
   auto& accounts = made.container.mounts.get<Accounts>();
-  if (!choices.accounts) {
+  if (!generated) {
     accounts.kind = AccountsKind::of_image;
     return;
   }
@@ -163,6 +173,10 @@ template <kernel::Kernel K>
 
   ZString home;
   detail::set_home_and_accounts(k, made, facts, choices, environment, descriptors, home);
+  if (detail::manages_packages(facts, choices) && made.home == HomeFound::inside) {
+    c.mounts.get<PackageManagers>().emulate_root = true;
+    environment.set("APT_CONFIG", PackageManagers::apt_configuration);
+  }
   const EditProblem wrong = prepare_environment(environment, metadata, home,
                                                 choices.image_environment, choices.environment);
   if (environment.full()) return {Errno::enomem, {"no memory left for the environment"}};
@@ -170,14 +184,15 @@ template <kernel::Kernel K>
 
   const char* const* command = choices.command;
   if (command == nullptr) command = image_command(metadata, arena);
-  made.program = {command == nullptr ? ZString() : ZString(command[0]),
-                  command,
-                  environment.envp(),
-                  environment.get("PATH"),
-                  kept_descriptors(k, choices.keep_descriptors,
-                                   std::holds_alternative<LivingTag>(choices.join.choice),
-                                   environment, descriptors),
-                  choices.filter};
+  made.program = {
+      command == nullptr ? ZString() : ZString(command[0]),
+      command,
+      environment.envp(),
+      environment.get("PATH"),
+      kept_descriptors(k, choices.keep_descriptors,
+                       std::holds_alternative<LivingTag>(choices.join.choice), environment,
+                       descriptors),
+      choices.emulate_root ? root_emulation::filter<> : std::span<const kernel::BpfInstruction>{}};
   return {};
 }
 

@@ -11,6 +11,7 @@
 #include "ch/policies/mount/home.hpp"
 #include "ch/policies/mount/host_files.hpp"
 #include "ch/policies/mount/image_root.hpp"
+#include "ch/policies/mount/package_managers.hpp"
 #include "ch/policies/mount/tmp.hpp"
 #include "ch/policies/mount/user_binds.hpp"
 #include "ch/policies/mount/writable_layer.hpp"
@@ -21,8 +22,8 @@ namespace ch::presets {
 using Unprivileged = NamespaceSet<ns::user, ns::mount>;
 
 /// The mounts that make an image feel like the host: devices, network, users, /tmp, home.
-using HostIntegratedMounts = Mounts<ImageRoot<>, WritableLayer, Accounts, Home, HostFiles, Tmp<>,
-                                    Devices, Additions, UserBinds>;
+using HostIntegratedMounts = Mounts<ImageRoot<>, WritableLayer, Accounts, Home, PackageManagers,
+                                    HostFiles, Tmp<>, Devices, Additions, UserBinds>;
 
 /// An image that feels like the host.
 using HostIntegrated = Container<Unprivileged, HostIntegratedMounts, ChosenIds>;

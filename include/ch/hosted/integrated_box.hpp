@@ -30,6 +30,7 @@ class HostIntegratedBox {
   void set(AsRoot) noexcept { ids_ = {Uid::root, Gid::root}; }
   void set(SameIds) noexcept { ids_ = {}; }
   void set(const ChosenIds& ids) noexcept { ids_ = ids; }
+  void set(EmulateRoot) noexcept { emulates_root_ = true; }
   template <class... Kinds>
   void set(NamespaceSet<ns::user, ns::mount, Kinds...> all) noexcept {
     namespaces_ = all.flags();
@@ -62,7 +63,8 @@ class HostIntegratedBox {
                                   .directory = request.directory,
                                   .command = request.argv,
                                   .environment = request.edits,
-                                  .keep_descriptors = request.descriptors};
+                                  .keep_descriptors = request.descriptors,
+                                  .emulate_root = emulates_root_};
     if (layer_) choices.layer = layer_->policy();
     if (peers_) choices.join.choice = ChosenJoin::Choice(peers_->policy());
     kernel::Linux k;
@@ -96,6 +98,7 @@ class HostIntegratedBox {
   Hostname hostname_{};
   TmpKind tmp_ = TmpKind::shared_with_host;
   ChosenIds ids_{};
+  bool emulates_root_ = false;
   NamespaceFlags namespaces_{};
 };
 
@@ -133,8 +136,8 @@ template <class... Values>
 [[nodiscard]] HostIntegratedBox host_integrated(Image image, Values&&... values) {
   static_assert((detail::ChangesIntegrated<std::decay_t<Values>> && ...),
                 "Charlie: ch::host_integrated has devices, host files, accounts and home already; "
-                "it takes binds, links, files, a layer, a hostname, /tmp, ids, namespaces and "
-                "peers. For anything else use ch::compose.");
+                "it takes binds, links, files, a layer, a hostname, /tmp, ids, namespaces, "
+                "peers and ch::emulate_root. For anything else use ch::compose.");
   static_assert(!detail::contradict<std::decay_t<Values>...>(),
                 "Charlie: two values of ch::host_integrated contradict each other; remove one.");
   HostIntegratedBox box(std::move(image));

@@ -189,6 +189,12 @@ inline constexpr Tmp<> private_tmp{TmpKind::private_tmpfs};
 /// The ids inside: the same, root, or chosen ones.
 inline constexpr SameIds same_ids{};
 inline constexpr AsRoot as_root{};
+
+/// Lets chown, setuid, mknod and the like appear to succeed, so that with as_root package managers
+/// can install into a writable image or layer, which then keeps its own accounts. Part of
+/// host_integrated only. No protection against what runs inside (plan/root_emulation.hpp).
+struct EmulateRoot {};
+inline constexpr EmulateRoot emulate_root{};
 [[nodiscard]] constexpr ChosenIds ids(unsigned uid, unsigned gid) noexcept {
   return {static_cast<Uid>(uid), static_cast<Gid>(gid)};
 }
