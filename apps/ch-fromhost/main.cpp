@@ -53,6 +53,8 @@ void print_help() {
 /// The option that provides a remedy, if there is one.
 const char* option_for(ch::Remedy remedy) {
   switch (remedy) {
+    case ch::Remedy::unpack_first:
+      return "ch-tar2dir ARCHIVE DIR";
     case ch::Remedy::choose_place:
       return "--dest DIR, before the file";
     case ch::Remedy::leave_out_ldconfig:

@@ -15,6 +15,8 @@ inline const char* remedy_words(Remedy remedy) noexcept {
     case Remedy::as_worded:
     case Remedy::do_without_ids:  // no option of ch-run asks for them
       return nullptr;
+    case Remedy::unpack_first:
+      return "check the path; an archive must be unpacked first: ch-tar2dir ARCHIVE DIR";
     case Remedy::keep_image_read_only:
       return "leave out --write, or remove it from the image";
     case Remedy::write_to_image:

@@ -54,6 +54,20 @@ template <kernel::Kernel K, class... Policies>
 
 namespace detail {
 
+/// How the process of `pidfd`, for which nobody can wait, has ended; an error if that is not known.
+/// wait4 says so a moment before the kernel has the status: until then, waits, at most a second.
+template <kernel::Kernel K>
+[[nodiscard]] kernel::Returned<void> status_of_reaped(K& k, Fd pidfd, int& status) noexcept {
+  constexpr std::uint64_t ten_ms = 10'000'000;
+  auto told = kernel::pidfd_status(k, pidfd, status);
+  for (int tries = 0; told.error() == Errno::enodata && tries < 100; ++tries) {
+    kernel::PollFd reaped{pidfd, 0};  // no events but POLLHUP
+    (void)kernel::poll(k, &reaped, 1, ten_ms);
+    told = kernel::pidfd_status(k, pidfd, status);
+  }
+  return told;
+}
+
 /// Waits for `child`. If the caller ignores SIGCHLD, wait4 gets no status, but `pidfd`, if there is
 /// one, provides it.
 template <kernel::Kernel K>
@@ -64,7 +78,7 @@ template <kernel::Kernel K>
     if (ended.ok()) break;
     if (ended.error() == Errno::eintr) continue;
     if (ended.error() == Errno::echild && pidfd != Fd::none &&
-        kernel::pidfd_status(k, pidfd, status).ok())
+        status_of_reaped(k, pidfd, status).ok())
       break;
     Error error = as_result(ended).error();
     if (error.code == Errno::echild) error.why = "SIGCHLD is ignored, or it was reaped elsewhere";

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "ch/kernel/recording.hpp"
+#include "ch/show/explain.hpp"
 #include "tests/support/default_plan.hpp"
 
 using namespace ch;
@@ -244,6 +245,21 @@ TEST_CASE("a name without slash is looked for along the search path", "[recorded
     CHECK(done.error().code == Errno::enoexec);
     CHECK(blamed(done) == "/b/tool");
   }
+}
+
+TEST_CASE("a last, empty directory of the search path is named as the working directory",
+          "[recorded]") {
+  const char* argv[] = {"tool", nullptr};
+  const Step steps[] = {step::Execute{"tool", argv, argv, "/a:"}};
+  const Plan plan{steps};
+  ArenaOf<64> arena;
+  Recording<> k;
+  k.hide(Call::openat, Errno::enoent);
+  k.fail_at(1, Errno::enoexec);
+  const auto done = execute(k, plan, arena);
+  TextBuffer<512> text;
+  write_message(text, "x", done.error(), plan, {});
+  CHECK(std::string(text.view()).rfind("x: error: can't execute ./tool: ", 0) == 0);
 }
 
 TEST_CASE("a program's own path is at fault where a directory of it may not be searched",

@@ -170,7 +170,7 @@ TEST_CASE("a limit on processes is named with its number", "[userns]") {
   REQUIRE(told);
   INFO(*told);
   CHECK(says(*told, "can't start a process: Resource temporarily unavailable (EAGAIN) from clone"));
-  CHECK(says(*told, "of a cgroup: ulimit -u allows 1\n"));
+  CHECK(says(*told, "of a cgroup, or of the host: ulimit -u allows 1\n"));
 }
 
 TEST_CASE("a program that PATH leads to in vain is named with its directory", "[userns]") {
@@ -195,7 +195,10 @@ TEST_CASE("a program that PATH leads to in vain is named with its directory", "[
   const Options options{.environment = {"PATH=/nowhere:" + closed + ":" + open}};
   const std::string tool = told("tool", options);
   CHECK(says(tool, "can't execute " + closed + "/tool: Permission denied (EACCES)"));
-  CHECK(says(tool, "cause: you may not search this directory of PATH"));
+  CHECK(says(tool, "cause: you may not search a directory on the way to it"));
+  // What can't be searched does not hide what a later directory has.
+  const std::string behind = told("script", options);
+  CHECK(says(behind, "can't execute " + open + "/script: No such file or directory"));
   const std::string plain = told("plain", options);
   CHECK(says(plain, "can't execute " + open + "/plain: "));
   CHECK(says(plain, "cause: the file is not executable"));

@@ -98,7 +98,7 @@ TEST_CASE("a program that PATH leads to in vain is named with its directory", "[
   const TextAddress root = search_path.c_str() + 9;
   const std::string closed = message(Errno::eacces, kernel::Call::openat, root);
   CHECK(says(closed, "can't execute /root/bin/tool: Permission denied (EACCES) from openat\n"));
-  CHECK(says(closed, "cause: you may not search this directory of PATH, and no other has"));
+  CHECK(says(closed, "cause: you may not search a directory on the way to it, and no other"));
   CHECK(says(message(Errno::eacces, kernel::Call::execve, root), "not executable"));
   CHECK(says(message(Errno::enoent, kernel::Call::execve, root), "interpreter"));
   CHECK(says(message(Errno::enoent, kernel::Call::execve, ZString("tool")),
@@ -144,7 +144,7 @@ TEST_CASE("a message says what, where, why and what to do", "[pure]") {
         "ch-run: error: can't open image /images/debian: No such file or directory (ENOENT) from "
         "open_tree\n"
         "ch-run: cause: there is nothing at this path on the host\n"
-        "ch-run: remedy: check the path of the image; ch-tar2dir makes an image from an archive\n");
+        "ch-run: remedy: check the path; an archive must be unpacked first\n");
 }
 
 TEST_CASE("an error without a step is from planning", "[pure]") {

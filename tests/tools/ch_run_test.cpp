@@ -246,15 +246,15 @@ TEST_CASE("what can't be run is explained with cause and remedy", "[tool]") {
           "ch-run: error: can't open image " + std::string(f.dir / "none") +
               ": No such file or directory (ENOENT) from openat\n"
               "ch-run: cause: there is nothing at this path on the host\n"
-              "ch-run: remedy: check the path of the image; ch-tar2dir makes an image from an "
-              "archive\n");
+              "ch-run: remedy: check the path; an archive must be unpacked first: ch-tar2dir "
+              "ARCHIVE DIR\n");
   }
   SECTION("not a directory") {
     test::write_file(f.dir / "file", "x");
     const Ran ran = f.ch_run({f.dir / "file", "--", "true"});
     CHECK(ran.status == 31);
     CHECK(contains(ran.err, "Not a directory (ENOTDIR)"));
-    CHECK(contains(ran.err, "remedy: unpack the archive first: ch-tar2dir ARCHIVE DIR"));
+    CHECK(contains(ran.err, "an archive must be unpacked first: ch-tar2dir ARCHIVE DIR"));
   }
   SECTION("an image without /dev") {
     test::fs::remove(f.image + "/dev");
@@ -300,7 +300,7 @@ TEST_CASE("what can't be run is explained with cause and remedy", "[tool]") {
     const Ran ran = f.script("true", {"-b", "/etc/passwd:/mnt/0"});
     INFO(ran.err);
     CHECK(ran.status == 31);
-    CHECK(contains(ran.err, "cause: one is a directory and the other a file"));
+    CHECK(contains(ran.err, "cause: one of source and destination is a directory and the other a file"));
   }
 }
 

@@ -254,10 +254,11 @@ Error execute_file(K& k, const step::Execute& s, const char* path) noexcept {
 }
 
 /// As a shell does: tries a name without slash in each directory of the search path; EACCES is
-/// reported only if no later directory has an executable file. An error about a file or a directory
-/// has the rest of the search path, from there on, as its path (plan/search_path.hpp). ENOENT is
-/// about a file if its interpreter is missing: a second pass looks for one. A separate function,
-/// since its buffer would cost every launch a page fault.
+/// reported only if no later directory has an executable file, that of a file before that of a
+/// directory. An error about a file or a directory has the rest of the search path, from there on,
+/// as its path (plan/search_path.hpp). ENOENT is about a file if its interpreter is missing: unless
+/// some file may not be executed, a second pass looks for one. A separate function, since its
+/// buffer would cost every launch a page fault.
 template <kernel::Kernel K>
 [[gnu::noinline]] Error search_and_execute(K& k, const step::Execute& s) noexcept {
   Error worst{Errno::enoent, kernel::Call::execve, StepIndex::none, s.name};
@@ -269,20 +270,23 @@ template <kernel::Kernel K>
       Error error = execute_file(k, s, path.c_str());
       error.path = rest.data();
       if (error.code == Errno::eacces) {
-        if (worst.code == Errno::enoent || worst.operation == kernel::Call::openat) worst = error;
+        const bool is_first = worst.code == Errno::enoent;
+        const bool is_worse =
+            worst.operation == kernel::Call::openat && error.operation == kernel::Call::execve;
+        if (is_first || is_worse) worst = error;
       } else if (error.code != Errno::enoent && error.code != Errno::enotdir) {
         return error;
       }
     } else if (!path.truncated() && look_for(k, path.c_str()) == Errno::none) {
-      worst.path = rest.data();
-      return worst;
+      return {Errno::enoent, kernel::Call::execve, StepIndex::none, rest.data()};
     }
     const auto colon = rest.find(':');
     if (colon != std::string_view::npos) {
       rest.remove_prefix(colon + 1);
       continue;
     }
-    if (looks || worst.code == Errno::eacces) return worst;
+    const bool is_file = worst.code == Errno::eacces && worst.operation == kernel::Call::execve;
+    if (looks || is_file) return worst;
     looks = true;
     rest = s.search_path;
   }

@@ -33,7 +33,7 @@ namespace ch::detail {
               "use a writable file system; an image can be copied there"};
     case Errno::eacces:
     case Errno::eperm:
-      return {"you may not use this file so, or not search a directory of its path",
+      return {"its permissions, or those of a directory on the way to it, don't allow this",
               "use files that you may read, and a directory that you may write to"};
     case Errno::exdev:
       return {"the path goes through a mount",
@@ -48,8 +48,8 @@ namespace ch::detail {
 [[nodiscard]] inline Explanation explain_own_proc() noexcept {
   if (::prctl(PR_GET_DUMPABLE) == 1) return {};
   return {
-      "this process has changed its user or group, or asked not to be dumped: its files in /proc "
-      "are root's",
+      "this process has changed its user or group, runs a program file that it may not read, or "
+      "asked not to be dumped: its files in /proc are root's",
       "prctl(PR_SET_DUMPABLE, 1), if its memory holds no secrets, or start from another process"};
 }
 
@@ -60,9 +60,11 @@ namespace ch::detail {
   switch (code) {
     case Errno::eperm:
       if (call == kernel::Call::none) break;
-      return {"a seccomp filter of an outer container, or a security module, forbids the call",
-              "allow it in the outer container's profile; the kernel's log (dmesg) may name the "
-              "module"};
+      return {
+          "you lack the privilege, or a seccomp filter of an outer container or a security "
+          "module forbids the call",
+          "if an outer container does, allow it in its profile; the kernel's log (dmesg) may "
+          "name the module"};
     case Errno::enosys:
       return lacks_call;
     case Errno::eio:

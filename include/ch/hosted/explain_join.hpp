@@ -49,11 +49,20 @@ inline constexpr const char* join_own = "join only your own containers";
   return all + (names.size() == 1 ? " namespace" : " namespaces");
 }
 
-/// Why this process may not look into the one at `process` in /proc. One that has changed its user
-/// belongs to root there.
-[[nodiscard]] inline std::string closed_process(const std::string& process, uid_t owner) {
-  return "process " + process.substr(process.rfind('/') + 1) + " belongs to user " +
-         std::to_string(owner) + ", and this one may not look into it";
+/// Explains why this process may not look into the one at `process` in /proc, whose files belong to
+/// `owner` there: to root also if it has changed its user or is not dumpable.
+inline void examine_closed(JoinProblem& problem, const std::string& process, uid_t owner) {
+  const std::string number = process.substr(process.rfind('/') + 1);
+  if (owner == 0)
+    return problem.explain("process " + number +
+                               " belongs to root, or has closed itself to others, as the init of a "
+                               "pid namespace does",
+                           "join only your own containers; where that is an init, join its child: "
+                           "pgrep -P " +
+                               number);
+  problem.explain("process " + number + " belongs to user " + std::to_string(owner) +
+                      ", and this one may not look into it",
+                  join_own);
 }
 
 /// Do both files stand for the same namespace?
@@ -64,14 +73,16 @@ inline constexpr const char* join_own = "join only your own containers";
          a.st_ino == b.st_ino;
 }
 
-/// Explains EPERM for the namespace of `file`, of kind `kind`.
+/// Explains EPERM for the namespace of `file`, of kind `kind`, if its owner is the reason.
 inline void examine_owner(JoinProblem& problem, int file, NamespaceFlags kind) {
   if (kind == ns::user::flag) {
+    const kernel::OwnedFd parent(::ioctl(file, NS_GET_PARENT));
     uid_t owner = 0;
-    if (::ioctl(file, NS_GET_OWNER_UID, &owner) != 0) owner = 0;
-    return problem.explain("it belongs to user " + std::to_string(owner) +
-                               ", or is not below the user namespace of this process",
-                           join_own);
+    if (!parent && errno == EPERM)
+      problem.explain("it is not below the user namespace of this process", join_own);
+    else if (::ioctl(file, NS_GET_OWNER_UID, &owner) == 0 && owner != ::geteuid())
+      problem.explain("it belongs to user " + std::to_string(owner), join_own);
+    return;
   }
   const kernel::OwnedFd owner(::ioctl(file, NS_GET_USERNS));
   if (!owner)
@@ -94,7 +105,7 @@ inline void examine_namespace(JoinProblem& problem, int file, NamespaceFlags kin
   if (::fstatfs(file, &system) != 0 || system.f_type != nsfs_magic)
     return problem.explain(
         "this file stands for no namespace",
-        "name one that does, such as /proc/PID/ns/net, or what that is bind-mounted to");
+        "name one that does, such as /proc/PID/ns/net, or a file where that is bind-mounted");
   const int type = ::ioctl(file, NS_GET_NSTYPE);  // Linux 4.11
   const auto its = type == -1 ? kind : static_cast<NamespaceFlags>(type);
   if (its != kind)
@@ -106,8 +117,10 @@ inline void examine_namespace(JoinProblem& problem, int file, NamespaceFlags kin
     if (by_file)
       problem.explain("this process is in this user namespace already", "leave it out");
     else
-      problem.explain("it is that of this process, too: the other one is in no container",
-                      "name a process that is in a container");
+      problem.explain(
+          "both processes are in the same user namespace: the other one is in no "
+          "container, or in the one that this process is in",
+          "name a process in another container");
   } else if (kind == ns::pid::flag) {
     problem.explain("it is not below the pid namespace of this process",
                     "start this process outside the other container");
@@ -139,7 +152,7 @@ inline void examine_process(JoinProblem& problem, const Error& error,
     if (file)
       examine_namespace(problem, file.get(), kind.flag, error.code, false);
     else if (errno == EACCES || errno == EPERM)
-      problem.explain(closed_process(process, status.st_uid), join_own);
+      examine_closed(problem, process, status.st_uid);
     if (problem.cause.empty()) continue;
     problem.attempted = "join the " + names_of(kind.flag);
     problem.path = path;
@@ -174,7 +187,7 @@ inline void examine_process(JoinProblem& problem, const Error& error,
   else if (code == ENOENT || code == ENOTDIR)
     problem.explain("there is no such file", remedy);
   else if (code == EACCES && is_there)
-    problem.explain(closed_process(process, status.st_uid), join_own);
+    examine_closed(problem, process, status.st_uid);
   else if (code == EACCES)
     problem.explain("you may not read it, or not search a directory of its path", remedy);
   return problem;

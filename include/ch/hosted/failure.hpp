@@ -96,13 +96,16 @@ inline void add_join_problem(Failure& failure, JoinProblem problem) {
                   error.operation,
                   failed_to_execute(error, plan) ? FailedPart::program : FailedPart::container,
                   known.kind,
-                  in_plan ? detail::attempt_of(plan.steps[index]) : "plan the container",
+                  detail::attempt_of(error, plan),
                   detail::path_of(error, plan),
                   std::string(known.cause.view()),
                   std::string(known.remedy.view())};
   detail::add_general_cause(failure, detail::explain_call(error.code, error.operation));
   const auto* joins = in_plan ? std::get_if<step::JoinNamespaces>(&plan.steps[index]) : nullptr;
-  if (joins != nullptr) detail::add_join_problem(failure, detail::explain_join(error, *joins));
+  const bool refused =
+      error.operation == kernel::Call::setns || error.operation == kernel::Call::pidfd_open;
+  if (joins != nullptr && refused)
+    detail::add_join_problem(failure, detail::explain_join(error, *joins));
   return failure;
 }
 

@@ -152,11 +152,12 @@ struct Pipe {
   else if (code == EISDIR)
     explain("this is a directory", "name a file");
   else if (code == EACCES)
-    explain(output ? "you may not write to this file, or not search a directory of its path"
-                   : "you may not read this file, or not search a directory of its path",
+    explain(output ? "you may not write to this file, make it in its directory, or search a "
+                     "directory on the way to it"
+                   : "you may not read this file, or search a directory on the way to it",
             "check it with: namei -l PATH");
   else if (code == ETXTBSY)
-    explain("a program that is running is in this file", "name another file");
+    explain("this is the file of a program that is running", "name another file");
   return failure;
 }
 

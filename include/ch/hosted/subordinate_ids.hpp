@@ -101,8 +101,10 @@ namespace detail {
   const std::string name = detail::user_name(::geteuid());
   const auto read = [&](const char* file) {
     std::ifstream text(file);
-    if (!text.is_open() && errno != ENOENT && !ids.problem_)
+    if (!text.is_open() && errno != ENOENT && !ids.problem_) {
       ids.problem_ = detail::failed_call(errno, "map several ids", file);
+      ids.problem_->kind = Remedy::do_without_ids;
+    }
     auto ranges = parse_subids(text, name, static_cast<Uid>(::geteuid()));
     if (ranges.empty() && !ids.problem_)
       ids.problem_ = detail::no_ids(file, "no subordinate ids for " + name);

@@ -176,7 +176,11 @@ struct Extracted {
 [[nodiscard]] inline Extracted not_called(const ch::Failure& failure) {
   if (failure.code == Errno::enomem) throw io::out_of_memory();
   if (failure.code == Errno::eperm) return {{}, failure.cause};
-  io::throw_errno(failure.attempted, failure.path, static_cast<int>(failure.code));
+  if (failure.cause.empty())
+    io::throw_errno(failure.attempted, failure.path, static_cast<int>(failure.code));
+  ch::Failure told = failure;
+  told.cause = "can't " + failure.attempted + ": " + failure.cause;
+  throw io::Failed(std::move(told));
 }
 
 /// Why there was no container, from the failure of the call.

@@ -24,7 +24,8 @@ class ImageTree {
       throw io::Failed(io::printable(path_),
                        errno == ENOENT ? "there is nothing at this path"
                                        : "this is not a directory, but an image must be one",
-                       "unpack the archive first: ch-tar2dir ARCHIVE DIR", errno);
+                       words_of(Remedy::unpack_first), errno)
+          .with_kind(Remedy::unpack_first);
     io::throw_errno("open image", path_);
   }
 

@@ -16,15 +16,19 @@ constexpr TextWriter& write_candidate(TextWriter& out, std::string_view search_p
   return out << (directory.empty() ? std::string_view(".") : directory) << '/' << name;
 }
 
-/// Does `error` blame a place of the search path of `program`? Then its path is a part of that.
+/// Does `error` blame a place of the search path of `program`? Then its path is a part of that,
+/// from the place on: empty if that is a last, empty one.
 [[nodiscard]] inline bool blames_candidate(const Error& error,
                                            const step::Execute& program) noexcept {
+  if (error.operation != kernel::Call::execve && error.operation != kernel::Call::openat)
+    return false;
   const auto at = reinterpret_cast<std::uintptr_t>(error.path.c_str());
   const auto from = reinterpret_cast<std::uintptr_t>(program.search_path.c_str());
   return at - from <= program.search_path.size();
 }
 
-/// Writes the path that `error`, which came from executing `plan`, is about.
+/// Writes the path that `error`, which came from executing `plan`, is about; nothing if there is
+/// none.
 inline TextWriter& write_path(TextWriter& out, const Error& error, const Plan& plan) noexcept {
   const auto index = static_cast<std::size_t>(error.step);
   if (index < plan.steps.size())

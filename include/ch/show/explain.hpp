@@ -28,7 +28,7 @@ struct Attempt {
   constexpr const char* operator()(const step::MapGroups&) const { return "map group ids"; }
   constexpr const char* operator()(const step::MakePrivate&) const { return "make mounts private"; }
   constexpr const char* operator()(const step::OpenImage&) const { return "open image"; }
-  constexpr const char* operator()(const step::MakeScratch&) const { return "make scratch tmpfs"; }
+  constexpr const char* operator()(const step::MakeScratch&) const { return "mount a scratch"; }
   constexpr const char* operator()(const step::MakeScratchDirectory&) const {
     return "make scratch directory";
   }
@@ -72,10 +72,19 @@ template <std::size_t... kinds>
   return attempt_of(step, std::make_index_sequence<std::variant_size_v<Step>>());
 }
 
+/// What was attempted when `error` came from `plan`.
+[[nodiscard]] constexpr const char* attempt_of(const Error& error, const Plan& plan) noexcept {
+  const auto index = static_cast<std::size_t>(error.step);
+  if (error.step != StepIndex::none && index < plan.steps.size())
+    return attempt_of(plan.steps[index]);
+  return error.path.empty() ? "plan the container" : "plan a container with";
+}
+
 }  // namespace detail
 
 /// Cause and remedy of `error`, which came from executing `plan` on a host with `limits`. `words`
-/// is the caller's own words_of, and words the same remedies. Pure; allocates nothing.
+/// is the caller's own words_of, and has words for the same remedies; never null. Pure; allocates
+/// nothing.
 [[nodiscard]] constexpr Explanation explain(const Error& error, const Plan& plan,
                                             const HostLimits& limits,
                                             const char* (*words)(Remedy) = words_of) noexcept {
@@ -86,7 +95,7 @@ template <std::size_t... kinds>
                                  std::holds_alternative<step::AdmitPeers>(plan.steps[index]));
   if (!error.why.empty() && !meets) return {error.why, {}};
   Explanation known;
-  if (!meets) known = detail::explain_limit(error.code, error.operation);
+  if (error.why.empty()) known = detail::explain_limit(error.code, error.operation);
   if (in_plan && known.cause.empty())
     known = std::visit(detail::Explain{error, limits}, plan.steps[index]);
   if (const char* own = words(known.kind)) known.remedy = own;
@@ -105,13 +114,10 @@ template <std::size_t... kinds>
 inline void write_message(TextWriter& out, std::string_view program, const Error& error,
                           const Plan& plan, const HostLimits& limits,
                           const char* (*words)(Remedy) = words_of) noexcept {
-  const auto index = static_cast<std::size_t>(error.step);
-  out << program << ": error: can't ";
-  if (error.step != StepIndex::none && index < plan.steps.size())
-    out << detail::attempt_of(plan.steps[index]);
-  else
-    out << "plan the container";
-  if (!error.path.empty()) write_path(out << ' ', error, plan);
+  out << program << ": error: can't " << detail::attempt_of(error, plan);
+  TextBuffer<4352> path;
+  write_path(path, error, plan);
+  if (!path.view().empty()) out << ' ' << path.view();
   out << ": " << error.code;
   if (error.operation != kernel::Call::none) out << " from " << kernel::shape(error.operation).name;
   out << '\n';

@@ -15,6 +15,9 @@ namespace ch {
 
 namespace detail {
 
+inline constexpr const char* in_order =
+    "name a file for each kind in their order, the user namespace first";
+inline constexpr const char* own_containers = "name the command of one of your own containers";
 inline constexpr const char* ask_administrator =
     "ask the administrator of this host whether users may make user namespaces";
 
@@ -67,15 +70,18 @@ struct Explain {
   constexpr Explanation operator()(const step::JoinNamespaces&) const noexcept {
     if (e.code == Errno::esrch)
       return {"there is no process with this number (any more)", "look it up again with ps"};
-    if (!e.path.empty() && (e.code == Errno::einval || e.code == Errno::eperm))
-      return {e.code == Errno::eperm
-                  ? "it is another user's, or belongs to a user namespace not joined yet"
-                  : "this is no namespace of that kind, or you are in it already",
-              "name a file for each kind in their order, the user namespace first"};
-    if (!e.path.empty()) return refused();
-    return {e.code == Errno::einval ? "the process has the same user namespace as this one"
-                                    : "the process is another user's",
-            "join only processes of your own containers"};
+    const bool is_file = !e.path.empty();
+    if (e.code == Errno::einval)
+      return {is_file ? "this is no namespace of that kind, or you are in it already"
+                      : "the process is in the same user namespace as this one, which is no "
+                        "container's, or the one that you are in already",
+              is_file ? in_order : own_containers};
+    if (e.code == Errno::eperm || e.code == Errno::eacces)
+      return {is_file ? "it is another user's, or belongs to a user namespace not joined yet"
+                      : "the process is another user's, or is the init of a pid namespace, which "
+                        "nobody may look into",
+              is_file ? in_order : own_containers};
+    return refused();
   }
   constexpr Explanation operator()(const step::MeetPeers&) const noexcept { return group(); }
   constexpr Explanation operator()(const step::AdmitPeers&) const noexcept { return group(); }
@@ -83,13 +89,11 @@ struct Explain {
   constexpr Explanation operator()(const step::MapGroups&) const noexcept { return map(); }
   constexpr Explanation operator()(const step::OpenImage&) const noexcept {
     if (e.code == Errno::enoent)
-      return {"there is nothing at this path on the host",
-              "check the path of the image; ch-tar2dir makes an image from an archive"};
+      return {"there is nothing at this path on the host", {}, Remedy::unpack_first};
     if (e.code == Errno::estale)
       return {"the image was replaced while the container was being made", "start it again"};
     if (e.code == Errno::enotdir)
-      return {"this is not a directory, but an image must be one",
-              "unpack the archive first: ch-tar2dir ARCHIVE DIR"};
+      return {"this is not a directory, but an image must be one", {}, Remedy::unpack_first};
     return refused();
   }
   constexpr Explanation operator()(const step::Bind& s) const noexcept {
@@ -107,6 +111,12 @@ struct Explain {
       return {"the image lacks it, and this kernel has no overlays for users to make it in",
               "make the link in the image"};
     return mount({}, s.destination.text);
+  }
+  constexpr Explanation operator()(const step::MakeScratch& s) const noexcept {
+    if (!s.size.empty() && e.path == s.size)
+      return {"this is not a size that a file system in memory can have",
+              "give a number of bytes, with k, m or g after it, or a percentage of the memory"};
+    return refused();
   }
   constexpr Explanation operator()(const step::MakeScratchDirectory&) const noexcept {
     return scratch();
@@ -206,11 +216,12 @@ struct Explain {
                  : Explanation{"no directory of the container's PATH has this program",
                                "check the spelling, install it in the image, or give its path"};
     if (e.code == Errno::eacces && e.operation == kernel::Call::openat)
-      return is_path ? unsearchable()
-                     : Explanation{
-                           "you may not search this directory of PATH, and no other has the "
-                           "program",
-                           "install it in another one, or give its path"};
+      return is_path
+                 ? unsearchable()
+                 : Explanation{
+                       "you may not search a directory on the way to it, and no other directory "
+                       "of PATH has the program",
+                       "install it in another one, or give its path"};
     if (e.code == Errno::eacces)
       return {"the file is not executable, is a directory, or lies on a noexec mount",
               "chmod +x it in the image"};
@@ -284,17 +295,16 @@ struct Explain {
     const bool inside = e.path == destination && (looked_up || source != destination);
     if (e.code == Errno::exdev) return beneath_a_mount();
     if (e.operation == kernel::Call::move_mount && e.code == Errno::enotdir)
-      return {"one is a directory and the other a file",
+      return {"one of source and destination is a directory and the other a file",
               "bind directories on directories and files on files"};
     if (is_missing_code(e.code) && inside)
       return {"the image has no such mount point, or a link in it leads nowhere",
-              "make it in the image (mkdir, or touch for a file), or unpack with ch-tar2dir, "
-              "which makes the usual ones"};
+              "make it in the image (mkdir, or touch for a file)"};
     if (is_missing_code(e.code) && !source.empty())
-      return {
-          "there is nothing at this path on the host, or it is a file where the destination "
-          "is a directory",
-          "check the source"};
+      return {e.code == Errno::enoent
+                  ? "there is nothing at this path on the host"
+                  : "a part of the path is a file, or it is a file and the destination is not",
+              "check the source"};
     if (e.code == Errno::eloop)
       return {"links at this path of the image form a loop", "repair the link in the image"};
     return refused();
@@ -312,6 +322,9 @@ struct Explain {
     if (e.code == Errno::enosys) return lacks_call;
     if ((e.code == Errno::eperm || e.code == Errno::eacces) && l.apparmor_restricts_userns.is(1))
       return explain_namespaces(e, l);
+    if (e.code == Errno::eacces && e.operation == kernel::Call::mkdirat)
+      return {"you may not write to the directory in which it would be made",
+              "make it there yourself, or get the permission (chmod u+w)"};
     if (e.code == Errno::eacces) return unsearchable();
     if (e.code == Errno::enospc)
       return {"a limit on mounts is reached (the sysctl fs.mount-max)",

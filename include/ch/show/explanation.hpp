@@ -12,6 +12,7 @@ namespace ch {
 /// them itself: a tool names its option.
 enum class Remedy : std::uint8_t {
   as_worded,             // no option, or the library's wording will do
+  unpack_first,          // what was named is an archive, or nothing yet
   keep_image_read_only,  // so that a layer can hide what is in it
   write_to_image,        // do without a layer
   make_mount_points,
@@ -51,6 +52,8 @@ struct Explanation {
 /// The library's wording of a remedy that changes an option; null if the explanation has one.
 [[nodiscard]] constexpr const char* words_of(Remedy remedy) noexcept {
   switch (remedy) {
+    case Remedy::unpack_first:
+      return "check the path; an archive must be unpacked first";
     case Remedy::keep_image_read_only:
       return "leave the image read-only, or remove it from the image";
     case Remedy::write_to_image:
@@ -93,8 +96,12 @@ inline constexpr Explanation lacks_call = {
             "allow more open files (ulimit -n), or close those that are inherited"};
   if (code == Errno::eagain &&
       (call == Call::clone || call == Call::clone3 || call == Call::execve))
-    return {"the limit on processes is reached, that of the user or of a cgroup",
+    return {"the limit on processes is reached, that of the user, of a cgroup, or of the host",
             "allow more (ulimit -u, or pids.max of the cgroup), or wait until some have ended"};
+  if (code == Errno::enomem && (call == Call::clone || call == Call::clone3))
+    return {"out of memory, or the pid namespace of this process has lost its init",
+            "raise the limit on memory (ulimit -v, or that of the batch job); in a pid namespace "
+            "without init, nothing can be started"};
   if (code == Errno::enomem)
     return {"out of memory",
             "raise the limit on memory (ulimit -v, or that of the batch job), or use a machine "
