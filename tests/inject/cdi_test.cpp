@@ -117,6 +117,7 @@ TEST_CASE("the first field that is wrong is named, with its place", "[pure]") {
       {with_edits("{\"env\": [\"A=\\u0000\"]}"), "it contains a NUL byte"},
       {with_edits(R"({"deviceNodes": [{}]})"), "deviceNodes[0]: there is no \"path\""},
       {with_edits(R"({"deviceNodes": [{"path": "dev/x"}]})"), "a path that begins with /"},
+      {with_edits(R"({"deviceNodes": [{"path": "//"}]})"), "can't mount anything on the root"},
       {with_edits(R"({"deviceNodes": [{"path": "/dev/../etc/x"}]})"), "contains \"..\""},
       {with_edits(R"({"deviceNodes": [{"path": "/dev/x", "type": "z"}]})"), "is b, c, u or p"},
       {with_edits(R"({"deviceNodes": [{"path": "/dev/x", "major": "1"}]})"), "a whole number"},

@@ -80,7 +80,7 @@ class Field {
 };
 
 /// An absolute path without a line break (many programs read lists of mounts line by line). A path
-/// in the container must not have "..".
+/// in the container must not have "..", nor be the root.
 inline std::string path_of(const Field& field, bool in_container) {
   std::string path = field.text();
   if (path.empty() || path[0] != '/') field.refuse("expected a path that begins with /");
@@ -88,6 +88,8 @@ inline std::string path_of(const Field& field, bool in_container) {
   if (path.size() > 4095) field.refuse("this path is longer than 4095 bytes");
   if (in_container && ("/" + path + "/").find("/../") != std::string::npos)
     field.refuse("this path contains \"..\"");
+  if (in_container && path.find_first_not_of('/') == std::string::npos)
+    field.refuse("can't mount anything on the root");
   return path;
 }
 
@@ -112,8 +114,6 @@ inline Mount mount_of(const Field& field) {
   Mount mount;
   mount.host_path = path_of(field.need("hostPath"), false);
   mount.container_path = path_of(field.need("containerPath"), true);
-  if (mount.container_path.find_first_not_of('/') == std::string::npos)
-    field.need("containerPath").refuse("can't mount anything on the root");
   if (const auto type = field.find("type")) mount.type = type->text();
   if (const auto options = field.find("options"))
     options->for_each([&](const Field& o) { mount.read_only |= o.text() == "ro"; });
