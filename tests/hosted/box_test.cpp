@@ -166,3 +166,52 @@ TEST_CASE("durations convert from any chrono duration", "[pure]") {
   CHECK(Duration(std::chrono::hours(1'000'000'000)).nanoseconds > 0);
   CHECK(Duration(-1s).nanoseconds == -1'000'000'000);
 }
+
+TEST_CASE("a group without processes or with an invalid tag is refused, also for one process",
+          "[pure]") {
+  for (const auto& [group, why] :
+       {std::pair(peers("job", 0), "a group has at least one process"),
+        std::pair(peers("", 1), "a group's tag has 1 to 64 visible ASCII characters"),
+        std::pair(peers("a b", 1), "a group's tag has 1 to 64 visible ASCII characters"),
+        std::pair(peers(std::string(65, 'x'), 2), "a group's tag has 1 to 64")}) {
+    for (const std::string& told : {plan_text(compose(image("/img"), group)),
+                                    plan_text(host_integrated(image("/img"), group))}) {
+      CHECK(told.find("can't plan a container for peers: Invalid argument (EINVAL)") == 0);
+      CHECK(told.find(why) != std::string::npos);
+      CHECK(told.find("remedy: ") != std::string::npos);
+    }
+  }
+  CHECK(plan_text(compose(image("/img"), peers("job", 1))).find("can't") == std::string::npos);
+}
+
+TEST_CASE("a descriptor that is no directory is refused as an image", "[pure]") {
+  const detail::Pipe pipe = detail::make_pipe();
+  const std::string told = plan_text(compose(image(pipe.from.kernel_fd())));
+  CHECK(told.find("as an image: Not a directory (ENOTDIR)\ncause: it is open on something else") !=
+        std::string::npos);
+  CHECK(plan_text(host_integrated(image(pipe.from.kernel_fd()))).find("something else") !=
+        std::string::npos);
+  CHECK(plan_text(compose(image(Fd{987})))
+            .find("can't use descriptor 987 as an image: Bad file "
+                  "descriptor (EBADF)") == 0);
+}
+
+TEST_CASE("a descriptor to keep that is not open is refused", "[pure]") {
+  const auto end = run(host, {"true"}, {.descriptors = {0, 987}});
+  REQUIRE_FALSE(end);
+  CHECK(end.error().text() ==
+        "can't keep descriptor 987 open: Bad file descriptor (EBADF)\n"
+        "cause: no open descriptor has this number\nremedy: open it first, or leave it out");
+}
+
+TEST_CASE("with root emulation, packages are installed with the image's own accounts", "[pure]") {
+  const auto text = [](const auto&... values) {
+    return plan_text(host_integrated(image("/img"), values...));
+  };
+  const std::string full = text(as_root, emulate_root, changes_in_memory());
+  CHECK(full.find("install a seccomp filter") != std::string::npos);
+  CHECK(full.find("/etc/passwd") == std::string::npos);
+  for (const std::string& other : {text(emulate_root, changes_in_memory(), ch::ids(Uid{7}, Gid{7})),
+                                   text(as_root, emulate_root), text(as_root, changes_in_memory())})
+    CHECK(other.find("/etc/passwd") != std::string::npos);
+}

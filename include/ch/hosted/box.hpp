@@ -71,8 +71,8 @@ template <class... Values>
 constexpr auto compose_values() {
   static_assert((is_composable<Values> && ...),
                 "Charlie: ch::compose takes values such as ch::image(PATH), ch::bind(PATH), "
-                "ch::devices or ch::as_root, and policies; one of the given values is none: say "
-                "what a path is.");
+                "ch::devices or ch::as_root, and policies. One of these values is none of them: "
+                "for a path, say what it is for.");
   if constexpr (!(is_composable<Values> && ...)) {
     return compose<ImageRoot<>>();  // only so that nothing else is reported
   } else {
@@ -172,7 +172,7 @@ class Box {
   /// Some values learn while they are made that no container can be made of them.
   template <class V>
   static void note_problem(std::optional<Failure>& problem, const V& value) {
-    if constexpr (std::same_as<V, SubordinateIds> || std::same_as<V, NamespaceFiles>)
+    if constexpr (requires { value.problem(); })
       if (!problem) problem = value.problem();
   }
   /// Views of all values of type V, in `arena`.

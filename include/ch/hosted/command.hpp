@@ -22,11 +22,19 @@ class Command {
   Command(std::vector<std::string> words) noexcept : words_(std::move(words)) {}  // NOLINT
   /// Refuses a text alone.
   template <class Text>
-  requires(!std::same_as<Text, Command> && std::constructible_from<Given, const Text&>)
-      Command(const Text&) {  // NOLINT
+  requires(!std::same_as<Text, Command> && !std::is_null_pointer_v<Text> &&
+           std::constructible_from<Given, const Text&>) Command(const Text&) {  // NOLINT
     static_assert(detail::never<Text>,
                   "Charlie: a command is a list of words, which no shell splits: write {PROGRAM, "
                   "ARGUMENT, ...} with a text for each.");
+  }
+  /// Refuses argv itself.
+  template <class Words>
+  requires std::is_pointer_v<Words> && std::convertible_to<Words, const char* const*> Command(
+      Words) {  // NOLINT
+    static_assert(detail::never<Words>,
+                  "Charlie: write ch::Command::of(argv + 1) for words that end in a null pointer, "
+                  "as those of main do.");
   }
   /// `argv` as main gets it, or a part of it; ends in null.
   [[nodiscard]] static Command of(const char* const* argv) {

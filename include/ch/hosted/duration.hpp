@@ -4,9 +4,17 @@
 // their header, which alone takes half as long to compile as all of the launch path.
 #pragma once
 
+#include <type_traits>
+
 #include "ch/kernel/process.hpp"
 
 namespace ch {
+
+namespace detail {
+/// False, but only for a template that must not be used.
+template <class>
+inline constexpr bool has_unit = false;
+}  // namespace detail
 
 /// How long something may take. Converts from any std::chrono::duration: `5s`, `300ms`.
 /// Fractions of a nanosecond count as a whole one.
@@ -14,6 +22,14 @@ struct Duration {
   long long nanoseconds = 0;
 
   constexpr Duration() noexcept = default;
+  /// Refuses a number.
+  template <class N>
+  requires std::is_arithmetic_v<N>
+  constexpr Duration(N) noexcept {  // NOLINT
+    static_assert(detail::has_unit<N>,
+                  "Charlie: a time has a unit: write 5s or 300ms, with #include <chrono> and using "
+                  "namespace std::chrono_literals.");
+  }
   template <class D>
   requires requires(const D& duration) {
     duration.count();

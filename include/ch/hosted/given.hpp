@@ -38,8 +38,8 @@ class Given {
   template <class N>
   requires std::is_arithmetic_v<N> Given(N) {  // NOLINT
     static_assert(detail::never<N>,
-                  "Charlie: a number is no text: write std::to_string of it, or ch::Fd{...} for a "
-                  "descriptor.");
+                  "Charlie: a number is not a text: write std::to_string of it, or ch::Fd{...} for "
+                  "a descriptor.");
   }
 
   [[nodiscard]] const std::string& str() const noexcept { return text_; }

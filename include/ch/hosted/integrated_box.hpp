@@ -41,6 +41,9 @@ class HostIntegratedBox {
                                    Arena& arena) const {
     if (detail::has_nul(hostname_) || (layer_ && detail::has_nul(*layer_)))
       return detail::embedded_nul("describe the container");
+    if (std::optional<Failure> problem = image_.problem()) return *std::move(problem);
+    if (std::optional<Failure> problem = peers_ ? peers_->problem() : std::nullopt)
+      return *std::move(problem);
     const auto binds = views<UserBind>(arena, binds_);
     const auto links = views<UserLink>(arena, links_);
     const auto files = views<UserFile>(arena, files_);

@@ -179,6 +179,18 @@ class Storage {
   std::size_t size_;
 };
 
+/// Which of `descriptors` is not open, if any.
+[[nodiscard]] inline std::optional<Failure> closed_one(std::span<const int> descriptors) {
+  for (const int fd : descriptors) {
+    if (::fcntl(fd, F_GETFD) != -1) continue;
+    Failure failure = failed_call(EBADF, "keep descriptor " + std::to_string(fd) + " open");
+    failure.cause = "no open descriptor has this number";
+    failure.remedy = "open it first, or leave it out";
+    return failure;
+  }
+  return std::nullopt;
+}
+
 /// Plans `request` in as much memory as that takes, passes plan and arena to `use`, and returns its
 /// Outcome.
 template <Plannable B, class Use>
@@ -186,6 +198,7 @@ auto with_plan(const B& box, const Request& request, Use use)
     -> decltype(use(std::declval<const Plan&>(), std::declval<Arena&>())) {
   constexpr std::size_t first = std::size_t{1} << 20;
   constexpr std::size_t last = std::size_t{1} << 30;
+  if (std::optional<Failure> wrong = closed_one(request.descriptors)) return *std::move(wrong);
   kernel::Linux k;
   const HostFacts facts = probe(k);
   for (std::size_t size = first;; size *= 8) {

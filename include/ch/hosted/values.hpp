@@ -6,10 +6,15 @@
 // bring in std::bind, and <unistd.h> has a link.
 #pragma once
 
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <optional>
+
 #include "ch/hosted/duration.hpp"
+#include "ch/hosted/failure.hpp"
 #include "ch/hosted/given.hpp"
+#include "ch/plan/peers.hpp"
 #include "ch/presets.hpp"
 
 namespace ch {
@@ -39,6 +44,22 @@ struct Image {
   using Policy = ImageRoot<>;
   [[nodiscard]] Policy policy() const noexcept {
     return {HostPath(path.c_str()), access, directory, by};
+  }
+  /// Why the descriptor, if there is one, can't be an image.
+  [[nodiscard]] std::optional<Failure> problem() const {
+    if (by != FoundBy::descriptor) return std::nullopt;
+    struct stat status {};
+    const int code = ::fstat(static_cast<int>(directory), &status) != 0 ? errno
+                     : S_ISDIR(status.st_mode)                          ? 0
+                                                                        : ENOTDIR;
+    if (code == 0) return std::nullopt;
+    Failure failure = detail::failed_call(
+        code, "use descriptor " + std::to_string(static_cast<int>(directory)) + " as an image");
+    if (code == ENOTDIR) {
+      failure.cause = "it is open on something else than a directory";
+      failure.remedy = "open the image's directory (O_PATH | O_DIRECTORY)";
+    }
+    return failure;
   }
 };
 [[nodiscard]] inline Image image(Given path, Access access = Access::read_only) {
@@ -170,6 +191,17 @@ struct Peers {
     const long long whole = timeout.nanoseconds <= 0 ? 30 : (timeout.nanoseconds - 1) / second + 1;
     return {tag.c_str(), count, no_rank, static_cast<std::uint64_t>(whole)};
   }
+  /// Why there can be no such group.
+  [[nodiscard]] std::optional<Failure> problem() const {
+    const bool has_tag = is_tag(tag.view());
+    if (has_tag && count > 0) return std::nullopt;
+    Failure failure = detail::failed_call(EINVAL, "plan a container for peers");
+    failure.cause = has_tag ? "a group has at least one process"
+                            : "a group's tag has 1 to 64 visible ASCII characters";
+    failure.remedy = has_tag ? "give the number of processes that start with this tag"
+                             : "use a tag such as the number of the job";
+    return failure;
+  }
 };
 [[nodiscard]] inline Peers peers(Given tag, std::uint32_t count, Duration timeout = {}) {
   return {std::move(tag), count, timeout};
@@ -195,8 +227,12 @@ inline constexpr AsRoot as_root{};
 /// host_integrated only. No protection against what runs inside (plan/root_emulation.hpp).
 struct EmulateRoot {};
 inline constexpr EmulateRoot emulate_root{};
-[[nodiscard]] constexpr ChosenIds ids(unsigned uid, unsigned gid) noexcept {
-  return {static_cast<Uid>(uid), static_cast<Gid>(gid)};
+[[nodiscard]] constexpr ChosenIds ids(Uid uid, Gid gid) noexcept { return {uid, gid}; }
+/// Refuses plain numbers, which would be easy to swap.
+template <class U, class G>
+requires(std::is_arithmetic_v<U> || std::is_arithmetic_v<G>) ChosenIds ids(U, G) {
+  static_assert(detail::never<U>, "Charlie: write ch::ids(ch::Uid{...}, ch::Gid{...}).");
+  return {};
 }
 /// Namespaces besides user and mount: `ch::also<ch::ns::pid, ch::ns::uts>`.
 template <class... Kinds>

@@ -301,6 +301,11 @@ namespace step {
     if (!(mine.fields[i].value == theirs.fields[i].value)) return false;
   return true;
 }
+template <class S>
+concept Kind = !std::same_as<S, Step> && std::constructible_from<Step, const S&>;
+/// Two different kinds would convert to Step, and never be equal.
+template <Kind A, Kind B>
+requires(!std::same_as<A, B>) bool operator==(const A&, const B&) = delete;
 }  // namespace step
 
 }  // namespace ch
