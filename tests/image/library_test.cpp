@@ -164,6 +164,20 @@ TEST_CASE("a call that waits for a FIFO is interrupted", "[image][userns]") {
   CHECK(stopped.error().cause == "interrupted");
 }
 
+TEST_CASE("what the function of inspect throws ends the call, as its failure", "[image][pure]") {
+  const test::TempDir dir;
+  test::Tar tar;
+  tar.dir("bin/").dir("dev/").file("bin/a", "x").file("bin/b", "x");
+  test::write_file(dir / "a.tar", tar.bytes());
+  int seen = 0;
+  const auto ended = ch::inspect(dir / "a.tar", {}, [&](const ch::Member&) {
+    if (++seen == 2) throw std::runtime_error("enough of this");
+  });
+  REQUIRE_FALSE(ended);
+  CHECK(ended.error().cause == "enough of this");
+  CHECK(seen == 2);
+}
+
 TEST_CASE("owners are kept without any change to the calling process", "[image][userns]") {
   SKIP_UNLESS(!ch::subordinate_ids().problem() &&
                   (geteuid() == 0 || access("/usr/bin/newuidmap", X_OK) == 0),

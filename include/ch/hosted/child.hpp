@@ -53,7 +53,8 @@ class Child {
   }
   ~Child() { end(); }
 
-  /// As this process's pid namespace numbers it. 0: moved from, or detached.
+  /// As this process's pid namespace numbers it. 0: moved from, or detached. With a pid namespace,
+  /// it is that of the init, which is closed to others (init.hpp): ch::attach needs its child's.
   [[nodiscard]] int pid() const noexcept { return static_cast<int>(pid_); }
   /// Becomes readable when the program has ended: for poll, epoll and the like. The Child owns it.
   /// -1 on kernels without pidfds (before 5.3).

@@ -22,7 +22,8 @@ enum class StepIndex : int { none = -1 };
 
 /// An operation that failed. Plain data: it is written by a child that shares our
 /// memory and read by the parent after the child is gone. `path` views a text of the plan or the
-/// caller and lives as long as that. `why`, one sentence, gives a cause that the kernel did not
+/// caller and lives as long as that; if a place of a search path is at fault, the rest of that path
+/// from there on (plan/search_path.hpp). `why`, one sentence, gives a cause that the kernel did not
 /// report; empty if `code` says it all.
 struct Error {
   Errno code = Errno::none;
