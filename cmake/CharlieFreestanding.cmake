@@ -18,8 +18,9 @@ function(charlie_freestanding_flags target)
     -Oz -fno-exceptions -fno-rtti -fno-threadsafe-statics -fno-stack-protector
     -fno-asynchronous-unwind-tables -fno-unwind-tables -fno-pie -ffunction-sections
     -fdata-sections -U_FORTIFY_SOURCE -fno-jump-tables
-    # Large functions run out of registers, which costs more than calls of small ones.
-    $<$<CXX_COMPILER_ID:GNU>:-fno-inline-functions-called-once>
+    # Large functions run out of registers, which costs more than calls of small ones; and what
+    # these optimisations win in time they lose in size.
+    "$<$<CXX_COMPILER_ID:GNU>:-fno-inline-functions-called-once;-fno-expensive-optimizations;-fno-move-loop-invariants>"
     # Short loops are smaller than calls to memset.
     $<$<CXX_COMPILER_ID:GNU>:-fno-tree-loop-distribute-patterns>
     $<$<CXX_COMPILER_ID:Clang>:-fno-builtin-bcmp>  # clang would turn memcmp into it

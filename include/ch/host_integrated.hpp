@@ -73,10 +73,24 @@ constexpr TextWriter& operator<<(TextWriter& out, const HostIntegratedProblem& p
 
 namespace detail {
 
-/// Is this for installing packages, which may create users? Then the image's own accounts are used.
-constexpr bool manages_packages(const HostFacts& facts, const HostIntegratedChoices& c) noexcept {
-  return c.emulate_root && c.uid.value_or(facts.uid) == Uid::root &&
-         (c.image_access == Access::read_write || c.layer.kind != OverlayKind::if_needed);
+/// Is this for installing packages, which may create users? Then the image's own accounts are used,
+/// if it has any.
+template <kernel::Kernel K>
+bool manages_packages(K& k, const HostFacts& facts, const HostIntegratedChoices& c,
+                      Descriptors descriptors) noexcept {
+  if (!c.emulate_root || c.uid.value_or(facts.uid) != Uid::root ||
+      (c.image_access == Access::read_only && c.layer.kind == OverlayKind::if_needed))
+    return false;
+  const auto opened = kernel::openat(k, c.image_directory != Fd::none ? c.image_directory : Fd::cwd,
+                                     c.image_directory != Fd::none ? "." : c.image.c_str(),
+                                     kernel::o_path | kernel::o_directory);
+  if (!opened.ok()) return false;
+  const ScopedFd image(k, descriptors, opened.value());
+  const auto passwd = kernel::open_in_root(k, image.get(), "/etc/passwd", kernel::o_path);
+  if (!passwd.ok()) return false;
+  const ScopedFd file(k, descriptors, passwd.value());
+  kernel::Statx status;
+  return kernel::statx(k, file.get(), "", kernel::at_empty_path, status).ok() && status.size > 0;
 }
 
 /// The home directory inside, which is also set in the container; `/` if there is none.
@@ -108,7 +122,9 @@ void set_home_and_accounts(K& k, HostIntegrated& made, const HostFacts& facts,
   const auto host_uid = static_cast<std::uint32_t>(facts.uid);
   const auto inner_uid = static_cast<std::uint32_t>(choices.uid.value_or(facts.uid));
   const auto inner_gid = static_cast<std::uint32_t>(choices.gid.value_or(facts.gid));
-  const bool generated = choices.accounts && !manages_packages(facts, choices);
+  auto& managers = made.container.mounts.get<PackageManagers>();
+  managers.emulate_root = manages_packages(k, facts, choices, descriptors);
+  const bool generated = choices.accounts && !managers.emulate_root;
   Account owner;
   if (choices.home || (generated && inner_uid == host_uid))
     owner = look_up_account(k, "passwd", host_uid, arena, descriptors);
@@ -173,10 +189,9 @@ template <kernel::Kernel K>
 
   ZString home;
   detail::set_home_and_accounts(k, made, facts, choices, environment, descriptors, home);
-  if (detail::manages_packages(facts, choices) && made.home == HomeFound::inside) {
-    c.mounts.get<PackageManagers>().emulate_root = true;
-    environment.set("APT_CONFIG", PackageManagers::apt_configuration);
-  }
+  bool& manages = c.mounts.get<PackageManagers>().emulate_root;
+  manages = manages && made.home == HomeFound::inside;
+  if (manages) environment.set("APT_CONFIG", PackageManagers::apt_configuration);
   const EditProblem wrong = prepare_environment(environment, metadata, home,
                                                 choices.image_environment, choices.environment);
   if (environment.full()) return {Errno::enomem, {"no memory left for the environment"}};

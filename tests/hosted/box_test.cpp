@@ -205,9 +205,14 @@ TEST_CASE("a descriptor to keep that is not open is refused", "[pure]") {
 }
 
 TEST_CASE("with root emulation, packages are installed with the image's own accounts", "[pure]") {
-  const auto text = [](const auto&... values) {
-    return plan_text(host_integrated(image("/img"), values...));
+  const test::TempDir dir;
+  test::fs::create_directory(dir / "etc");
+  const auto text = [&](const auto&... values) {
+    return plan_text(host_integrated(image(dir.path()), values...));
   };
+  const std::string without = text(as_root, emulate_root, changes_in_memory());
+  CHECK(without.find("/etc/passwd") != std::string::npos);  // it has none
+  test::write_file(dir / "etc/passwd", "root:x:0:0::/root:/bin/sh\n");
   const std::string full = text(as_root, emulate_root, changes_in_memory());
   CHECK(full.find("install a seccomp filter") != std::string::npos);
   CHECK(full.find("/etc/passwd") == std::string::npos);

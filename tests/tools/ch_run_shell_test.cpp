@@ -35,13 +35,16 @@ TEST_CASE("the script makes missing mount points, links and copies as ch-run doe
   const std::string look =
       "for p in /new /deep/er /new-file /copies/file; do test -e $p && find $p; done; "
       "cat /new-file /copies/file 2>&1; readlink /links/l; "
+      "cat /tmp/in/file /home/in/file /home/copy 2>/dev/null; readlink /tmp/l; "
       "touch /x 2>/dev/null && echo writable; exit 9";
   const std::vector<std::vector<std::string>> all = {
       {"-b", source + ":/new"},
       {"-b", source + ":/new", "-b", source + ":/deep/er:ro", "-b", source + "/file:/new-file"},
       {"--copy=" + source + "/file:/copies/file", "--symlink=../new-file:/links/l"},
       {"--namespaces=pid", "-b", source + ":/new"},
-      {"--no-home", "--no-passwd", "-b", source + "/file:/new-file"}};
+      {"--no-home", "--no-passwd", "-b", source + "/file:/new-file"},
+      {"-t", "-b", source + ":/tmp/in", "-b", source + "/file:/home/in/file", "--symlink=x:/tmp/l",
+       "--copy=" + source + "/file:/home/copy"}};
   for (const auto& options : all)
     for (const std::string& layer : {std::string("--home"), std::string("-w"), std::string("-W"),
                                      "--overlay=" + f.dir.path().string() + "/layer"}) {

@@ -129,6 +129,35 @@ TEST_CASE("--bind shows host directories and files", "[tool]") {
   CHECK(test::read_file(a + "/new") == "x\n");
 }
 
+TEST_CASE("mount points are made in file systems of the container's own", "[tool]") {
+  const test::ChRun f;
+  test::fs::create_directory(f.dir / "source");
+  test::write_file(f.dir / "source/file", "text\n");
+  const std::string source = f.dir / "source";
+  for (const char* way : {"detached", "attached", "classic"})
+    for (const char* layer : {"--home", "-w", "-W"}) {
+      const auto ran = f.script(
+          "cat /home/other/file /home/deep/er /home/copy /tmp/y/file; readlink /tmp/link",
+          {"--assembly=" + std::string(way), layer, "-t", "-b", source + ":/home/other", "-b",
+           source + "/file:/home/deep/er:ro", "--copy=" + source + "/file:/home/copy", "-b",
+           source + ":/tmp/y", "--symlink=target:/tmp/link"});
+      INFO(way << ' ' << layer << ": " << ran.err);
+      if (ran.status != 0 && std::string(way) == "classic") continue;  // no overlay there
+      CHECK(ran.out == "text\ntext\ntext\ntext\ntarget\n");
+      CHECK(test::fs::is_empty(f.image + "/home"));
+      CHECK(test::fs::is_empty(f.image + "/tmp"));
+    }
+  // Not where a later bind covers them: nothing is made in the user's directory.
+  for (const char* place : {"/tmp", "/tmp/", "/home", "//home"}) {
+    const auto ran = f.script(
+        "true", {"-t", "-b", source + ':' + place, "-b", source + "/file:" + place + "/not-there"});
+    INFO(place << ": " << ran.err);
+    CHECK(ran.status == 31);
+    CHECK(contains(ran.err, "cause: the path is in something mounted earlier"));
+    CHECK_FALSE(test::fs::exists(f.dir / "source/not-there"));
+  }
+}
+
 TEST_CASE("senseless binds are usage errors", "[tool]") {
   const Fixture f;
   const std::pair<const char*, const char*> cases[] = {
@@ -300,7 +329,8 @@ TEST_CASE("what can't be run is explained with cause and remedy", "[tool]") {
     const Ran ran = f.script("true", {"-b", "/etc/passwd:/mnt/0"});
     INFO(ran.err);
     CHECK(ran.status == 31);
-    CHECK(contains(ran.err, "cause: one of source and destination is a directory and the other a file"));
+    CHECK(contains(ran.err,
+                   "cause: one of source and destination is a directory and the other a file"));
   }
 }
 
@@ -489,7 +519,7 @@ TEST_CASE("many binds and long paths work", "[tool]") {
   const Ran ran = f.ch_run({deep + "/x", "--", "true"});
   CHECK(ran.status == 31);
   CHECK(contains(ran.err, "Not a directory (ENOTDIR)"));
-  CHECK(contains(ran.err, "remedy: unpack the archive first"));
+  CHECK(contains(ran.err, "an archive must be unpacked first"));
 }
 
 TEST_CASE("a launch leaves no mount and no file behind", "[tool]") {

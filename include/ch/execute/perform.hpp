@@ -48,6 +48,7 @@ struct AssemblyState {
   bool overlay_allowed = false;       // the plan allows one, if needed
   bool overlay_requested = false;     // a mount point was missing
   bool in_memory = false;             // what is created in the tree is in memory only
+  Fd own_filesystem = Fd::none;       // the last one that was mounted new, with a path
   kernel::RLimit file_size{};         // `ulimit -f`, if knows_file_size
   bool knows_file_size = false;
 
@@ -65,10 +66,12 @@ struct AssemblyState {
     if (root != Fd::none) release(k, root);
     if (scratch != Fd::none) release(k, scratch);
     if (staging != Fd::none) release(k, staging);
+    if (own_filesystem != Fd::none) release(k, own_filesystem);
     if (image_directory != Fd::none) release(k, image_directory);
     if (layer.directory != Fd::none) release(k, layer.directory);
     if (layer.upper != Fd::none) release(k, layer.upper);
-    root = scratch = staging = image_directory = layer.directory = layer.upper = Fd::none;
+    root = scratch = staging = own_filesystem = image_directory = Fd::none;
+    layer.directory = layer.upper = Fd::none;
   }
 };
 

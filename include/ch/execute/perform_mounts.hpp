@@ -8,6 +8,7 @@
 
 #include "ch/execute/perform_classic.hpp"
 #include "ch/kernel/make_in_root.hpp"
+#include "ch/plan/mount_point.hpp"
 
 namespace ch {
 namespace detail {
@@ -29,6 +30,32 @@ kernel::MountPoint mount_point_for(K& k, Fd source, const char* path) noexcept {
   return is_file ? kernel::MountPoint::file : kernel::MountPoint::directory;
 }
 
+/// Are both on one file system? False if that can't be determined.
+template <kernel::Kernel K>
+bool on_one_filesystem(K& k, Fd one, Fd other) noexcept {
+  kernel::Statx a;
+  kernel::Statx b;
+  return kernel::statx(k, one, "", kernel::at_empty_path, a).ok() &&
+         kernel::statx(k, other, "", kernel::at_empty_path, b).ok() && a.dev_major == b.dev_major &&
+         a.dev_minor == b.dev_minor;
+}
+
+/// Calls `make(directory, path)` for the own file system that `destination` is in, and the rest of
+/// that path. False if it is in none, or if a later bind covers that.
+template <kernel::Kernel K, class Make>
+Result<bool> make_in_own(K& k, const AssemblyState& a, ImagePath destination, Make make) noexcept {
+  const OwnPlace own = own_place(a.steps.first(a.index), destination.text);
+  if (own.directory.empty()) return false;
+  const auto opened = open_mount_point(k, a, ImagePath(own.directory));
+  if (!opened) return failure(opened.error());
+  const ScopedFd directory(k, a.descriptors, *opened);
+  const bool is_own = on_one_filesystem(k, directory.get(), a.scratch) ||
+                      on_one_filesystem(k, directory.get(), a.own_filesystem);
+  if (!is_own) return false;
+  CHARLIE_TRY(as_result(make(directory.get(), own.rest), destination.text));
+  return true;
+}
+
 /// Makes the launch start over with an overlay, to create `place` in it. Useless if `place` is on
 /// another mount (EXDEV).
 template <kernel::Kernel K>
@@ -46,19 +73,24 @@ inline void note_shared(AssemblyState& a, std::uint8_t made) noexcept {
   if (made != 0 && !a.in_memory) a.note_for(a.index) = kernel::must_stay;
 }
 
-/// Opens the mount point for `source`/`path`. A missing one may be created: in the image if that is
-/// writable, else by starting over with an overlay (execute.hpp).
+/// Opens the mount point for `source`/`path`. A missing one may be created: in a file system of
+/// ours, in the image if that is writable, else by starting over with an overlay (execute.hpp).
 template <kernel::Kernel K>
 Result<Fd> find_or_make_mount_point(K& k, AssemblyState& a, ImagePath destination,
                                     IfMissing if_missing, Fd source, const char* path) noexcept {
   Result<Fd> at = open_mount_point(k, a, destination);
   if (at || at.error().code != Errno::enoent || if_missing != IfMissing::create) return at;
+  const kernel::MountPoint kind = mount_point_for(k, source, path);
+  std::uint8_t first = 0;
+  const auto own = make_in_own(k, a, destination, [&](Fd directory, ZString rest) {
+    return kernel::make_in_root(k, directory, rest.c_str(), kind, first);
+  });
+  if (!own) return failure(own.error());
+  if (*own) return open_mount_point(k, a, destination);
   if (a.access == Access::read_only) {
     CHARLIE_TRY(request_overlay(k, a, destination));
     return at;
   }
-  const kernel::MountPoint kind = mount_point_for(k, source, path);
-  std::uint8_t first = 0;
   const auto made = as_result(kernel::make_in_root(k, a.root, destination.c_str(), kind, first),
                               destination.text);
   note_shared(a, first);
@@ -242,11 +274,16 @@ Result<void> perform(K& k, AssemblyState& a, const step::MakeLink& s) noexcept {
   if (state.exists) return {};
   if (state.error.code != Errno::enoent && state.error.code != Errno::eexist)
     return failure(state.error);
+  std::uint8_t first = 0;
+  const auto own = detail::make_in_own(k, a, s.destination, [&](Fd directory, ZString rest) {
+    return kernel::make_link(k, directory, directory, rest.view(), s.target.c_str(), first);
+  });
+  if (!own) return failure(own.error());
+  if (*own) return {};
   if (a.access == Access::read_only) {
     CHARLIE_TRY(detail::request_overlay(k, a, s.destination));
     return failure(state.error);
   }
-  std::uint8_t first = 0;
   const auto made =
       as_result(kernel::make_link(k, a.root, a.root, s.destination.view(), s.target.c_str(), first),
                 s.destination.text);
@@ -273,20 +310,37 @@ Result<void> perform(K& k, AssemblyState& a, const step::BindScratch& s) noexcep
   return bound;
 }
 
+namespace detail {
+
+/// Keeps `filesystem`, to recognise it by (make_in_own).
+template <kernel::Kernel K>
+void keep_own(K& k, AssemblyState& a, Fd filesystem) noexcept {
+  if (a.own_filesystem != Fd::none) a.release(k, a.own_filesystem);
+  a.own_filesystem = filesystem;
+}
+
+}  // namespace detail
+
 template <kernel::Kernel K>
 Result<void> perform(K& k, AssemblyState& a, const step::MountFilesystem& s) noexcept {
   const auto at =
       detail::find_or_make_mount_point(k, a, s.destination, IfMissing::create, Fd::none, "");
   if (!at) return failure(at.error());
   const ScopedFd mount_point(k, a.descriptors, *at);
-  if (a.mode == Assembly::classic)
-    return as_result(kernel::mount(k, s.type.c_str(), detail::FdPath(mount_point.get()).c_str(),
-                                   s.type.c_str(), kernel::ms_nosuid | kernel::ms_nodev),
-                     s.destination.text);
+  if (a.mode == Assembly::classic) {
+    CHARLIE_TRY(
+        as_result(kernel::mount(k, s.type.c_str(), detail::FdPath(mount_point.get()).c_str(),
+                                s.type.c_str(), kernel::ms_nosuid | kernel::ms_nodev),
+                  s.destination.text));
+    const auto made = detail::open_mount_point(k, a, s.destination);
+    if (!made) return failure(made.error());
+    detail::keep_own(k, a, *made);
+    return {};
+  }
   const auto made = detail::new_filesystem(k, a, s.type.c_str());
   if (!made) return failure(made.error());
-  const ScopedFd tree(k, a.descriptors, *made);
-  return as_result(kernel::move_mount(k, tree.get(), mount_point.get()), s.destination.text);
+  detail::keep_own(k, a, *made);
+  return as_result(kernel::move_mount(k, *made, mount_point.get()), s.destination.text);
 }
 
 template <kernel::Kernel K>

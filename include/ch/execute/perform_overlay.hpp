@@ -29,14 +29,17 @@ Result<void> make_mount_points(K& k, AssemblyState& a, Fd upper, OverlayKind kin
     // Only for a kept layer: what is created in memory needs no removal.
     std::uint8_t& note = kind == OverlayKind::directory ? a.note_for(i) : a.discarded_note;
     const Step& step = a.steps[i];
-    if (const auto* link = std::get_if<step::MakeLink>(&step)) {
+    const auto* link = std::get_if<step::MakeLink>(&step);
+    const CreatedMountPoint point(step);
+    const ImagePath place = link != nullptr ? link->destination : point.destination;
+    if (!own_place(a.steps, place.text).directory.empty()) continue;  // made when that is mounted
+    if (link != nullptr) {
       if (look_for_link(k, a, *link).exists) continue;
       CHARLIE_TRY(as_result(
           kernel::make_link(k, a.root, upper, link->destination.view(), link->target.c_str(), note),
           link->destination.text));
       continue;
     }
-    const CreatedMountPoint point(step);
     if (!point.wanted) continue;
     const auto there = open_mount_point(k, a, point.destination);
     if (there) a.release(k, *there);

@@ -43,4 +43,25 @@ struct CreatedMountPoint {
   return false;
 }
 
+/// Where a step puts a new file system, and the rest of a path below it. Empty: there is none.
+struct OwnPlace {
+  ZString directory{};
+  ZString rest{};
+};
+
+/// The file system, made by one of `steps`, that `path` leads to: by its text, since in new file
+/// systems there are no links. Missing mount points can be created there.
+[[nodiscard]] inline OwnPlace own_place(std::span<const Step> steps, ZString path) noexcept {
+  OwnPlace found;
+  for (const Step& step : steps) {
+    const auto* mounts = std::get_if<step::MountFilesystem>(&step);
+    const auto* binds = std::get_if<step::BindScratch>(&step);
+    if (mounts == nullptr && binds == nullptr) continue;
+    const ZString at = (mounts != nullptr ? mounts->destination : binds->destination).text;
+    if (at.size() >= path.size() || path.c_str()[at.size()] != '/') continue;
+    if (head(path.view(), at.size()) == at.view()) found = {at, path.c_str() + at.size()};
+  }
+  return found;
+}
+
 }  // namespace ch::detail

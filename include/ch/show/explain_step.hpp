@@ -73,13 +73,11 @@ struct Explain {
     const bool is_file = !e.path.empty();
     if (e.code == Errno::einval)
       return {is_file ? "this is no namespace of that kind, or you are in it already"
-                      : "the process is in the same user namespace as this one, which is no "
-                        "container's, or the one that you are in already",
+                      : "it is in no container, or in the one that you are in already",
               is_file ? in_order : own_containers};
     if (e.code == Errno::eperm || e.code == Errno::eacces)
       return {is_file ? "it is another user's, or belongs to a user namespace not joined yet"
-                      : "the process is another user's, or is the init of a pid namespace, which "
-                        "nobody may look into",
+                      : "it is another user's, or the init of a pid namespace, which is closed",
               is_file ? in_order : own_containers};
     return refused();
   }
@@ -323,8 +321,7 @@ struct Explain {
     if ((e.code == Errno::eperm || e.code == Errno::eacces) && l.apparmor_restricts_userns.is(1))
       return explain_namespaces(e, l);
     if (e.code == Errno::eacces && e.operation == kernel::Call::mkdirat)
-      return {"you may not write to the directory in which it would be made",
-              "make it there yourself, or get the permission (chmod u+w)"};
+      return {"you may not write to the directory that it would be made in", "chmod u+w"};
     if (e.code == Errno::eacces) return unsearchable();
     if (e.code == Errno::enospc)
       return {"a limit on mounts is reached (the sysctl fs.mount-max)",

@@ -100,8 +100,7 @@ inline constexpr Explanation lacks_call = {
             "allow more (ulimit -u, or pids.max of the cgroup), or wait until some have ended"};
   if (code == Errno::enomem && (call == Call::clone || call == Call::clone3))
     return {"out of memory, or the pid namespace of this process has lost its init",
-            "raise the limit on memory (ulimit -v, or that of the batch job); in a pid namespace "
-            "without init, nothing can be started"};
+            "raise the limit on memory (ulimit -v), or leave that namespace"};
   if (code == Errno::enomem)
     return {"out of memory",
             "raise the limit on memory (ulimit -v, or that of the batch job), or use a machine "

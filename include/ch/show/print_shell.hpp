@@ -124,7 +124,7 @@ struct StepShell {
   void operator()(const step::Overlay& s) const {
     const bool if_needed = s.kind == OverlayKind::if_needed;
     if (if_needed && (outline.writable || !outline.may_create)) {
-      for (const Step& step : outline.steps) make(step, "\"$new\"");
+      for (const Step& step : outline.steps) make_before(step, "\"$new\"");
       return;
     }
     sink("layer=");
@@ -135,7 +135,7 @@ struct StepShell {
     sink(
         "\nmkdir -p -- \"$layer/upper\" \"$layer/work\"\n"
         "layer=$(cd -- \"$layer\" && pwd -P)\n");
-    for (const Step& step : outline.steps) make(step, "\"$layer/upper\"");
+    for (const Step& step : outline.steps) make_before(step, "\"$layer/upper\"");
     if (if_needed) sink("[ -z \"$(ls -A -- \"$layer/upper\")\" ] ||  # nothing was missing\n  ");
     sink(
         "mount -t overlay -o \"nosuid,nodev,userxattr,lowerdir=$new,upperdir=$layer/upper,"
@@ -165,19 +165,17 @@ struct StepShell {
     shell_word(sink, s.path.view());
     sink("\n");
   }
-  void operator()(const step::MakeLink& s) const {
-    if (!outline.layer) make(s, "\"$new\"");  // else it exists already
-  }
+  void operator()(const step::MakeLink& s) const { make_now(s, s.destination); }
   void operator()(const step::Bind& s) const {
-    if (!outline.layer) make(s, "\"$new\"");
+    make_now(s, s.destination);
     bind("", s.source.view(), s.destination.view(), s.access, s.if_missing);
   }
   void operator()(const step::BindScratch& s) const {
-    if (!outline.layer) make(s, "\"$new\"");
+    make_now(s, s.destination);
     bind("\"$scratch\"/", s.source.view(), s.destination.view(), s.access, s.if_missing);
   }
   void operator()(const step::MountFilesystem& s) const {
-    if (!outline.layer) make(s, "\"$new\"");
+    make_now(s, s.destination);
     sink("mount -t ");
     shell_word(sink, s.type.view());
     sink(" -o nosuid,nodev none \"$new\"");
@@ -255,6 +253,20 @@ struct StepShell {
   }
 
  private:
+  /// Is `path` in a file system of the container's own, and so created when that is mounted?
+  [[nodiscard]] bool is_own(ImagePath path) const {
+    return !own_place(outline.steps, path.text).directory.empty();
+  }
+  /// Before anything is mounted.
+  void make_before(const Step& step, const char* base) const {
+    const auto* link = std::get_if<step::MakeLink>(&step);
+    if (!is_own(link != nullptr ? link->destination : CreatedMountPoint(step).destination))
+      make(step, base);
+  }
+  /// Just before it is used; in a layer it exists already.
+  void make_now(const Step& step, ImagePath destination) const {
+    if (!outline.layer || is_own(destination)) make(step, "\"$new\"");
+  }
   /// The command that creates, below `base`, what `step` may create.
   void make(const Step& step, const char* base) const {
     const auto command = [&](const char* name, std::string_view of, ImagePath destination) {
