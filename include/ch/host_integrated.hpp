@@ -13,6 +13,7 @@
 #include "ch/launcher_descriptors.hpp"
 #include "ch/plan/root_emulation.hpp"
 #include "ch/presets.hpp"
+#include "ch/types/scoped_fd.hpp"
 
 namespace ch {
 

@@ -57,7 +57,7 @@ void fuzz_elf(std::string_view input) {
   if (goes_in) {
     const std::string path = place().path() + "/tree/libfuzz.so.1";
     (void)check_integrity(io::Descriptor(::open(path.c_str(), O_RDONLY | O_CLOEXEC)), path);
-    Planner planner(tree, Manifest{}, WithLibraries::of_programs, HostSettings{});
+    Planner planner(tree, Manifest{}, ch::WithLibraries::of_programs, HostSettings{});
     planner.add({path, std::nullopt, "--path"});
     (void)planner.finish();
     return;
