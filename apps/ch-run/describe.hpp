@@ -88,7 +88,8 @@ inline int describe(Launch& l) noexcept {
   l.remedy = o.join.pid != Pid::none
                  ? "name a process in one of your containers"
                  : "start it with mpirun or srun, or give their number with --join-ct";
-  if (!choose_join(l.k, o.join, l.environment, l.arena, join, l.problem)) return exit_container;
+  if (!choose_join(l.k, o.join, l.environment, l.arena, join, l.problem))
+    return o.join.pid != Pid::none ? exit_container : exit_usage;
   l.remedy = "--set-env takes NAME=VALUE, or a file of the host with such lines";
   Sequence<InnerEdit> edits;
   if (!read_edits(l, edits)) return exit_container;

@@ -405,6 +405,16 @@ TEST_CASE("a usage error is reported once, with status 64", "[tool]") {
   }
 }
 
+TEST_CASE("without a number of peers, --join is a wrong command line", "[tool]") {
+  const Fixture f;
+  const Ran ran = f.ch_run({"--join", f.image, "--", "true"});
+  CHECK(ran.status == 64);
+  CHECK(ran.err ==
+        "ch-run: error: --join: no launcher's variable says how many peers there are; give "
+        "--join-ct\n"
+        "ch-run: remedy: start it with mpirun or srun, or give their number with --join-ct\n");
+}
+
 TEST_CASE("without command, record or terminal there is nothing to run", "[tool]") {
   const Fixture f;
   for (const std::vector<std::string>& arguments :
