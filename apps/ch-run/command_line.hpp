@@ -25,6 +25,16 @@ inline UsageError check_together(const Options& o) noexcept {
   return {};
 }
 
+/// A remedy that names each option that `word` may abbreviate, or null if there is no room for it.
+inline const char* name_candidates(std::string_view word, ch::Arena& arena) noexcept {
+  const auto name = ch::head(word, word.find('='));
+  const char* named = "say which:";
+  for (const ch::cli::Option& o : table)
+    if (named != nullptr && ch::head(o.name, name.size() - 2) == ch::tail(name, 2))
+      named = arena.join(named, " --", o.name);
+  return named;
+}
+
 /// Reads the command line. Texts are views of argv or in `arena`. Stops early at an option such as
 /// --help.
 inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Options& o) noexcept {
@@ -48,8 +58,9 @@ inline UsageError parse(int argc, const char* const* argv, ch::Arena& arena, Opt
     return !alone;
   };
   constexpr std::size_t before_arguments = 2;  // image and command
-  const auto wrong =
-      ch::cli::read(table, handlers, argc, argv, o, operand, go_on, before_arguments);
+  auto wrong = ch::cli::read(table, handlers, argc, argv, o, operand, go_on, before_arguments);
+  if (wrong.problem == ch::cli::ambiguous_option)
+    wrong.remedy = name_candidates(wrong.subject, arena);
   if (wrong || alone) return wrong;
   command[words] = nullptr;
   o.command = command;

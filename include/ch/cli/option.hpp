@@ -48,6 +48,9 @@ struct Option {
   const char* group = "";
 };
 
+/// The problem with an abbreviation of several options.
+inline constexpr char ambiguous_option[] = "ambiguous option";
+
 /// What the parser found next.
 struct Item {
   enum class Kind : std::uint8_t { option, operand, end, error };
@@ -140,7 +143,7 @@ class Parser {
       several = several || (found != nullptr && row_of(*found) != row_of(o));
       found = &o;
     }
-    if (several) return problem("ambiguous option", text);
+    if (several) return problem(ambiguous_option, text);
     if (found == nullptr) return problem("unknown option", text);
     Item item{.kind = Item::Kind::option, .index = row_of(*found)};
     if (equals != std::string_view::npos) {
