@@ -202,7 +202,11 @@ int run(Options& o) {
   allow_open_files();
   const auto done = o.task == Task::unpack ? unpack(o) : look(o);
   if (!done) return fail(done.error());
-  print_end(o, *done);
+  try {
+    print_end(o, *done);
+  } catch (const std::bad_alloc&) {  // the work is done
+    std::fputs("ch-tar2dir: warning: out of memory for the report\n", stderr);
+  }
   return 0;
 }
 

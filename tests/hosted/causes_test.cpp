@@ -69,7 +69,8 @@ struct Ways {
       add("several ids",
           [this] { return run(compose(image(image_path), subordinate_ids()), {"true"}); });
   }
-  /// What `prepare` makes of each way, in a copy of this process; null results are left out.
+  /// What `prepare` makes of each way, in a copy of this process: the text of its failure, or
+  /// nothing if it succeeded.
   template <class Prepare, class Judge>
   void judge(Prepare prepare, Judge judge) const {
     for (const auto& [name, way] : all) {

@@ -4,6 +4,8 @@
 
 #include "ch/show/explain.hpp"
 
+#include "apps/ch-run/remedy_words.hpp"
+
 #include <catch2/catch.hpp>
 #include <string>
 #include <vector>
@@ -113,7 +115,7 @@ TEST_CASE("reasons why namespaces can't be joined are distinguished", "[pure]") 
   };
   CHECK(says(why(Errno::esrch, {}), "no process"));
   CHECK(says(why(Errno::eperm, {}), "another user's"));
-  CHECK(says(why(Errno::einval, {}), "same user namespace"));
+  CHECK(says(why(Errno::einval, {}), "in no container, or in the one"));
   CHECK(says(why(Errno::eperm, "/n"), "another user's"));
   CHECK(says(why(Errno::einval, "/n"), "no namespace of that kind"));
 }
@@ -194,4 +196,15 @@ TEST_CASE("every error number that the launch knows by name is printed by name",
     text << code;
     CHECK(std::string(text.view()).find("error ") == std::string::npos);
   }
+}
+
+TEST_CASE("ch-run has words for the same remedies as the library", "[pure]") {
+  int worded = 0;
+  for (int kind = 0; kind <= static_cast<int>(Remedy::name_descriptions); ++kind) {
+    const auto remedy = static_cast<Remedy>(kind);
+    INFO(kind);
+    CHECK((words_of(remedy) == nullptr) == (ch_run::remedy_words(remedy) == nullptr));
+    worded += words_of(remedy) != nullptr ? 1 : 0;
+  }
+  CHECK(worded > 8);
 }

@@ -51,8 +51,8 @@ namespace detail {
 /// bind is left out because source or mount point is missing or of the wrong kind;
 /// `on_left(ZString)` with each path that a failed launch has created and does not remove.
 ///
-/// `execution` is from prepare() for this plan, and for one use, so nothing is allocated here. The
-/// plan is only read, so several threads can execute it at the same time.
+/// `execution` is from prepare() for this plan, a new one for each call: nothing is allocated here.
+/// The plan is only read, so several threads can execute it at the same time.
 template <kernel::Kernel K>
 [[nodiscard]] Result<void> execute(K& k, const Plan& plan, const Execution& execution,
                                    Descriptors descriptors = Descriptors::close_now,

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 //
 // Floor 4, fourth policy, another model: namespaces that files stand for. Such a file is
-// /proc/PID/ns/net, or whatever that is bind-mounted to, as `ip netns add` and
+// /proc/PID/ns/net, or one on which that is bind-mounted, as `ip netns add` and
 // `unshare --net=FILE` do; it keeps a namespace alive without any process in it.
 // Source: man 7 namespaces, "The /proc/pid/ns/ directory"; man 2 setns.
 #pragma once
