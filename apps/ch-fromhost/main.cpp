@@ -34,11 +34,11 @@ void line(std::string_view text) {
 void print_help() {
   to_stdout(
       "Usage: ch-fromhost [OPTION...] SOURCE... IMAGE\n\n"
-      "Copy files of this host into the image directory IMAGE: drivers, fabrics, programs.\n"
-      "Programs go to /usr/bin, with the libraries that the image lacks; shared libraries to\n"
-      "where the image's loader looks first, libfabric and its providers to the image's\n"
-      "libfabric. What a file is decides, then its path. The image gets all of it or is left\n"
-      "as it was, and --remove takes it out again.\n");
+      "Copy files of this host into the image directory IMAGE: drivers, fabrics,\n"
+      "programs. Programs go to /usr/bin, with the libraries that the image lacks;\n"
+      "shared libraries to where the image's loader looks first, libfabric and its\n"
+      "providers to the image's libfabric. What a file is decides, then its path. The\n"
+      "image gets all of it or is left as it was, and --remove takes it out again.\n");
   ch::cli::print_options(ch_fromhost::table, to_stdout);
   to_stdout(
       "\nExamples:\n"
