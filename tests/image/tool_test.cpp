@@ -96,7 +96,7 @@ TEST_CASE("every refusal says what is wrong with which name, and what to do", "[
     std::string archive, destination, cause, remedy;
   };
   for (const Case& c : {
-           Case{text, f.image, "text: this is not a tar archive", "takes tar archives"},
+           Case{text, f.image, "text: this is not a tar archive", "name a tar archive"},
            {at, f.image, "/at: this directory is not an OCI layout", "give an archive"},
            {f.archive, text, "/text: this exists and is not a directory", "choose another name"},
            {f.archive, text + "/image", "/text: this is not a directory", "another place"},

@@ -137,14 +137,15 @@ concept ChangesIntegrated = requires(HostIntegratedBox& box, V value) {
 ///     const auto box = ch::host_integrated("/img", ch::bind("/scratch"), ch::as_root);
 template <class... Values>
 [[nodiscard]] HostIntegratedBox host_integrated(Image image, Values&&... values) {
-  static_assert((detail::ChangesIntegrated<std::decay_t<Values>> && ...),
+  constexpr bool fits = (detail::ChangesIntegrated<std::decay_t<Values>> && ...);
+  static_assert(fits,
                 "Charlie: ch::host_integrated has devices, host files, accounts and home already; "
                 "it takes binds, links, files, a layer, a hostname, /tmp, ids, namespaces, "
                 "peers and ch::emulate_root. For anything else use ch::compose.");
   static_assert(!detail::contradict<std::decay_t<Values>...>(),
                 "Charlie: two values of ch::host_integrated contradict each other; remove one.");
   HostIntegratedBox box(std::move(image));
-  (box.set(std::forward<Values>(values)), ...);
+  if constexpr (fits) (box.set(std::forward<Values>(values)), ...);
   return box;
 }
 template <class... Values>

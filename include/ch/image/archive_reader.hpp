@@ -206,8 +206,8 @@ class ArchiveReader {
     if (failure_) std::rethrow_exception(failure_);
     if (archive_errno(handle_.get()) == ENOMEM) throw std::bad_alloc();
     throw io::Failed(io::Reason::unsupported, {}, "this is not a tar archive, or it is empty",
-                     "ch-tar2dir takes tar archives (plain, gzip, bzip2, xz, lzma, zstd, lz4), "
-                     "docker archives and OCI layouts");
+                     "name a tar archive (plain, gzip, bzip2, xz, lzma, zstd, lz4), a docker "
+                     "archive or an OCI layout");
   }
   [[noreturn]] void fail(std::string_view where) {
     if (failure_) std::rethrow_exception(failure_);

@@ -29,8 +29,12 @@ UnpackReport unpack(Input& input, AtomicDirectory& destination, const UnpackOpti
   if (options.containment != Containment::none) {
     made = detail::extract_contained(input, destination.tree(), options, on_wait);
     if (!made.report && options.containment == Containment::required)
-      throw io::Failed(io::Reason::refused, {}, "can't extract in a container: " + made.unavailable,
-                       "find out what prevents containers on this host, or go on without one")
+      throw io::Failed(
+          io::Reason::refused, {}, "can't extract in a container: " + made.unavailable,
+          detail::has_one_thread()
+              ? "find out what prevents containers on this host, or go on without one"
+              : "unpack before other threads are started, or in a copy of this process "
+                "(ch::call), or go on without a container")
           .with_kind(Remedy::leave_out_container);
   }
   if (!made.report) {
