@@ -147,6 +147,10 @@ TEST_CASE("mount points are made in file systems of the container's own", "[tool
       CHECK(test::fs::is_empty(f.image + "/home"));
       CHECK(test::fs::is_empty(f.image + "/tmp"));
     }
+  const auto with_proc =
+      f.script("cat /tmp/y/file", {"-t", "--namespaces=pid", "-b", source + ":/tmp/y"});
+  INFO(with_proc.err);
+  CHECK(with_proc.out == "text\n");
   // Not where a later bind covers them: nothing is made in the user's directory.
   for (const char* place : {"/tmp", "/tmp/", "/home", "//home"}) {
     const auto ran = f.script(

@@ -48,7 +48,7 @@ struct AssemblyState {
   bool overlay_allowed = false;       // the plan allows one, if needed
   bool overlay_requested = false;     // a mount point was missing
   bool in_memory = false;             // what is created in the tree is in memory only
-  Fd own_filesystem = Fd::none;       // the last one that was mounted new, with a path
+  Fd own_filesystem = Fd::none;       // the first that was mounted new, at a path
   kernel::RLimit file_size{};         // `ulimit -f`, if knows_file_size
   bool knows_file_size = false;
 

@@ -312,11 +312,14 @@ Result<void> perform(K& k, AssemblyState& a, const step::BindScratch& s) noexcep
 
 namespace detail {
 
-/// Keeps `filesystem`, to recognise it by (make_in_own).
+/// Keeps the first such `filesystem`, to recognise it by (make_in_own): a private /tmp comes before
+/// the /proc of a pid namespace.
 template <kernel::Kernel K>
 void keep_own(K& k, AssemblyState& a, Fd filesystem) noexcept {
-  if (a.own_filesystem != Fd::none) a.release(k, a.own_filesystem);
-  a.own_filesystem = filesystem;
+  if (a.own_filesystem != Fd::none)
+    a.release(k, filesystem);
+  else
+    a.own_filesystem = filesystem;
 }
 
 }  // namespace detail
@@ -339,8 +342,9 @@ Result<void> perform(K& k, AssemblyState& a, const step::MountFilesystem& s) noe
   }
   const auto made = detail::new_filesystem(k, a, s.type.c_str());
   if (!made) return failure(made.error());
+  const auto moved = kernel::move_mount(k, *made, mount_point.get());
   detail::keep_own(k, a, *made);
-  return as_result(kernel::move_mount(k, *made, mount_point.get()), s.destination.text);
+  return as_result(moved, s.destination.text);
 }
 
 template <kernel::Kernel K>
